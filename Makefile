@@ -1,0 +1,196 @@
+# storsync-init: `make` builds the static binary, `make help` lists everything else.
+#
+# There are three flavours of the same sources, each in build/FLAVOUR with its dependencies in build/deps-FLAVOUR:
+#   musl   what is shipped: static-pie, small            -> build/storsync-init, build/storsync-init.debug
+#   san    AddressSanitizer and UBSan, machine's libc    -> build/san/, and the unit tests
+#   fuzz   the same with libFuzzer, always clang         -> build/fuzz/
+# The first build takes the dependencies from Debian's source packages (deps/lock says which); see deps/fetch.
+
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.SECONDARY:
+MAKEFLAGS += --no-builtin-rules
+
+VERSION = 0.1.0
+PREFIX = /usr/local
+SECONDS = 60
+CFLAGS = -Os -g
+
+WARNINGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
+CPPFLAGS = -std=c11 -D_GNU_SOURCE -DSTORSYNC_VERSION='"$(VERSION)"' -Iinclude -Ibuild/deps-src
+# The same bytes in whatever folder this is built.
+REPRODUCIBLE = -ffile-prefix-map=$(CURDIR)=.
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+# What dependencies and own sources of a flavour are compiled with; the machine's compiler unless said otherwise.
+musl_CFLAGS = $(CFLAGS) -ffunction-sections -fdata-sections -fstack-protector-strong \
+	-fno-unwind-tables -fno-asynchronous-unwind-tables
+san_CFLAGS = -O1 -g $(SANITIZE)
+fuzz_CFLAGS = -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
+musl_CC = build/deps-musl/bin/musl-cc $(CC)
+san_CC = $(CC)
+fuzz_CC = clang
+
+LIBS = -lcurl -lbearssl -lexpat -linih -lyyjson
+LDFLAGS = -Wl,--gc-sections,--build-id -Wl,-z,relro,-z,now,-z,noexecstack
+musl_LDFLAGS = -Wl,-z,pack-relative-relocs
+
+SOURCES = $(wildcard src/*.c)
+HEADERS = $(wildcard include/*.h)
+objects = $(SOURCES:src/%.c=build/$(1)/%.o)
+# All but the program itself: what test programs are linked with.
+parts = $(filter-out %/main.o,$(call objects,$(1)))
+
+UNIT_TESTS = $(patsubst tests/unit/%.c,build/san/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAYS = $(FUZZERS:%=build/san/fuzz/%)
+C_FILES = $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch])
+SCRIPTS = $(shell grep -lsE '^\#! ?/(usr/)?bin/(env )?(ba)?sh' .ci/* deps/* tests/* tests/*/*)
+
+ifneq ($(words $(CURDIR)),1)
+$(error The path of this folder has a space in it, which neither make nor musl can cope with)
+endif
+
+all: build/storsync-init ## build build/storsync-init, and .debug with its symbols (the default)
+
+# A change of compiler or flags rebuilds everything, dependencies included.
+ifneq ($(filter-out help clean distclean format,$(or $(MAKECMDGOALS),all)),)
+$(shell deps/need $(CC):$(CC:cc=gcc) >&2)
+CONFIG := $(CC) $(shell $(CC) --version | head -n 1): $(musl_CFLAGS)
+ifneq ($(CONFIG),$(file <build/config))
+$(shell mkdir -p build)
+$(file >build/config,$(CONFIG))
+endif
+endif
+
+# --- dependencies ---
+
+build/deps-src/done: deps/lock deps/fetch $(wildcard deps/patches/*/*.patch)
+	@deps/fetch $(@D)
+	@touch $@
+
+build/deps-musl/done: DEPS_CC = $(CC)
+build/deps-musl/done: deps/musl-cc
+build/deps-san/done: DEPS_CC = $(san_CC)
+build/deps-san/done: | need-san
+build/deps-fuzz/done: DEPS_CC = $(fuzz_CC)
+build/deps-fuzz/done: | need-fuzz
+build/deps-%/done: build/deps-src/done deps/build build/config
+	@CC='$(DEPS_CC)' CFLAGS='$($*_CFLAGS)' deps/build $(if $(filter musl,$*),musl,host) build/deps-src $(@D)
+	@touch $@
+
+# --- the three flavours ---
+
+# One line a step; `make V=1` shows the commands.
+step = $(if $(V),,@echo "  $(1)  $@" &&) mkdir -p $(@D) &&
+# compile FLAVOUR
+compile = $(call step,CC) $($(1)_CC) $(CPPFLAGS) -isystem build/deps-$(1)/include $($(1)_CFLAGS) \
+	$(REPRODUCIBLE) $(WARNINGS) -MMD -MP -c -o $@ $<
+# link FLAVOUR,MORE
+link = $(call step,LD) $($(1)_CC) $($(1)_CFLAGS) $(LDFLAGS) $($(1)_LDFLAGS) -o $@ $(filter %.o,$^) \
+	-Lbuild/deps-$(1)/lib $(LIBS) $(2)
+
+build/musl/%.o: src/%.c build/deps-musl/done build/config Makefile
+	$(call compile,musl)
+build/san/%.o: src/%.c build/deps-san/done build/config Makefile | need-san
+	$(call compile,san)
+build/fuzz/%.o: src/%.c build/deps-fuzz/done Makefile | need-fuzz
+	$(call compile,fuzz)
+build/san/%.o: tests/%.c build/deps-san/done build/config Makefile | need-san
+	$(call compile,san)
+build/fuzz/%.o: tests/%.c build/deps-fuzz/done Makefile | need-fuzz
+	$(call compile,fuzz)
+
+build/storsync-init: build/storsync-init.debug
+	$(call step,STRIP) strip -o $@ $<
+build/storsync-init.debug: $(call objects,musl)
+	$(call link,musl)
+build/san/storsync-init: $(call objects,san)
+	$(call link,san)
+build/san/unit/%: build/san/unit/%.o $(call parts,san)
+	$(call link,san,-lcmocka)
+build/san/fuzz/%: build/san/fuzz/fuzz_%.o build/san/fuzz/replay.o $(call parts,san)
+	$(call link,san)
+build/fuzz/%: build/fuzz/fuzz/fuzz_%.o $(call parts,fuzz)
+	$(call link,fuzz,-fsanitize=fuzzer)
+
+
+san: build/san/storsync-init ## build build/san/storsync-init, the same with ASan and UBSan
+
+fuzz: $(FUZZERS:%=build/fuzz/%) ## build the libFuzzer targets of tests/fuzz into build/fuzz (needs clang)
+
+# --- using it ---
+
+run: all ## show the main job on directories: first start, second start, a change
+	tests/demo
+
+fuzz-run: build/fuzz/$(FUZZ) ## fuzz one target: make fuzz-run FUZZ=xml SECONDS=60
+	@mkdir -p build/fuzz/corpus/$(FUZZ)
+	$< -max_total_time=$(SECONDS) -artifact_prefix=build/fuzz/ build/fuzz/corpus/$(FUZZ) $(wildcard tests/fuzz/corpus/$(FUZZ))
+
+install: all ## install into PREFIX (/usr/local), below DESTDIR
+	install -D -m 755 build/storsync-init $(DESTDIR)$(PREFIX)/bin/storsync-init
+	install -D -m 644 docs/storsync-init.1 $(DESTDIR)$(PREFIX)/share/man/man1/storsync-init.1
+
+# --- tests ---
+
+test: all $(UNIT_TESTS) $(REPLAYS) | need-integration ## run all tests; ends with "N passed, N failed"
+	@tests/run unit fuzz-corpus layers integration
+test-unit: $(UNIT_TESTS) ## run the unit tests (ASan, UBSan)
+	@tests/run unit
+test-fuzz-corpus: $(REPLAYS) ## replay the corpora of the fuzz targets (ASan, UBSan)
+	@tests/run fuzz-corpus
+test-layers: ## check that a file includes only its own and lower layers
+	@tests/run layers
+test-integration: all | need-integration ## run the binary against a real S3 server
+	@tests/run integration
+test-san: san | need-integration ## the same with the ASan and UBSan binary
+	@STORSYNC_BIN=build/san/storsync-init tests/run integration
+test-valgrind: all | need-integration ## the same under valgrind
+	@deps/need valgrind:valgrind
+	@STORSYNC_BIN=build/storsync-init.debug STORSYNC_WRAP='$(VALGRIND)' tests/run integration
+
+# A static binary brings its own malloc: valgrind has to be told to replace that one.
+VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --soname-synonyms=somalloc=NONE
+
+lint: build/deps-src/done build/deps-san/done | need-lint ## check format, static analysers, shell scripts
+	clang-format --dry-run -Werror $(C_FILES)
+	printf '%s\n' $(filter %.c,$(C_FILES)) | xargs -n 1 -P "$$(nproc)" \
+		sh -c 'clang-tidy --quiet "$$0" -- $(CPPFLAGS) -Itests/unit -isystem build/deps-san/include $(WARNINGS)'
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+		-Iinclude --suppress=missingIncludeSystem $(SOURCES)
+	shellcheck $(SCRIPTS)
+
+format: | need-lint ## bring the C files into the project's format
+	clang-format -i $(C_FILES)
+
+need-san:
+	@deps/need libc6-dev libcmocka-dev
+need-fuzz:
+	@deps/need clang:clang
+	@deps/need "libclang-rt-$$(clang -dumpversion | cut -d . -f 1)-dev"
+need-integration:
+	@deps/need python3 python3-boto3 openssl:openssl ceph-mon ceph-osd radosgw
+need-lint:
+	@deps/need clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck shellcheck:shellcheck
+
+# --- the rest ---
+
+refresh: ## ask Debian's archive again, for newer security patches to the dependencies
+	rm -rf build/deps-src
+	deps/fetch --refresh build/deps-src
+	touch build/deps-src/done
+
+clean: ## remove what was built from our own sources
+	rm -rf build/musl build/san build/fuzz build/storsync-init build/storsync-init.debug
+
+distclean: ## remove everything that was built (downloads stay in the cache)
+	rm -rf build
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1\t\2/p' Makefile | expand -t 20
+
+.PHONY: all san fuzz run fuzz-run install test test-unit test-fuzz-corpus test-layers test-integration test-san \
+	test-valgrind lint format need-san need-fuzz need-integration need-lint refresh clean distclean help
+
+-include $(wildcard build/*/*.d build/*/*/*.d)

@@ -1,0 +1,28 @@
+/*
+ * answer - the modes that only look and print: help, version, settings, the status.
+ *
+ * Each writes to standard output and returns the process's exit code.
+ */
+#ifndef STORSYNC_ANSWER_H
+#define STORSYNC_ANSWER_H
+
+#include "buf.h"
+#include "error.h"
+#include "options.h"
+#include "settings.h"
+
+/* Prints and frees `out`; `code`, or 1 if it could not be written. */
+int answer_print(struct buf *out, int code);
+
+int answer_help(void);
+int answer_version(void);
+int answer_document(enum settings_doc form);
+
+/* `error`: what settings_load said. */
+int answer_check_config(const struct settings *settings, const struct error *error);
+int answer_print_config(const struct settings *settings, bool json);
+
+int answer_status(const struct settings *settings, bool json);
+int answer_health(const struct settings *settings);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * deploy - the main job: detect -> marker -> sync -> marker; and the same without the marker, by hand.
+ *
+ * INVARIANT: the marker is written only after a pass that went through with no failure, and never by a dry run.
+ * What failed is tried again by the next start.
+ */
+#ifndef STORSYNC_DEPLOY_H
+#define STORSYNC_DEPLOY_H
+
+#include "error.h"
+#include "run.h"
+
+#include <stdbool.h>
+
+/* Automatic: production only, once per deployment, not within min_interval of the last one. The report says how
+ * it ended; false with *error when the failure policy has to decide (ERROR_PARTIAL: some objects failed). */
+bool deploy_automatic(struct run *run, struct error *error);
+
+/* --sync: in any environment, without looking at marker or interval, and leaving them as they are. */
+bool deploy_manual(struct run *run, struct error *error);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * dir_object - an object of a directory bucket as a whole: its body, in the plain or the odd place, and its
+ * sidecar.
+ *
+ * All functions set errno when they fail.
+ */
+#ifndef STORSYNC_DIR_OBJECT_H
+#define STORSYNC_DIR_OBJECT_H
+
+#include "dir_file.h"
+#include "dir_tree.h"
+#include "object.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Makes a finished temporary file the object's body: sets its time (unless `modified` is CLOCK_UNKNOWN),
+ * writes the sidecar, puts it in its place. With `create`: EEXIST if there is such an object. The file is
+ * closed when that succeeds. */
+bool dir_object_commit(struct dir_tree *tree, struct dir_file *file, const char *key, int64_t modified,
+                       const struct object_meta *meta, bool create);
+
+/* Removes body and sidecar; no such object is fine. Directories that become empty stay. */
+bool dir_object_remove(const struct dir_tree *tree, const char *key);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * dir_stream - the calls of a directory store that go on in steps: get, put, and uploads in parts. With
+ * store_dir.c the implementation of store_dir.h; nobody else includes this.
+ *
+ * A step moves at most what a pipe holds. INVARIANT: a temporary file belongs to one dir_upload, and that to
+ * a call (put) or to the caller (upload in parts); whoever frees it removes the file.
+ */
+#ifndef STORSYNC_DIR_STREAM_H
+#define STORSYNC_DIR_STREAM_H
+
+#include "dir_file.h"
+#include "dir_tree.h"
+#include "store.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+struct store_dir {
+    struct store base;
+    struct dir_tree tree;
+    char path[PATH_MAX]; /* of the root */
+};
+
+struct dir_upload;
+
+/* call->impl while a call goes on in steps. */
+struct dir_call {
+    bool (*step)(struct call *call, struct dir_call *work); /* true if anything moved */
+    struct store_dir *store;
+    struct pipe *pipe;
+    uint64_t offset, left; /* in the file: where to go on, how much there is to do */
+
+    int fd; /* get; -1: none */
+
+    struct dir_upload *upload; /* put and upload_part */
+    uint64_t part_size;
+    bool owns_upload;
+
+    struct store_page *page; /* list */
+    bool page_used;
+
+    char key[OBJECT_KEY_MAX + 1];
+};
+
+struct store_dir *dir_store(struct store *store);
+
+/* Opens the root if need be. False: the call is over, with its error. */
+bool dir_ready(struct store_dir *store, struct call *call);
+
+/* Ends the call with errno: "<store>: <doing> <key>: <text of errno>". */
+void dir_fail(struct call *call, const struct store_dir *store, const char *doing, const char *key);
+
+/* Makes call->impl. NULL: the call is over, with its error. */
+struct dir_call *dir_call_new(struct store_dir *store, struct call *call, const char *key);
+
+/* Fills call->info, and with `meta` call->meta. False with errno. */
+bool dir_describe(struct store_dir *store, struct call *call, const char *key, const struct stat *status,
+                  bool meta);
+
+/* The operations; see struct store_ops. */
+void dir_get(struct store *store, struct call *call, const char *key, uint64_t offset, uint64_t length,
+             const char *etag, struct pipe *sink);
+void dir_put(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
+             const struct object_meta *meta, struct pipe *source);
+void dir_upload_begin(struct store *store, struct call *call, const char *key, uint64_t size,
+                      int64_t modified, const struct object_meta *meta);
+void dir_upload_part(struct store *store, struct call *call, struct upload *upload, int number,
+                     uint64_t offset, uint64_t size, struct pipe *source);
+void dir_upload_finish(struct store *store, struct call *call, struct upload *upload);
+void dir_upload_abort(struct store *store, struct call *call, struct upload *upload);
+bool dir_step(struct call *call);
+void dir_cancel(struct call *call, const struct error *why);
+void dir_release(struct call *call);
+
+#endif

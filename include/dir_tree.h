@@ -1,0 +1,87 @@
+/*
+ * dir_tree - the paths of a directory bucket: which path a key has, and how to get there without leaving the
+ * root.
+ *
+ * Every path is walked component by component from the root's descriptor with O_NOFOLLOW; components that are
+ * empty, "." or ".." are refused. So neither a key nor a symbolic link in the tree leads out of it.
+ *
+ * All functions here that fail set errno as system calls do. ENOENT also stands for whatever is in the way
+ * but is no object: a symbolic link, a device, a file where a directory would have to be.
+ */
+#ifndef STORSYNC_DIR_TREE_H
+#define STORSYNC_DIR_TREE_H
+
+#include "object.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#define DIR_STATE ".storsync"
+#define DIR_ODD DIR_STATE "/odd"
+#define DIR_META DIR_STATE "/meta"
+#define DIR_TEMP DIR_STATE "/tmp"
+
+/* Room for the longest path of a key: ".storsync/odd/", two digits a byte, "_/" after every 64 bytes. */
+#define DIR_PATH_SIZE (sizeof DIR_ODD + (size_t)OBJECT_KEY_MAX * 2 + (size_t)OBJECT_KEY_MAX / 64 * 2 + 1)
+
+struct dir_tree {
+    int root;        /* -1: not opened yet */
+    int temp;        /* DIR_TEMP; -1 until the first write */
+    uint64_t random; /* part of the names of temporary files */
+    unsigned temp_count;
+};
+
+/* ---- keys and paths ---- */
+
+/* Can the key be a path as it is? See store_dir.h for the rule. */
+bool dir_key_is_path(const char *key);
+
+/* The path of a key that cannot. It is also the beginning of the paths of all keys that begin with `key`. At
+ * most OBJECT_KEY_MAX bytes. */
+void dir_odd_path(const char *key, char path[DIR_PATH_SIZE]);
+
+/* The way back, from the part below DIR_ODD. False for a path that dir_odd_path does not make. */
+bool dir_odd_key(const char *path, char key[OBJECT_KEY_MAX + 1]);
+
+/* Lower-case hexadecimal digits and back; dir_unhex returns false for anything else, or a NUL byte in the
+ * result. */
+void dir_hex(const char *bytes, size_t len, char *digits);
+bool dir_unhex(const char *digits, size_t len, char *bytes);
+
+/* ---- descriptors; close-on-exec, the caller closes them ---- */
+
+/* Opens the directory that is the first `len` bytes of `path` below `from`; 0: `from` itself. `flags` is
+ * O_RDONLY or O_PATH. With `create`, missing directories are made (0755). */
+int dir_open(int from, const char *path, size_t len, int flags, bool create);
+
+/* Opens the directory that holds `path`; *leaf becomes its last component. */
+int dir_open_parent(int from, const char *path, bool create, const char **leaf);
+
+/* Opens a regular file; anything else is ENOENT. */
+int dir_open_file(int from, const char *path, int flags, struct stat *status);
+
+/* Opens the regular file that holds the object: its plain path, else its odd one. */
+int dir_open_object(const struct dir_tree *tree, const char *key, int flags, struct stat *status);
+
+/* Makes the entries of a directory survive a crash. Passes over file systems that cannot (EINVAL), and a
+ * directory that may not be read, which cannot be opened for it. */
+bool dir_sync(int directory);
+
+/* Appends the whole file to `out`. EFBIG when it is larger than that may become. */
+bool dir_read(int fd, struct buf *out);
+
+/* Errors that mean: no file can be at this path, because something else is there or the file system has no
+ * such names. And those that mean: none is there, for this reason or because it does not exist. */
+bool dir_is_obstacle(int error);
+bool dir_is_absent(int error);
+
+/* ---- what a file's status says ---- */
+
+int64_t dir_modified(const struct stat *status); /* wall ms */
+
+/* "<size>-<modification time in ns>", hexadecimal. */
+void dir_etag(const struct stat *status, char etag[OBJECT_ETAG_SIZE]);
+
+#endif

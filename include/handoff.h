@@ -1,0 +1,31 @@
+/*
+ * handoff - being PID 1, and then becoming the application.
+ *
+ * The kernel ignores signals that PID 1 does not handle, so they are caught from the first statement of main on:
+ * SIGTERM, SIGINT, SIGHUP and SIGQUIT ask the run to stop (stop.h); a second one ends the process at once.
+ * SIGPIPE is ignored. A signal that was ignored when we were started (nohup) stays ignored.
+ *
+ * The application gets argument vector and environment byte for byte, the signal mask and dispositions as they
+ * were found, and no descriptor that we opened.
+ */
+#ifndef STORSYNC_HANDOFF_H
+#define STORSYNC_HANDOFF_H
+
+#include "error.h"
+
+#include <signal.h>
+#include <stdbool.h>
+
+#define HANDOFF_SIGNALS 5
+
+struct handoff {
+    struct sigaction found[HANDOFF_SIGNALS];
+};
+
+void handoff_begin(struct handoff *handoff);
+
+/* Becomes `command` (looked up in PATH as execvp(3) does). Returns only if that failed, with the exit code:
+ * 127 not found, 126 found but not runnable, 128+N when signal N arrived before. */
+int handoff_exec(const struct handoff *handoff, char **command, struct error *error);
+
+#endif

@@ -1,0 +1,122 @@
+/*
+ * http - requests on one thread: submit, step, retry. Only this module knows libcurl.
+ *
+ * A request belongs to its owner and is at rest until http_submit; from then on http uses it until `done`,
+ * which becomes true only inside http_step and http_cancel (and in http_submit when there is no memory). All
+ * requests share one set of connections, which are kept open and reused.
+ *
+ * An attempt: `prepare` fills in URL and headers (and signs: it runs again for every attempt), the body is
+ * pulled through `upload`, the answer's headers go through `header` and its body through `body`, then
+ * `finish` judges it. HTTP_RETRY is subject to the shared budget (retry.h) and backoff; http does the
+ * waiting. An answer that arrives before the body is sent ends the attempt like any other. Redirects are
+ * answers, too.
+ *
+ * All hooks are called inside http_step, and must not call it. A hook may call http_submit and http_resume
+ * for any request, but neither http_cancel nor http_request_free nor http_free.
+ *
+ * At most limits.connections requests are under way; more wait for their turn, which a paused request does
+ * not give up. Owners whose requests feed each other (a relay) need room for all of them at once.
+ *
+ * INVARIANT: every submitted request ends: with the answer, with an error, by cancel, or because a limit
+ * passed: connect_timeout, stall_timeout (twice that for an upload, where what the peer has acknowledged is
+ * looked at only so often), and the retry limit.
+ */
+#ifndef STORSYNC_HTTP_H
+#define STORSYNC_HTTP_H
+
+#include "buf.h"
+#include "error.h"
+#include "retry.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HTTP_URL_MAX ((size_t)8 * 1024)      /* ceiling of request->url */
+#define HTTP_HEADERS_MAX ((size_t)32 * 1024) /* ceiling of request->headers */
+
+struct http;
+struct http_request;
+
+struct http_limits {
+    int connections;         /* at once, all hosts together; as many are kept open */
+    int64_t connect_timeout; /* ms: name, TCP and TLS together */
+    int64_t stall_timeout;   /* ms without a byte in either direction while not paused by a hook */
+    int retries;             /* of a request, beyond its first attempt */
+};
+
+enum http_verdict {
+    HTTP_DONE,      /* final: request->error says whether well or badly */
+    HTTP_RETRY,     /* try again after backoff, if the budget allows; request->error is what remains if not */
+    HTTP_RETRY_NOW, /* something was learnt (a region, a clock offset): again at once. At most twice. */
+};
+
+struct http_hooks {
+    /* Fills request->url, request->headers (lines "Name: value", each ended by '\n') and upload_size, which
+     * are "", "" and -1 before. False ends the request with *error. */
+    bool (*prepare)(struct http_request *request, struct error *error);
+    /* A header of the final answer (not of 1xx), name in lower case. Called after `status` is set. Optional.
+     * A head beyond the limits of http_answer.h is an error. */
+    void (*header)(struct http_request *request, const char *name, const char *value);
+    /* Takes all `len` bytes and returns true, or takes none and returns false: paused until http_resume. len
+     * is at most 16 KiB. NULL: the body is dropped. */
+    bool (*body)(struct http_request *request, const char *data, size_t len);
+    /* Fills in at most `room` bytes of the request's body and returns how many; 0: nothing yet, paused until
+     * http_resume; -1: cannot go on (request->error says why). Only called while bytes of upload_size are
+     * outstanding. NULL if there is never a body. */
+    long (*upload)(struct http_request *request, char *out, size_t room);
+    /* The attempt is over. request->error is ERROR_NONE if a complete answer with any status arrived, else
+     * the transport's error. Not called after http_cancel, nor when `prepare` failed. */
+    enum http_verdict (*finish)(struct http_request *request);
+};
+
+struct http_request {
+    /* The owner's, before http_submit. */
+    const struct http_hooks *hooks;
+    void *ctx;
+    const char *method;  /* static storage; "HEAD" gets no body */
+    const char *ca_file; /* NULL: $SSL_CERT_FILE, else the machine's */
+
+    /* Filled in by prepare. */
+    struct buf url;
+    struct buf headers;
+    int64_t upload_size; /* -1: no body, which is an empty one in a PUT or POST */
+
+    /* Results, valid in hooks and once done. */
+    bool done;
+    int status; /* HTTP status of the last attempt, 0 if none came */
+    int attempts;
+    int64_t retry_after; /* ms, from Retry-After; 0 if none */
+    uint64_t received;   /* body bytes handed to `body` in this attempt */
+    uint64_t sent;       /* body bytes taken from `upload` in this attempt */
+    bool retryable;      /* transport error after which another attempt makes sense (set by http) */
+    struct error error;
+
+    struct http_transfer *transfer; /* http's own; NULL at rest */
+};
+
+/* NULL with *error when libcurl cannot be set up. */
+struct http *http_new(const struct http_limits *limits, struct error *error);
+void http_free(struct http *http);
+
+void http_request_init(struct http_request *request);
+void http_request_free(struct http_request *request); /* cancels it if need be */
+
+void http_submit(struct http *http, struct http_request *request);
+/* `body` or `upload` can go on: they are called again in the next http_step. Nothing happens if neither is
+ * paused. */
+void http_resume(struct http_request *request);
+/* Done, with that error. Nothing happens at rest. */
+void http_cancel(struct http_request *request, const struct error *why);
+
+/* Moves everything that can move. Before that it waits, at most `wait` ms, for the network, for a backoff or
+ * limit to end, or (once) for stop_fd(); with nothing under way this is a sleep that a signal ends. */
+void http_step(struct http *http, int wait);
+
+/* The shared budget, for retries that only an owner can do (a relay must rewind both of its halves). */
+struct retry *http_retry(struct http *http);
+
+/* Requests that went out on a connection (attempts included) since http_new. */
+uint64_t http_requests(const struct http *http);
+
+#endif

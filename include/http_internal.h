@@ -1,0 +1,78 @@
+/*
+ * http_internal - what http.c (the loop), http_transfer.c (one attempt) and http_failure.c (what went wrong)
+ * share. These three are the only files that know libcurl, and the only ones to include this.
+ *
+ * A transfer is a request that was submitted, with its own easy handle. It waits (for its turn, or for a
+ * backoff to end), is active (its handle is in the multi handle), waits again if it is retried, and goes back
+ * to the pool when its request is done.
+ */
+#ifndef STORSYNC_HTTP_INTERNAL_H
+#define STORSYNC_HTTP_INTERNAL_H
+
+#include "http.h"
+#include "http_answer.h"
+
+#include <curl/curl.h>
+
+struct http_transfer {
+    struct http_transfer *next;
+    struct http *http;
+    struct http_request *request;
+    CURL *easy;
+    struct curl_slist *headers;
+    struct http_answer answer;
+    bool active;
+    bool connected; /* in this attempt; from then on the stall limit applies, until then the connect limit */
+    bool body_paused; /* by the hooks */
+    bool upload_paused;
+    bool resume;       /* http_resume was called */
+    int at_once;       /* HTTP_RETRY_NOW verdicts so far */
+    int64_t delivered; /* bytes of the body that the peer had acknowledged when the stall limit passed last */
+    int64_t due;       /* mono; waiting: not before */
+    int64_t moved;     /* mono; when the stall limit began to count */
+    char detail[CURL_ERROR_SIZE];
+};
+
+struct http {
+    struct http_limits limits;
+    struct retry retry;
+    CURLM *multi;
+    struct http_transfer *transfers; /* in the order they were submitted */
+    struct http_transfer *pool;
+    int active;
+    int pooled;
+    uint64_t requests;
+    uint64_t ended;
+    bool stop_seen;      /* stop_fd() woke us once; it stays readable and would do so forever */
+    const char *ca_file; /* the machine's, NULL if it has none */
+};
+
+/* ---- http_transfer.c ---- */
+
+struct http_transfer *http_transfer_new(struct http *http); /* NULL: no memory */
+void http_transfer_free(struct http_transfer *transfer);
+
+/* Begins an attempt: asks the owner for it and hands it to libcurl. False: it cannot be made, see
+ * request->error. */
+bool http_transfer_activate(struct http_transfer *transfer);
+
+/* Takes it out of libcurl's hands. Unless its answer is complete this closes the connection. */
+void http_transfer_deactivate(struct http_transfer *transfer);
+
+/* Forgets the results of the attempt before. */
+void http_transfer_reset(struct http_request *request);
+
+/* Something moved: the stall limit begins anew. */
+void http_transfer_moved(struct http_transfer *transfer);
+
+/* ---- http_failure.c ---- */
+
+/* Sets the request's error to "host:port: ...". */
+void http_fail(struct http_request *request, enum error_kind kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Turns libcurl's verdict into request->error and ->retryable, unless a hook or callback set an error
+ * already. */
+void http_fail_curl(struct http_transfer *transfer, CURLcode code);
+
+#endif

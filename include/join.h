@@ -1,0 +1,43 @@
+/*
+ * join - the listings of both sides, side by side: two cursors and the plan's verdict on their heads.
+ *
+ * What sync and validate have in common. Nothing here waits; join_step lets the cursors move after each turn of
+ * the http loop.
+ */
+#ifndef STORSYNC_JOIN_H
+#define STORSYNC_JOIN_H
+
+#include "error.h"
+#include "object.h"
+#include "plan.h"
+#include "store.h"
+
+#include <stdbool.h>
+
+enum join_state {
+    JOIN_WAIT,   /* a listing is still under way */
+    JOIN_READY,  /* `step` says what to do */
+    JOIN_END,    /* both listings are through */
+    JOIN_FAILED, /* one broke: what it would have shown is unknown. See join_error. */
+};
+
+struct join {
+    enum compare rule;
+    struct cursor *source;
+    struct cursor *destination;
+    /* With JOIN_READY, borrowed until join_take: */
+    struct plan_step step;
+    const struct object_entry *source_entry;
+    const struct object_entry *destination_entry;
+};
+
+bool join_open(struct join *join, struct store *source, struct store *destination, const char *prefix,
+               enum compare rule, struct error *error);
+void join_close(struct join *join);
+
+enum join_state join_peek(struct join *join);
+void join_take(struct join *join); /* past the heads that the step uses up */
+bool join_step(struct join *join); /* true if anything moved */
+const struct error *join_error(const struct join *join);
+
+#endif

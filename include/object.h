@@ -1,0 +1,52 @@
+/*
+ * object - what is known of an object: its entry in a listing, and the metadata that travels with its body.
+ *
+ * Keys are bytes: any but NUL, at most OBJECT_KEY_MAX of them, compared with strcmp (byte order, as S3 lists
+ * them). They are never normalised.
+ */
+#ifndef STORSYNC_OBJECT_H
+#define STORSYNC_OBJECT_H
+
+#include "buf.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define OBJECT_KEY_MAX 1024
+#define OBJECT_ETAG_SIZE 136 /* with quotes and NUL; vendors' ETags are opaque, the longest seen has 66 */
+
+/* One line of a listing. `key` is borrowed from whoever hands the entry out. */
+struct object_entry {
+    const char *key;
+    uint64_t size;
+    int64_t modified;            /* wall milliseconds, by the store's clock */
+    char etag[OBJECT_ETAG_SIZE]; /* as the store gives it, without quotes; "" if it has none */
+};
+
+/*
+ * Metadata: name and value pairs in the order they were added. A name is one of the content headers in lower
+ * case ("content-type", "cache-control", "content-encoding", "content-disposition", "content-language",
+ * "expires"), or "tagging" (URL-encoded like a query), or "user:" + the user metadata's own name.
+ * Values are bytes without NUL. S3 allows 2 KiB of user metadata; OBJECT_META_MAX leaves room for the rest.
+ */
+#define OBJECT_META_MAX ((size_t)16 * 1024)
+
+struct object_meta {
+    struct buf pairs; /* name NUL value NUL name NUL value NUL ... */
+};
+
+void object_meta_init(struct object_meta *meta);
+void object_meta_free(struct object_meta *meta);
+void object_meta_clear(struct object_meta *meta);
+bool object_meta_add(struct object_meta *meta, const char *name, const char *value); /* false: no room */
+const char *object_meta_get(const struct object_meta *meta, const char *name);       /* NULL: absent */
+bool object_meta_is_content_header(const char *lower_case_name);
+
+/* Walks the pairs: start with *at = 0; false at the end. */
+bool object_meta_next(const struct object_meta *meta, size_t *at, const char **name, const char **value);
+
+/* Two ETags that can be compared as content hashes: both 32 hexadecimal digits (an MD5, so a single-part
+ * upload without SSE-KMS). */
+bool object_etags_comparable(const char *a, const char *b);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * options - the command line: what to do, which settings it carries, which command to become.
+ *
+ *     storsync-init [OPTION]... [--] [COMMAND [ARG]...]
+ *
+ * Options end at "--" or at the first word that is not one. Long options (and -h, -V), as --name value or
+ * --name=value; nothing is abbreviated. A value that begins with "--" needs the form with "=", and so does the value
+ * of a boolean. Nothing is copied: the pointers are into argv, which outlives everything and is cut at the "=".
+ */
+#ifndef STORSYNC_OPTIONS_H
+#define STORSYNC_OPTIONS_H
+
+#include "error.h"
+#include "settings.h"
+
+#include <stdbool.h>
+
+enum mode {
+    MODE_DEPLOY,
+    MODE_SYNC,
+    MODE_VALIDATE,
+    MODE_STATUS,
+    MODE_HEALTH,
+    MODE_CHECK_CONFIG,
+    MODE_PRINT_CONFIG,
+    MODE_HELP,
+    MODE_VERSION,
+    MODE_DOCUMENT, /* --document markdown|man|ini: what the build makes docs from */
+};
+
+#define OPTIONS_FLAGS_MAX 64
+
+struct options {
+    enum mode mode;
+    bool json;
+    enum settings_doc document;
+    const char *config; /* NULL: not given */
+    struct settings_flag flags[OPTIONS_FLAGS_MAX];
+    int flag_count;
+    char **command; /* NULL-terminated tail of argv; NULL: none */
+};
+
+/* False with ERROR_USAGE: unknown option (with the nearest known one), missing value, a secret, two modes, "--" with
+ * nothing behind it, a command together with a mode that does not start one (all but deploy and --sync). --help and
+ * --version win over whatever follows them. */
+bool options_parse(int argc, char **argv, struct options *options, struct error *error);
+
+/* The whole of --help. */
+bool options_help(struct buf *out);
+
+#endif

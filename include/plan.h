@@ -1,0 +1,36 @@
+/*
+ * plan - the merge-join of two listings: what to do about the two entries at their heads. Pure.
+ *
+ * Both listings come in strictly increasing byte order of keys, so one comparison decides: the smaller key is
+ * missing on the other side; equal keys are compared by the rule. Memory does not depend on how many there are.
+ */
+#ifndef STORSYNC_PLAN_H
+#define STORSYNC_PLAN_H
+
+#include "object.h"
+#include "settings.h"
+
+#include <stdbool.h>
+
+enum plan_action {
+    PLAN_COPY,  /* missing, or different by the rule; `reason` says which */
+    PLAN_KEEP,  /* up to date */
+    PLAN_EXTRA, /* only at the destination; a sync leaves it alone */
+    PLAN_END,
+};
+
+enum plan_reason { PLAN_SAME, PLAN_MISSING, PLAN_SIZE, PLAN_NEWER, PLAN_ETAG };
+
+struct plan_step {
+    enum plan_action action;
+    enum plan_reason reason;
+    bool take_source, take_destination; /* which heads this step uses up */
+};
+
+/* NULL: that listing is at its end. */
+struct plan_step plan_next(enum compare rule, const struct object_entry *source,
+                           const struct object_entry *destination);
+
+const char *plan_reason_text(enum plan_reason reason); /* "missing", "size differs", ... */
+
+#endif

@@ -1,0 +1,131 @@
+/*
+ * settings - one table declares every setting; everything else is derived from it.
+ *
+ * A setting `name` is `name = value` in the INI file, STORSYNC_NAME in the environment and --name (dashes for
+ * underscores) on the command line. A setting of a side stands in [source] or [destination] and has that word
+ * in front elsewhere: STORSYNC_SOURCE_BUCKET, --source-bucket. Precedence: command line > environment > INI
+ * file > AWS_ variables > default. Some settings have further environment names (DEV_STORAGE_BUCKET), which count
+ * after the setting's own. A secret can also be in a file that STORSYNC_..._FILE names, and has no flag. A variable
+ * that is empty is not set.
+ *
+ * The AWS_ variables are for both sides, so whatever a side has of its own, from any source, comes first. Profile,
+ * key, secret and token are one unit: a side that has one of them takes none of AWS_PROFILE, AWS_ACCESS_KEY_ID, ...
+ *
+ * A value that cannot be used is replaced by the default with a problem noted that names the source, the value
+ * and the default; so is an unknown INI key or STORSYNC_ variable, with the nearest known name. Problems are
+ * warnings in a normal run and errors under --check-config. Secrets never appear in a problem or in a printed
+ * setting. What is fine but worth knowing before a sync (the default bucket is used) is a note.
+ *
+ * Grammar: durations are a whole number with s, m or h (or ms; a bare number is seconds), sizes with KiB, MiB or
+ * GiB (a bare number is bytes), flags are true/false, yes/no, on/off, 1/0. Surrounding white space does not count.
+ */
+#ifndef STORSYNC_SETTINGS_H
+#define STORSYNC_SETTINGS_H
+
+#include "buf.h"
+#include "error.h"
+#include "nearest.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum compare { COMPARE_SIZE, COMPARE_NEWER, COMPARE_ETAG };
+enum on_failure { ON_FAILURE_START, ON_FAILURE_STOP };
+enum path_style { PATH_STYLE_AUTO, PATH_STYLE_YES, PATH_STYLE_NO };
+
+/* One side of the sync. Strings are owned by the settings; "" means not set. */
+struct side {
+    const char *bucket;
+    const char *endpoint;
+    const char *region;
+    const char *profile;
+    const char *access_key_id;
+    const char *secret_access_key;
+    const char *session_token;
+    const char *ca_file;
+    int64_t path_style; /* enum path_style */
+};
+
+struct settings {
+    struct side source;
+    struct side destination;
+    const char *public_object_search_paths; /* comma-separated /bucket/prefix */
+    const char *private_object_dir;         /* /bucket/prefix */
+    const char *environment;                /* "", "production" or "development" */
+    const char *deployment_id;
+    const char *status_file;                        /* "": the defaults of status.h, in turn */
+    const char *config;                             /* the INI file; "" if there is none */
+    int64_t min_interval, timeout, wait, lease_ttl; /* ms */
+    int64_t connect_timeout, stall_timeout;         /* ms */
+    int64_t concurrency, retries;
+    int64_t part_size;  /* bytes */
+    int64_t compare;    /* enum compare */
+    int64_t on_failure; /* enum on_failure */
+    int64_t dry_run;
+    int64_t log_format; /* enum log_format */
+    int64_t log_level;  /* enum log_level */
+
+    struct settings_state *state; /* origins, problems, the memory of the strings */
+};
+
+/* How settings_load is told about the outside. */
+struct settings_input {
+    const char *const *environ_;       /* NAME=value, NULL at the end */
+    const struct settings_flag *flags; /* from the command line, in order */
+    int flag_count;
+    const char *config; /* --config, or NULL */
+};
+struct settings_flag {
+    const char *name;  /* without the dashes, as typed: "source-bucket" */
+    const char *value; /* NULL is "true" */
+};
+
+#define SETTINGS_NAME_SIZE 64 /* of a variable or a flag, with its NUL */
+
+/* Does `--name` exist, and does it need a value? Flags (booleans) may stand without one. */
+bool settings_flag_known(const char *name, bool *needs_value);
+
+/* Is it what the flag of a secret would be called? Then `variable` is the environment variable to use. */
+bool settings_flag_secret(const char *name, char variable[SETTINGS_NAME_SIZE]);
+
+/* Offers every flag, with its dashes. */
+void settings_flag_nearest(struct nearest *nearest);
+
+/*
+ * Fills `settings` from defaults, INI file, environment and flags. The INI file is --config, else STORSYNC_CONFIG,
+ * else SETTINGS_CONFIG_DEFAULT if that exists; at most 256 KiB. False with ERROR_CONFIG when it cannot be read or is
+ * malformed (the error names file and line): the settings then hold what the other sources give, so that the
+ * failure policy is known. Memory that runs out is ERROR_LOCAL. In every case settings_free is due.
+ */
+#define SETTINGS_CONFIG_DEFAULT "/etc/storsync/storsync.ini"
+bool settings_load(struct settings *settings, const struct settings_input *input, struct error *error);
+void settings_free(struct settings *settings); /* wipes the secrets */
+
+/* The problems found, in order; NULL past the last. At most 64 are kept. */
+const char *settings_problem(const struct settings *settings, int index);
+
+/* In the same way, what to mention when a sync or a validation is going to happen: a bucket or the paths that
+ * nobody has set. */
+const char *settings_note(const struct settings *settings, int index);
+
+/* Where the value of `field` (its address inside *settings) came from: "default", "environment
+ * PROD_STORAGE_BUCKET", "/etc/storsync/storsync.ini:7", "--source-bucket". */
+const char *settings_origin(const struct settings *settings, const void *field);
+bool settings_is_default(const struct settings *settings, const void *field);
+
+/* Key prefixes to sync, from the two path settings: the first segment (a bucket name) is dropped, the rest ends
+ * with '/' ("" is the whole bucket, from "/bucket"). Neither set: public/ and private/. Duplicates, and prefixes
+ * inside another one, are left out. At most SETTINGS_PATHS_MAX; more is a problem. */
+#define SETTINGS_PATHS_MAX 64
+int settings_path_count(const struct settings *settings);
+const char *settings_path(const struct settings *settings, int index);
+
+/* --print-config: every setting, its value (secrets as "****"), where it came from. */
+bool settings_print(const struct settings *settings, struct buf *out);
+bool settings_print_json(const struct settings *settings, struct buf *out);
+
+/* The settings part of --help, the table of README.md (Markdown), of the man page (mdoc), and a sample INI file. */
+enum settings_doc { SETTINGS_HELP, SETTINGS_MARKDOWN, SETTINGS_MAN, SETTINGS_INI };
+bool settings_document(enum settings_doc form, struct buf *out);
+
+#endif

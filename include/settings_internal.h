@@ -1,0 +1,142 @@
+/*
+ * settings_internal - what the files of the settings module share; nobody else includes this.
+ *
+ *     settings_table.c    the table: what every setting is called, may hold and is for
+ *     settings_value.c    the grammar of values, in both directions
+ *     settings_collect.c  command line, environment and INI file, into one text for each slot
+ *     settings.c          the texts into values; problems, notes, paths
+ *     settings_print.c    --print-config and the documents
+ *
+ * A slot is one value: a setting of the whole run, or a setting of one side. Slots are numbered from 0: first
+ * those of the whole run, then [source], then [destination], each in the order of the table.
+ */
+#ifndef STORSYNC_SETTINGS_INTERNAL_H
+#define STORSYNC_SETTINGS_INTERNAL_H
+
+#include "buf.h"
+#include "error.h"
+#include "settings.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SETTINGS_PREFIX "STORSYNC_"
+#define SETTINGS_FILE_SUFFIX "_FILE" /* of a variable that names the file which holds a secret */
+#define SETTINGS_TEXT_MAX 8192       /* bytes of a text value */
+
+/* ---- the table ---- */
+
+enum setting_type {
+    SETTING_TEXT,
+    SETTING_SECRET,      /* a text that is never shown and has no flag */
+    SETTING_ENVIRONMENT, /* a text: one of `choices`, or short for it */
+    SETTING_CHOICE,      /* the position in `choices` */
+    SETTING_FLAG,
+    SETTING_NUMBER,
+    SETTING_DURATION, /* ms */
+    SETTING_SIZE,     /* bytes */
+};
+
+struct setting {
+    const char *name; /* as in the INI file */
+    enum setting_type type;
+    bool credential;      /* `shared` counts only if the side has no credential of its own at all */
+    bool not_in_file;     /* it says where the INI file is */
+    size_t offset;        /* in struct settings, or in struct side */
+    const char *fallback; /* the default, in the grammar of the type */
+    const char *fallback_of_destination; /* NULL: the same */
+    const char *variables; /* further names in the environment, best first, separated by spaces */
+    const char *variables_of_destination;
+    const char *shared;  /* variables for both sides, which count after the INI file */
+    const char *choices; /* "start|stop" */
+    int64_t min, max;
+    const char *word; /* of a text: what stands for the value in --help */
+    const char *help; /* one line, no full stop */
+};
+
+struct slot {
+    const struct setting *setting;
+    const char *section; /* "", "source" or "destination" */
+    size_t offset;       /* in struct settings */
+    const char *fallback;
+    const char *variables; /* "" if none */
+};
+
+#define SETTINGS_SLOTS (20 + 2 * 9)
+struct slot settings_slot(int index);
+
+/* The part of the table that is for the whole run, or for each side; ends with a name of NULL. */
+const struct setting *settings_of_run(void);
+const struct setting *settings_of_side(void);
+
+void settings_variable(const struct slot *slot, char out[SETTINGS_NAME_SIZE]); /* "STORSYNC_SOURCE_BUCKET" */
+void settings_flag(const struct slot *slot, char out[SETTINGS_NAME_SIZE]);     /* "source-bucket" */
+
+/* The slot with that name, or -1. */
+int settings_find(const char *section, const char *name);
+int settings_find_flag(const char *flag); /* also those of secrets, which are not accepted */
+
+/* The first of the words (separated by spaces, at most SETTINGS_NAME_SIZE - 1 bytes each) into `out`; returns the
+ * rest, or NULL when there was none. */
+const char *settings_next_word(const char *words, char out[SETTINGS_NAME_SIZE]);
+
+/* ---- values ---- */
+
+/* Puts `text` (which is kept, not copied) into the slot's field. False, and nothing changed, if it cannot be used. */
+bool settings_parse(struct settings *settings, const struct slot *slot, const char *text);
+
+/* Appends the value in the grammar that settings_parse reads; "****" for a secret that is set. */
+void settings_format(const struct settings *settings, const struct slot *slot, struct buf *out);
+
+/* Appends what a value has to be: "a whole number from 1 to 64". */
+void settings_expected(const struct setting *setting, struct buf *out);
+
+/* The part of it that depends on the setting: "1 to 64", "start or stop"; nothing for texts and flags. */
+void settings_range(const struct setting *setting, struct buf *out);
+
+/* ---- the state ---- */
+
+/* Where a text comes from; the higher one counts. */
+enum settings_rank {
+    RANK_DEFAULT,
+    RANK_SHARED,      /* AWS_REGION: for both sides */
+    RANK_FILE,        /* the INI file */
+    RANK_SECRET_FILE, /* the file that STORSYNC_..._FILE names */
+    RANK_VARIABLE,    /* DEV_STORAGE_BUCKET */
+    RANK_ENVIRONMENT, /* STORSYNC_SOURCE_BUCKET */
+    RANK_FLAG,
+};
+
+struct settings_value {
+    enum settings_rank rank;
+    char *text;        /* NULL for the default */
+    char *origin;      /* for settings_origin; NULL for the default */
+    const char *label; /* the part of it that goes into a problem */
+};
+
+#define SETTINGS_LINES_MAX 64
+struct settings_lines {
+    char *line[SETTINGS_LINES_MAX];
+    int count;
+};
+
+struct settings_state {
+    struct settings_value values[SETTINGS_SLOTS];
+    struct settings_lines problems, notes, paths;
+    bool no_memory; /* something is missing above */
+};
+
+/* Adds a line; at SETTINGS_LINES_MAX it is left out. */
+void settings_add(struct settings_state *state, struct settings_lines *lines, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Back to the default, wiping the text. */
+void settings_forget(struct settings_value *value);
+
+/* Collects what flags, environment and INI file say, each slot's best. False if the file cannot be used: see
+ * settings_load. `path` becomes "" if there is none. */
+bool settings_collect(struct settings_state *state, const struct settings_input *input, const char **path,
+                      struct error *error);
+
+#endif

@@ -1,0 +1,237 @@
+/*
+ * store - a bucket, wherever it is: one operations table behind store_s3, store_dir (and later others).
+ *
+ * An operation is started on a `struct call`, goes on inside http_step and store_step, and is over when
+ * call->done. A call belongs to its owner, who can use it again once it is done, for any store. Starting
+ * never blocks on the network; a directory does its (bounded) file work at once or piece by piece in
+ * store_step. Retries, redirects and signatures happen below this interface. What remains visible is
+ * `call->error`, with a text that names the store, the operation and the key.
+ *
+ * Bodies: small ones (state files) live in call->body; large ones stream through a `struct pipe`, at most
+ * PIPE_CAPACITY at a time. A streamed operation that breaks after bytes have moved cannot be retried below
+ * this interface: it ends with call->again set when a new attempt of both halves makes sense.
+ */
+#ifndef STORSYNC_STORE_H
+#define STORSYNC_STORE_H
+
+#include "error.h"
+#include "http.h"
+#include "object.h"
+#include "pipe.h"
+#include "settings.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Keys under this prefix are the program's own: no sync or validation sees them. */
+#define STORE_STATE_PREFIX ".storsync/"
+
+/* Ceiling of call->body. */
+#define STORE_SMALL_MAX ((size_t)256 * 1024)
+
+struct store;
+struct upload; /* a large object being put together, between store_upload_begin and _finish or _abort */
+
+/* What an answer said of the object. */
+struct object_info {
+    uint64_t size;               /* of the whole object, also in the answer to a ranged get */
+    int64_t modified;            /* CLOCK_UNKNOWN if not said */
+    char etag[OBJECT_ETAG_SIZE]; /* without quotes */
+    bool tagged;                 /* it has tags; fetch them with store_tags */
+};
+
+struct call {
+    bool done;
+    struct error error;
+    bool again;      /* a streamed half broke in a way that a new attempt may mend */
+    bool head_known; /* get and head: `info` and `meta` are filled in (before the body arrives) */
+    struct object_info info;
+    struct object_meta meta;
+    struct buf body; /* small gets: the object */
+    struct upload
+        *upload; /* store_upload_begin: the result, owned by the caller until finish or abort is done */
+    uint64_t copied;
+
+    const struct store_ops *ops; /* of the store that is using, or last used, this call */
+    void *impl;                  /* its private part */
+};
+
+void call_init(struct call *call);
+void call_free(struct call *call); /* cancels what is under way */
+void call_cancel(struct call *call, const struct error *why);
+
+/* A page of a listing. Entries are kept in an arena of the page, at most STORE_PAGE_KEYS of them. */
+#define STORE_PAGE_KEYS 1000
+struct store_page;
+
+/* ---- opening ---- */
+
+/* `side` is borrowed and must outlive the store; `http` may be NULL if no side needs the network (then a
+ * store that does fails). Fails with ERROR_CONFIG for what can be seen without asking the service; asks it
+ * nothing. */
+struct store *store_open(const struct side *side, struct http *http, struct error *error);
+void store_close(struct store *store);
+bool store_needs_network(const struct side *side);
+
+const char *store_name(const struct store *store); /* for people: "dedw3n-dev-storage", "file:///srv/dev" */
+const char *store_url(const struct store *store);  /* exact: "s3://bucket (https://endpoint)" */
+
+/* The largest body a single put or copy may have; above it, an upload in parts. */
+uint64_t store_put_limit(const struct store *store);
+uint64_t store_copy_limit(const struct store *store);
+/* The smallest part (but for the last) and how many there may be. */
+uint64_t store_part_min(const struct store *store);
+int store_part_count_max(const struct store *store);
+
+/* Are they the same bucket? Then there is nothing to sync. */
+bool store_same(const struct store *a, const struct store *b);
+/* Are they one service, so that `to` can copy from `from` without the bytes passing through here? */
+bool store_can_copy(const struct store *from, const struct store *to);
+/* Can they be the two sides of a sync? False, with ERROR_CONFIG, if one directory lies inside the other:
+ * every copy would make something new to copy. (The same bucket twice is harmless, and store_same's
+ * affair.) */
+bool store_check_pair(const struct store *source, const struct store *destination, struct error *error);
+
+/* ---- operations ---- */
+
+/* Reads a small object into call->body. */
+void store_read(struct store *store, struct call *call, const char *key);
+
+/* Writes a small object. With `create`, only if the key does not exist (the one primitive the lease
+ * needs): ERROR_PRECONDITION when it does, ERROR_UNSUPPORTED when the service has no such thing. The
+ * answer to a create may be lost (ERROR_UNREACHABLE, ERROR_TIMEOUT): whether it happened is for the caller
+ * to find out. */
+void store_write(struct store *store, struct call *call, const char *key, const char *data, size_t len,
+                 const char *content_type, bool create);
+
+void store_head(struct store *store, struct call *call, const char *key);
+void store_remove(struct store *store, struct call *call, const char *key); /* absent is success */
+
+/* Fills call->meta's "tagging" from the object's tags. */
+void store_tags(struct store *store, struct call *call, const char *key);
+
+/* Streams `length` bytes from `offset` into `sink` (closed at the end). offset 0 and length UINT64_MAX:
+ * all of it. `etag`, unless "", is the version that is wanted: ERROR_PRECONDITION if it is another by now.
+ * A body that is shorter or longer than announced is an error. */
+void store_get(struct store *store, struct call *call, const char *key, uint64_t offset, uint64_t length,
+               const char *etag, struct pipe *sink);
+
+/* Streams exactly `size` bytes from `source` into the object. `modified` is what a directory sets as its
+ * time. Becomes visible whole or not at all. */
+void store_put(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
+               const struct object_meta *meta, struct pipe *source);
+
+/* Copies inside the service, with all metadata; store_can_copy must hold. */
+void store_copy(struct store *to, struct call *call, const char *key, struct store *from, const char *etag);
+
+/* In parts, numbered from 1, each but the last of the same size. `offset` is where the part begins. */
+void store_upload_begin(struct store *store, struct call *call, const char *key, uint64_t size,
+                        int64_t modified, const struct object_meta *meta);
+void store_upload_part(struct store *store, struct call *call, struct upload *upload, int number,
+                       uint64_t offset, uint64_t size, struct pipe *source);
+void store_upload_copy(struct store *to, struct call *call, struct upload *upload, int number,
+                       uint64_t offset, uint64_t size, struct store *from, const char *key, const char *etag);
+/* Frees the upload when it succeeds. */
+void store_upload_finish(struct store *store, struct call *call, struct upload *upload);
+/* Frees the upload in any case. */
+void store_upload_abort(struct store *store, struct call *call, struct upload *upload);
+
+/* Local progress of a call under way: file work, resuming what a pipe had paused. True if anything moved. */
+bool store_step(struct call *call);
+
+/* Waits for a call, stepping the loop: for the few things that are done one at a time. False if it failed, or
+ * if stop_requested() (the call is cancelled then, and its error says why). */
+bool store_wait(struct http *http, struct call *call);
+
+/* ---- listing ---- */
+
+/*
+ * A cursor walks the keys with `prefix` in byte order, page after page, the next one being fetched while the
+ * current one is used. Keys under STORE_STATE_PREFIX are left out.
+ *
+ * INVARIANT: keys strictly increase. One that does not ends the cursor with ERROR_PROTOCOL before it is
+ * handed out: a merge-join of unordered listings would copy or report nonsense.
+ */
+struct cursor;
+enum cursor_state { CURSOR_WAIT, CURSOR_ENTRY, CURSOR_END, CURSOR_FAILED };
+
+struct cursor *cursor_open(struct store *store, const char *prefix, struct error *error);
+void cursor_close(struct cursor *cursor);
+enum cursor_state cursor_peek(struct cursor *cursor, const struct object_entry **entry);
+void cursor_next(struct cursor *cursor); /* past the entry that peek showed, whose key is then gone */
+bool cursor_step(struct cursor *cursor); /* local progress; true if anything moved */
+const struct error *cursor_error(const struct cursor *cursor);
+
+/* ---- for the implementations ---- */
+
+/* call->impl is NULL when an operation starts, and 1 <= strlen(key) <= OBJECT_KEY_MAX. These may be
+ * missing: tags, copy and upload_copy (answered with ERROR_UNSUPPORTED), same (compares the URLs),
+ * can_copy (false), check_pair (true), step, list_end. Two stores that are given at once are of the same
+ * implementation. */
+struct store_ops {
+    const char *scheme;
+    void (*close)(struct store *store);
+    bool (*same)(const struct store *a, const struct store *b);
+    bool (*can_copy)(const struct store *from, const struct store *to);
+    bool (*check_pair)(const struct store *source, const struct store *destination, struct error *error);
+    /* Fills `page` with the keys after `page`'s position; see page_add, page_position. */
+    void (*list)(struct store *store, struct call *call, const char *prefix, struct store_page *page);
+    void (*list_end)(void *walk); /* frees what was left in *page_walk */
+    void (*read)(struct store *store, struct call *call, const char *key);
+    void (*write)(struct store *store, struct call *call, const char *key, const char *data, size_t len,
+                  const char *content_type, bool create);
+    void (*head)(struct store *store, struct call *call, const char *key);
+    void (*remove)(struct store *store, struct call *call, const char *key);
+    void (*tags)(struct store *store, struct call *call, const char *key);
+    void (*get)(struct store *store, struct call *call, const char *key, uint64_t offset, uint64_t length,
+                const char *etag, struct pipe *sink);
+    void (*put)(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
+                const struct object_meta *meta, struct pipe *source);
+    void (*copy)(struct store *to, struct call *call, const char *key, struct store *from, const char *etag);
+    void (*upload_begin)(struct store *store, struct call *call, const char *key, uint64_t size,
+                         int64_t modified, const struct object_meta *meta);
+    void (*upload_part)(struct store *store, struct call *call, struct upload *upload, int number,
+                        uint64_t offset, uint64_t size, struct pipe *source);
+    void (*upload_copy)(struct store *to, struct call *call, struct upload *upload, int number,
+                        uint64_t offset, uint64_t size, struct store *from, const char *key,
+                        const char *etag);
+    void (*upload_finish)(struct store *store, struct call *call, struct upload *upload);
+    void (*upload_abort)(struct store *store, struct call *call, struct upload *upload);
+    bool (*step)(struct call *call);
+    void (*cancel)(struct call *call, const struct error *why); /* leaves it done */
+    void (*release)(struct call *call);                         /* frees call->impl */
+};
+
+/* Every implementation's struct begins with this. */
+struct store {
+    const struct store_ops *ops;
+    char name[1100];
+    char url[1400];
+    uint64_t put_limit, copy_limit, part_min;
+    int part_count_max;
+};
+
+/* For the cursor: starts a listing that fills `page`. */
+void store_list(struct store *store, struct call *call, const char *prefix, struct store_page *page);
+
+/*
+ * What ops->list works with. A page starts empty at a position (opaque to the cursor: a continuation token,
+ * or a last key; "" is the beginning) and ends with the entries and the position of the next one.
+ */
+const char *page_position(const struct store_page *page);
+
+/* Something that an implementation wants to remember from page to page; NULL before the first. The cursor
+ * hands it to ops->list_end when it closes. */
+void **page_walk(struct store_page *page);
+
+/* Drops the entries of a broken attempt, keeps the position. */
+void page_reset(struct store_page *page);
+
+/* Copies the entry. False: the page is full, there is no memory, or the key is too long. */
+bool page_add(struct store_page *page, const struct object_entry *entry);
+
+/* `next` is the position to go on from; NULL: that was the last page. False: no memory, or too long a
+ * position. */
+bool page_end(struct store_page *page, const char *next);
+
+#endif

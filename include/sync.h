@@ -1,0 +1,40 @@
+/*
+ * sync - the loop: free slot? next action -> start transfer -> wait.
+ *
+ * Walks every path with both listings side by side, keeps up to `slots` transfers going, and counts and logs what
+ * becomes of them. One object's failure does not stop the others. What stops the run: a listing that breaks, a
+ * bucket that is gone, credentials that are refused, a service that does not answer any more, and
+ * stop_requested().
+ *
+ * INVARIANT: when sync_run returns, no transfer is under way and no upload in parts is open, unless the service
+ * did not answer to the abort within SYNC_STOP_GRACE.
+ */
+#ifndef STORSYNC_SYNC_H
+#define STORSYNC_SYNC_H
+
+#include "error.h"
+#include "report.h"
+#include "store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* After a stop: how long uploads may take to be aborted, in ms. */
+#define SYNC_STOP_GRACE 1500
+
+struct sync_job {
+    struct http *http; /* NULL when neither side needs the network */
+    struct store *source;
+    struct store *destination;
+    const struct settings *settings; /* paths, compare, part_size, concurrency, retries, dry_run */
+    struct report *report;
+    /* Called now and then while the run goes on, for the status file. */
+    void (*tick)(void *ctx);
+    void *ctx;
+};
+
+/* False with *error when the run could not be carried through; failed objects alone leave it true and are in
+ * the report's counters. */
+bool sync_run(struct sync_job *job, struct error *error);
+
+#endif

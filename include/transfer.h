@@ -1,0 +1,86 @@
+/*
+ * transfer - one object on its way from the source to the destination: a state machine with one bounded buffer.
+ *
+ * The sync loop owns a fixed number of transfers and uses each again for the next object. A transfer never
+ * waits: transfer_step moves it as far as it can go now, after each turn of the http loop.
+ *
+ *     copy     server-side, conditional on the ETag that was listed; above the single-copy limit in parts
+ *     relay    get -> pipe -> put; above part_size in parts, each a ranged get of the same version
+ *
+ * An object that changed since it was listed is looked at again and copied as it is now. One that is gone by
+ * now is TRANSFER_GONE: there is nothing left to copy. A broken relay (either half) is started again from the
+ * part that broke, within the shared retry budget.
+ *
+ * INVARIANT: when a transfer ends badly, no upload in parts is left open at the destination: it is aborted first.
+ * INVARIANT: the parts of one object all come from one version of it (each is asked for by its ETag).
+ */
+#ifndef STORSYNC_TRANSFER_H
+#define STORSYNC_TRANSFER_H
+
+#include "error.h"
+#include "object.h"
+#include "pipe.h"
+#include "retry.h"
+#include "store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What the transfers of one run have in common. */
+struct transfer_plan {
+    struct store *source;
+    struct store *destination;
+    struct retry *retry; /* the shared budget */
+    uint64_t part_size;
+    bool server_copy; /* try server-side copies; cleared when the service refuses the first one */
+    bool copied;      /* one has succeeded */
+};
+
+enum transfer_result { TRANSFER_NONE, TRANSFER_COPIED, TRANSFER_GONE, TRANSFER_FAILED };
+
+struct transfer {
+    /* Valid from transfer_start until the next one. */
+    char key[OBJECT_KEY_MAX + 1];
+    struct object_entry entry; /* its key is the one above; size and ETag follow what is found at the source */
+    enum transfer_result result; /* once idle again */
+    struct error error;          /* with TRANSFER_FAILED */
+    uint64_t moved;              /* bytes of finished parts; for progress */
+
+    /* Private. */
+    struct transfer_plan *plan;
+    void (*state)(struct transfer *transfer); /* what happens at the next step; NULL: idle */
+    void (*after_tags)(struct transfer *transfer);
+    bool relay;             /* the bytes pass through here */
+    bool stopping;          /* transfer_stop was called */
+    bool again_after_abort;
+    int attempt;            /* of the object or part at hand */
+    int version_changes;    /* how often the source changed under us */
+    int64_t wake;           /* mono; end of a backoff; 0: none */
+    struct call get;        /* reading half; also heads */
+    struct call put;        /* writing half; also copies and tags */
+    struct object_meta meta;
+    struct pipe pipe;       /* allocated at the first relay */
+    struct upload *upload;  /* open at the destination */
+    int part;               /* number of the part under way, from 1 */
+    uint64_t part_size, part_offset, part_length;
+};
+
+void transfer_init(struct transfer *transfer, struct transfer_plan *plan);
+void transfer_free(struct transfer *transfer);
+
+/* Begins with a copy of `entry`. The transfer must be idle. */
+void transfer_start(struct transfer *transfer, const struct object_entry *entry);
+
+bool transfer_idle(const struct transfer *transfer);
+
+/* Moves on; true if anything moved. When transfer_idle holds afterwards, `result` says how it went. */
+bool transfer_step(struct transfer *transfer);
+
+/* Ends what is under way as quickly as can be, because of `why`: calls are cancelled; an open upload is being aborted by
+ * further steps until idle. */
+void transfer_stop(struct transfer *transfer, const struct error *why);
+
+/* Until when nothing will happen by itself (a backoff): mono time, or INT64_MAX. */
+int64_t transfer_wake(const struct transfer *transfer);
+
+#endif

@@ -1,0 +1,95 @@
+#include "buf.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void buf_init(struct buf *buf, size_t max)
+{
+    *buf = (struct buf){.max = max};
+}
+
+void buf_free(struct buf *buf)
+{
+    free(buf->data);
+    buf_init(buf, buf->max);
+}
+
+void buf_clear(struct buf *buf)
+{
+    buf->len = 0;
+    buf->failed = false;
+    if (buf->data != NULL)
+        buf->data[0] = '\0';
+}
+
+/* Makes room for `more` bytes and the NUL. */
+static bool buf_reserve(struct buf *buf, size_t more)
+{
+    size_t cap = buf->cap != 0 ? buf->cap : 64;
+    char *data;
+
+    if (more > buf->max - buf->len || buf->max == SIZE_MAX) {
+        buf->failed = true;
+        return false;
+    }
+    if (buf->len + more < buf->cap)
+        return true;
+    while (cap <= buf->len + more)
+        cap = cap > buf->max / 2 ? buf->max + 1 : cap * 2;
+    data = realloc(buf->data, cap);
+    if (data == NULL) {
+        buf->failed = true;
+        return false;
+    }
+    buf->data = data;
+    buf->cap = cap;
+    return true;
+}
+
+bool buf_append(struct buf *buf, const void *data, size_t len)
+{
+    if (!buf_reserve(buf, len))
+        return false;
+    if (len != 0)
+        memcpy(buf->data + buf->len, data, len);
+    buf->len += len;
+    buf->data[buf->len] = '\0';
+    return true;
+}
+
+bool buf_puts(struct buf *buf, const char *text)
+{
+    return buf_append(buf, text, strlen(text));
+}
+
+bool buf_putc(struct buf *buf, char c)
+{
+    return buf_append(buf, &c, 1);
+}
+
+bool buf_printf(struct buf *buf, const char *format, ...)
+{
+    va_list arguments;
+    int needed;
+
+    va_start(arguments, format);
+    needed = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (needed < 0 || !buf_reserve(buf, (size_t)needed)) {
+        buf->failed = true;
+        return false;
+    }
+    va_start(arguments, format);
+    vsnprintf(buf->data + buf->len, (size_t)needed + 1, format, arguments);
+    va_end(arguments);
+    buf->len += (size_t)needed;
+    return true;
+}
+
+const char *buf_str(const struct buf *buf)
+{
+    return buf->data != NULL ? buf->data : "";
+}

@@ -1,0 +1,206 @@
+#include "clock.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define MS_PER_SECOND INT64_C(1000)
+#define SECONDS_PER_DAY INT64_C(86400)
+
+static int64_t clock_read(clockid_t which)
+{
+    struct timespec now;
+
+    clock_gettime(which, &now);
+    return (int64_t)now.tv_sec * MS_PER_SECOND + now.tv_nsec / 1000000;
+}
+
+int64_t clock_mono(void)
+{
+    return clock_read(CLOCK_MONOTONIC);
+}
+
+int64_t clock_wall(void)
+{
+    return clock_read(CLOCK_REALTIME);
+}
+
+/* Days since 1970-01-01 in the proleptic Gregorian calendar. Years are counted from March, so that the leap day
+ * is the last of its year, and in eras of 400 years, which all have 146,097 days. */
+static int64_t days_from_civil(int64_t year, int month, int day)
+{
+    int64_t y = month <= 2 ? year - 1 : year;
+    int64_t era = (y >= 0 ? y : y - 399) / 400;
+    int64_t year_of_era = y - era * 400;
+    int64_t day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+
+    return era * 146097 + day_of_era - 719468;
+}
+
+static bool clock_civil(int64_t wall, struct tm *out)
+{
+    int64_t seconds = wall / MS_PER_SECOND - (wall % MS_PER_SECOND < 0 ? 1 : 0);
+    time_t when = (time_t)seconds;
+
+    return gmtime_r(&when, out) != NULL && out->tm_year >= -1900 && out->tm_year <= 9999 - 1900;
+}
+
+void clock_format_rfc3339(int64_t wall, char out[CLOCK_RFC3339_SIZE])
+{
+    int64_t rest = wall % MS_PER_SECOND;
+    int ms = (int)(rest < 0 ? rest + MS_PER_SECOND : rest);
+    char text[80];
+    struct tm t;
+
+    if (!clock_civil(wall, &t))
+        t = (struct tm){.tm_year = 70, .tm_mday = 1};
+    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday,
+             t.tm_hour, t.tm_min, t.tm_sec, ms);
+    memcpy(out, text, CLOCK_RFC3339_SIZE);
+}
+
+void clock_format_basic(int64_t wall, char out[CLOCK_BASIC_SIZE])
+{
+    char text[80];
+    struct tm t;
+
+    if (!clock_civil(wall, &t))
+        t = (struct tm){.tm_year = 70, .tm_mday = 1};
+    snprintf(text, sizeof text, "%04d%02d%02dT%02d%02d%02dZ", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour,
+             t.tm_min, t.tm_sec);
+    memcpy(out, text, CLOCK_BASIC_SIZE);
+}
+
+/* Takes exactly `digits` digits; -1 and no progress if they are not there. */
+static int take_number(const char **text, int digits)
+{
+    int value = 0;
+
+    for (int i = 0; i < digits; i++) {
+        char c = (*text)[i];
+
+        if (c < '0' || c > '9')
+            return -1;
+        value = value * 10 + (c - '0');
+    }
+    *text += digits;
+    return value;
+}
+
+static bool take_char(const char **text, char c)
+{
+    if (**text != c)
+        return false;
+    (*text)++;
+    return true;
+}
+
+/* Decimals after the seconds, of which milliseconds are kept. */
+static int take_milliseconds(const char **text)
+{
+    int ms = 0;
+    int scale = 100;
+
+    if (!take_char(text, '.'))
+        return 0;
+    if (**text < '0' || **text > '9')
+        return -1;
+    for (; **text >= '0' && **text <= '9'; (*text)++) {
+        ms += (**text - '0') * scale;
+        scale /= 10;
+    }
+    return ms;
+}
+
+/* "Z" or +hh:mm, in minutes east of UTC. */
+static bool take_offset(const char **text, int *minutes)
+{
+    int sign = 1;
+    int hour;
+    int minute;
+
+    *minutes = 0;
+    if (take_char(text, 'Z') || take_char(text, 'z'))
+        return true;
+    if (take_char(text, '-'))
+        sign = -1;
+    else if (!take_char(text, '+'))
+        return false;
+    hour = take_number(text, 2);
+    if (hour < 0 || hour > 23 || !take_char(text, ':'))
+        return false;
+    minute = take_number(text, 2);
+    if (minute < 0 || minute > 59)
+        return false;
+    *minutes = sign * (hour * 60 + minute);
+    return true;
+}
+
+static bool take_time(const char **text, int64_t *seconds)
+{
+    int hour = take_number(text, 2);
+    int minute = take_char(text, ':') ? take_number(text, 2) : -1;
+    int second = take_char(text, ':') ? take_number(text, 2) : -1;
+
+    /* 60: a leap second */
+    if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60)
+        return false;
+    *seconds = hour * INT64_C(3600) + minute * INT64_C(60) + second;
+    return true;
+}
+
+static bool date_exists(int month, int day)
+{
+    return month >= 1 && month <= 12 && day >= 1 && day <= 31;
+}
+
+int64_t clock_parse_rfc3339(const char *text)
+{
+    int year = take_number(&text, 4);
+    int month = year >= 0 && take_char(&text, '-') ? take_number(&text, 2) : -1;
+    int day = month >= 0 && take_char(&text, '-') ? take_number(&text, 2) : -1;
+    int64_t seconds;
+    int ms;
+    int offset;
+
+    if (!date_exists(month, day) || !(take_char(&text, 'T') || take_char(&text, 't')) || !take_time(&text, &seconds))
+        return CLOCK_UNKNOWN;
+    ms = take_milliseconds(&text);
+    if (ms < 0 || !take_offset(&text, &offset) || *text != '\0')
+        return CLOCK_UNKNOWN;
+    seconds += days_from_civil(year, month, day) * SECONDS_PER_DAY - offset * INT64_C(60);
+    return seconds * MS_PER_SECOND + ms;
+}
+
+static int take_month_name(const char **text)
+{
+    static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+    for (int i = 0; i < 12; i++)
+        if (strncmp(*text, names + (size_t)i * 3, 3) == 0) {
+            *text += 3;
+            return i + 1;
+        }
+    return -1;
+}
+
+int64_t clock_parse_http(const char *text)
+{
+    const char *comma = strchr(text, ',');
+    int64_t seconds;
+    int day;
+    int month;
+    int year;
+
+    if (comma == NULL || comma - text != 3)
+        return CLOCK_UNKNOWN;
+    text = comma + 1;
+    day = take_char(&text, ' ') ? take_number(&text, 2) : -1;
+    month = day > 0 && take_char(&text, ' ') ? take_month_name(&text) : -1;
+    year = month > 0 && take_char(&text, ' ') ? take_number(&text, 4) : -1;
+    if (year < 0 || !date_exists(month, day) || !take_char(&text, ' ') || !take_time(&text, &seconds) ||
+        strcmp(text, " GMT") != 0)
+        return CLOCK_UNKNOWN;
+    return (days_from_civil(year, month, day) * SECONDS_PER_DAY + seconds) * MS_PER_SECOND;
+}

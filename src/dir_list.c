@@ -1,0 +1,469 @@
+#include "dir_list.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The name of a directory entry as it sorts: a directory has a '/' behind it. */
+#define NAME_SIZE (NAME_MAX + 2)
+
+/* One directory on the way down. `names` holds names with their NUL, `starts` where each begins, in order. */
+struct level {
+    size_t path_len; /* its path is that much of walk->path, with a '/' at the end unless empty */
+    struct buf names;
+    uint32_t *starts;
+    size_t count, cap;
+    size_t next;  /* the first name not handed out */
+    size_t limit; /* bytes of names and starts */
+    size_t bound; /* while reading, and `more`: the index of the largest name */
+    bool more;    /* there are names behind the last one of the window; true before the first reading */
+};
+
+enum walk_state {
+    WALK_ON,   /* to be moved to the next file */
+    WALK_FILE, /* `file` is the current one, `path` its path */
+    WALK_END,
+};
+
+struct walk {
+    enum walk_state state;
+    int base; /* the directory that paths are relative to; -1: there is none, so nothing in it */
+    int here; /* the current level's directory, O_PATH; -1: to be opened */
+    struct level *levels;
+    size_t depth, cap;
+    size_t window;
+    char path[DIR_PATH_SIZE]; /* of the current level, then of the current file */
+    size_t path_max;
+    char filter[DIR_PATH_SIZE]; /* names of the first level begin with this */
+    uint64_t left_out;
+    struct object_entry file;
+};
+
+struct dir_list {
+    struct walk plain, odd;
+    char odd_key[OBJECT_KEY_MAX + 1];
+    bool from_plain, from_odd; /* where the entry that peek showed comes from */
+};
+
+/* ---- a level's window ---- */
+
+static size_t level_size(const struct level *level)
+{
+    return level->names.len + level->count * sizeof level->starts[0];
+}
+
+static const char *level_name(const struct level *level, size_t index)
+{
+    return level->names.data + level->starts[index];
+}
+
+static void level_free(struct level *level)
+{
+    buf_free(&level->names);
+    free(level->starts);
+}
+
+static int compare_starts(const void *a, const void *b, void *names)
+{
+    return strcmp((const char *)names + *(const uint32_t *)a, (const char *)names + *(const uint32_t *)b);
+}
+
+static void level_sort(struct level *level)
+{
+    if (level->count > 1)
+        qsort_r(level->starts, level->count, sizeof level->starts[0], compare_starts, level->names.data);
+}
+
+static bool level_add(struct level *level, const char *name)
+{
+    uint32_t start = (uint32_t)level->names.len;
+
+    if (level->count == level->cap) {
+        size_t cap = level->cap != 0 ? 2 * level->cap : 16;
+        uint32_t *starts = realloc(level->starts, cap * sizeof *starts);
+
+        if (starts == NULL)
+            return false;
+        level->starts = starts;
+        level->cap = cap;
+    }
+    if (!buf_append(&level->names, name, strlen(name) + 1))
+        return false;
+    level->starts[level->count++] = start;
+    return true;
+}
+
+/* Keeps the smaller half of the names. From then on only names below the largest of them are added, so it
+ * stays the largest until the next cut. */
+static bool level_cut(struct level *level)
+{
+    struct buf kept;
+    size_t count = level->count / 2;
+
+    level_sort(level);
+    buf_init(&kept, level->names.max);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = level_name(level, i);
+
+        level->starts[i] = (uint32_t)kept.len;
+        if (!buf_append(&kept, name, strlen(name) + 1)) {
+            buf_free(&kept);
+            return false;
+        }
+    }
+    buf_free(&level->names);
+    level->names = kept;
+    level->count = count;
+    level->bound = count - 1;
+    level->more = true;
+    return true;
+}
+
+/* ---- reading a directory ---- */
+
+/* What the last level's window may have: half of what the levels above it leave. */
+static size_t level_limit(const struct walk *walk)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i + 1 < walk->depth; i++)
+        used += level_size(&walk->levels[i]);
+    if (used + 2 * DIR_LIST_LEVEL_MIN > walk->window)
+        return DIR_LIST_LEVEL_MIN;
+    return (walk->window - used) / 2;
+}
+
+/* DT_REG, DT_DIR, anything else for other things; DT_UNKNOWN for what has vanished. */
+static unsigned char type_of(int dir, const struct dirent *entry)
+{
+    struct stat status;
+
+    if (entry->d_type != DT_UNKNOWN)
+        return entry->d_type;
+    if (fstatat(dir, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return DT_UNKNOWN;
+    return S_ISREG(status.st_mode) ? DT_REG : S_ISDIR(status.st_mode) ? DT_DIR : DT_CHR;
+}
+
+static bool is_hidden(const struct walk *walk, const struct level *level, const char *name)
+{
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return true;
+    if (level->path_len == 0 && strcmp(name, DIR_STATE) == 0)
+        return true;
+    return level == walk->levels && strncmp(name, walk->filter, strlen(walk->filter)) != 0;
+}
+
+/* Puts a directory entry into the window if it belongs there: behind `after`, and below the largest name once
+ * there are more than fit. What is left out is counted in the first reading, where `after` is "". */
+static bool consider(struct walk *walk, struct level *level, const struct dirent *entry, const char *after)
+{
+    unsigned char type;
+    char name[NAME_SIZE];
+    size_t len = strlen(entry->d_name);
+
+    if (is_hidden(walk, level, entry->d_name))
+        return true;
+    type = type_of(walk->here, entry);
+    if (type == DT_UNKNOWN)
+        return true;
+    /* FUSE and CIFS know names longer than NAME_MAX. */
+    if ((type != DT_REG && type != DT_DIR) || len > NAME_MAX ||
+        level->path_len + len + (type == DT_DIR ? 2 : 0) > walk->path_max) {
+        walk->left_out += after[0] == '\0';
+        return true;
+    }
+    memcpy(name, entry->d_name, len);
+    if (type == DT_DIR)
+        name[len++] = '/';
+    name[len] = '\0';
+    if (strcmp(name, after) <= 0 || (level->more && strcmp(name, level_name(level, level->bound)) >= 0))
+        return true;
+    if (level_add(level, name) && (level_size(level) <= level->limit || level_cut(level)))
+        return true;
+    errno = ENOMEM;
+    return false;
+}
+
+/* Opens the current level's directory, if it is not. */
+static bool walk_here(struct walk *walk)
+{
+    size_t len = walk->levels[walk->depth - 1].path_len;
+
+    if (walk->here < 0)
+        walk->here = dir_open(walk->base, walk->path, len > 0 ? len - 1 : 0, O_PATH, false);
+    return walk->here >= 0;
+}
+
+static void walk_leave_here(struct walk *walk)
+{
+    if (walk->here >= 0)
+        close(walk->here);
+    walk->here = -1;
+}
+
+static DIR *open_stream(struct walk *walk)
+{
+    int fd = walk_here(walk) ? dir_open(walk->here, "", 0, O_RDONLY, false) : -1;
+    DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
+
+    if (stream == NULL && fd >= 0)
+        close(fd);
+    return stream;
+}
+
+/* Fills the current level's window with what comes behind its last name. */
+static bool read_window(struct walk *walk)
+{
+    struct level *level = &walk->levels[walk->depth - 1];
+    char after[NAME_SIZE] = "";
+    DIR *stream = open_stream(walk);
+    const struct dirent *entry;
+    bool ok = true;
+    int why;
+
+    if (stream == NULL)
+        return false;
+    if (level->count > 0)
+        memcpy(after, level_name(level, level->count - 1), strlen(level_name(level, level->count - 1)) + 1);
+    level->limit = level_limit(walk);
+    level->names.max = level->limit + NAME_SIZE;
+    buf_clear(&level->names);
+    level->count = level->next = 0;
+    level->more = false;
+    while (ok && (errno = 0, entry = readdir(stream)) != NULL)
+        ok = consider(walk, level, entry, after);
+    why = errno;
+    closedir(stream);
+    errno = why;
+    level_sort(level);
+    return ok && why == 0;
+}
+
+/* ---- walking ---- */
+
+/* Adds a level for the directory that walk->path names. */
+static bool push(struct walk *walk)
+{
+    if (walk->depth == walk->cap) {
+        size_t cap = walk->cap != 0 ? 2 * walk->cap : 8;
+        struct level *levels = realloc(walk->levels, cap * sizeof *levels);
+
+        if (levels == NULL)
+            return false;
+        walk->levels = levels;
+        walk->cap = cap;
+    }
+    walk->levels[walk->depth++] = (struct level){.path_len = strlen(walk->path), .more = true};
+    return true;
+}
+
+static void pop(struct walk *walk)
+{
+    level_free(&walk->levels[--walk->depth]);
+    walk_leave_here(walk);
+}
+
+/* Goes down into the directory `name` (with its '/') of the current level, which walk->path names. */
+static bool enter(struct walk *walk, const char *name)
+{
+    int fd;
+
+    if (!walk_here(walk))
+        return false;
+    fd = dir_open(walk->here, name, strlen(name) - 1, O_PATH, false);
+    if (fd < 0)
+        return false;
+    walk_leave_here(walk);
+    walk->here = fd;
+    return push(walk);
+}
+
+static bool look_at_file(struct walk *walk, const char *name)
+{
+    struct stat status;
+
+    if (!walk_here(walk) || fstatat(walk->here, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return false;
+    if (!S_ISREG(status.st_mode)) {
+        errno = ENOENT;
+        return false;
+    }
+    walk->file.size = (uint64_t)status.st_size;
+    walk->file.modified = dir_modified(&status);
+    dir_etag(&status, walk->file.etag);
+    walk->state = WALK_FILE;
+    return true;
+}
+
+/* Moves to the next name of the current level. False with errno. */
+static bool next_name(struct walk *walk, struct level *level)
+{
+    const char *name = level_name(level, level->next++);
+    size_t len = strlen(name);
+    char *at = walk->path + level->path_len;
+
+    memcpy(at, name, len + 1);
+    return at[len - 1] == '/' ? enter(walk, at) : look_at_file(walk, at);
+}
+
+/* Did the last call fail because its directory entry has vanished, or become something else? Or because it
+ * is that of a freshly made file system, which belongs to root and holds no objects? */
+static bool may_pass_over(struct walk *walk)
+{
+    if (errno == EACCES && strcmp(walk->path, "lost+found/") == 0) {
+        walk->left_out++;
+        return true;
+    }
+    return errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENAMETOOLONG;
+}
+
+/* Moves to the next file. False with errno. */
+static bool walk_on(struct walk *walk)
+{
+    while (walk->state == WALK_ON && walk->depth > 0) {
+        struct level *level = &walk->levels[walk->depth - 1];
+
+        walk->path[level->path_len] = '\0';
+        if (level->next < level->count) {
+            if (!next_name(walk, level) && !may_pass_over(walk))
+                return false;
+        } else if (!level->more) {
+            pop(walk);
+        } else if (!read_window(walk)) {
+            if (!may_pass_over(walk))
+                return false;
+            pop(walk);
+        }
+    }
+    if (walk->state == WALK_ON)
+        walk->state = WALK_END;
+    return true;
+}
+
+/* Begins a walk of the paths that start with `prefix`. `base` becomes the walk's. */
+static bool walk_open(struct walk *walk, int base, const char *prefix, size_t path_max, size_t window)
+{
+    const char *slash = strrchr(prefix, '/');
+    size_t dir_len = slash != NULL ? (size_t)(slash - prefix) + 1 : 0;
+
+    *walk = (struct walk){.state = WALK_ON, .base = base, .here = -1, .window = window, .path_max = path_max};
+    memcpy(walk->path, prefix, dir_len);
+    memcpy(walk->filter, prefix + dir_len, strlen(prefix + dir_len) + 1);
+    return push(walk);
+}
+
+static void walk_close(struct walk *walk)
+{
+    while (walk->depth > 0)
+        pop(walk);
+    free(walk->levels);
+    if (walk->base >= 0)
+        close(walk->base);
+}
+
+/* ---- the merge ---- */
+
+/* Are there no plain paths with this prefix? The program's own are not listed. */
+static bool nothing_plain(const char *prefix)
+{
+    return prefix[0] == '/' || strncmp(prefix, DIR_STATE "/", sizeof DIR_STATE) == 0;
+}
+
+static bool open_walks(struct dir_list *list, const struct dir_tree *tree, const char *prefix, size_t window)
+{
+    char odd[DIR_PATH_SIZE];
+    int root = dir_open(tree->root, "", 0, O_PATH, false);
+    int odd_root;
+
+    list->plain.base = list->odd.base = -1;
+    if (root < 0 || !walk_open(&list->plain, root, prefix, OBJECT_KEY_MAX, window))
+        return false;
+    if (nothing_plain(prefix))
+        list->plain.state = WALK_END;
+    odd_root = dir_open(tree->root, DIR_ODD, sizeof DIR_ODD - 1, O_PATH, false);
+    if (odd_root < 0 && !dir_is_absent(errno))
+        return false;
+    dir_odd_path(prefix, odd);
+    if (!walk_open(&list->odd, odd_root, odd + sizeof DIR_ODD, DIR_PATH_SIZE - sizeof DIR_ODD - 1, window))
+        return false;
+    if (odd_root < 0)
+        list->odd.state = WALK_END;
+    return true;
+}
+
+struct dir_list *dir_list_open(const struct dir_tree *tree, const char *prefix, size_t window,
+                               struct error *error)
+{
+    struct dir_list *list = calloc(1, sizeof *list);
+
+    errno = ENOMEM;
+    if (list != NULL && open_walks(list, tree, prefix, window))
+        return list;
+    error_set_errno(error, "reading the directory");
+    dir_list_close(list);
+    return NULL;
+}
+
+void dir_list_close(struct dir_list *list)
+{
+    if (list == NULL)
+        return;
+    walk_close(&list->plain);
+    walk_close(&list->odd);
+    free(list);
+}
+
+static bool odd_on(struct dir_list *list)
+{
+    while (list->odd.state == WALK_ON) {
+        if (!walk_on(&list->odd))
+            return false;
+        /* What has no name of ours was not put there by us. */
+        if (list->odd.state == WALK_FILE && !dir_odd_key(list->odd.path, list->odd_key))
+            list->odd.state = WALK_ON;
+    }
+    return true;
+}
+
+enum dir_list_state dir_list_peek(struct dir_list *list, struct object_entry *entry, struct error *error)
+{
+    int order;
+
+    if (!walk_on(&list->plain)) {
+        error_set_errno(error, "reading \"%s\"", list->plain.path);
+        return DIR_LIST_FAILED;
+    }
+    if (!odd_on(list)) {
+        error_set_errno(error, "reading \"%s/%s\"", DIR_ODD, list->odd.path);
+        return DIR_LIST_FAILED;
+    }
+    if (list->plain.state == WALK_END && list->odd.state == WALK_END)
+        return DIR_LIST_END;
+    if (list->plain.state == WALK_END)
+        order = 1;
+    else
+        order = list->odd.state == WALK_END ? -1 : strcmp(list->plain.path, list->odd_key);
+    list->from_plain = order <= 0;
+    list->from_odd = order >= 0;
+    *entry = list->from_plain ? list->plain.file : list->odd.file;
+    entry->key = list->from_plain ? list->plain.path : list->odd_key;
+    return DIR_LIST_ENTRY;
+}
+
+void dir_list_next(struct dir_list *list)
+{
+    if (list->from_plain)
+        list->plain.state = WALK_ON;
+    if (list->from_odd)
+        list->odd.state = WALK_ON;
+}
+
+uint64_t dir_list_left_out(const struct dir_list *list)
+{
+    return list->plain.left_out;
+}

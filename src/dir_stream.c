@@ -1,0 +1,385 @@
+#include "dir_stream.h"
+
+#include "dir_meta.h"
+#include "dir_object.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* An object being put together in a temporary file. */
+struct dir_upload {
+    struct dir_file file;
+    uint64_t size;
+    uint64_t written; /* by the parts that are complete */
+    int64_t modified;
+    struct object_meta meta;
+    char key[OBJECT_KEY_MAX + 1];
+};
+
+struct store_dir *dir_store(struct store *store)
+{
+    return (struct store_dir *)store;
+}
+
+/* What the interface calls an upload is one of ours. */
+static struct dir_upload *own_upload(struct upload *upload)
+{
+    return (struct dir_upload *)upload;
+}
+
+/* ---- calls ---- */
+
+static void open_failed(const struct store_dir *store, struct error *error)
+{
+    const char *name = store->base.name;
+
+    if (errno == ENOENT)
+        error_set(error, ERROR_NO_BUCKET,
+                  "%s: there is no directory %s: create or mount it, or correct the setting bucket", name,
+                  store->path);
+    else if (errno == ENOTDIR)
+        error_set(error, ERROR_NO_BUCKET, "%s: %s is not a directory: correct the setting bucket", name,
+                  store->path);
+    else
+        error_set_errno(error, "%s: opening the directory", name);
+}
+
+bool dir_ready(struct store_dir *store, struct call *call)
+{
+    if (store->tree.root < 0)
+        store->tree.root = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (store->tree.root >= 0)
+        return true;
+    open_failed(store, &call->error);
+    call->done = true;
+    return false;
+}
+
+void dir_fail(struct call *call, const struct store_dir *store, const char *doing, const char *key)
+{
+    error_set_errno(&call->error, "%s: %s %s", store->base.name, doing, key);
+    call->done = true;
+}
+
+/* Ends the call because the bytes were not those that were announced; another attempt may find them. */
+static void fail_torn(struct call *call, const struct dir_call *work, const char *what)
+{
+    error_set(&call->error, ERROR_PROTOCOL, "%s: %s %s", work->store->base.name, work->key, what);
+    call->again = true;
+    call->done = true;
+}
+
+struct dir_call *dir_call_new(struct store_dir *store, struct call *call, const char *key)
+{
+    struct dir_call *work = calloc(1, sizeof *work);
+
+    if (work == NULL) {
+        dir_fail(call, store, "working on", key);
+        return NULL;
+    }
+    work->store = store;
+    work->fd = -1;
+    memcpy(work->key, key, strlen(key) + 1);
+    call->impl = work;
+    return work;
+}
+
+static void free_upload(struct store_dir *store, struct dir_upload *upload)
+{
+    dir_file_drop(&store->tree, &upload->file);
+    object_meta_free(&upload->meta);
+    free(upload);
+}
+
+static void let_go(struct dir_call *work)
+{
+    if (work->fd >= 0)
+        close(work->fd);
+    work->fd = -1;
+    if (work->owns_upload)
+        free_upload(work->store, work->upload);
+    work->upload = NULL;
+    work->owns_upload = false;
+}
+
+bool dir_step(struct call *call)
+{
+    struct dir_call *work = call->impl;
+    bool moved = work->step(call, work);
+
+    if (call->done)
+        let_go(work);
+    return moved || call->done;
+}
+
+void dir_cancel(struct call *call, const struct error *why)
+{
+    if (call->impl != NULL)
+        let_go(call->impl);
+    call->error = *why;
+    call->done = true;
+}
+
+void dir_release(struct call *call)
+{
+    let_go(call->impl);
+    free(call->impl);
+}
+
+/* ---- get ---- */
+
+bool dir_describe(struct store_dir *store, struct call *call, const char *key, const struct stat *status,
+                  bool meta)
+{
+    if (meta && !dir_meta_load(&store->tree, key, status, &call->meta))
+        return false;
+    call->info.size = (uint64_t)status->st_size;
+    call->info.modified = dir_modified(status);
+    dir_etag(status, call->info.etag);
+    call->head_known = true;
+    return true;
+}
+
+static bool same_version(const struct stat *status, const char *etag)
+{
+    char now[OBJECT_ETAG_SIZE];
+
+    dir_etag(status, now);
+    return strcmp(now, etag) == 0;
+}
+
+static void get_end(struct call *call, struct dir_call *work)
+{
+    struct stat status;
+
+    if (fstat(work->fd, &status) != 0) {
+        dir_fail(call, work->store, "reading", work->key);
+    } else if (!same_version(&status, call->info.etag)) {
+        fail_torn(call, work, "changed while it was read");
+    } else {
+        work->pipe->closed = true;
+        call->done = true;
+    }
+}
+
+static bool get_step(struct call *call, struct dir_call *work)
+{
+    bool moved = false;
+
+    while (work->left > 0) {
+        unsigned char *to;
+        size_t room = pipe_reserve(work->pipe, &to);
+        ssize_t len;
+
+        if (room == 0)
+            return moved;
+        len = pread(work->fd, to, room < work->left ? room : (size_t)work->left, (off_t)work->offset);
+        if (len < 0 && errno == EINTR)
+            continue;
+        if (len < 0) {
+            dir_fail(call, work->store, "reading", work->key);
+            return true;
+        }
+        if (len == 0) {
+            fail_torn(call, work, "became shorter while it was read");
+            return true;
+        }
+        pipe_commit(work->pipe, (size_t)len);
+        work->offset += (uint64_t)len;
+        work->left -= (uint64_t)len;
+        moved = true;
+    }
+    get_end(call, work);
+    return true;
+}
+
+void dir_get(struct store *store, struct call *call, const char *key, uint64_t offset, uint64_t length,
+             const char *etag, struct pipe *sink)
+{
+    struct store_dir *dir = dir_store(store);
+    struct stat status;
+    struct dir_call *work;
+
+    if (!dir_ready(dir, call) || (work = dir_call_new(dir, call, key)) == NULL)
+        return;
+    work->step = get_step;
+    work->pipe = sink;
+    work->fd = dir_open_object(&dir->tree, key, O_RDONLY, &status);
+    if (work->fd < 0 || !dir_describe(dir, call, key, &status, true)) {
+        dir_fail(call, dir, "reading", key);
+    } else if (etag[0] != '\0' && !same_version(&status, etag)) {
+        error_set(&call->error, ERROR_PRECONDITION, "%s: %s changed since it was listed", store->name, key);
+        call->done = true;
+    } else if (offset > call->info.size || (length != UINT64_MAX && length > call->info.size - offset)) {
+        fail_torn(call, work, "is shorter than it was");
+    } else {
+        work->offset = offset;
+        work->left = length != UINT64_MAX ? length : call->info.size - offset;
+    }
+    if (call->done)
+        let_go(work);
+}
+
+/* ---- put, and uploads in parts ---- */
+
+/* Asks for the space beforehand, so that a full disk is met before gigabytes have moved. Where that cannot be
+ * asked (EOPNOTSUPP and the like), the writes will tell. */
+static bool reserve_space(int fd, uint64_t size)
+{
+    if (size == 0 || fallocate(fd, 0, 0, (off_t)size) == 0)
+        return true;
+    return errno != ENOSPC && errno != EDQUOT && errno != EFBIG;
+}
+
+static struct dir_upload *new_upload(struct store_dir *store, struct call *call, const char *key,
+                                     uint64_t size, int64_t modified, const struct object_meta *meta)
+{
+    struct dir_upload *upload = calloc(1, sizeof *upload);
+
+    if (upload == NULL) {
+        dir_fail(call, store, "writing", key);
+        return NULL;
+    }
+    upload->size = size;
+    upload->modified = modified;
+    upload->file.fd = -1;
+    memcpy(upload->key, key, strlen(key) + 1);
+    object_meta_init(&upload->meta);
+    errno = ENOMEM;
+    if ((meta->pairs.len > 0 && !buf_append(&upload->meta.pairs, meta->pairs.data, meta->pairs.len)) ||
+        !dir_file_open(&store->tree, &upload->file)) {
+        dir_fail(call, store, "writing", key);
+        free_upload(store, upload);
+        return NULL;
+    }
+    return upload;
+}
+
+/* Makes the object of a complete upload. Ends the call. */
+static void commit(struct store_dir *store, struct call *call, struct dir_upload *upload)
+{
+    if (!dir_object_commit(&store->tree, &upload->file, upload->key, upload->modified, &upload->meta, false))
+        dir_fail(call, store, "writing", upload->key);
+    call->done = true;
+}
+
+static void part_end(struct call *call, struct dir_call *work)
+{
+    work->upload->written += work->part_size;
+    if (work->owns_upload)
+        commit(work->store, call, work->upload);
+    call->done = true;
+}
+
+static bool put_step(struct call *call, struct dir_call *work)
+{
+    const unsigned char *from;
+    bool moved = false;
+    size_t len;
+
+    while ((len = pipe_peek(work->pipe, &from)) > 0) {
+        if (len > work->left) {
+            fail_torn(call, work, "has more bytes than announced");
+            return true;
+        }
+        if (!dir_file_write(&work->upload->file, from, len, work->offset)) {
+            dir_fail(call, work->store, "writing", work->key);
+            return true;
+        }
+        pipe_consume(work->pipe, len);
+        work->offset += len;
+        work->left -= len;
+        moved = true;
+    }
+    if (!work->pipe->closed)
+        return moved;
+    if (work->left > 0)
+        fail_torn(call, work, "ended before the last byte that was announced");
+    else
+        part_end(call, work);
+    return true;
+}
+
+static void begin_writing(struct dir_call *work, struct dir_upload *upload, uint64_t offset, uint64_t size,
+                          struct pipe *source)
+{
+    work->step = put_step;
+    work->upload = upload;
+    work->pipe = source;
+    work->offset = offset;
+    work->left = size;
+    work->part_size = size;
+}
+
+void dir_put(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
+             const struct object_meta *meta, struct pipe *source)
+{
+    struct store_dir *dir = dir_store(store);
+    struct dir_upload *upload;
+    struct dir_call *work;
+
+    if (!dir_ready(dir, call) || (upload = new_upload(dir, call, key, size, modified, meta)) == NULL)
+        return;
+    work = dir_call_new(dir, call, key);
+    if (work == NULL) {
+        free_upload(dir, upload);
+        return;
+    }
+    begin_writing(work, upload, 0, size, source);
+    work->owns_upload = true;
+}
+
+void dir_upload_begin(struct store *store, struct call *call, const char *key, uint64_t size,
+                      int64_t modified, const struct object_meta *meta)
+{
+    struct store_dir *dir = dir_store(store);
+    struct dir_upload *upload;
+
+    if (!dir_ready(dir, call) || (upload = new_upload(dir, call, key, size, modified, meta)) == NULL)
+        return;
+    if (reserve_space(upload->file.fd, size)) {
+        call->upload = (struct upload *)upload;
+    } else {
+        dir_fail(call, dir, "writing", key);
+        free_upload(dir, upload);
+    }
+    call->done = true;
+}
+
+void dir_upload_part(struct store *store, struct call *call, struct upload *upload, int number,
+                     uint64_t offset, uint64_t size, struct pipe *source)
+{
+    struct store_dir *dir = dir_store(store);
+    struct dir_upload *own = own_upload(upload);
+    struct dir_call *work = dir_call_new(dir, call, own->key);
+
+    (void)number; /* the offset says it all */
+    if (work == NULL)
+        return;
+    begin_writing(work, own, offset, size, source);
+}
+
+void dir_upload_finish(struct store *store, struct call *call, struct upload *upload)
+{
+    struct store_dir *dir = dir_store(store);
+    struct dir_upload *own = own_upload(upload);
+
+    if (own->written != own->size) {
+        error_set(&call->error, ERROR_PROTOCOL, "%s: the parts of %s are not all there", store->name,
+                  own->key);
+        call->done = true;
+        return;
+    }
+    commit(dir, call, own);
+    if (call->error.kind == ERROR_NONE)
+        free_upload(dir, own);
+}
+
+void dir_upload_abort(struct store *store, struct call *call, struct upload *upload)
+{
+    free_upload(dir_store(store), own_upload(upload));
+    call->done = true;
+}

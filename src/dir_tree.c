@@ -1,0 +1,276 @@
+#include "dir_tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Bytes of a key in one component of an odd path, and their digits. */
+#define PIECE ((size_t)64)
+#define PIECE_DIGITS (2 * PIECE)
+
+/* ---- keys and paths ---- */
+
+static bool is_component(const char *name, size_t len)
+{
+    if (len == 0 || len > NAME_MAX)
+        return false;
+    return !(name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')));
+}
+
+/* Does `key` name `path` or something inside it? */
+static bool is_within(const char *key, const char *path)
+{
+    size_t len = strlen(path);
+
+    return strncmp(key, path, len) == 0 && (key[len] == '\0' || key[len] == '/');
+}
+
+bool dir_key_is_path(const char *key)
+{
+    size_t len;
+
+    if (strcmp(key, DIR_STATE) == 0 || is_within(key, DIR_ODD) || is_within(key, DIR_META) ||
+        is_within(key, DIR_TEMP))
+        return false;
+    for (;; key += len + 1) {
+        len = strcspn(key, "/");
+        if (!is_component(key, len))
+            return false;
+        if (key[len] == '\0')
+            return true;
+    }
+}
+
+void dir_hex(const char *bytes, size_t len, char *digits)
+{
+    static const char digit[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < len; i++) {
+        *digits++ = digit[(unsigned char)bytes[i] >> 4];
+        *digits++ = digit[(unsigned char)bytes[i] & 15];
+    }
+    *digits = '\0';
+}
+
+static int digit_value(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    if (digit >= 'a' && digit <= 'f')
+        return digit - 'a' + 10;
+    return -1;
+}
+
+bool dir_unhex(const char *digits, size_t len, char *bytes)
+{
+    if (len % 2 != 0)
+        return false;
+    for (size_t i = 0; i < len; i += 2) {
+        int high = digit_value(digits[i]);
+        int low = digit_value(digits[i + 1]);
+
+        if (high < 0 || low < 0 || (high == 0 && low == 0))
+            return false;
+        *bytes++ = (char)(high << 4 | low);
+    }
+    *bytes = '\0';
+    return true;
+}
+
+void dir_odd_path(const char *key, char path[DIR_PATH_SIZE])
+{
+    size_t left = strlen(key);
+
+    memcpy(path, DIR_ODD "/", sizeof DIR_ODD);
+    path += sizeof DIR_ODD;
+    while (left > PIECE) {
+        dir_hex(key, PIECE, path);
+        memcpy(path + PIECE_DIGITS, "_/", 3);
+        key += PIECE;
+        left -= PIECE;
+        path += PIECE_DIGITS + 2;
+    }
+    dir_hex(key, left, path);
+}
+
+bool dir_odd_key(const char *path, char key[OBJECT_KEY_MAX + 1])
+{
+    size_t room = OBJECT_KEY_MAX;
+    size_t len;
+
+    for (;; path += PIECE_DIGITS + 2, key += PIECE, room -= PIECE) {
+        len = strcspn(path, "_");
+        if (len > PIECE_DIGITS || len / 2 > room || !dir_unhex(path, len, key))
+            return false;
+        if (path[len] == '\0')
+            return len > 0;
+        if (len != PIECE_DIGITS || path[len + 1] != '/')
+            return false;
+    }
+}
+
+/* ---- descriptors ---- */
+
+bool dir_is_obstacle(int error)
+{
+    return error == ENOTDIR || error == EISDIR || error == ELOOP || error == ENXIO || error == ENAMETOOLONG ||
+           error == EINVAL || error == EILSEQ;
+}
+
+bool dir_is_absent(int error)
+{
+    return error == ENOENT || dir_is_obstacle(error);
+}
+
+/* Closes without disturbing the errno that tells why. */
+static void close_quietly(int fd)
+{
+    int before = errno;
+
+    close(fd);
+    errno = before;
+}
+
+bool dir_sync(int directory)
+{
+    int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok;
+
+    if (fd < 0)
+        return errno == EACCES;
+    ok = fsync(fd) == 0 || errno == EINVAL;
+    close_quietly(fd);
+    return ok;
+}
+
+static bool make_directory(int parent, const char *name)
+{
+    return mkdirat(parent, name, 0755) == 0 ? dir_sync(parent) : errno == EEXIST;
+}
+
+static int open_component(int parent, const char *component, size_t len, int flags, bool create)
+{
+    char name[NAME_MAX + 1];
+    int fd;
+
+    if (!is_component(component, len)) {
+        errno = ENOENT;
+        return -1;
+    }
+    memcpy(name, component, len);
+    name[len] = '\0';
+    flags |= O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    fd = openat(parent, name, flags);
+    if (fd >= 0 || errno != ENOENT || !create || !make_directory(parent, name))
+        return fd;
+    return openat(parent, name, flags);
+}
+
+int dir_open(int from, const char *path, size_t len, int flags, bool create)
+{
+    const char *end = path + len;
+    int fd;
+
+    if (len == 0)
+        return openat(from, ".", flags | O_DIRECTORY | O_CLOEXEC);
+    fd = from;
+    for (;;) {
+        const char *slash = memchr(path, '/', (size_t)(end - path));
+        size_t component = (size_t)((slash != NULL ? slash : end) - path);
+        int next = open_component(fd, path, component, slash != NULL ? O_PATH : flags, create);
+
+        if (fd != from)
+            close_quietly(fd);
+        if (next < 0 || slash == NULL)
+            return next;
+        fd = next;
+        path = slash + 1;
+    }
+}
+
+int dir_open_parent(int from, const char *path, bool create, const char **leaf)
+{
+    const char *slash = strrchr(path, '/');
+
+    *leaf = slash != NULL ? slash + 1 : path;
+    return dir_open(from, path, slash != NULL ? (size_t)(slash - path) : 0, O_PATH, create);
+}
+
+int dir_open_file(int from, const char *path, int flags, struct stat *status)
+{
+    const char *leaf;
+    int parent = dir_open_parent(from, path, false, &leaf);
+    int fd = -1;
+
+    if (parent >= 0) {
+        /* O_NONBLOCK: a FIFO in the tree must not make us wait for its writer. */
+        fd = openat(parent, leaf, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        close_quietly(parent);
+    }
+    if (fd >= 0 && (fstat(fd, status) != 0 || !S_ISREG(status->st_mode))) {
+        close(fd);
+        fd = -1;
+        errno = ENOENT;
+    }
+    if (fd < 0 && dir_is_absent(errno))
+        errno = ENOENT;
+    return fd;
+}
+
+int dir_open_object(const struct dir_tree *tree, const char *key, int flags, struct stat *status)
+{
+    char odd[DIR_PATH_SIZE];
+    int fd = -1;
+
+    errno = ENOENT;
+    if (dir_key_is_path(key))
+        fd = dir_open_file(tree->root, key, flags, status);
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
+    dir_odd_path(key, odd);
+    return dir_open_file(tree->root, odd, flags, status);
+}
+
+bool dir_read(int fd, struct buf *out)
+{
+    char piece[4096];
+    ssize_t len;
+
+    while ((len = read(fd, piece, sizeof piece)) != 0) {
+        if (len < 0 && errno == EINTR)
+            continue;
+        if (len < 0)
+            return false;
+        if (!buf_append(out, piece, (size_t)len)) {
+            errno = (size_t)len > out->max - out->len ? EFBIG : ENOMEM;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- what a file's status says ---- */
+
+int64_t dir_modified(const struct stat *status)
+{
+    const int64_t limit = INT64_MAX / 1000 - 1;
+    int64_t seconds = status->st_mtim.tv_sec;
+
+    if (seconds > limit)
+        seconds = limit;
+    if (seconds < -limit)
+        seconds = -limit;
+    return seconds * 1000 + status->st_mtim.tv_nsec / 1000000;
+}
+
+void dir_etag(const struct stat *status, char etag[OBJECT_ETAG_SIZE])
+{
+    /* Unsigned: a time that does not fit wraps around, and is as good a version as any. */
+    uint64_t modified = (uint64_t)status->st_mtim.tv_sec * 1000000000 + (uint64_t)status->st_mtim.tv_nsec;
+
+    snprintf(etag, OBJECT_ETAG_SIZE, "%" PRIx64 "-%" PRIx64, (uint64_t)status->st_size, modified);
+}

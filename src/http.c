@@ -1,0 +1,404 @@
+/*
+ * The loop, on libcurl's multi interface: https://curl.se/libcurl/c/libcurl-multi.html.
+ */
+#include "http_internal.h"
+
+#include "clock.h"
+#include "log.h"
+#include "stop.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define AT_ONCE_MAX 2 /* HTTP_RETRY_NOW verdicts that are followed */
+
+/* From the pool or new; NULL: no memory. */
+static struct http_transfer *transfer_take(struct http *http)
+{
+    struct http_transfer *transfer = http->pool;
+
+    if (transfer != NULL) {
+        http->pool = transfer->next;
+        http->pooled--;
+        return transfer;
+    }
+    return http_transfer_new(http);
+}
+
+static void transfer_put_back(struct http_transfer *transfer)
+{
+    struct http *http = transfer->http;
+
+    if (http->pooled >= http->limits.connections) {
+        http_transfer_free(transfer);
+        return;
+    }
+    transfer->request = NULL;
+    transfer->next = http->pool;
+    http->pool = transfer;
+    http->pooled++;
+}
+
+/* The request is done; what request->error says is final. */
+static void end(struct http_transfer *transfer)
+{
+    struct http *http = transfer->http;
+    struct http_transfer **link = &http->transfers;
+
+    http_transfer_deactivate(transfer);
+    while (*link != transfer)
+        link = &(*link)->next;
+    *link = transfer->next;
+    http->ended++;
+    transfer->request->transfer = NULL;
+    transfer->request->done = true;
+    transfer_put_back(transfer);
+}
+
+/* A query can hold a token, so the log does not get it. */
+static void wait_for_retry(struct http_transfer *transfer, int64_t wait)
+{
+    const struct http_request *request = transfer->request;
+    const char *url = buf_str(&request->url);
+
+    transfer->due = clock_mono() + wait;
+    log_debug("%s %.*s again in %lld ms: status %d%s%s", request->method, (int)strcspn(url, "?"), url,
+              (long long)wait, request->status, request->error.kind != ERROR_NONE ? ", " : "",
+              request->error.text);
+}
+
+/* The attempt is over: asks the owner what to make of it. */
+static void judge(struct http_transfer *transfer)
+{
+    struct http *http = transfer->http;
+    struct http_request *request = transfer->request;
+    int64_t wait = -1;
+
+    switch (request->hooks->finish(request)) {
+    case HTTP_DONE:
+        if (request->status != 0 && request->status < 500 && !request->retryable)
+            retry_success(&http->retry);
+        end(transfer);
+        return;
+    case HTTP_RETRY_NOW:
+        if (transfer->at_once < AT_ONCE_MAX) {
+            transfer->at_once++;
+            wait = 0;
+        }
+        break;
+    case HTTP_RETRY:
+        wait = retry_wait(&http->retry, request->attempts - transfer->at_once, request->retry_after);
+        break;
+    }
+    if (wait >= 0) {
+        wait_for_retry(transfer, wait);
+        return;
+    }
+    if (request->error.kind == ERROR_NONE)
+        http_fail(request, ERROR_UNREACHABLE, "still status %d after %d attempts", request->status,
+                  request->attempts);
+    end(transfer);
+}
+
+/* The attempt is over for libcurl. */
+static void complete(struct http_transfer *transfer, CURLcode code)
+{
+    /* libcurl takes a head that ends with the connection for a complete one. */
+    if (code == CURLE_OK && !transfer->answer.ended)
+        code = CURLE_PARTIAL_FILE;
+    if (code != CURLE_OK)
+        http_fail_curl(transfer, code);
+    http_transfer_deactivate(transfer);
+    judge(transfer);
+}
+
+/* ---- the loop ---- */
+
+static void start_due(struct http *http)
+{
+    int64_t now = clock_mono();
+    struct http_transfer *next;
+
+    for (struct http_transfer *transfer = http->transfers; transfer != NULL; transfer = next) {
+        next = transfer->next;
+        if (http->active >= http->limits.connections)
+            break;
+        if (!transfer->active && transfer->due <= now && !http_transfer_activate(transfer))
+            end(transfer);
+    }
+}
+
+static void resume_paused(struct http *http)
+{
+    struct http_transfer *next;
+    CURLcode code;
+
+    for (struct http_transfer *transfer = http->transfers; transfer != NULL; transfer = next) {
+        next = transfer->next;
+        if (!transfer->active || !transfer->resume)
+            continue;
+        transfer->resume = false;
+        transfer->body_paused = false;
+        transfer->upload_paused = false;
+        http_transfer_moved(transfer);
+        code = curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+        /* CURLE_BAD_FUNCTION_ARGUMENT: it has no connection at the moment, so there is nothing to resume. */
+        if (code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT)
+            complete(transfer, code);
+    }
+}
+
+static bool can_stall(const struct http_transfer *transfer)
+{
+    return transfer->active && transfer->connected && !transfer->body_paused && !transfer->upload_paused;
+}
+
+/* Has the peer acknowledged more of the body than at the last look? That libcurl sends says nothing: the
+ * kernel takes a little more each time it is asked to, long after the peer has stopped. */
+static bool delivers(struct http_transfer *transfer)
+{
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    int queued = 0;
+    int64_t delivered;
+
+    if (transfer->request->sent == 0 ||
+        curl_easy_getinfo(transfer->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK || fd == CURL_SOCKET_BAD ||
+        ioctl(fd, TIOCOUTQ, &queued) != 0)
+        return false;
+    delivered = (int64_t)transfer->request->sent - queued;
+    if (delivered <= transfer->delivered)
+        return false;
+    transfer->delivered = delivered;
+    http_transfer_moved(transfer);
+    return true;
+}
+
+static void end_stalled(struct http *http)
+{
+    int64_t now = clock_mono();
+    struct http_transfer *next;
+
+    for (struct http_transfer *transfer = http->transfers; transfer != NULL; transfer = next) {
+        next = transfer->next;
+        if (!can_stall(transfer) || now - transfer->moved < http->limits.stall_timeout || delivers(transfer))
+            continue;
+        http_fail(transfer->request, ERROR_TIMEOUT, "connected, but nothing moved for %lld ms",
+                  (long long)http->limits.stall_timeout);
+        transfer->request->retryable = true;
+        complete(transfer, CURLE_OPERATION_TIMEDOUT);
+    }
+}
+
+/* Milliseconds until something is to be done without the network's help, at most `wait`. */
+static int next_wake(const struct http *http, int wait)
+{
+    int64_t now = clock_mono();
+    int64_t left = wait;
+    int64_t until;
+
+    for (const struct http_transfer *transfer = http->transfers; transfer != NULL;
+         transfer = transfer->next) {
+        if (can_stall(transfer))
+            until = transfer->moved + http->limits.stall_timeout - now;
+        else if (!transfer->active && http->active < http->limits.connections)
+            until = transfer->due - now;
+        else
+            continue;
+        if (until < left)
+            left = until;
+    }
+    return left > 0 ? (int)left : 0;
+}
+
+static CURLMcode wait_and_perform(struct http *http, int wait)
+{
+    struct curl_waitfd stop = {.fd = stop_fd(), .events = CURL_WAIT_POLLIN};
+    bool watch_stop = stop.fd >= 0 && !http->stop_seen;
+    int running;
+    CURLMcode code = curl_multi_poll(http->multi, watch_stop ? &stop : NULL, watch_stop ? 1 : 0, wait, NULL);
+
+    if (stop.revents != 0)
+        http->stop_seen = true;
+    return code != CURLM_OK ? code : curl_multi_perform(http->multi, &running);
+}
+
+static void complete_finished(struct http *http)
+{
+    char *transfer;
+    CURLMsg *message;
+    int left;
+
+    while ((message = curl_multi_info_read(http->multi, &left)) != NULL) {
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        if (curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer) == CURLE_OK)
+            complete((struct http_transfer *)(void *)transfer, message->data.result);
+    }
+}
+
+/* The multi handle itself failed (no memory, no poll): no transfer in it would ever end. */
+static void end_active(struct http *http, CURLMcode code)
+{
+    struct http_transfer *next;
+
+    for (struct http_transfer *transfer = http->transfers; transfer != NULL; transfer = next) {
+        next = transfer->next;
+        if (!transfer->active)
+            continue;
+        http_fail(transfer->request, ERROR_LOCAL, "the HTTP library failed with code %d", (int)code);
+        end(transfer);
+    }
+}
+
+void http_step(struct http *http, int wait)
+{
+    uint64_t ended = http->ended;
+    CURLMcode code;
+
+    start_due(http);
+    resume_paused(http);
+    if (http->ended != ended)
+        wait = 0;
+    code = wait_and_perform(http, next_wake(http, wait));
+    complete_finished(http);
+    if (code != CURLM_OK)
+        end_active(http, code);
+    end_stalled(http);
+}
+
+/* ---- the rest of the interface ---- */
+
+/* SSL_CERT_FILE as with OpenSSL, else where the distributions keep their bundle. */
+static const char *find_ca_file(void)
+{
+    static const char *const places[] = {
+        "/etc/ssl/certs/ca-certificates.crt", /* Debian, Alpine, Arch */
+        "/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora, RHEL */
+        "/etc/ssl/ca-bundle.pem",             /* openSUSE */
+        "/etc/ssl/cert.pem",                  /* Alpine without ca-certificates */
+    };
+    const char *file = getenv("SSL_CERT_FILE");
+
+    if (file != NULL && *file != '\0')
+        return file;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        if (access(places[i], R_OK) == 0)
+            return places[i];
+    }
+    return NULL;
+}
+
+struct http *http_new(const struct http_limits *limits, struct error *error)
+{
+    struct http *http = calloc(1, sizeof *http);
+    long connections;
+
+    if (http == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        free(http);
+        error_set(error, ERROR_LOCAL, "cannot set up the HTTP library");
+        return NULL;
+    }
+    http->limits = *limits;
+    if (http->limits.connections < 1)
+        http->limits.connections = 1;
+    connections = http->limits.connections;
+    retry_init(&http->retry, limits->retries, (uint64_t)clock_wall() ^ ((uint64_t)getpid() << 48));
+    http->ca_file = find_ca_file();
+    http->multi = curl_multi_init();
+    if (http->multi == NULL ||
+        curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, connections) != CURLM_OK ||
+        curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections) != CURLM_OK) {
+        http_free(http);
+        error_set(error, ERROR_LOCAL, "cannot set up the HTTP library");
+        return NULL;
+    }
+    return http;
+}
+
+void http_free(struct http *http)
+{
+    struct error error = {0};
+    struct http_transfer *transfer;
+
+    if (http == NULL)
+        return;
+    error_set(&error, ERROR_INTERRUPTED, "cancelled");
+    while (http->transfers != NULL)
+        http_cancel(http->transfers->request, &error);
+    while ((transfer = http->pool) != NULL) {
+        http->pool = transfer->next;
+        http_transfer_free(transfer);
+    }
+    if (http->multi != NULL)
+        curl_multi_cleanup(http->multi);
+    curl_global_cleanup();
+    free(http);
+}
+
+void http_request_init(struct http_request *request)
+{
+    memset(request, 0, sizeof *request);
+    buf_init(&request->url, HTTP_URL_MAX);
+    buf_init(&request->headers, HTTP_HEADERS_MAX);
+    request->upload_size = -1;
+}
+
+void http_request_free(struct http_request *request)
+{
+    struct error error = {0};
+
+    error_set(&error, ERROR_INTERRUPTED, "cancelled");
+    http_cancel(request, &error);
+    buf_free(&request->url);
+    buf_free(&request->headers);
+}
+
+void http_submit(struct http *http, struct http_request *request)
+{
+    struct http_transfer **link = &http->transfers;
+    struct http_transfer *transfer = transfer_take(http);
+
+    http_transfer_reset(request);
+    request->attempts = 0;
+    request->done = transfer == NULL;
+    if (transfer == NULL) {
+        error_set(&request->error, ERROR_LOCAL, "out of memory");
+        return;
+    }
+    transfer->request = request;
+    transfer->next = NULL;
+    transfer->at_once = 0;
+    transfer->due = clock_mono();
+    while (*link != NULL)
+        link = &(*link)->next;
+    *link = transfer;
+    request->transfer = transfer;
+}
+
+void http_resume(struct http_request *request)
+{
+    struct http_transfer *transfer = request->transfer;
+
+    if (transfer != NULL && (transfer->body_paused || transfer->upload_paused))
+        transfer->resume = true;
+}
+
+void http_cancel(struct http_request *request, const struct error *why)
+{
+    if (request->transfer == NULL)
+        return;
+    request->error = *why;
+    end(request->transfer);
+}
+
+struct retry *http_retry(struct http *http)
+{
+    return &http->retry;
+}
+
+uint64_t http_requests(const struct http *http)
+{
+    return http->requests;
+}

@@ -1,0 +1,105 @@
+/*
+ * RFC 9112, sections 4 and 5 (status line, field lines), 7.1.2 (trailer section); RFC 9110, 10.2.3 and 15.2.
+ * Obsolete line folding (RFC 9112, 5.2) is passed over: no object store sends it.
+ */
+#include "http_answer.h"
+
+#include "clock.h"
+
+#include <string.h>
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* "HTTP/1.1 200 OK" -> 200; 0 if it is no status line. */
+static int status_of(const char *line, size_t len)
+{
+    const char *space;
+    const char *digits;
+
+    if (len < 5 || memcmp(line, "HTTP/", 5) != 0)
+        return 0;
+    space = memchr(line, ' ', len);
+    if (space == NULL || line + len - space < 4)
+        return 0;
+    digits = space + 1;
+    if (!is_digit(digits[0]) || !is_digit(digits[1]) || !is_digit(digits[2]))
+        return 0;
+    return (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0');
+}
+
+static enum http_line split_header(const char *line, size_t len, struct http_header *header)
+{
+    char *colon;
+    char *value;
+    char *p;
+
+    memcpy(header->text, line, len);
+    header->text[len] = '\0';
+    colon = memchr(header->text, ':', len);
+    if (colon == NULL || colon == header->text || is_space(line[0]))
+        return HTTP_LINE_IGNORED;
+    *colon = '\0';
+    for (p = header->text; p < colon; p++) {
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p - 'A' + 'a');
+    }
+    value = colon + 1;
+    while (is_space(*value))
+        value++;
+    header->name = header->text;
+    header->value = value;
+    return HTTP_LINE_HEADER;
+}
+
+enum http_line http_answer_line(struct http_answer *answer, const char *line, size_t len,
+                                struct http_header *header)
+{
+    int status;
+
+    if (len > HTTP_HEAD_MAX - answer->size)
+        return HTTP_LINE_TOO_LARGE;
+    answer->size += len;
+    while (len > 0 && is_space(line[len - 1]))
+        len--;
+    if (len > HTTP_HEADER_MAX)
+        return HTTP_LINE_TOO_LARGE;
+    if (answer->ended)
+        return HTTP_LINE_IGNORED;
+    if (answer->status == 0) {
+        status = status_of(line, len);
+        if (status < 200)
+            return HTTP_LINE_IGNORED;
+        answer->status = status;
+        return HTTP_LINE_STATUS;
+    }
+    if (len == 0) {
+        answer->ended = true;
+        return HTTP_LINE_IGNORED;
+    }
+    return split_header(line, len, header);
+}
+
+int64_t http_retry_after(const char *value, int64_t wall)
+{
+    const char *p = value;
+    int64_t wait = 0;
+    int64_t date;
+
+    while (is_digit(*p) && wait < HTTP_RETRY_AFTER_MAX)
+        wait = wait * 10 + (int64_t)(*p++ - '0') * 1000;
+    while (is_digit(*p))
+        p++;
+    if (p == value || *p != '\0') {
+        date = clock_parse_http(value);
+        wait = date == CLOCK_UNKNOWN || date <= wall ? 0 : date - wall;
+    }
+    return wait < HTTP_RETRY_AFTER_MAX ? wait : HTTP_RETRY_AFTER_MAX;
+}

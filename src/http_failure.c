@@ -1,0 +1,199 @@
+/*
+ * The errors of libcurl (https://curl.se/libcurl/c/libcurl-errors.html) and the numbers of BearSSL
+ * (bearssl_ssl.h, bearssl_x509.h; 256 + n is the server's fatal alert n of RFC 5246, 7.2), in words for a
+ * person.
+ */
+#include "http_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define HOST_SIZE 300
+
+/* host[:port] of a URL, without user info. */
+static const char *host_of(const char *url, char out[HOST_SIZE])
+{
+    const char *start = strstr(url, "://");
+    const char *at;
+    size_t len;
+
+    start = start != NULL ? start + 3 : url;
+    len = strcspn(start, "/?#");
+    at = memchr(start, '@', len);
+    if (at != NULL) {
+        len -= (size_t)(at + 1 - start);
+        start = at + 1;
+    }
+    snprintf(out, HOST_SIZE, "%.*s", (int)len, start);
+    return out;
+}
+
+struct failure {
+    CURLcode code;
+    enum error_kind kind;
+    bool retryable;
+    const char *text;
+};
+
+/* The ones that need no closer look; the last row is for all others. */
+static const struct failure failures[] = {
+    {CURLE_COULDNT_RESOLVE_HOST, ERROR_UNREACHABLE, true,
+     "the name cannot be resolved: check the spelling of the endpoint and the DNS of this machine"},
+    {CURLE_COULDNT_RESOLVE_PROXY, ERROR_UNREACHABLE, true,
+     "the name of the proxy cannot be resolved: check http_proxy, https_proxy and no_proxy"},
+    {CURLE_PROXY, ERROR_UNREACHABLE, true,
+     "no connection through the proxy: check http_proxy, https_proxy and no_proxy"},
+    {CURLE_GOT_NOTHING, ERROR_UNREACHABLE, true, "the connection was closed without an answer"},
+    {CURLE_SEND_FAIL_REWIND, ERROR_UNREACHABLE, true, "the connection was closed without an answer"},
+    {CURLE_SEND_ERROR, ERROR_UNREACHABLE, true, "the connection broke while the request was sent"},
+    {CURLE_RECV_ERROR, ERROR_UNREACHABLE, true, "the connection broke before the end of the answer"},
+    {CURLE_PARTIAL_FILE, ERROR_UNREACHABLE, true, "the connection was closed before the end of the answer"},
+    {CURLE_WEIRD_SERVER_REPLY, ERROR_PROTOCOL, false, "the answer is not valid HTTP: check the endpoint"},
+    {CURLE_TOO_LARGE, ERROR_PROTOCOL, false, "the head of the answer is too large"},
+    {CURLE_URL_MALFORMAT, ERROR_CONFIG, false, "not a host name and port: check the endpoint"},
+    {CURLE_SSL_CACERT_BADFILE, ERROR_CONFIG, false,
+     "cannot check the certificate: the CA file cannot be read, or holds a certificate that cannot be used"},
+    {CURLE_OUT_OF_MEMORY, ERROR_LOCAL, false, "out of memory"},
+    {CURLE_OK, ERROR_UNREACHABLE, false, "the request failed inside the HTTP library"},
+};
+
+/* What libcurl says of a TLS handshake that failed; the numbers are BearSSL's. */
+static const struct {
+    const char *detail;
+    const char *text;
+} tls_failures[] = {
+    {"not yet valid", "the certificate is expired or not yet valid: check the clock of this machine first"},
+    {"server name", "the certificate is for another name: check the endpoint"},
+    {"trust anchor", "the certificate is not from an authority known here: set ca_file to that authority's"},
+    {"IP address", "https needs a host name: a certificate cannot be checked against a bare address"},
+    {"0x0003", "no TLS 1.2 there, or no TLS at all: is it an http:// endpoint?"},
+    {"0x0004", "no TLS 1.2 there, or no TLS at all: is it an http:// endpoint?"},
+    {"0x0128", "none of the TLS ciphers and curves offered was accepted"},
+    {"0x0146", "TLS 1.3 is required there, and TLS 1.2 is the newest spoken here"},
+};
+
+void http_fail(struct http_request *request, enum error_kind kind, const char *format, ...)
+{
+    char host[HOST_SIZE];
+    char text[256];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    error_set(&request->error, kind, "%s: %s", host_of(buf_str(&request->url), host), text);
+}
+
+static void fail_connect(struct http_transfer *transfer)
+{
+    long code = 0;
+    long proxy = 0;
+
+    curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &code);
+    curl_easy_getinfo(transfer->easy, CURLINFO_USED_PROXY, &proxy);
+    transfer->request->retryable = true;
+    http_fail(transfer->request, ERROR_UNREACHABLE, "cannot connect%s%s%s", proxy != 0 ? " to the proxy" : "",
+              code != 0 ? ": " : "", code != 0 ? strerror((int)code) : "");
+    transfer->request->error.sys = (int)code;
+}
+
+/* The only timeout that libcurl has been given is the one for connecting. */
+static void fail_connect_timeout(struct http_transfer *transfer)
+{
+    long long limit = transfer->http->limits.connect_timeout;
+    curl_off_t resolved = 0;
+
+    curl_easy_getinfo(transfer->easy, CURLINFO_NAMELOOKUP_TIME_T, &resolved);
+    transfer->request->retryable = true;
+    if (resolved == 0)
+        http_fail(transfer->request, ERROR_UNREACHABLE, "no answer from DNS within %lld ms", limit);
+    else
+        http_fail(transfer->request, ERROR_UNREACHABLE,
+                  "no connection within %lld ms: check address, port, scheme and the firewalls in between",
+                  limit);
+}
+
+static void fail_tls(struct http_transfer *transfer)
+{
+    struct http_request *request = transfer->request;
+    const char *number = strstr(transfer->detail, "0x");
+
+    for (size_t i = 0; i < sizeof tls_failures / sizeof *tls_failures; i++) {
+        if (strstr(transfer->detail, tls_failures[i].detail) != NULL) {
+            http_fail(request, ERROR_UNREACHABLE, "%s", tls_failures[i].text);
+            return;
+        }
+    }
+    if (number != NULL) {
+        http_fail(request, ERROR_UNREACHABLE, "the TLS handshake failed with BearSSL's error %.6s", number);
+        return;
+    }
+    request->retryable = true;
+    http_fail(request, ERROR_UNREACHABLE, "the connection broke during the TLS handshake");
+}
+
+static void fail_certificate(struct http_transfer *transfer)
+{
+    if (transfer->request->ca_file != NULL || transfer->http->ca_file != NULL)
+        fail_tls(transfer);
+    else
+        http_fail(
+            transfer->request, ERROR_CONFIG,
+            "cannot check the certificate, this machine has no CA certificates: install them or set ca_file");
+}
+
+/* A proxy's answer to CONNECT that was not 2xx. */
+static bool fail_proxy(struct http_transfer *transfer)
+{
+    long status = 0;
+
+    curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    if (transfer->connected || status / 100 == 2 || status == 0)
+        return false;
+    transfer->request->retryable = status >= 500;
+    http_fail(transfer->request, ERROR_UNREACHABLE, "the proxy does not connect to it, status %ld", status);
+    return true;
+}
+
+void http_fail_curl(struct http_transfer *transfer, CURLcode code)
+{
+    const struct failure *row = failures;
+
+    if (transfer->request->error.kind != ERROR_NONE || fail_proxy(transfer))
+        return;
+    switch (code) {
+    case CURLE_COULDNT_CONNECT:
+        fail_connect(transfer);
+        return;
+    case CURLE_OPERATION_TIMEDOUT:
+        fail_connect_timeout(transfer);
+        return;
+    case CURLE_PEER_FAILED_VERIFICATION:
+        fail_certificate(transfer);
+        return;
+    case CURLE_SSL_CONNECT_ERROR:
+        fail_tls(transfer);
+        return;
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+        if (!transfer->connected) {
+            fail_tls(transfer);
+            return;
+        }
+        break;
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        if (transfer->connected)
+            http_fail(transfer->request, ERROR_PROTOCOL,
+                      "the answer is not HTTP: is it an https:// endpoint?");
+        else
+            http_fail(transfer->request, ERROR_CONFIG, "an endpoint begins with http:// or https://");
+        return;
+    default:
+        break;
+    }
+    while (row->code != code && row->code != CURLE_OK)
+        row++;
+    transfer->request->retryable = row->retryable;
+    http_fail(transfer->request, row->kind, "%s", row->text);
+}

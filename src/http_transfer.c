@@ -1,0 +1,309 @@
+/*
+ * One attempt at a request: https://curl.se/libcurl/c/curl_easy_setopt.html.
+ */
+#include "http_internal.h"
+
+#include "clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef STORSYNC_VERSION
+#define STORSYNC_VERSION "dev"
+#endif
+
+#define BUFFER_SIZE 16384L /* of libcurl, for each direction */
+
+/* Sets an option, or remembers in `ok` that one could not be set. */
+#define SET(option, value) (ok = curl_easy_setopt(easy, option, value) == CURLE_OK && ok)
+
+void http_transfer_moved(struct http_transfer *transfer)
+{
+    transfer->moved = clock_mono();
+}
+
+/* ---- callbacks of libcurl; `size` is always 1 ---- */
+
+/* The request goes out next, on a new connection or on a kept one. libcurl comes here again when a kept one
+ * turns out to be dead and nothing of the body was taken yet. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): libcurl says what the type is. */
+static int on_connected(void *ctx, char *remote, char *local, int remote_port, int local_port)
+{
+    struct http_transfer *transfer = ctx;
+
+    (void)remote;
+    (void)local;
+    (void)remote_port;
+    (void)local_port;
+    transfer->connected = true;
+    transfer->body_paused = false;
+    transfer->upload_paused = false;
+    transfer->delivered = 0;
+    transfer->http->requests++;
+    http_transfer_moved(transfer);
+    return CURL_PREREQFUNC_OK;
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *ctx)
+{
+    struct http_transfer *transfer = ctx;
+    struct http_request *request = transfer->request;
+    struct http_header header;
+
+    (void)size;
+    http_transfer_moved(transfer);
+    switch (http_answer_line(&transfer->answer, line, count, &header)) {
+    case HTTP_LINE_STATUS:
+        request->status = transfer->answer.status;
+        break;
+    case HTTP_LINE_HEADER:
+        if (strcmp(header.name, "retry-after") == 0)
+            request->retry_after = http_retry_after(header.value, clock_wall());
+        if (request->hooks->header != NULL)
+            request->hooks->header(request, header.name, header.value);
+        break;
+    case HTTP_LINE_IGNORED:
+        break;
+    case HTTP_LINE_TOO_LARGE:
+        http_fail(request, ERROR_PROTOCOL, "the head of the answer is too large");
+        return CURL_WRITEFUNC_ERROR;
+    }
+    return count;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *ctx)
+{
+    struct http_transfer *transfer = ctx;
+    struct http_request *request = transfer->request;
+
+    (void)size;
+    http_transfer_moved(transfer);
+    if (request->hooks->body != NULL && !request->hooks->body(request, data, count)) {
+        transfer->body_paused = true;
+        return CURL_WRITEFUNC_PAUSE;
+    }
+    request->received += count;
+    return count;
+}
+
+static size_t on_upload(char *out, size_t size, size_t room, void *ctx)
+{
+    struct http_transfer *transfer = ctx;
+    struct http_request *request = transfer->request;
+    long taken = -1;
+
+    (void)size;
+    if (request->hooks->upload != NULL)
+        taken = request->hooks->upload(request, out, room);
+    if (taken == 0) {
+        transfer->upload_paused = true;
+        return CURL_READFUNC_PAUSE;
+    }
+    if (taken < 0 || (size_t)taken > room) {
+        if (request->error.kind == ERROR_NONE)
+            http_fail(request, ERROR_LOCAL, "the body of the request could not be read");
+        return CURL_READFUNC_ABORT;
+    }
+    request->sent += (uint64_t)taken;
+    return (size_t)taken;
+}
+
+/* Bytes that were taken from the owner are gone, so only what has not begun can begin anew. */
+static int on_seek(void *ctx, curl_off_t offset, int origin)
+{
+    const struct http_transfer *transfer = ctx;
+
+    if (transfer->request->sent == 0 && offset == 0 && origin == SEEK_SET)
+        return CURL_SEEKFUNC_OK;
+    return CURL_SEEKFUNC_FAIL;
+}
+
+/* ---- the handle ---- */
+
+/* What stays the same from one request to the next. */
+static bool set_constants(struct http_transfer *transfer)
+{
+    CURL *easy = transfer->easy;
+    bool ok = true;
+
+    SET(CURLOPT_PRIVATE, transfer);
+    SET(CURLOPT_ERRORBUFFER, transfer->detail);
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_QUICK_EXIT, 1L); /* cancelling does not wait for a name to be resolved */
+    SET(CURLOPT_PROTOCOLS_STR, "http,https");
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(CURLOPT_USERAGENT, "storsync-init/" STORSYNC_VERSION);
+    SET(CURLOPT_PATH_AS_IS, 1L); /* "." and ".." are keys like any other */
+    SET(CURLOPT_FOLLOWLOCATION, 0L);
+    SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    SET(CURLOPT_BUFFERSIZE, BUFFER_SIZE);
+    SET(CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_SIZE);
+    SET(CURLOPT_TCP_NODELAY, 1L);
+    SET(CURLOPT_TCP_KEEPALIVE, 1L);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)transfer->http->limits.connect_timeout);
+    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    SET(CURLOPT_SSL_VERIFYPEER, 1L);
+    SET(CURLOPT_SSL_VERIFYHOST, 2L);
+    SET(CURLOPT_PREREQFUNCTION, on_connected);
+    SET(CURLOPT_PREREQDATA, transfer);
+    SET(CURLOPT_HEADERFUNCTION, on_header);
+    SET(CURLOPT_HEADERDATA, transfer);
+    SET(CURLOPT_WRITEFUNCTION, on_body);
+    SET(CURLOPT_WRITEDATA, transfer);
+    SET(CURLOPT_READFUNCTION, on_upload);
+    SET(CURLOPT_READDATA, transfer);
+    SET(CURLOPT_SEEKFUNCTION, on_seek);
+    SET(CURLOPT_SEEKDATA, transfer);
+    return ok;
+}
+
+struct http_transfer *http_transfer_new(struct http *http)
+{
+    struct http_transfer *transfer = calloc(1, sizeof *transfer);
+
+    if (transfer == NULL)
+        return NULL;
+    transfer->http = http;
+    transfer->easy = curl_easy_init();
+    if (transfer->easy == NULL || !set_constants(transfer)) {
+        http_transfer_free(transfer);
+        return NULL;
+    }
+    return transfer;
+}
+
+void http_transfer_free(struct http_transfer *transfer)
+{
+    curl_easy_cleanup(transfer->easy);
+    free(transfer);
+}
+
+/* ---- an attempt ---- */
+
+/* Adds a line in libcurl's dialect: a header with an empty value ends in ';', because "Name:" would remove
+ * one. The line is changed only for the moment of copying it. */
+static bool add_header(struct curl_slist **list, char *line, size_t len, struct error *error)
+{
+    struct curl_slist *longer;
+    char *colon = memchr(line, ':', len);
+    char *cut = line + len;
+    char kept = *cut;
+
+    if (colon == NULL || memchr(line, '\r', len) != NULL || memchr(line, '\0', len) != NULL)
+        return error_set(error, ERROR_UNSUPPORTED, "a header of the request holds a line break or a NUL");
+    *cut = '\0';
+    if (colon[1 + strspn(colon + 1, " \t")] == '\0') {
+        *cut = kept;
+        cut = colon + 1;
+        kept = *cut;
+        *colon = ';';
+        *cut = '\0';
+    }
+    longer = curl_slist_append(*list, line);
+    *cut = kept;
+    *colon = ':';
+    if (longer == NULL)
+        return error_set(error, ERROR_LOCAL, "out of memory");
+    *list = longer;
+    return true;
+}
+
+/* The owner's headers, and an "Expect:" that keeps libcurl from sending "Expect: 100-continue". */
+static bool add_headers(struct http_transfer *transfer, struct error *error)
+{
+    struct buf *headers = &transfer->request->headers;
+    char *newline;
+    char *line;
+    char *stop;
+
+    transfer->headers = curl_slist_append(NULL, "Expect:");
+    if (transfer->headers == NULL)
+        return error_set(error, ERROR_LOCAL, "out of memory");
+    if (headers->len == 0)
+        return true;
+    stop = headers->data + headers->len;
+    for (line = headers->data; line < stop; line = newline + 1) {
+        newline = memchr(line, '\n', (size_t)(stop - line));
+        if (newline == NULL)
+            newline = stop;
+        if (!add_header(&transfer->headers, line, (size_t)(newline - line), error))
+            return false;
+    }
+    return true;
+}
+
+/* What is different in every request. */
+static bool set_request(struct http_transfer *transfer, struct error *error)
+{
+    const struct http_request *request = transfer->request;
+    const char *ca_file = request->ca_file != NULL ? request->ca_file : transfer->http->ca_file;
+    const char *method = request->method;
+    CURL *easy = transfer->easy;
+    bool ok = true;
+
+    if (request->url.failed || request->headers.failed)
+        return error_set(error, ERROR_LOCAL, "the URL or the headers of a request are too large");
+    if (!add_headers(transfer, error))
+        return false;
+    SET(CURLOPT_URL, buf_str(&request->url));
+    SET(CURLOPT_HTTPHEADER, transfer->headers);
+    SET(CURLOPT_CAINFO, ca_file);
+    SET(CURLOPT_HTTPGET, 1L); /* whatever the handle's last request was */
+    if (strcmp(method, "HEAD") == 0)
+        SET(CURLOPT_NOBODY, 1L);
+    if (request->upload_size >= 0 || strcmp(method, "PUT") == 0 || strcmp(method, "POST") == 0) {
+        SET(CURLOPT_UPLOAD, 1L);
+        SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)(request->upload_size > 0 ? request->upload_size : 0));
+    }
+    SET(CURLOPT_CUSTOMREQUEST, method);
+    return ok ? true : error_set(error, ERROR_LOCAL, "out of memory");
+}
+
+void http_transfer_reset(struct http_request *request)
+{
+    request->status = 0;
+    request->retry_after = 0;
+    request->received = 0;
+    request->sent = 0;
+    request->retryable = false;
+    error_clear(&request->error);
+}
+
+bool http_transfer_activate(struct http_transfer *transfer)
+{
+    struct http_request *request = transfer->request;
+    struct error error = {0};
+
+    http_transfer_reset(request);
+    request->attempts++;
+    buf_clear(&request->url);
+    buf_clear(&request->headers);
+    request->upload_size = -1;
+    transfer->answer = (struct http_answer){0};
+    transfer->connected = false;
+    transfer->body_paused = false;
+    transfer->upload_paused = false;
+    transfer->resume = false;
+    transfer->detail[0] = '\0';
+    if (!request->hooks->prepare(request, &error) || !set_request(transfer, &error)) {
+        request->error = error;
+        return false;
+    }
+    if (curl_multi_add_handle(transfer->http->multi, transfer->easy) != CURLM_OK)
+        return error_set(&request->error, ERROR_LOCAL, "out of memory");
+    transfer->active = true;
+    transfer->http->active++;
+    return true;
+}
+
+void http_transfer_deactivate(struct http_transfer *transfer)
+{
+    if (transfer->active) {
+        curl_multi_remove_handle(transfer->http->multi, transfer->easy);
+        transfer->active = false;
+        transfer->http->active--;
+    }
+    curl_slist_free_all(transfer->headers);
+    transfer->headers = NULL;
+}

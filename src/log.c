@@ -1,0 +1,300 @@
+#include "log.h"
+
+#include "buf.h"
+#include "clock.h"
+#include "json.h"
+#include "utf8.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#define PROGRAM "storsync-init: "
+#define ESCAPED_MAX (4 * LOG_LINE_MAX + 1) /* every byte as \xNN */
+#define JSON_LINE_MAX ((size_t)64 * 1024)
+
+static struct {
+    int fd;
+    enum log_format format;
+    enum log_level level;
+    bool utf8;
+    size_t transient; /* bytes of the transient line that is being shown */
+} state = {.fd = STDERR_FILENO, .format = LOG_TEXT, .level = LOG_INFO};
+
+static const char *const level_names[] = {"error", "warning", "info", "debug"};
+
+void log_setup(enum log_format format, enum log_level level, bool utf8)
+{
+    state.format = format;
+    state.level = level;
+    state.utf8 = utf8;
+}
+
+void log_to(int fd)
+{
+    state.fd = fd;
+}
+
+bool log_utf8(void)
+{
+    return state.utf8;
+}
+
+bool log_enabled(enum log_level level)
+{
+    return level <= state.level;
+}
+
+enum log_format log_format(void)
+{
+    return state.format;
+}
+
+bool log_locale_is_utf8(const char *lc_all, const char *lc_ctype, const char *lang)
+{
+    const char *const names[] = {lc_all, lc_ctype, lang};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (names[i] != NULL && names[i][0] != '\0')
+            return strcasestr(names[i], "UTF-8") != NULL || strcasestr(names[i], "utf8") != NULL;
+    }
+    return false;
+}
+
+/* Controls (C0, DEL, C1), line and paragraph separators, and the characters that change the direction of
+ * text. */
+static bool is_treacherous(uint32_t code)
+{
+    return code < 0x20 || (code >= 0x7F && code < 0xA0) || (code >= 0x2028 && code <= 0x202E) ||
+           (code >= 0x2066 && code <= 0x2069);
+}
+
+/* Copies `text` with what is not to be trusted as \xNN, into `size` bytes; returns the length. */
+static size_t make_safe(const char *text, char *out, size_t size)
+{
+    size_t left = strlen(text);
+    size_t at = 0;
+    size_t cut = 0; /* the last place where "..." still fits */
+
+    while (left > 0) {
+        uint32_t code = 0;
+        size_t n = utf8_decode(text, left, &code);
+        bool plain = n > 0 && !is_treacherous(code) && (n == 1 || state.utf8);
+        size_t bytes = n > 0 ? n : 1;
+
+        if (at + 4 <= size)
+            cut = at;
+        if (at + (plain ? bytes : 4 * bytes) >= size) {
+            memcpy(out + cut, "...", 4);
+            return cut + 3;
+        }
+        for (size_t i = 0; i < bytes; i++) {
+            if (plain)
+                out[at++] = text[i];
+            else
+                at += (size_t)sprintf(out + at, "\\x%02x", (unsigned)(unsigned char)text[i]);
+        }
+        text += bytes;
+        left -= bytes;
+    }
+    out[at] = '\0';
+    return at;
+}
+
+const char *log_safe(const char *text, char out[LOG_SAFE_SIZE])
+{
+    make_safe(text, out, LOG_SAFE_SIZE);
+    return out;
+}
+
+static void write_all(const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(state.fd, data, len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return;
+        data += n;
+        len -= (size_t)n;
+    }
+}
+
+/* Blanks rather than an escape sequence: any terminal knows them. */
+static void erase_transient(void)
+{
+    char blank[LOG_LINE_MAX + 2];
+
+    if (state.transient == 0)
+        return;
+    blank[0] = '\r';
+    memset(blank + 1, ' ', state.transient);
+    blank[state.transient + 1] = '\r';
+    write_all(blank, state.transient + 2);
+    state.transient = 0;
+}
+
+void log_transient(const char *line)
+{
+    int saved = errno;
+    char safe[LOG_LINE_MAX];
+
+    if (state.format == LOG_TEXT && (state.transient > 0 || isatty(state.fd))) {
+        erase_transient();
+        if (line != NULL) {
+            state.transient = make_safe(line, safe, sizeof safe);
+            write_all(safe, state.transient);
+        }
+    }
+    errno = saved;
+}
+
+static char *without_prefix(char *line, const char *prefix)
+{
+    size_t len = strlen(prefix);
+
+    return strncmp(line, prefix, len) == 0 ? line + len : line;
+}
+
+/* The sentence in a line of the human log. */
+static const char *bare_message(char *line)
+{
+    static const char rule[] = "===";
+    const char *const marks[] = {LOG_MARK_OK, LOG_MARK_SKIP, LOG_MARK_FAIL, rule};
+
+    line = without_prefix(line, PROGRAM);
+    line += strspn(line, " ");
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+        size_t len = strlen(marks[i]);
+        if (strncmp(line, marks[i], len) != 0 || line[len] != ' ')
+            continue;
+        line += len + 1;
+        len = strlen(line);
+        if (marks[i] == rule && len > sizeof rule && strcmp(line + len - sizeof rule, " ===") == 0)
+            line[len - sizeof rule] = '\0';
+        break;
+    }
+    return line;
+}
+
+static bool add_field(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct log_field *field)
+{
+    if (field->text != NULL)
+        return json_add_text(doc, root, field->name, field->text);
+    if (field->flag)
+        return yyjson_mut_obj_add_bool(doc, root, field->name, field->number != 0);
+    return yyjson_mut_obj_add_sint(doc, root, field->name, field->number);
+}
+
+static void write_json(enum log_level level, const char *event, const struct log_field *fields, char *line)
+{
+    char time[CLOCK_RFC3339_SIZE];
+    struct buf out;
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+
+    yyjson_mut_doc_set_root(doc, root);
+    clock_format_rfc3339(clock_wall(), time);
+    bool ok =
+        json_add_text(doc, root, "time", time) && json_add_text(doc, root, "level", level_names[level]) &&
+        json_add_text(doc, root, "event", event) && json_add_text(doc, root, "message", bare_message(line));
+    for (; ok && fields != NULL && fields->name != NULL; fields++)
+        ok = add_field(doc, root, fields);
+    buf_init(&out, JSON_LINE_MAX);
+    if (ok && json_write(doc, false, &out) && buf_putc(&out, '\n'))
+        write_all(out.data, out.len);
+    buf_free(&out);
+    yyjson_mut_doc_free(doc);
+}
+
+static void write_text(const char *line)
+{
+    char safe[ESCAPED_MAX + 1];
+    size_t len = make_safe(line, safe, ESCAPED_MAX);
+
+    safe[len++] = '\n';
+    erase_transient();
+    write_all(safe, len);
+}
+
+static void write_event(enum log_level level, const char *event, const struct log_field *fields,
+                        const char *prefix, const char *format, va_list args)
+    __attribute__((format(printf, 5, 0)));
+
+static void write_event(enum log_level level, const char *event, const struct log_field *fields,
+                        const char *prefix, const char *format, va_list args)
+{
+    int saved = errno;
+    char line[LOG_LINE_MAX + 1];
+    size_t at = strlen(prefix);
+
+    if (!log_enabled(level) || (state.format == LOG_JSON && event == NULL))
+        return;
+    memcpy(line, prefix, at + 1);
+    int len = vsnprintf(line + at, sizeof line - at, format, args);
+    if (len >= 0 && (size_t)len >= sizeof line - at)
+        memcpy(line + sizeof line - 4, "...", 4);
+    if (state.format == LOG_JSON)
+        write_json(level, event, fields, line);
+    else
+        write_text(line);
+    errno = saved;
+}
+
+void log_event(enum log_level level, const char *event, const struct log_field *fields, const char *format,
+               ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    write_event(level, event, fields, "", format, args);
+    va_end(args);
+}
+
+static void write_diagnostic(enum log_level level, const char *prefix, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
+
+static void write_diagnostic(enum log_level level, const char *prefix, const char *format, va_list args)
+{
+    write_event(level, level_names[level], NULL, state.format == LOG_JSON ? "" : prefix, format, args);
+}
+
+void log_error(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    write_diagnostic(LOG_ERROR, PROGRAM "error: ", format, args);
+    va_end(args);
+}
+
+void log_warn(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    write_diagnostic(LOG_WARN, PROGRAM "warning: ", format, args);
+    va_end(args);
+}
+
+void log_info(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    write_diagnostic(LOG_INFO, PROGRAM, format, args);
+    va_end(args);
+}
+
+void log_debug(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    write_diagnostic(LOG_DEBUG, PROGRAM "debug: ", format, args);
+    va_end(args);
+}

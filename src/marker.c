@@ -1,0 +1,212 @@
+#include "marker.h"
+
+#include "clock.h"
+#include "json.h"
+#include "sigv4.h"
+#include "uri.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PREFIX STORE_STATE_PREFIX "deployments/"
+#define SUFFIX ".json"
+#define ENCODED_MAX ((size_t)200)
+
+_Static_assert(sizeof PREFIX + sizeof SUFFIX + 200 < MARKER_KEY_MAX, "a marker's key has room");
+
+bool marker_key(const char *deployment_id, char out[MARKER_KEY_MAX])
+{
+    struct buf encoded;
+    char hash[SIGV4_HASH_SIZE];
+    size_t len = strlen(deployment_id);
+
+    buf_init(&encoded, ENCODED_MAX);
+    if (len == 0)
+        return false;
+    if (len > ENCODED_MAX || !uri_encode(&encoded, deployment_id, "")) {
+        sigv4_hash(deployment_id, len, hash);
+        buf_clear(&encoded);
+        buf_printf(&encoded, "sha256-%s", hash);
+    }
+    bool ok = !encoded.failed;
+    snprintf(out, MARKER_KEY_MAX, PREFIX "%s" SUFFIX, buf_str(&encoded));
+    buf_free(&encoded);
+    return ok;
+}
+
+/* CLOCK_UNKNOWN if the content is not what marker_commit writes. */
+static int64_t finished_at(const char *json, size_t len)
+{
+    struct error ignored;
+    yyjson_doc *doc = json_parse(json, len, &ignored);
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    int64_t wall = CLOCK_UNKNOWN;
+
+    if (json_number(root, "schema", 0) == MARKER_SCHEMA)
+        wall = clock_parse_rfc3339(json_text(root, "finishedAt", ""));
+    yyjson_doc_free(doc);
+    return wall;
+}
+
+static void warn_unreadable(struct marker_finding *out, const char *key)
+{
+    snprintf(out->warning, sizeof out->warning,
+             "%.150s in the destination is not a state file of this program: ignored", key);
+}
+
+enum marker_verdict marker_judge(const char *last_sync_json, size_t len, int64_t min_interval, int64_t now,
+                                 struct marker_finding *out)
+{
+    int64_t last = finished_at(last_sync_json, len);
+    char text[CLOCK_RFC3339_SIZE];
+
+    *out =
+        (struct marker_finding){.verdict = MARKER_DUE, .last_sync = CLOCK_UNKNOWN, .due_at = CLOCK_UNKNOWN};
+    if (last == CLOCK_UNKNOWN) {
+        warn_unreadable(out, MARKER_LAST_SYNC);
+        return out->verdict;
+    }
+    if (last > now && last - now > MARKER_SKEW) {
+        clock_format_rfc3339(last, text);
+        snprintf(out->warning, sizeof out->warning,
+                 MARKER_LAST_SYNC " in the destination names a time in the future (%s): ignored", text);
+        return out->verdict;
+    }
+    out->last_sync = last;
+    if (now - last < min_interval) {
+        out->verdict = MARKER_TOO_SOON;
+        out->due_at = last + min_interval;
+    }
+    return out->verdict;
+}
+
+/* ---- with the store ---- */
+
+enum presence { ABSENT, PRESENT, UNKNOWN };
+
+/* Reads a state file into call->body. */
+static enum presence read_state(struct http *http, struct store *destination, struct call *call,
+                                const char *key, struct error *error)
+{
+    store_read(destination, call, key);
+    if (store_wait(http, call))
+        return PRESENT;
+    if (call->error.kind == ERROR_NOT_FOUND)
+        return ABSENT;
+    *error = call->error;
+    error_prefix(error, "looking whether a sync is due: ");
+    return UNKNOWN;
+}
+
+/* Has this deployment its marker? UNKNOWN with *error. */
+static enum presence check_deployment(struct http *http, struct store *destination, struct call *call,
+                                      const char *deployment_id, struct marker_finding *out,
+                                      struct error *error)
+{
+    char key[MARKER_KEY_MAX];
+
+    if (!marker_key(deployment_id, key)) {
+        error_set(error, ERROR_LOCAL, "out of memory");
+        return UNKNOWN;
+    }
+    enum presence presence = read_state(http, destination, call, key, error);
+    if (presence == PRESENT && finished_at(buf_str(&call->body), call->body.len) == CLOCK_UNKNOWN) {
+        warn_unreadable(out, key);
+        return ABSENT;
+    }
+    return presence;
+}
+
+static void check_interval(struct http *http, struct store *destination, struct call *call,
+                           int64_t min_interval, int64_t now, struct marker_finding *out, struct error *error)
+{
+    struct marker_finding judged;
+
+    switch (read_state(http, destination, call, MARKER_LAST_SYNC, error)) {
+    case ABSENT:
+        out->verdict = MARKER_DUE;
+        break;
+    case UNKNOWN:
+        out->verdict = MARKER_FAILED;
+        break;
+    case PRESENT:
+        marker_judge(buf_str(&call->body), call->body.len, min_interval, now, &judged);
+        /* Only one can be told; the deployment's marker was looked at first. */
+        if (out->warning[0] != '\0')
+            memcpy(judged.warning, out->warning, sizeof judged.warning);
+        *out = judged;
+        break;
+    }
+}
+
+void marker_check(struct http *http, struct store *destination, const char *deployment_id,
+                  int64_t min_interval, int64_t now, struct marker_finding *out, struct error *error)
+{
+    struct call call;
+    enum presence presence = ABSENT;
+
+    *out =
+        (struct marker_finding){.verdict = MARKER_DUE, .last_sync = CLOCK_UNKNOWN, .due_at = CLOCK_UNKNOWN};
+    call_init(&call);
+    if (deployment_id[0] != '\0')
+        presence = check_deployment(http, destination, &call, deployment_id, out, error);
+    if (presence == PRESENT)
+        out->verdict = MARKER_ALREADY_SYNCED;
+    else if (presence == UNKNOWN)
+        out->verdict = MARKER_FAILED;
+    else
+        check_interval(http, destination, &call, min_interval, now, out, error);
+    call_free(&call);
+}
+
+static bool make_state(const char *deployment_id, const struct report *report, int64_t now, struct buf *out)
+{
+    char time[CLOCK_RFC3339_SIZE];
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+
+    yyjson_mut_doc_set_root(doc, root);
+    clock_format_rfc3339(now, time);
+    bool ok = yyjson_mut_obj_add_int(doc, root, "schema", MARKER_SCHEMA) &&
+              json_add_text(doc, root, "version", STORSYNC_VERSION) &&
+              json_add_text(doc, root, "deploymentId", deployment_id) &&
+              json_add_text(doc, root, "finishedAt", time) &&
+              yyjson_mut_obj_add_uint(doc, root, "syncedFiles", report->synced) &&
+              yyjson_mut_obj_add_uint(doc, root, "skippedFiles", report->skipped) &&
+              yyjson_mut_obj_add_uint(doc, root, "totalSize", report->total_size) &&
+              json_write(doc, false, out) && buf_putc(out, '\n');
+    yyjson_mut_doc_free(doc);
+    return ok;
+}
+
+static bool write_state(struct http *http, struct store *destination, const char *key, const struct buf *json,
+                        struct error *error)
+{
+    struct call call;
+
+    call_init(&call);
+    store_write(destination, &call, key, json->data, json->len, "application/json", false);
+    bool ok = store_wait(http, &call);
+    if (!ok)
+        *error = call.error;
+    call_free(&call);
+    return ok;
+}
+
+bool marker_commit(struct http *http, struct store *destination, const char *deployment_id,
+                   const struct report *report, int64_t now, struct error *error)
+{
+    char key[MARKER_KEY_MAX];
+    struct buf json;
+    bool has_id = deployment_id[0] != '\0';
+    bool ok;
+
+    buf_init(&json, STORE_SMALL_MAX);
+    if (!make_state(deployment_id, report, now, &json) || (has_id && !marker_key(deployment_id, key)))
+        ok = error_set(error, ERROR_LOCAL, "out of memory");
+    else
+        ok = write_state(http, destination, MARKER_LAST_SYNC, &json, error) &&
+             (!has_id || write_state(http, destination, key, &json, error));
+    buf_free(&json);
+    return ok;
+}

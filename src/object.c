@@ -1,0 +1,74 @@
+#include "object.h"
+
+#include <string.h>
+
+void object_meta_init(struct object_meta *meta)
+{
+    buf_init(&meta->pairs, OBJECT_META_MAX);
+}
+
+void object_meta_free(struct object_meta *meta)
+{
+    buf_free(&meta->pairs);
+}
+
+void object_meta_clear(struct object_meta *meta)
+{
+    buf_clear(&meta->pairs);
+}
+
+bool object_meta_add(struct object_meta *meta, const char *name, const char *value)
+{
+    size_t before = meta->pairs.len;
+
+    if (buf_append(&meta->pairs, name, strlen(name) + 1) &&
+        buf_append(&meta->pairs, value, strlen(value) + 1))
+        return true;
+    /* A name without its value would make every later pair a wrong one. */
+    meta->pairs.len = before;
+    return false;
+}
+
+const char *object_meta_get(const struct object_meta *meta, const char *name)
+{
+    const char *each, *value;
+    size_t at = 0;
+
+    while (object_meta_next(meta, &at, &each, &value))
+        if (strcmp(each, name) == 0)
+            return value;
+    return NULL;
+}
+
+bool object_meta_is_content_header(const char *lower_case_name)
+{
+    static const char *const names[] = {
+        "cache-control",    "content-disposition", "content-encoding",
+        "content-language", "content-type",        "expires",
+    };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(lower_case_name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+bool object_meta_next(const struct object_meta *meta, size_t *at, const char **name, const char **value)
+{
+    if (*at >= meta->pairs.len)
+        return false;
+    *name = meta->pairs.data + *at;
+    *value = *name + strlen(*name) + 1;
+    *at = (size_t)(*value - meta->pairs.data) + strlen(*value) + 1;
+    return true;
+}
+
+static bool is_md5(const char *etag)
+{
+    return strlen(etag) == 32 && strspn(etag, "0123456789abcdefABCDEF") == 32;
+}
+
+bool object_etags_comparable(const char *a, const char *b)
+{
+    return is_md5(a) && is_md5(b);
+}

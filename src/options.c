@@ -1,0 +1,196 @@
+#include "options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    enum mode mode;
+    const char *help;
+} modes[] = {
+    {"sync", MODE_SYNC, "sync now, whatever environment this is and whenever the last sync was"},
+    {"validate", MODE_VALIDATE, "compare both sides; copy nothing"},
+    {"status", MODE_STATUS, "show how the last run went"},
+    {"health", MODE_HEALTH, "the same as an exit code, for a health check"},
+    {"check-config", MODE_CHECK_CONFIG, "say what is wrong with the settings, if anything"},
+    {"print-config", MODE_PRINT_CONFIG, "show every setting, its value and where that came from"},
+    {"help", MODE_HELP, "show this (-h)"},
+    {"version", MODE_VERSION, "show the version (-V)"},
+};
+#define MODE_COUNT (sizeof modes / sizeof modes[0])
+
+static bool set_mode(struct options *options, enum mode mode, const char *typed, struct error *error)
+{
+    if (options->mode != MODE_DEPLOY && options->mode != mode)
+        return error_set(error, ERROR_USAGE, "%s does not go together with what is asked before it", typed);
+    options->mode = mode;
+    return true;
+}
+
+static bool set_document(struct options *options, const char *form, struct error *error)
+{
+    static const char *const forms[] = {
+        [SETTINGS_MARKDOWN] = "markdown",
+        [SETTINGS_MAN] = "man",
+        [SETTINGS_INI] = "ini",
+    };
+
+    for (size_t i = SETTINGS_MARKDOWN; i < sizeof forms / sizeof forms[0]; i++)
+        if (strcmp(form, forms[i]) == 0) {
+            options->document = (enum settings_doc)i;
+            return set_mode(options, MODE_DOCUMENT, "--document", error);
+        }
+    return error_set(error, ERROR_USAGE, "--document: \"%s\" is not markdown, man or ini", form);
+}
+
+static bool unknown(const char *typed, struct error *error)
+{
+    struct nearest nearest;
+    char hint[NEAREST_HINT_SIZE];
+    char shown[NEAREST_SIZE];
+
+    nearest_init(&nearest, typed + strspn(typed, "-"));
+    for (size_t i = 0; i < MODE_COUNT; i++) {
+        snprintf(shown, sizeof shown, "--%s", modes[i].name);
+        nearest_offer(&nearest, modes[i].name, shown);
+    }
+    nearest_offer(&nearest, "json", "--json");
+    settings_flag_nearest(&nearest);
+    return error_set(error, ERROR_USAGE, "%.100s is not an option%s", typed, nearest_hint(&nearest, hint));
+}
+
+/* What takes no value: modes and --json. False if it is none of these. */
+static bool is_bare(const char *name, enum mode *mode)
+{
+    *mode = MODE_DEPLOY;
+    if (strcmp(name, "json") == 0)
+        return true;
+    for (size_t i = 0; i < MODE_COUNT; i++)
+        if (strcmp(name, modes[i].name) == 0) {
+            *mode = modes[i].mode;
+            return true;
+        }
+    return false;
+}
+
+static bool set_bare(struct options *options, enum mode mode, const char *typed, const char *value,
+                     struct error *error)
+{
+    if (value != NULL)
+        return error_set(error, ERROR_USAGE, "%s takes no value", typed);
+    if (mode != MODE_DEPLOY)
+        return set_mode(options, mode, typed, error);
+    options->json = true;
+    return true;
+}
+
+static bool set_valued(struct options *options, const char *typed, const char *value, struct error *error)
+{
+    const char *name = typed + 2;
+
+    if (strcmp(name, "document") == 0)
+        return set_document(options, value, error);
+    if (strcmp(name, "config") == 0) {
+        if (*value == '\0')
+            return error_set(error, ERROR_USAGE, "--config needs the name of a file");
+        options->config = value;
+        return true;
+    }
+    if (options->flag_count == OPTIONS_FLAGS_MAX)
+        return error_set(error, ERROR_USAGE, "more than %d settings on the command line", OPTIONS_FLAGS_MAX);
+    options->flags[options->flag_count++] = (struct settings_flag){name, value};
+    return true;
+}
+
+/* One option that begins with "--", and the word after it if that is its value. */
+static bool parse_long(struct options *options, char **argv, int *at, struct error *error)
+{
+    char *typed = argv[*at];
+    char *value = strchr(typed, '=');
+    char variable[SETTINGS_NAME_SIZE];
+    bool needs_value = true;
+    enum mode mode;
+
+    if (value != NULL)
+        *value++ = '\0';
+    if (is_bare(typed + 2, &mode))
+        return set_bare(options, mode, typed, value, error);
+    if (settings_flag_secret(typed + 2, variable))
+        return error_set(
+            error, ERROR_USAGE,
+            "%s: secrets are not taken from the command line; use the environment variable %s, or "
+            "%s_FILE with the name of a file",
+            typed, variable, variable);
+    if (strcmp(typed, "--document") != 0 && !settings_flag_known(typed + 2, &needs_value))
+        return unknown(typed, error);
+    if (value == NULL && needs_value) {
+        value = argv[*at + 1];
+        if (value == NULL || strncmp(value, "--", 2) == 0)
+            return error_set(error, ERROR_USAGE, "%s needs a value", typed);
+        ++*at;
+    }
+    return set_valued(options, typed, value != NULL ? value : "true", error);
+}
+
+static bool check_command(const struct options *options, struct error *error)
+{
+    if (options->command == NULL)
+        return true;
+    if (options->command[0] == NULL)
+        return error_set(error, ERROR_USAGE, "there is no command after --");
+    if (options->command[0][0] == '\0')
+        return error_set(error, ERROR_USAGE, "the command is empty");
+    if (options->mode != MODE_DEPLOY && options->mode != MODE_SYNC)
+        return error_set(error, ERROR_USAGE, "only a deploy or --sync starts a command, here: %.100s",
+                         options->command[0]);
+    return true;
+}
+
+bool options_parse(int argc, char **argv, struct options *options, struct error *error)
+{
+    *options = (struct options){.mode = MODE_DEPLOY};
+    for (int i = 1; i < argc && options->command == NULL; i++) {
+        const char *word = argv[i];
+
+        if (strcmp(word, "--") == 0)
+            options->command = &argv[i + 1];
+        else if (word[0] != '-')
+            options->command = &argv[i];
+        else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+            return options->mode = MODE_HELP, true;
+        else if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
+            return options->mode = MODE_VERSION, true;
+        else if (word[1] != '-')
+            return unknown(word, error);
+        else if (!parse_long(options, argv, &i, error))
+            return false;
+    }
+    return check_command(options, error);
+}
+
+bool options_help(struct buf *out)
+{
+    buf_puts(
+        out,
+        "Usage: storsync-init [OPTION]... [--] [COMMAND [ARG]...]\n\n"
+        "Sync the development bucket to the production bucket once per deployment, then become COMMAND.\n"
+        "Without COMMAND: do the same and exit (init container, Job).\n\n"
+        "Instead of that:\n");
+    for (size_t i = 0; i < MODE_COUNT; i++)
+        buf_printf(out, "  --%-15s %s\n", modes[i].name, modes[i].help);
+    buf_puts(out, "With any of these:\n"
+                  "  --json            the answer as JSON\n\n");
+    settings_document(SETTINGS_HELP, out);
+    buf_puts(out, "\nExit codes:\n"
+                  "  0     done, or nothing to do        75    timed out, or another replica is syncing\n"
+                  "  1     different, or not healthy     77    permission denied\n"
+                  "  2     some objects failed           78    configuration\n"
+                  "  64    usage                         126   COMMAND cannot be executed\n"
+                  "  69    no bucket, or no service      127   COMMAND is not found\n"
+                  "  128+N ended by signal N             else  that of COMMAND\n"
+                  "\nExample, in a Dockerfile:\n"
+                  "  COPY storsync-init /usr/local/bin/\n"
+                  "  ENV DEV_STORAGE_BUCKET=shop-dev PROD_STORAGE_BUCKET=shop-live\n"
+                  "  ENTRYPOINT [\"storsync-init\", \"--\", \"node\", \"server.js\"]\n");
+    return !out->failed;
+}

@@ -1,0 +1,101 @@
+#include "pipe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool pipe_init(struct pipe *pipe)
+{
+    *pipe = (struct pipe){.data = malloc(PIPE_CAPACITY)};
+    return pipe->data != NULL;
+}
+
+void pipe_free(struct pipe *pipe)
+{
+    free(pipe->data);
+    *pipe = (struct pipe){.data = NULL};
+}
+
+void pipe_reset(struct pipe *pipe)
+{
+    *pipe = (struct pipe){.data = pipe->data};
+}
+
+size_t pipe_room(const struct pipe *pipe)
+{
+    return PIPE_CAPACITY - pipe->len;
+}
+
+bool pipe_drained(const struct pipe *pipe)
+{
+    return pipe->closed && pipe->len == 0;
+}
+
+size_t pipe_peek(const struct pipe *pipe, const unsigned char **data)
+{
+    size_t to_end = PIPE_CAPACITY - pipe->head;
+
+    *data = pipe->data + pipe->head;
+    return pipe->len < to_end ? pipe->len : to_end;
+}
+
+void pipe_consume(struct pipe *pipe, size_t len)
+{
+    pipe->len -= len;
+    /* An empty ring starts over, so that the next piece is as long as can be. */
+    pipe->head = pipe->len == 0 ? 0 : (pipe->head + len) % PIPE_CAPACITY;
+}
+
+size_t pipe_reserve(struct pipe *pipe, unsigned char **data)
+{
+    size_t tail = (pipe->head + pipe->len) % PIPE_CAPACITY;
+    size_t to_end = PIPE_CAPACITY - tail;
+
+    *data = pipe->data + tail;
+    return pipe_room(pipe) < to_end ? pipe_room(pipe) : to_end;
+}
+
+void pipe_commit(struct pipe *pipe, size_t len)
+{
+    pipe->len += len;
+    pipe->passed += len;
+}
+
+size_t pipe_write(struct pipe *pipe, const void *data, size_t len)
+{
+    const unsigned char *from = data;
+    size_t done = 0;
+
+    while (done < len) {
+        unsigned char *to;
+        size_t piece = pipe_reserve(pipe, &to);
+
+        if (piece == 0)
+            break;
+        if (piece > len - done)
+            piece = len - done;
+        memcpy(to, from + done, piece);
+        pipe_commit(pipe, piece);
+        done += piece;
+    }
+    return done;
+}
+
+size_t pipe_read(struct pipe *pipe, void *data, size_t len)
+{
+    unsigned char *to = data;
+    size_t done = 0;
+
+    while (done < len) {
+        const unsigned char *from;
+        size_t piece = pipe_peek(pipe, &from);
+
+        if (piece == 0)
+            break;
+        if (piece > len - done)
+            piece = len - done;
+        memcpy(to + done, from, piece);
+        pipe_consume(pipe, piece);
+        done += piece;
+    }
+    return done;
+}

@@ -1,0 +1,330 @@
+/* The lines of docs/LOG.md. Their wording and layout are an interface: people and scripts know them from the
+ * system that this program replaces. */
+#include "report.h"
+
+#include "clock.h"
+#include "json.h"
+#include "log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PROGRESS_INTERVAL 200 /* ms */
+
+static const char *environment_name(const struct report *report)
+{
+    return report->detection.production ? "production" : "development";
+}
+
+static bool is_validation(const struct report *report)
+{
+    return strcmp(report->mode, "validate") == 0;
+}
+
+static void blank_line(enum log_level level)
+{
+    log_event(level, NULL, NULL, "%s", "");
+}
+
+/* The key without the path, unless nothing would be left of it. */
+static const char *shown_key(const char *path, const char *key)
+{
+    size_t len = strlen(path);
+
+    return strncmp(key, path, len) == 0 && key[len] != '\0' ? key + len : key;
+}
+
+/* ---- the beginning ---- */
+
+void report_environment(struct report *report)
+{
+    const struct detection *found = &report->detection;
+    bool by_default = strcmp(found->environment_source, "default") == 0;
+    char deployment[sizeof found->deployment_id + sizeof found->deployment_source + 16] = "no deployment id";
+
+    if (report->environment_shown)
+        return;
+    report->environment_shown = true;
+    if (found->deployment_id[0] != '\0')
+        snprintf(deployment, sizeof deployment, "deployment %s (%s)", found->deployment_id,
+                 found->deployment_source);
+    log_event(LOG_INFO, "environment",
+              LOG_FIELDS(LOG_STR("environment", environment_name(report)),
+                         LOG_STR("environmentSource", found->environment_source),
+                         LOG_STR("deploymentId", found->deployment_id),
+                         LOG_STR("deploymentSource", found->deployment_source),
+                         LOG_STR("platform", found->platform)),
+              "storsync-init: environment is %s because %s; %s%s%s", environment_name(report),
+              by_default ? "nothing says otherwise" : found->environment_source, deployment,
+              found->platform[0] != '\0' ? ", " : "", found->platform);
+    if (found->warning[0] != '\0')
+        log_warn("%s", found->warning);
+    if (found->production && found->hint[0] != '\0')
+        log_info("without a deployment id only the interval decides; on %s %s", found->platform, found->hint);
+}
+
+void report_header(struct report *report)
+{
+    bool validation = is_validation(report);
+
+    report_environment(report);
+    report->header_shown = true;
+    log_event(LOG_INFO, validation ? "validation-started" : "sync-started",
+              LOG_FIELDS(LOG_STR("mode", report->mode), LOG_STR("environment", environment_name(report)),
+                         LOG_STR("source", report->source), LOG_STR("destination", report->destination),
+                         LOG_FLAG("dryRun", report->dry_run)),
+              "=== Production Storage %s ===", validation ? "Validation" : "Sync");
+    log_event(LOG_INFO, NULL, NULL, "Environment: %s", environment_name(report));
+    log_event(LOG_INFO, NULL, NULL, "Source: %s", report->source);
+    log_event(LOG_INFO, NULL, NULL, "Destination: %s", report->destination);
+    if (!validation)
+        log_event(LOG_INFO, NULL, NULL, "Dry Run: %s", report->dry_run ? "YES" : "NO");
+}
+
+/* ---- objects ---- */
+
+void report_path(struct report *report, const char *path)
+{
+    report->skipped_in_path = 0;
+    blank_line(LOG_INFO);
+    log_event(LOG_INFO, "path", LOG_FIELDS(LOG_STR("path", path)), "%s path: %s",
+              is_validation(report) ? "Validating" : "Syncing",
+              path[0] != '\0' ? path : "(the whole bucket)");
+}
+
+void report_synced(struct report *report, const char *path, const struct object_entry *entry,
+                   enum plan_reason reason)
+{
+    char size[32];
+
+    report->synced++;
+    report->total_size += entry->size;
+    log_event(LOG_INFO, report->dry_run ? "would-sync" : "synced",
+              LOG_FIELDS(LOG_STR("key", entry->key), LOG_NUM("size", entry->size),
+                         LOG_STR("reason", plan_reason_text(reason))),
+              "  %s %s: %s (%s)", LOG_MARK_OK, report->dry_run ? "Would sync" : "Synced",
+              shown_key(path, entry->key), report_size(entry->size, size));
+}
+
+void report_skipped(struct report *report, const char *path, const struct object_entry *entry,
+                    const char *why)
+{
+    report->skipped++;
+    report->skipped_in_path++;
+    if (report->skipped_in_path > REPORT_SKIPPED_LINES && !log_enabled(LOG_DEBUG))
+        return;
+    log_event(LOG_INFO, "skipped", LOG_FIELDS(LOG_STR("key", entry->key), LOG_STR("reason", why)),
+              "  %s Skipped: %s (%s)", LOG_MARK_SKIP, shown_key(path, entry->key), why);
+}
+
+void report_failed(struct report *report, const char *path, const char *key, const struct error *error)
+{
+    report->failed++;
+    if (report->failure_count < REPORT_ERRORS_MAX) {
+        struct report_failure *failure = &report->failures[report->failure_count];
+
+        failure->file = strdup(key);
+        if (failure->file != NULL) {
+            snprintf(failure->error, sizeof failure->error, "%s", error->text);
+            report->failure_count++;
+        }
+    }
+    log_event(LOG_ERROR, "failed",
+              LOG_FIELDS(LOG_STR("key", key), LOG_STR("error", error->text),
+                         LOG_STR("kind", error_kind_name(error->kind)), LOG_NUM("status", error->status),
+                         LOG_STR("code", error->code)),
+              "  %s Failed: %s (%s)", LOG_MARK_FAIL, shown_key(path, key), error->text);
+}
+
+void report_path_end(struct report *report)
+{
+    if (report->skipped_in_path <= REPORT_SKIPPED_LINES || log_enabled(LOG_DEBUG))
+        return;
+    uint64_t more = report->skipped_in_path - REPORT_SKIPPED_LINES;
+    log_event(LOG_INFO, "skipped-more", LOG_FIELDS(LOG_NUM("count", more)), "  %s Skipped: %" PRIu64 " more",
+              LOG_MARK_SKIP, more);
+}
+
+/* ---- the end ---- */
+
+/* Something that needs attention is shown at every level that shows such things. */
+static enum log_level result_level(const struct report *report)
+{
+    if (report->state == REPORT_FAILED || report->state == REPORT_INTERRUPTED)
+        return LOG_ERROR;
+    return report->state == REPORT_PARTIAL ? LOG_WARN : LOG_INFO;
+}
+
+static void log_result(const struct report *report, const char *event, const char *what, const char *remark)
+{
+    const struct log_field *fields =
+        LOG_FIELDS(LOG_STR("state", report_state_name(report->state)), LOG_STR("result", report->message));
+    enum log_level level = result_level(report);
+
+    if (!report->header_shown)
+        log_event(level, event, fields, "storsync-init: %s%s", level == LOG_ERROR ? "error: " : "",
+                  report->message);
+    else if (report->state == REPORT_FAILED)
+        log_event(level, event, fields, "=== %s Failed: %s ===", what, report->message);
+    else if (report->state == REPORT_INTERRUPTED)
+        log_event(level, event, fields, "=== %s Interrupted: %s ===", what, report->message);
+    else
+        log_event(level, event, fields, "=== %s Complete%s%s ===", what, *remark != '\0' ? ": " : "", remark);
+}
+
+void report_summary(struct report *report)
+{
+    char size[32];
+    char remark[40] = "";
+
+    if (report->header_shown) {
+        blank_line(LOG_INFO);
+        log_event(LOG_INFO, "summary",
+                  LOG_FIELDS(LOG_NUM("syncedFiles", report->synced), LOG_NUM("skippedFiles", report->skipped),
+                             LOG_NUM("failedFiles", report->failed),
+                             LOG_NUM("totalSize", report->total_size)),
+                  "=== Sync Summary ===");
+        log_event(LOG_INFO, NULL, NULL, "%s %s: %" PRIu64, LOG_MARK_OK,
+                  report->dry_run ? "Would sync" : "Synced", report->synced);
+        log_event(LOG_INFO, NULL, NULL, "%s Skipped: %" PRIu64, LOG_MARK_SKIP, report->skipped);
+        log_event(LOG_INFO, NULL, NULL, "%s Failed: %" PRIu64, LOG_MARK_FAIL, report->failed);
+        log_event(LOG_INFO, NULL, NULL, "Total Size: %s", report_size(report->total_size, size));
+        blank_line(LOG_INFO);
+    }
+    if (report->failed > 0)
+        snprintf(remark, sizeof remark, "%" PRIu64 " failed", report->failed);
+    log_result(report, "sync-finished", "Sync", remark);
+}
+
+/* ---- validation ---- */
+
+static const char *const difference_words[] = {
+    [REPORT_MISSING] = "Missing",
+    [REPORT_MISMATCHED] = "Mismatched",
+    [REPORT_EXTRA] = "Extra",
+};
+
+static const char *const difference_kinds[] = {
+    [REPORT_MISSING] = "missing",
+    [REPORT_MISMATCHED] = "mismatched",
+    [REPORT_EXTRA] = "extra",
+};
+
+static const char *difference_mark(enum report_difference kind)
+{
+    return kind == REPORT_EXTRA ? LOG_MARK_SKIP : LOG_MARK_FAIL;
+}
+
+/* One element of a list: a key, or for what differs an object with the reason. */
+static bool make_difference(enum report_difference kind, const char *key, enum plan_reason reason,
+                            struct buf *out)
+{
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *value;
+    bool ok = true;
+
+    if (kind == REPORT_MISMATCHED) {
+        value = yyjson_mut_obj(doc);
+        ok = json_add_text(doc, value, "file", key) &&
+             json_add_text(doc, value, "reason", plan_reason_text(reason));
+    } else {
+        value = json_make_text(doc, key);
+    }
+    yyjson_mut_doc_set_root(doc, value);
+    ok = ok && json_write(doc, false, out);
+    yyjson_mut_doc_free(doc);
+    return ok;
+}
+
+/* The list's JSON is a whole array after each: an element replaces the bracket at the end. */
+static void list_difference(struct report_list *list, enum report_difference kind, const char *key,
+                            enum plan_reason reason)
+{
+    struct buf tail;
+    size_t keep = list->json.len > 0 ? list->json.len - 1 : 0;
+
+    buf_init(&tail, REPORT_DETAILS_MAX);
+    buf_putc(&tail, keep == 0 ? '[' : ',');
+    make_difference(kind, key, reason, &tail);
+    buf_putc(&tail, ']');
+    if (!tail.failed && keep + tail.len <= REPORT_DETAILS_MAX) {
+        size_t whole = list->json.len;
+        list->json.len = keep;
+        if (buf_append(&list->json, tail.data, tail.len))
+            list->listed++;
+        else
+            list->json.len = whole;
+    }
+    buf_free(&tail);
+}
+
+void report_difference(struct report *report, enum report_difference kind, const char *key,
+                       enum plan_reason reason, bool all)
+{
+    struct report_list *list = &report->validation.lists[kind];
+    char remark[48] = "";
+
+    /* Only while nothing was left out: the list is the first ones, without gaps. */
+    if (list->listed == list->count && (all || list->count < REPORT_DIFFERENCES_MAX))
+        list_difference(list, kind, key, reason);
+    if (++list->count > REPORT_DIFFERENCES_MAX)
+        return;
+    if (kind == REPORT_MISMATCHED)
+        snprintf(remark, sizeof remark, " (%s)", plan_reason_text(reason));
+    log_event(LOG_INFO, "difference",
+              LOG_FIELDS(LOG_STR("kind", difference_kinds[kind]), LOG_STR("key", key),
+                         LOG_STR("reason", kind == REPORT_MISMATCHED ? plan_reason_text(reason) : "")),
+              "  %s %s: %s%s", difference_mark(kind), difference_words[kind], key, remark);
+}
+
+void report_validation_summary(struct report *report)
+{
+    const struct report_validation *validation = &report->validation;
+    const struct report_list *lists = validation->lists;
+    uint64_t differences =
+        lists[REPORT_MISSING].count + lists[REPORT_MISMATCHED].count + lists[REPORT_EXTRA].count;
+    char remark[48] = "equal";
+
+    if (report->header_shown) {
+        blank_line(LOG_INFO);
+        log_event(LOG_INFO, "validation-summary",
+                  LOG_FIELDS(LOG_FLAG("valid", report_valid(report)),
+                             LOG_NUM("checkedFiles", validation->checked),
+                             LOG_NUM("missingFiles", lists[REPORT_MISSING].count),
+                             LOG_NUM("mismatchedFiles", lists[REPORT_MISMATCHED].count),
+                             LOG_NUM("extraFiles", lists[REPORT_EXTRA].count)),
+                  "=== Validation Summary ===");
+        log_event(LOG_INFO, NULL, NULL, "Checked: %" PRIu64, validation->checked);
+        for (int i = 0; i < REPORT_DIFFERENCES; i++)
+            log_event(LOG_INFO, NULL, NULL, "%s %s: %" PRIu64, difference_mark((enum report_difference)i),
+                      difference_words[i], lists[i].count);
+        blank_line(LOG_INFO);
+    }
+    if (differences > 0)
+        snprintf(remark, sizeof remark, "%" PRIu64 " difference%s", differences, differences == 1 ? "" : "s");
+    log_result(report, "validation-finished", "Validation", remark);
+}
+
+/* ---- progress ---- */
+
+void report_progress(struct report *report, int active, uint64_t bytes)
+{
+    int64_t now = clock_mono();
+    char size[32];
+    char line[160];
+
+    if (!log_enabled(LOG_INFO) || now - report->progress_shown < PROGRESS_INTERVAL)
+        return;
+    report->progress_shown = now;
+    snprintf(line, sizeof line,
+             "  %" PRIu64 " synced, %" PRIu64 " skipped, %" PRIu64 " failed; %d under way, %s",
+             report->synced, report->skipped, report->failed, active, report_size(bytes, size));
+    log_transient(line);
+}
+
+void report_progress_clear(struct report *report)
+{
+    report->progress_shown = 0;
+    log_transient(NULL);
+}

@@ -1,0 +1,144 @@
+#include "run.h"
+
+#include "clock.h"
+#include "json.h"
+#include "log.h"
+#include "status.h"
+#include "stop.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define STATUS_INTERVAL 2000 /* ms */
+
+static const char *mode_name(enum mode mode)
+{
+    switch (mode) {
+    case MODE_SYNC:
+        return "sync";
+    case MODE_VALIDATE:
+        return "validate";
+    default:
+        return "deploy";
+    }
+}
+
+/* The deadline is for the sake of an application that waits. A manual run that nothing waits for is only
+ * limited if somebody asked for it. */
+static bool has_deadline(const struct run *run)
+{
+    const struct settings *settings = run->settings;
+
+    if (settings->timeout == 0)
+        return false;
+    return run->options->mode == MODE_DEPLOY || run->options->command != NULL ||
+           !settings_is_default(settings, &settings->timeout);
+}
+
+void run_begin(struct run *run, const struct options *options, const struct settings *settings,
+               const struct detection *detection)
+{
+    struct report *report = &run->report;
+
+    *run = (struct run){.options = options, .settings = settings};
+    report_init(report, clock_wall());
+    report->detection = *detection;
+    report->hook_active = detection->production;
+    report->dry_run = settings->dry_run != 0;
+    report->configured = !settings_is_default(settings, &settings->source.bucket) &&
+                         !settings_is_default(settings, &settings->destination.bucket);
+    snprintf(report->mode, sizeof report->mode, "%s", mode_name(options->mode));
+    snprintf(report->source, sizeof report->source, "%s", settings->source.bucket);
+    snprintf(report->destination, sizeof report->destination, "%s", settings->destination.bucket);
+    if (has_deadline(run))
+        stop_at(clock_mono() + settings->timeout);
+}
+
+void run_end(struct run *run)
+{
+    store_close(run->source);
+    store_close(run->destination);
+    http_free(run->http);
+    report_free(&run->report);
+    run->source = NULL;
+    run->destination = NULL;
+    run->http = NULL;
+}
+
+static bool start_http(struct run *run, struct error *error)
+{
+    const struct settings *settings = run->settings;
+    struct http_limits limits = {
+        /* Both halves of every relay, and the two listings. */
+        .connections = (int)settings->concurrency * 2 + 2,
+        .connect_timeout = settings->connect_timeout,
+        .stall_timeout = settings->stall_timeout,
+        .retries = (int)settings->retries,
+    };
+
+    run->http = http_new(&limits, error);
+    return run->http != NULL;
+}
+
+bool run_open_stores(struct run *run, struct error *error)
+{
+    const struct settings *settings = run->settings;
+
+    for (int i = 0; settings_note(settings, i) != NULL; i++)
+        log_warn("%s", settings_note(settings, i));
+    if ((store_needs_network(&settings->source) || store_needs_network(&settings->destination)) &&
+        !start_http(run, error))
+        return false;
+    run->source = store_open(&settings->source, run->http, error);
+    if (run->source == NULL) {
+        error_prefix(error, "source: ");
+        return false;
+    }
+    run->destination = store_open(&settings->destination, run->http, error);
+    if (run->destination == NULL) {
+        error_prefix(error, "destination: ");
+        return false;
+    }
+    snprintf(run->report.source, sizeof run->report.source, "%s", store_name(run->source));
+    snprintf(run->report.destination, sizeof run->report.destination, "%s", store_name(run->destination));
+    return store_same(run->source, run->destination) || store_check_pair(run->source, run->destination, error);
+}
+
+void run_save_status(struct run *run)
+{
+    struct error error;
+    struct buf json;
+
+    run->status_due = clock_mono() + STATUS_INTERVAL;
+    if (run->report.dry_run || run->options->mode == MODE_VALIDATE || run->status_refused)
+        return;
+    buf_init(&json, JSON_MAX);
+    if (!report_json(&run->report, true, &json))
+        error_set(&error, ERROR_LOCAL, "the status document does not fit into memory");
+    if (json.failed || !status_write(run->settings->status_file, &json, &error)) {
+        log_warn("no status file: %s", error.text);
+        run->status_refused = true;
+    }
+    buf_free(&json);
+}
+
+void run_tick(void *ctx)
+{
+    struct run *run = ctx;
+
+    if (clock_mono() >= run->status_due)
+        run_save_status(run);
+}
+
+bool run_finish(struct run *run, enum report_state state, const struct error *error)
+{
+    report_finish(&run->report, state, error, clock_wall());
+    run_save_status(run);
+    if (!run->report.dry_run)
+        status_termination_log(STATUS_TERMINATION_LOG, run->report.message);
+    if (run->options->mode == MODE_VALIDATE)
+        report_validation_summary(&run->report);
+    else
+        report_summary(&run->report);
+    return error->kind == ERROR_NONE;
+}

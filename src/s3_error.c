@@ -1,0 +1,221 @@
+/* "Error responses", Amazon S3 API Reference; codes of other services from Ceph's rgw_common.cc, MinIO's and
+ * Google's documentation. */
+#include "store_s3.h"
+
+#include <string.h>
+
+/* What an error means. The text follows "doing KEY in BUCKET: ". */
+struct rule {
+    const char *code;
+    enum error_kind kind;
+    bool again; /* another attempt may help */
+    const char *text;
+};
+
+#define WRONG_KEY "check the access key, and that it belongs to this service"
+
+static const struct rule rules_by_code[] = {
+    {"AccessDenied", ERROR_PERMISSION, false, NULL},
+    {"AccountProblem", ERROR_CREDENTIALS, false, "the account cannot be used: ask the service's operator"},
+    {"AllAccessDisabled", ERROR_CREDENTIALS, false, "the account cannot be used: ask the service's operator"},
+    {"AuthorizationHeaderMalformed", ERROR_CONFIG, false, "the service expects another region: set region"},
+    {"BadDigest", ERROR_UNREACHABLE, true, "the body arrived damaged"},
+    {"ConditionalRequestConflict", ERROR_UNREACHABLE, true, "somebody else is writing it at this moment"},
+    {"EntityTooLarge", ERROR_UNSUPPORTED, false, "the object is larger than the service takes"},
+    {"EntityTooSmall", ERROR_CONFIG, false, "the service wants larger parts: set part_size"},
+    {"ExpiredToken", ERROR_CREDENTIALS, false, "the session token has expired: get new credentials"},
+    {"IncompleteBody", ERROR_UNREACHABLE, true, "the body arrived incomplete"},
+    {"InternalError", ERROR_UNREACHABLE, true, "the service has a problem of its own"},
+    {"InvalidAccessKeyId", ERROR_CREDENTIALS, false, "the service does not know the access key: " WRONG_KEY},
+    {"InvalidBucketName", ERROR_CONFIG, false, "the service does not accept this name of a bucket"},
+    {"InvalidObjectName", ERROR_UNSUPPORTED, false, "the service does not accept this key"},
+    {"InvalidObjectState", ERROR_PERMISSION, false, "the object is archived: restore it first"},
+    {"InvalidRange", ERROR_PRECONDITION, false, "the object is shorter than it was: it has changed"},
+    {"InvalidToken", ERROR_CREDENTIALS, false, "the session token is not valid: get new credentials"},
+    {"InvalidURI", ERROR_UNSUPPORTED, false, "the service does not accept this key"},
+    {"KeyTooLong", ERROR_UNSUPPORTED, false, "the key is longer than the service takes"},
+    {"KeyTooLongError", ERROR_UNSUPPORTED, false, "the key is longer than the service takes"},
+    {"MetadataTooLarge", ERROR_UNSUPPORTED, false, "there is more metadata than the service takes"},
+    {"NoSuchBucket", ERROR_NO_BUCKET, false, NULL},
+    {"NoSuchKey", ERROR_NOT_FOUND, false, "there is no such object"},
+    {"NoSuchUpload", ERROR_NOT_FOUND, false, "the upload is gone: somebody or something has ended it"},
+    {"NotImplemented", ERROR_UNSUPPORTED, false, "the service cannot do this"},
+    {"NotSignedUp", ERROR_CREDENTIALS, false, "the account cannot be used: ask the service's operator"},
+    {"OperationAborted", ERROR_UNREACHABLE, true, "a conflicting operation is under way"},
+    {"PermanentRedirect", ERROR_CONFIG, false, NULL},
+    {"PreconditionFailed", ERROR_PRECONDITION, false, NULL},
+    {"QuotaExceeded", ERROR_PERMISSION, false, "the quota is used up"},
+    {"RequestTimeTooSkewed", ERROR_CREDENTIALS, false, "the clock of this machine is wrong: set it"},
+    {"RequestTimeout", ERROR_UNREACHABLE, true, "the service waited too long for the body"},
+    {"ServiceUnavailable", ERROR_UNREACHABLE, true, "the service is overloaded or down"},
+    {"SignatureDoesNotMatch", ERROR_CREDENTIALS, false,
+     "the signature is wrong: check the secret access key, and that no proxy changes the request"},
+    {"SlowDown", ERROR_UNREACHABLE, true, "the service asks for fewer requests"},
+    {"TemporaryRedirect", ERROR_CONFIG, false, NULL},
+    {"TokenRefreshRequired", ERROR_CREDENTIALS, false, "the session token has expired: get new credentials"},
+    {"TooManyRequests", ERROR_UNREACHABLE, true, "the service asks for fewer requests"},
+    {"XAmzContentSHA256Mismatch", ERROR_UNREACHABLE, true, "the body arrived damaged"},
+};
+
+/* For codes that are not above, and answers without a body. */
+static const struct {
+    int status;
+    struct rule rule;
+} rules_by_status[] = {
+    {301, {NULL, ERROR_CONFIG, false, NULL}},
+    {302, {NULL, ERROR_CONFIG, false, NULL}},
+    {307, {NULL, ERROR_CONFIG, false, NULL}},
+    {308, {NULL, ERROR_CONFIG, false, NULL}},
+    {401, {NULL, ERROR_CREDENTIALS, false, "the service does not accept the credentials"}},
+    {403, {NULL, ERROR_PERMISSION, false, NULL}},
+    {404, {NULL, ERROR_NOT_FOUND, false, "there is no such object"}},
+    {405, {NULL, ERROR_UNSUPPORTED, false, "the service cannot do this"}},
+    {408, {NULL, ERROR_UNREACHABLE, true, "the service waited too long for the request"}},
+    {409, {NULL, ERROR_UNREACHABLE, true, "a conflicting operation is under way"}},
+    {412, {NULL, ERROR_PRECONDITION, false, NULL}},
+    {416, {NULL, ERROR_PRECONDITION, false, "the object is shorter than it was: it has changed"}},
+    {429, {NULL, ERROR_UNREACHABLE, true, "the service asks for fewer requests"}},
+    {500, {NULL, ERROR_UNREACHABLE, true, "the service has a problem of its own"}},
+    {501, {NULL, ERROR_UNSUPPORTED, false, "the service cannot do this"}},
+    {502, {NULL, ERROR_UNREACHABLE, true, "the service is overloaded or down"}},
+    {503, {NULL, ERROR_UNREACHABLE, true, "the service is overloaded or down"}},
+    {504, {NULL, ERROR_UNREACHABLE, true, "the service is overloaded or down"}},
+};
+
+static const struct rule *find_rule(const char *code, int status)
+{
+    static const struct rule broken = {NULL, ERROR_UNREACHABLE, true, "the service has a problem of its own"};
+    static const struct rule other = {NULL, ERROR_PROTOCOL, false, "the service refuses the request"};
+
+    if (code[0] != '\0')
+        for (size_t i = 0; i < sizeof rules_by_code / sizeof rules_by_code[0]; i++)
+            if (strcmp(rules_by_code[i].code, code) == 0)
+                return &rules_by_code[i];
+    for (size_t i = 0; i < sizeof rules_by_status / sizeof rules_by_status[0]; i++)
+        if (rules_by_status[i].status == status)
+            return &rules_by_status[i].rule;
+    return status >= 500 ? &broken : &other;
+}
+
+/* ---- texts that need more than the table ---- */
+
+static void explain_no_bucket(const struct s3_call *c, struct error *error)
+{
+    bool copy = c->op == S3_COPY || c->op == S3_UPLOAD_COPY;
+
+    error_set(error, ERROR_NO_BUCKET,
+              "bucket \"%s\"%s does not exist at %s: create it, or check bucket and endpoint",
+              c->store->bucket, copy ? ", or the source's," : "", c->store->service);
+}
+
+static void explain_permission(const struct s3_call *c, struct error *error)
+{
+    /* RGW answers this also when it does not know the access key, or the signature is wrong. */
+    error_set(error, ERROR_PERMISSION,
+              "access denied: the credentials need %s; if they have it, check key and secret",
+              s3_operation(c->op)->permission);
+}
+
+static void explain_precondition(const struct s3_call *c, struct error *error)
+{
+    error_set(error, ERROR_PRECONDITION, "%s", c->create ? "it exists already" : "it has changed meanwhile");
+}
+
+static void explain_redirect(const struct s3_call *c, struct error *error)
+{
+    const struct s3_reply *reply = &c->reply;
+
+    if (reply->region[0] != '\0')
+        error_set(error, ERROR_CONFIG, "the bucket is in region %s: set region and endpoint accordingly",
+                  reply->region);
+    else if (reply->endpoint[0] != '\0')
+        error_set(error, ERROR_CONFIG, "the bucket is at %s: set endpoint accordingly", reply->endpoint);
+    else
+        error_set(error, ERROR_CONFIG, "%s redirects to %s: check endpoint", c->store->service,
+                  reply->location[0] != '\0' ? reply->location : "nowhere");
+}
+
+/* A service without conditional writes may say so in several ways. */
+static bool is_refused_condition(const struct s3_call *c)
+{
+    const char *code = c->reply.code;
+
+    return c->create &&
+           (c->request.status == 501 || (c->request.status == 400 && (strcmp(code, "NotImplemented") == 0 ||
+                                                                      strcmp(code, "InvalidArgument") == 0 ||
+                                                                      strcmp(code, "InvalidRequest") == 0)));
+}
+
+/* "(HTTP 500, InternalError: message, request tx0001)". The number of the request helps where only the service's
+ * operator can. */
+static void add_answer(const struct s3_call *c, struct error *error)
+{
+    const struct s3_reply *reply = &c->reply;
+    bool theirs = error->kind == ERROR_UNREACHABLE || error->kind == ERROR_PROTOCOL;
+    struct buf text;
+
+    buf_init(&text, 2 * sizeof error->text);
+    buf_printf(&text, "%s (HTTP %d", error->text, c->request.status);
+    if (reply->code[0] != '\0')
+        buf_printf(&text, ", %s", reply->code);
+    if (reply->message[0] != '\0')
+        buf_printf(&text, ": %s", reply->message);
+    if (theirs && reply->request_id[0] != '\0')
+        buf_printf(&text, ", request %s", reply->request_id);
+    buf_puts(&text, ")");
+    error_set(error, error->kind, "%s", buf_str(&text));
+    buf_free(&text);
+    error->status = c->request.status;
+    memcpy(error->code, reply->code, sizeof error->code);
+}
+
+void s3_explain_foreign(struct s3_call *c)
+{
+    const char *type = c->reply.content_type;
+
+    error_set(&c->request.error, ERROR_PROTOCOL,
+              "%s does not answer like an S3 service (HTTP %d%s%.40s): check endpoint", c->store->service,
+              c->request.status, type[0] != '\0' ? ", " : "", type);
+    c->request.error.status = c->request.status;
+}
+
+/* An answer with a body that is not S3's. What stands in front of a service that is down is not meant. */
+static bool is_foreign(const struct s3_call *c)
+{
+    const struct s3_reply *reply = &c->reply;
+    int status = c->request.status;
+
+    if (reply->code[0] != '\0' || status >= 500 || status == 429 || status == 408)
+        return false;
+    if (status >= 300 && status < 400)
+        return reply->location[0] == '\0' && reply->region[0] == '\0';
+    return reply->body_begun || (status == 404 && c->op == S3_LIST);
+}
+
+bool s3_explain(struct s3_call *c)
+{
+    const struct rule *rule = find_rule(c->reply.code, c->request.status);
+    struct error *error = &c->request.error;
+
+    if (is_foreign(c)) {
+        s3_explain_foreign(c);
+        return false;
+    }
+    if (is_refused_condition(c)) {
+        error_set(error, ERROR_UNSUPPORTED, "the service has no conditional writes");
+        add_answer(c, error);
+        return false;
+    }
+    if (rule->text != NULL)
+        error_set(error, rule->kind, "%s", rule->text);
+    else if (rule->kind == ERROR_NO_BUCKET)
+        explain_no_bucket(c, error);
+    else if (rule->kind == ERROR_PERMISSION)
+        explain_permission(c, error);
+    else if (rule->kind == ERROR_PRECONDITION)
+        explain_precondition(c, error);
+    else
+        explain_redirect(c, error);
+    add_answer(c, error);
+    return rule->again;
+}

@@ -1,0 +1,288 @@
+/* "Making requests to Amazon S3" and "Common request headers", Amazon S3 API Reference; the signature is sigv4.h's. */
+#include "store_s3.h"
+
+#include "clock.h"
+#include "sigv4.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* User metadata may have 2 KiB in all; more fields than this do not fit into any service's limits. */
+#define FIELDS_MAX 128
+#define AUTHORIZATION_MAX ((size_t)16 * 1024)
+
+#define EMPTY_HASH "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+/* ---- the parts that are the same for every attempt ---- */
+
+void s3_field(struct s3_call *c, const char *name, const char *value)
+{
+    object_meta_add(&c->fields, name, value);
+}
+
+void s3_field_etag(struct s3_call *c, const char *name, const char *etag)
+{
+    char quoted[OBJECT_ETAG_SIZE + 2];
+
+    if (etag[0] == '\0')
+        return;
+    snprintf(quoted, sizeof quoted, "\"%s\"", etag);
+    s3_field(c, name, quoted);
+}
+
+void s3_build_path(struct s3_call *c)
+{
+    const struct store_s3 *store = c->store;
+    bool about_bucket = c->op == S3_LIST;
+
+    buf_puts(&c->path, store->endpoint.path);
+    if (!store->virtual_host) {
+        buf_putc(&c->path, '/');
+        uri_encode(&c->path, store->bucket, "");
+    }
+    if (!about_bucket || store->virtual_host)
+        buf_putc(&c->path, '/');
+    if (!about_bucket)
+        uri_encode(&c->path, c->key, "/");
+}
+
+/* RFC 9110, 5.6.2. */
+static bool is_token(const char *text)
+{
+    static const char marks[] = "!#$%&'*+-.^_`|~";
+
+    if (*text == '\0')
+        return false;
+    for (; *text != '\0'; text++) {
+        bool plain = (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') ||
+                     (*text >= '0' && *text <= '9');
+
+        if (!plain && strchr(marks, *text) == NULL)
+            return false;
+    }
+    return true;
+}
+
+/* RFC 9110, 5.5: no control characters; what lies beyond ASCII goes through as it is. */
+static bool is_field_value(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if (((unsigned char)*text < 0x20 && *text != '\t') || *text == 0x7f)
+            return false;
+    return true;
+}
+
+static bool add_user_meta(struct s3_call *c, const char *name, const char *value, struct error *error)
+{
+    char field[256] = "x-amz-meta-";
+    size_t used = strlen(field), len = strlen(name);
+
+    if (!is_token(name) || used + len >= sizeof field)
+        return error_set(error, ERROR_UNSUPPORTED,
+                         "S3 cannot keep its metadata \"%.100s\": not a name for an HTTP header", name);
+    for (size_t i = 0; i < len; i++)
+        field[used + i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] - 'A' + 'a' : name[i]);
+    s3_field(c, field, value);
+    return true;
+}
+
+bool s3_meta_fields(struct s3_call *c, const struct object_meta *meta, struct error *error)
+{
+    const char *name, *value;
+    size_t at = 0;
+
+    while (object_meta_next(meta, &at, &name, &value)) {
+        if (!is_field_value(value))
+            return error_set(error, ERROR_UNSUPPORTED,
+                             "S3 cannot keep its metadata \"%.100s\": the value has control characters",
+                             name);
+        if (strncmp(name, "user:", 5) == 0) {
+            if (!add_user_meta(c, name + 5, value, error))
+                return false;
+        } else if (strcmp(name, "tagging") == 0) {
+            s3_field(c, "x-amz-tagging", value);
+        } else if (object_meta_is_content_header(name)) {
+            s3_field(c, name, value);
+        }
+    }
+    return true;
+}
+
+/* ---- one attempt ---- */
+
+/* The single place where credentials come in. */
+static bool s3_credentials(const struct store_s3 *store, struct sigv4_key *key, const char **token,
+                           struct error *error)
+{
+    const struct side *side = store->side;
+
+    if (side->access_key_id[0] == '\0' || side->secret_access_key[0] == '\0') {
+        error_set(
+            error, ERROR_CREDENTIALS,
+            "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or where the sides differ "
+            "STORSYNC_SOURCE_ACCESS_KEY_ID and STORSYNC_SOURCE_SECRET_ACCESS_KEY, and the same with "
+            "DESTINATION");
+        return false;
+    }
+    *key = (struct sigv4_key){side->access_key_id, side->secret_access_key, store->region, "s3"};
+    *token = side->session_token;
+    return true;
+}
+
+/* The header fields of one attempt, as they are signed. */
+struct fields {
+    struct sigv4_header list[FIELDS_MAX];
+    size_t count;
+    bool failed;
+};
+
+static void add(struct fields *fields, const char *name, const char *value)
+{
+    if (fields->count == FIELDS_MAX)
+        fields->failed = true;
+    else
+        fields->list[fields->count++] = (struct sigv4_header){name, value};
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(((const struct sigv4_header *)a)->name, ((const struct sigv4_header *)b)->name);
+}
+
+static bool sort_fields(struct fields *fields, struct error *error)
+{
+    if (fields->failed)
+        return error_set(error, ERROR_UNSUPPORTED, "it has more metadata than an HTTP request can carry");
+    qsort(fields->list, fields->count, sizeof fields->list[0], compare_names);
+    for (size_t i = 1; i < fields->count; i++)
+        if (strcmp(fields->list[i - 1].name, fields->list[i].name) == 0)
+            return error_set(error, ERROR_UNSUPPORTED,
+                             "S3 cannot keep two metadata with the same name: \"%.100s\"",
+                             fields->list[i].name);
+    return true;
+}
+
+static void build_host(const struct s3_call *c, struct buf *out)
+{
+    if (c->store->virtual_host)
+        buf_printf(out, "%s.", c->store->bucket);
+    uri_authority(&c->store->endpoint, out);
+}
+
+static const char *payload_hash(const struct s3_call *c, char out[SIGV4_HASH_SIZE])
+{
+    if (c->pipe != NULL && c->op != S3_GET)
+        return SIGV4_UNSIGNED;
+    if (c->payload.len == 0)
+        return EMPTY_HASH;
+    sigv4_hash(c->payload.data, c->payload.len, out);
+    return out;
+}
+
+/* Writes the signed fields and the signature as http wants them. Host comes from the URL. */
+static bool write_headers(struct http_request *request, const struct fields *fields,
+                          const char *authorization, struct error *error)
+{
+    struct buf *out = &request->headers;
+
+    buf_clear(out);
+    for (size_t i = 0; i < fields->count; i++)
+        if (strcmp(fields->list[i].name, "host") != 0)
+            buf_printf(out, "%s: %s\n", fields->list[i].name, fields->list[i].value);
+    buf_printf(out, "authorization: %s\n", authorization);
+    return !out->failed ||
+           error_set(error, ERROR_UNSUPPORTED, "it has more metadata than an HTTP request can carry");
+}
+
+static bool sign(struct s3_call *c, const char *host, struct error *error)
+{
+    int64_t wall = clock_wall() + c->store->clock_offset;
+    char stamp[CLOCK_BASIC_SIZE], hash[SIGV4_HASH_SIZE];
+    const char *name, *value, *token;
+    struct fields fields = {.count = 0};
+    struct sigv4_request request;
+    struct sigv4_key key;
+    struct buf authorization;
+    size_t at = 0;
+    bool ok;
+
+    if (!s3_credentials(c->store, &key, &token, error))
+        return false;
+    clock_format_basic(wall, stamp);
+    request = (struct sigv4_request){
+        .method = c->request.method,
+        .path = buf_str(&c->path),
+        .query = buf_str(&c->query),
+        .payload_hash = payload_hash(c, hash),
+    };
+    add(&fields, "host", host);
+    add(&fields, "x-amz-date", stamp);
+    add(&fields, "x-amz-content-sha256", request.payload_hash);
+    if (token[0] != '\0')
+        add(&fields, "x-amz-security-token", token);
+    while (object_meta_next(&c->fields, &at, &name, &value))
+        add(&fields, name, value);
+    fields.failed |= c->fields.pairs.failed;
+    if (!sort_fields(&fields, error))
+        return false;
+    request.headers = fields.list;
+    request.header_count = fields.count;
+    memcpy(c->signed_region, c->store->region, sizeof c->signed_region);
+    buf_init(&authorization, AUTHORIZATION_MAX);
+    ok = sigv4_authorization(&request, &key, wall, &authorization)
+             ? write_headers(&c->request, &fields, buf_str(&authorization), error)
+             : error_set(error, ERROR_LOCAL, "out of memory, or an endless secret, while signing");
+    buf_free(&authorization);
+    return ok;
+}
+
+/* Anew for each attempt: what was learnt from the last one shows here. */
+static void build_list_query(struct s3_call *c)
+{
+    const char *position = page_position(c->page);
+    struct buf *query = &c->query;
+
+    buf_clear(query);
+    if (position[0] != '\0') {
+        buf_puts(query, "continuation-token=");
+        uri_encode(query, position, "");
+        buf_putc(query, '&');
+    }
+    if (!c->store->plain_keys)
+        buf_puts(query, "encoding-type=url&");
+    buf_printf(query, "list-type=2&max-keys=%d", c->page_keys);
+    if (c->key[0] != '\0') {
+        buf_puts(query, "&prefix=");
+        uri_encode(query, c->key, "");
+    }
+}
+
+bool s3_prepare(struct http_request *request, struct error *error)
+{
+    struct s3_call *c = request->ctx;
+    struct buf host;
+    bool ok;
+
+    s3_reply_reset(c);
+    if (c->op == S3_LIST)
+        build_list_query(c);
+    c->paused = false;
+    c->payload_sent = 0;
+    request->upload_size = -1;
+    if (c->pipe != NULL && c->op != S3_GET)
+        request->upload_size = (int64_t)c->length;
+    else if (strcmp(request->method, "PUT") == 0 || strcmp(request->method, "POST") == 0)
+        request->upload_size = (int64_t)c->payload.len;
+    buf_init(&host, sizeof c->store->endpoint.host + S3_BUCKET_SIZE + 8);
+    build_host(c, &host);
+    buf_clear(&request->url);
+    buf_printf(&request->url, "%s://%s%s", c->store->endpoint.scheme, buf_str(&host), buf_str(&c->path));
+    if (c->query.len > 0)
+        buf_printf(&request->url, "?%s", buf_str(&c->query));
+    ok = !host.failed && !c->path.failed && !c->query.failed && !request->url.failed
+             ? sign(c, buf_str(&host), error)
+             : error_set(error, ERROR_LOCAL, "out of memory for the URL");
+    buf_free(&host);
+    return ok;
+}

@@ -1,0 +1,315 @@
+/* "Uploading and copying objects using multipart upload", Amazon S3 User Guide; CreateMultipartUpload, UploadPart,
+ * UploadPartCopy, CompleteMultipartUpload and AbortMultipartUpload, Amazon S3 API Reference. */
+#include "store_s3.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* RGW's upload ids begin with this (MULTIPART_UPLOAD_ID_PREFIX in Ceph's rgw_multi.h). */
+#define RGW_UPLOAD_ID "2~"
+
+static bool is_rgw(const struct upload *upload)
+{
+    return strncmp(upload->id, RGW_UPLOAD_ID, strlen(RGW_UPLOAD_ID)) == 0;
+}
+
+static void upload_free(struct upload *upload)
+{
+    if (upload == NULL)
+        return;
+    for (int i = 0; i < upload->part_count; i++)
+        free(upload->etags[i]);
+    free(upload->etags);
+    free(upload->tagging);
+    free(upload);
+}
+
+static struct upload *upload_new(struct store *store, const char *key, uint64_t size,
+                                 const struct object_meta *meta)
+{
+    struct upload *upload = calloc(1, sizeof *upload);
+    const char *tagging = object_meta_get(meta, "tagging");
+
+    if (upload == NULL)
+        return NULL;
+    upload->store = (struct store_s3 *)store;
+    upload->size = size;
+    snprintf(upload->key, sizeof upload->key, "%s", key);
+    if (tagging != NULL) {
+        upload->tagging = strdup(tagging);
+        if (upload->tagging == NULL) {
+            upload_free(upload);
+            return NULL;
+        }
+    }
+    return upload;
+}
+
+/* Parts may end in any order. */
+static bool upload_set_part(struct upload *upload, int number, const char *etag)
+{
+    char **etags = upload->etags;
+    char *copy = strdup(etag);
+
+    if (copy == NULL)
+        return false;
+    if (number > upload->part_count) {
+        etags = realloc(etags, (size_t)number * sizeof *etags);
+        if (etags == NULL) {
+            free(copy);
+            return false;
+        }
+        while (upload->part_count < number)
+            etags[upload->part_count++] = NULL;
+        upload->etags = etags;
+    }
+    free(etags[number - 1]);
+    etags[number - 1] = copy;
+    return true;
+}
+
+/* ---- beginning ---- */
+
+void s3_upload_begin(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
+                     const struct object_meta *meta)
+{
+    struct s3_call *c = s3_begin(store, call, S3_UPLOAD_BEGIN, key);
+    struct error error;
+
+    (void)modified; /* S3 sets it itself */
+    if (c == NULL)
+        return;
+    buf_puts(&c->query, "uploads=");
+    c->upload = upload_new(store, key, size, meta);
+    if (c->upload == NULL) {
+        error_set(&error, ERROR_LOCAL, "out of memory");
+        s3_refuse(c, &error);
+    } else if (!s3_meta_fields(c, meta, &error)) {
+        s3_refuse(c, &error);
+    } else {
+        s3_submit(c);
+    }
+}
+
+/* ---- parts ---- */
+
+static struct s3_call *begin_part(struct store *store, struct call *call, enum s3_op op,
+                                  struct upload *upload, int number)
+{
+    struct s3_call *c = s3_begin(store, call, op, upload->key);
+    struct error error;
+
+    if (c == NULL)
+        return NULL;
+    c->upload = upload;
+    c->part = number;
+    if (number < 1 || number > S3_PART_COUNT_MAX) {
+        error_set(&error, ERROR_UNSUPPORTED, "more than %d parts", S3_PART_COUNT_MAX);
+        s3_refuse(c, &error);
+        return NULL;
+    }
+    buf_printf(&c->query, "partNumber=%d&uploadId=", number);
+    uri_encode(&c->query, upload->id, "");
+    return c;
+}
+
+void s3_upload_part(struct store *store, struct call *call, struct upload *upload, int number,
+                    uint64_t offset, uint64_t size, struct pipe *source)
+{
+    struct s3_call *c = begin_part(store, call, S3_UPLOAD_PART, upload, number);
+
+    (void)offset; /* follows from the order of the parts */
+    if (c == NULL)
+        return;
+    c->pipe = source;
+    c->length = size;
+    s3_submit(c);
+}
+
+/* Several versions of RGW decode the source of a part twice (and 16 aborts when the second time fails): bytes of
+ * another object could end up in this one. */
+static bool is_decoded_twice(const struct upload *upload, const char *key)
+{
+    return is_rgw(upload) && (strchr(key, '%') != NULL || strstr(key, "?versionId=") != NULL);
+}
+
+void s3_upload_copy(struct store *to, struct call *call, struct upload *upload, int number, uint64_t offset,
+                    uint64_t size, struct store *from, const char *key, const char *etag)
+{
+    struct s3_call *c = begin_part(to, call, S3_UPLOAD_COPY, upload, number);
+    struct error error;
+    char range[64];
+
+    if (c == NULL)
+        return;
+    if (is_decoded_twice(upload, key)) {
+        error_set(&error, ERROR_UNSUPPORTED, "Ceph RGW cannot copy parts of an object with such a key");
+        s3_refuse(c, &error);
+        return;
+    }
+    snprintf(range, sizeof range, "bytes=%llu-%llu", (unsigned long long)offset,
+             (unsigned long long)(offset + size - 1));
+    s3_field(c, "x-amz-copy-source-range", range);
+    if (!s3_add_copy_source(c, from, key, etag)) {
+        error_set(&error, ERROR_LOCAL, "out of memory");
+        s3_refuse(c, &error);
+        return;
+    }
+    s3_submit(c);
+}
+
+/* ---- the end ---- */
+
+static void put_xml(struct buf *out, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (strchr("<>&\"'", *text) != NULL)
+            buf_printf(out, "&#%d;", *text);
+        else
+            buf_putc(out, *text);
+    }
+}
+
+static bool list_parts(const struct upload *upload, struct buf *out, struct error *error)
+{
+    buf_puts(out, "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
+    for (int i = 0; i < upload->part_count; i++) {
+        if (upload->etags[i] == NULL)
+            return error_set(error, ERROR_PROTOCOL, "part %d is missing", i + 1);
+        buf_printf(out, "<Part><PartNumber>%d</PartNumber><ETag>&#34;", i + 1);
+        put_xml(out, upload->etags[i]);
+        buf_puts(out, "&#34;</ETag></Part>");
+    }
+    buf_puts(out, "</CompleteMultipartUpload>");
+    return !out->failed || error_set(error, ERROR_LOCAL, "out of memory");
+}
+
+void s3_upload_finish(struct store *store, struct call *call, struct upload *upload)
+{
+    struct s3_call *c = s3_begin(store, call, S3_UPLOAD_FINISH, upload->key);
+    struct error error;
+
+    if (c == NULL)
+        return;
+    c->upload = upload;
+    buf_puts(&c->query, "uploadId=");
+    uri_encode(&c->query, upload->id, "");
+    s3_field(c, "content-type", "application/xml");
+    if (!list_parts(upload, &c->payload, &error))
+        s3_refuse(c, &error);
+    else
+        s3_submit(c);
+}
+
+void s3_upload_abort(struct store *store, struct call *call, struct upload *upload)
+{
+    struct s3_call *c = s3_begin(store, call, S3_UPLOAD_ABORT, upload->key);
+
+    if (c == NULL) {
+        upload_free(upload);
+        return;
+    }
+    c->upload = upload;
+    buf_puts(&c->query, "uploadId=");
+    uri_encode(&c->query, upload->id, "");
+    s3_submit(c);
+}
+
+/* The next request of the same call, about the same object. */
+static void go_on_with(struct s3_call *c, enum s3_op op)
+{
+    c->op = op;
+    c->next = true;
+    buf_clear(&c->query);
+    buf_clear(&c->payload);
+    object_meta_clear(&c->fields);
+}
+
+void s3_upload_verify(struct s3_call *c)
+{
+    go_on_with(c, S3_UPLOAD_VERIFY);
+}
+
+/* After a finish whose answer was lost: is the object there that would have come of it? */
+static bool check_finished(const struct s3_call *c, struct error *error)
+{
+    const char *dash = strrchr(c->reply.etag, '-');
+
+    if (c->reply.length_known && c->reply.content_length == c->upload->size && dash != NULL &&
+        strtol(dash + 1, NULL, 10) == c->upload->part_count)
+        return true;
+    return error_set(error, ERROR_NOT_FOUND, "the upload is gone, and another object is in its place");
+}
+
+static bool put_tags(struct s3_call *c, struct error *error)
+{
+    char *tagging = strdup(c->upload->tagging);
+    char *rest = tagging, *pair;
+
+    go_on_with(c, S3_UPLOAD_TAG);
+    buf_puts(&c->query, "tagging=");
+    buf_puts(&c->payload, "<Tagging xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><TagSet>");
+    while (tagging != NULL && (pair = strsep(&rest, "&")) != NULL) {
+        char *value = pair + strcspn(pair, "=");
+
+        if (*value != '\0')
+            *value++ = '\0';
+        uri_decode(pair, true);
+        uri_decode(value, true);
+        buf_puts(&c->payload, "<Tag><Key>");
+        put_xml(&c->payload, pair);
+        buf_puts(&c->payload, "</Key><Value>");
+        put_xml(&c->payload, value);
+        buf_puts(&c->payload, "</Value></Tag>");
+    }
+    buf_puts(&c->payload, "</TagSet></Tagging>");
+    free(tagging);
+    return (tagging != NULL && !c->payload.failed) || error_set(error, ERROR_LOCAL, "out of memory");
+}
+
+bool s3_upload_answered(struct s3_call *c, struct error *error)
+{
+    switch (c->op) {
+    case S3_UPLOAD_BEGIN:
+        snprintf(c->upload->id, sizeof c->upload->id, "%s", c->reply.upload_id);
+        return c->upload->id[0] != '\0' ||
+               error_set(error, ERROR_PROTOCOL, "the service gave the upload no id");
+    case S3_UPLOAD_PART:
+    case S3_UPLOAD_COPY:
+        return upload_set_part(c->upload, c->part, c->reply.etag) ||
+               error_set(error, ERROR_LOCAL, "out of memory");
+    case S3_UPLOAD_VERIFY:
+        return check_finished(c, error);
+    case S3_UPLOAD_FINISH:
+        /* RGW takes no notice of the tags that an upload begins with. */
+        return c->upload->tagging == NULL || !is_rgw(c->upload) || put_tags(c, error);
+    default:
+        return true;
+    }
+}
+
+void s3_upload_settle(struct s3_call *c)
+{
+    bool failed = c->request.error.kind != ERROR_NONE;
+
+    switch (c->op) {
+    case S3_UPLOAD_BEGIN:
+        c->call->upload = failed ? NULL : c->upload;
+        if (failed)
+            upload_free(c->upload);
+        break;
+    case S3_UPLOAD_FINISH:
+    case S3_UPLOAD_VERIFY:
+    case S3_UPLOAD_TAG:
+        if (!failed)
+            upload_free(c->upload);
+        break;
+    case S3_UPLOAD_ABORT:
+        upload_free(c->upload);
+        break;
+    default:
+        break;
+    }
+    c->upload = NULL;
+}

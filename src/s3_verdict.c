@@ -1,0 +1,244 @@
+/* "Error handling", "Redirects" and "RequestTimeTooSkewed" of the Amazon S3 API Reference and User Guide. */
+#include "store_s3.h"
+
+#include "clock.h"
+#include "log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* "RequestTimeTooSkewed": more than this apart is not accepted. */
+#define SKEW_MAX (INT64_C(15) * 60 * 1000)
+
+/* May this attempt have had an effect that another would trip over? Part of a body cannot have had one. */
+static bool is_ambiguous(const struct s3_call *c)
+{
+    const struct http_request *request = &c->request;
+    const struct s3_reply *reply = &c->reply;
+
+    if (strcmp(reply->code, "SlowDown") == 0 || strcmp(reply->code, "ConditionalRequestConflict") == 0 ||
+        request->status == 429)
+        return false;
+    return c->payload.len == 0 || request->sent >= c->payload.len;
+}
+
+/* Another attempt may help. Is there a way to one? */
+static enum http_verdict try_again(struct s3_call *c, enum http_verdict how)
+{
+    if (c->streamed > 0) {
+        c->again = true;
+        return HTTP_DONE;
+    }
+    if (how == HTTP_RETRY_NOW || !is_ambiguous(c))
+        return how;
+    c->may_have_done = true;
+    return c->create ? HTTP_DONE : HTTP_RETRY;
+}
+
+/* The region in "bucket.s3.eu-west-1.amazonaws.com" or "s3-eu-west-1.amazonaws.com"; false if there is none. */
+static bool region_of_endpoint(const char *endpoint, char out[S3_REGION_SIZE])
+{
+    const char *end = strstr(endpoint, ".amazonaws.com");
+    const char *start = endpoint;
+    size_t len;
+
+    if (end == NULL)
+        return false;
+    for (const char *at = endpoint; (at = strstr(at, "s3")) != NULL && at < end; at += 2)
+        if ((at == endpoint || at[-1] == '.') && (at[2] == '.' || at[2] == '-'))
+            start = at + 3;
+    if (start == endpoint || start >= end)
+        return false;
+    len = (size_t)(end - start);
+    if (len >= S3_REGION_SIZE)
+        return false;
+    memcpy(out, start, len);
+    out[len] = '\0';
+    return true;
+}
+
+/* Did the answer say that the bucket is in another region than the one that was signed for? Only Amazon's hosts
+ * follow from the region; elsewhere it is no more than a word in the signature. */
+static bool learn_region(struct s3_call *c)
+{
+    struct store_s3 *store = c->store;
+    struct s3_reply *reply = &c->reply;
+    bool redirect = c->request.status == 301 || c->request.status == 307;
+
+    if (!redirect && c->request.status != 400 && c->request.status != 403)
+        return false;
+    if (reply->region[0] == '\0' && redirect)
+        region_of_endpoint(reply->endpoint, reply->region);
+    if (reply->region[0] == '\0' || strcmp(reply->region, c->signed_region) == 0 ||
+        (redirect && !store->amazon))
+        return false;
+    if (strcmp(reply->region, store->region) == 0) /* another call has learnt it meanwhile */
+        return true;
+    if (!s3_set_region(store, reply->region))
+        return false;
+    log_debug("%s is in region %s", store->bucket, store->region);
+    return true;
+}
+
+static bool learn_clock(struct s3_call *c)
+{
+    struct store_s3 *store = c->store;
+    int64_t apart;
+
+    if (c->clock_learnt || c->reply.date == CLOCK_UNKNOWN)
+        return false;
+    apart = c->reply.date - clock_wall();
+    /* A HEAD has no body to say so. */
+    if (strcmp(c->reply.code, "RequestTimeTooSkewed") != 0 &&
+        (c->request.status != 403 || c->reply.code[0] != '\0' ||
+         llabs(apart - store->clock_offset) < SKEW_MAX))
+        return false;
+    if (llabs(apart - store->clock_offset) > SKEW_MAX / 2)
+        log_warn(
+            "the clock of this machine and that of %s are %lld s apart: requests are signed with the latter",
+            store->service, (long long)llabs(apart) / 1000);
+    store->clock_offset = apart;
+    c->clock_learnt = true;
+    return true;
+}
+
+/* A page whose end is a key that XML cannot hold: RGW's continuation token is that key, unencoded. Ask for a page
+ * that ends with another key. */
+static bool shorten_page(struct s3_call *c)
+{
+    int keys = c->reply.safe_keys > 0 ? c->reply.safe_keys : c->page_keys / 2;
+
+    if (c->op != S3_LIST || c->reply.root_closed || keys == 0 || keys >= c->page_keys)
+        return false;
+    c->page_keys = keys;
+    return true;
+}
+
+/* A service that ignores encoding-type does not say that keys are encoded. */
+static bool learn_plain_keys(struct s3_call *c)
+{
+    if (c->op != S3_LIST || c->store->plain_keys || c->reply.url_encoded ||
+        (!c->reply.undecodable && !c->reply.decoded))
+        return false;
+    c->store->plain_keys = true;
+    return true;
+}
+
+static enum http_verdict finish_list(struct s3_call *c)
+{
+    struct http_request *request = &c->request;
+
+    if (learn_plain_keys(c)) {
+        error_set(&request->error, ERROR_PROTOCOL, "the service URL-encodes keys against its word");
+        return HTTP_RETRY_NOW;
+    }
+    /* What a listing leaves out would look as if it were missing. */
+    if (!c->reply.ends && !c->reply.truncated)
+        error_set(&request->error, ERROR_PROTOCOL, "the listing does not say whether it is complete");
+    else if (c->reply.truncated && c->gathered.len == 0)
+        error_set(&request->error, ERROR_PROTOCOL, "the listing goes on, but does not say from where");
+    else if (!page_end(c->page, c->reply.truncated ? buf_str(&c->gathered) : NULL))
+        error_set(&request->error, ERROR_LOCAL, "out of memory");
+    return HTTP_DONE;
+}
+
+/* The answer should be XML of a certain kind, and is not, or not all of it. */
+static enum http_verdict finish_bad_xml(struct s3_call *c)
+{
+    const struct s3_reply *reply = &c->reply;
+    bool malformed = reply->xml_error.kind == ERROR_PROTOCOL && !reply->refused;
+
+    if (reply->xml_error.kind == ERROR_NONE ||
+        (malformed && reply->keys == 0 && strstr(reply->content_type, "xml") == NULL)) {
+        s3_explain_foreign(c);
+        return HTTP_DONE;
+    }
+    c->request.error = reply->xml_error;
+    if (learn_plain_keys(c) || (malformed && shorten_page(c)))
+        return HTTP_RETRY_NOW;
+    return malformed ? try_again(c, HTTP_RETRY) : HTTP_DONE;
+}
+
+static enum http_verdict finish_object(struct s3_call *c)
+{
+    struct http_request *request = &c->request;
+    uint64_t expected;
+
+    if (!c->call->head_known)
+        s3_check_head(c);
+    if (c->failure.kind != ERROR_NONE) {
+        request->error = c->failure;
+        return HTTP_DONE;
+    }
+    expected = s3_expected_length(c);
+    if (c->op == S3_GET && expected != UINT64_MAX && c->streamed != expected) {
+        error_set(&request->error, ERROR_PROTOCOL, "the body ended after %llu of %llu bytes",
+                  (unsigned long long)c->streamed, (unsigned long long)expected);
+        return try_again(c, HTTP_RETRY);
+    }
+    c->call->head_known = true;
+    if (c->op == S3_GET)
+        c->pipe->closed = true;
+    return HTTP_DONE;
+}
+
+/* The XML is complete, or none was due. */
+static enum http_verdict finish_success(struct s3_call *c)
+{
+    struct http_request *request = &c->request;
+
+    if (s3_operation(c->op)->describes_object && c->op != S3_UPLOAD_VERIFY)
+        return finish_object(c);
+    if (c->op == S3_LIST)
+        return finish_list(c);
+    if (c->op == S3_TAGS) {
+        if (c->gathered.len > 0 && !object_meta_add(&c->call->meta, "tagging", buf_str(&c->gathered)))
+            error_set(&request->error, ERROR_UNSUPPORTED, "its metadata has more than %zu bytes",
+                      OBJECT_META_MAX);
+    } else if (s3_operation(c->op)->gives_etag && c->reply.etag[0] == '\0') {
+        /* Something in between that answers 200 to anything must not pass for a store. */
+        s3_explain_foreign(c);
+    } else {
+        s3_upload_answered(c, &request->error);
+    }
+    return HTTP_DONE;
+}
+
+static enum http_verdict finish_failure(struct s3_call *c)
+{
+    struct http_request *request = &c->request;
+    const char *code = c->reply.code;
+    bool again = s3_explain(c);
+
+    if (learn_region(c) || learn_clock(c))
+        return try_again(c, HTTP_RETRY_NOW);
+    if (c->op == S3_UPLOAD_FINISH && c->may_have_done && strcmp(code, "NoSuchUpload") == 0) {
+        s3_upload_verify(c);
+        error_clear(&request->error);
+        return HTTP_DONE;
+    }
+    if ((c->op == S3_UPLOAD_ABORT && strcmp(code, "NoSuchUpload") == 0) ||
+        (c->op == S3_REMOVE && strcmp(code, "NoSuchKey") == 0) ||
+        (c->op == S3_TAGS && strncmp(code, "NoSuchTagSet", 12) == 0)) {
+        error_clear(&request->error);
+        return HTTP_DONE;
+    }
+    return again ? try_again(c, HTTP_RETRY) : HTTP_DONE;
+}
+
+enum http_verdict s3_on_finish(struct http_request *request)
+{
+    struct s3_call *c = request->ctx;
+    struct s3_reply *reply = &c->reply;
+    bool xml_due = s3_is_success(request) && s3_operation(c->op)->root != NULL;
+
+    if (request->error.kind != ERROR_NONE)
+        return request->retryable ? try_again(c, HTTP_RETRY) : HTTP_DONE;
+    if (reply->body_begun && reply->xml_error.kind == ERROR_NONE)
+        xml_finish(c->xml, &reply->xml_error);
+    if (!s3_is_success(request) || reply->code[0] != '\0')
+        return finish_failure(c);
+    if (xml_due && (reply->xml_error.kind != ERROR_NONE || !reply->root_closed))
+        return finish_bad_xml(c);
+    return finish_success(c);
+}

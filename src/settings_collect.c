@@ -1,0 +1,454 @@
+/*
+ * Sources of settings: flags, environment variables, secret files, and the INI file as inih reads it.
+ */
+#include "nearest.h"
+#include "settings_internal.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#if !INI_HANDLER_LINENO || !INI_CALL_HANDLER_ON_NEW_SECTION || INI_ALLOW_MULTILINE || INI_ALLOW_NO_VALUE
+#error "this inih was built with other options: see deps/build"
+#endif
+
+#define INI_FILE_MAX ((size_t)256 * 1024)
+#define SECRET_FILE_MAX ((size_t)8 * 1024)
+
+/* ---- offering ---- */
+
+/* `text` without the white space around it, for the caller to free. NULL: no memory. */
+static char *trimmed(const char *text)
+{
+    size_t len;
+
+    while (isspace((unsigned char)*text))
+        text++;
+    len = strlen(text);
+    while (len > 0 && isspace((unsigned char)text[len - 1]))
+        len--;
+    return strndup(text, len);
+}
+
+static bool is_blank(const char *text)
+{
+    return text[strspn(text, " \t\r\n\v\f")] == '\0';
+}
+
+/* Takes the text if no better one is there. A blank text counts on the command line only. `from` is the name of
+ * the flag, variable or file, and `line` the file's line. */
+static void offer(struct settings_state *state, int slot, enum settings_rank rank, const char *text,
+                  const char *from, int line)
+{
+    struct settings_value *value = &state->values[slot];
+    const char *kind = rank == RANK_FLAG || rank == RANK_FILE ? "" : "environment ";
+    char number[16] = "";
+
+    if (rank < value->rank || (rank != RANK_FLAG && is_blank(text)))
+        return;
+    if (rank == RANK_FILE)
+        snprintf(number, sizeof number, ":%d", line);
+    settings_forget(value);
+    value->rank = rank;
+    value->text = trimmed(text);
+    if (asprintf(&value->origin, "%s%s%s%s", kind, rank == RANK_FLAG ? "--" : "", from, number) < 0)
+        value->origin = NULL;
+    if (value->text == NULL || value->origin == NULL) {
+        settings_forget(value);
+        state->no_memory = true;
+        return;
+    }
+    value->label = value->origin + strlen(kind);
+}
+
+/* ---- the command line ---- */
+
+static void collect_flags(struct settings_state *state, const struct settings_input *input)
+{
+    for (int i = 0; i < input->flag_count; i++) {
+        const struct settings_flag *flag = &input->flags[i];
+        int slot = settings_find_flag(flag->name);
+
+        if (slot >= 0 && settings_slot(slot).setting->type != SETTING_SECRET)
+            offer(state, slot, RANK_FLAG, flag->value != NULL ? flag->value : "true", flag->name, 0);
+    }
+    if (input->config != NULL)
+        offer(state, settings_find("", "config"), RANK_FLAG, input->config, "config", 0);
+}
+
+/* ---- the environment ---- */
+
+/* The value of the variable, or NULL if it is not set or blank. */
+static const char *lookup(const char *const *environ_, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (; *environ_ != NULL; environ_++)
+        if (strncmp(*environ_, name, len) == 0 && (*environ_)[len] == '=')
+            return is_blank(*environ_ + len + 1) ? NULL : *environ_ + len + 1;
+    return NULL;
+}
+
+/* Offers the first of these variables that is set. */
+static void offer_variables(struct settings_state *state, int slot, enum settings_rank rank,
+                            const char *names, const char *const *environ_)
+{
+    char name[SETTINGS_NAME_SIZE];
+
+    while ((names = settings_next_word(names, name)) != NULL) {
+        const char *value = lookup(environ_, name);
+
+        if (value != NULL) {
+            offer(state, slot, rank, value, name, 0);
+            return;
+        }
+    }
+}
+
+/* Reads until the end or until `room` is used up. */
+static bool read_up_to(int fd, char *out, size_t room, size_t *len)
+{
+    for (*len = 0; *len < room;) {
+        ssize_t got = read(fd, out + *len, room - *len);
+
+        if (got == 0)
+            break;
+        if (got < 0 && errno != EINTR)
+            return false;
+        if (got > 0)
+            *len += (size_t)got;
+    }
+    return true;
+}
+
+static void wipe_free(char *text, size_t len)
+{
+    if (text != NULL)
+        explicit_bzero(text, len);
+    free(text);
+}
+
+/* A file of at most `max` bytes with a NUL behind them, for wipe_free. NULL with the error. A pipe is not waited for. */
+static char *read_file(const char *path, size_t max, size_t *len, struct error *error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    char *text;
+    bool good = false;
+
+    *len = 0;
+    if (fd < 0) {
+        error_set_errno(error, "cannot open %s", path);
+        return NULL;
+    }
+    text = malloc(max + 2);
+    if (text == NULL)
+        error_set(error, ERROR_LOCAL, "cannot read %s: out of memory", path);
+    else if (!read_up_to(fd, text, max + 1, len))
+        error_set_errno(error, "cannot read %s", path);
+    else if (*len > max)
+        error_set(error, ERROR_CONFIG, "%s is larger than %zu KiB", path, max / 1024);
+    else
+        good = true;
+    close(fd);
+    if (!good) {
+        wipe_free(text, *len);
+        return NULL;
+    }
+    text[*len] = '\0';
+    return text;
+}
+
+/* Docker and Kubernetes hand secrets over as files: STORSYNC_SOURCE_SECRET_ACCESS_KEY_FILE=/run/secrets/key. */
+static void collect_secret_file(struct settings_state *state, int slot, const char *variable,
+                                const char *const *environ_)
+{
+    char name[SETTINGS_NAME_SIZE + sizeof SETTINGS_FILE_SUFFIX];
+    const char *path;
+    struct error error;
+    size_t len;
+    char *text;
+
+    snprintf(name, sizeof name, "%s%s", variable, SETTINGS_FILE_SUFFIX);
+    path = lookup(environ_, name);
+    if (path == NULL || state->values[slot].rank > RANK_SECRET_FILE)
+        return;
+    text = read_file(path, SECRET_FILE_MAX, &len, &error);
+    if (text == NULL)
+        settings_add(state, &state->problems, "%s: %s", name, error.text);
+    else if (is_blank(text) || memchr(text, '\0', len) != NULL)
+        settings_add(state, &state->problems, "%s: %s does not hold a secret", name, path);
+    else
+        offer(state, slot, RANK_SECRET_FILE, text, name, 0);
+    wipe_free(text, len);
+}
+
+static void collect_variables(struct settings_state *state, const char *const *environ_)
+{
+    for (int i = 0; i < SETTINGS_SLOTS; i++) {
+        struct slot slot = settings_slot(i);
+        char name[SETTINGS_NAME_SIZE];
+
+        settings_variable(&slot, name);
+        offer_variables(state, i, RANK_ENVIRONMENT, name, environ_);
+        offer_variables(state, i, RANK_VARIABLE, slot.variables, environ_);
+        if (slot.setting->type == SETTING_SECRET)
+            collect_secret_file(state, i, name, environ_);
+    }
+}
+
+/* Does the side of this slot have a credential that was given for it alone? */
+static bool has_own_credential(const struct settings_state *state, const char *section)
+{
+    for (int i = 0; i < SETTINGS_SLOTS; i++) {
+        struct slot slot = settings_slot(i);
+
+        if (slot.setting->credential && strcmp(slot.section, section) == 0 &&
+            state->values[i].rank > RANK_SHARED)
+            return true;
+    }
+    return false;
+}
+
+/* Credentials are all or nothing: one side's key must never meet the secret of another identity. */
+static void collect_shared(struct settings_state *state, const char *const *environ_)
+{
+    for (int i = 0; i < SETTINGS_SLOTS; i++) {
+        struct slot slot = settings_slot(i);
+
+        if (!slot.setting->credential || !has_own_credential(state, slot.section))
+            offer_variables(state, i, RANK_SHARED, slot.setting->shared, environ_);
+    }
+}
+
+/*
+ * Kubernetes sets variables like STORSYNC_SERVICE_HOST, STORSYNC_SERVICE_PORT_HTTP, STORSYNC_PORT and
+ * STORSYNC_PORT_80_TCP_ADDR in every pod beside a Service named storsync ("Discovering services", Kubernetes
+ * documentation). They are nobody's mistake.
+ */
+static bool is_service_link(const char *name)
+{
+    const char *tail = strstr(name, "_SERVICE_PORT");
+
+    if (tail != NULL && (tail[13] == '\0' || tail[13] == '_'))
+        return true;
+    tail = strstr(name, "_SERVICE_HOST");
+    if (tail != NULL && tail[13] == '\0')
+        return true;
+    tail = strstr(name, "_PORT");
+    return tail != NULL && (tail[5] == '\0' || (tail[5] == '_' && isdigit((unsigned char)tail[6])));
+}
+
+static bool is_variable_of(const struct slot *slot, const char *name)
+{
+    char word[SETTINGS_NAME_SIZE];
+    const char *words = slot->variables;
+    size_t len;
+
+    settings_variable(slot, word);
+    len = strlen(word);
+    if (strncmp(name, word, len) == 0 &&
+        (name[len] == '\0' ||
+         (slot->setting->type == SETTING_SECRET && strcmp(name + len, SETTINGS_FILE_SUFFIX) == 0)))
+        return true;
+    while ((words = settings_next_word(words, word)) != NULL)
+        if (strcmp(word, name) == 0)
+            return true;
+    return false;
+}
+
+static bool is_known_variable(const char *name)
+{
+    for (int i = 0; i < SETTINGS_SLOTS; i++) {
+        struct slot slot = settings_slot(i);
+
+        if (is_variable_of(&slot, name))
+            return true;
+    }
+    return is_service_link(name);
+}
+
+/* The names are compared without the prefix that they share, and a side may have been forgotten. */
+static void offer_variable_names(struct nearest *nearest)
+{
+    for (int i = 0; i < SETTINGS_SLOTS; i++) {
+        struct slot slot = settings_slot(i);
+        char name[SETTINGS_NAME_SIZE];
+        const char *bare = name + strlen(SETTINGS_PREFIX);
+
+        settings_variable(&slot, name);
+        nearest_offer(nearest, bare, name);
+        if (*slot.section != '\0')
+            nearest_offer(nearest, bare + strlen(slot.section) + 1, name);
+    }
+}
+
+/* Can this variable, which has a value, be one of ours that is misspelt? */
+static void check_variable_name(struct settings_state *state, const char *name)
+{
+    struct nearest nearest;
+    char hint[NEAREST_HINT_SIZE];
+
+    if (is_known_variable(name))
+        return;
+    nearest_init(&nearest, name + strlen(SETTINGS_PREFIX));
+    offer_variable_names(&nearest);
+    settings_add(state, &state->problems, "%.100s is not the name of a setting%s", name,
+                 nearest_hint(&nearest, hint));
+}
+
+static void check_variable_names(struct settings_state *state, const char *const *environ_)
+{
+    for (; *environ_ != NULL; environ_++) {
+        const char *equals = strchr(*environ_, '=');
+        char *name;
+
+        if (equals == NULL || is_blank(equals + 1) ||
+            strncmp(*environ_, SETTINGS_PREFIX, strlen(SETTINGS_PREFIX)) != 0)
+            continue;
+        name = strndup(*environ_, (size_t)(equals - *environ_));
+        if (name == NULL) {
+            state->no_memory = true;
+            return;
+        }
+        check_variable_name(state, name);
+        free(name);
+    }
+}
+
+/* ---- the INI file ---- */
+
+struct ini_source {
+    struct settings_state *state;
+    const char *path;
+    bool skipping; /* in a section that is not known */
+};
+
+/* First pass: is every line well formed? Nothing of a file that is not may count. No name: a section begins. */
+static int ini_check(void *user, const char *section, const char *name, const char *value, int line)
+{
+    (void)user;
+    (void)section;
+    (void)value;
+    (void)line;
+    return name == NULL || *name != '\0';
+}
+
+static void ini_section(struct ini_source *source, const char *section, int line)
+{
+    struct nearest nearest;
+    char hint[NEAREST_HINT_SIZE];
+
+    source->skipping = strcmp(section, "source") != 0 && strcmp(section, "destination") != 0;
+    if (!source->skipping)
+        return;
+    nearest_init(&nearest, section);
+    nearest_offer(&nearest, "source", "[source]");
+    nearest_offer(&nearest, "destination", "[destination]");
+    settings_add(source->state, &source->state->problems, "%s:%d: unknown section [%s]%s", source->path, line,
+                 section, nearest_hint(&nearest, hint));
+}
+
+/* A known name in the wrong place deserves a better hint than a similar name. */
+static void ini_unknown_name(struct ini_source *source, const char *section, const char *name, int line)
+{
+    struct nearest nearest;
+    char hint[NEAREST_HINT_SIZE];
+    const char *more = hint;
+
+    nearest_init(&nearest, name);
+    for (int i = 0; i < SETTINGS_SLOTS; i++) {
+        struct slot slot = settings_slot(i);
+
+        if (strcmp(slot.section, section) == 0 && !slot.setting->not_in_file)
+            nearest_offer(&nearest, slot.setting->name, slot.setting->name);
+    }
+    nearest_hint(&nearest, hint);
+    if (*section == '\0' && settings_find("source", name) >= 0)
+        more = " here; it belongs in [source] or [destination]";
+    else if (*section != '\0' && settings_find("", name) >= 0)
+        more = " here; it belongs before the first section";
+    settings_add(source->state, &source->state->problems, "%s:%d: unknown setting \"%.100s\"%s", source->path,
+                 line, name, more);
+}
+
+static int ini_take(void *user, const char *section, const char *name, const char *value, int line)
+{
+    struct ini_source *source = user;
+    int slot = name != NULL ? settings_find(section, name) : -1;
+
+    if (name == NULL)
+        ini_section(source, section, line);
+    else if (source->skipping)
+        return 1;
+    else if (slot < 0 || settings_slot(slot).setting->not_in_file)
+        ini_unknown_name(source, section, name, line);
+    else
+        offer(source->state, slot, RANK_FILE, value, source->path, line);
+    return 1;
+}
+
+static bool parse_ini(struct settings_state *state, const char *path, const char *text, size_t len,
+                      struct error *error)
+{
+    struct ini_source source = {.state = state, .path = path};
+    const char *nul = memchr(text, '\0', len);
+    int line = 1;
+
+    if (nul != NULL) {
+        for (const char *c = text; c < nul; c++)
+            line += *c == '\n';
+        return error_set(error, ERROR_CONFIG, "%s:%d: a NUL byte; is this a text file in UTF-8?", path, line);
+    }
+    line = ini_parse_string(text, ini_check, NULL);
+    if (line != 0)
+        return error_set(error, ERROR_CONFIG,
+                         "%s:%d: neither \"name = value\" nor \"[section]\" nor a comment, or over %d bytes",
+                         path, line, INI_MAX_LINE - 2);
+    ini_parse_string(text, ini_take, &source);
+    return true;
+}
+
+/* `path` comes in as the default and goes out as the file that was read. */
+static bool collect_ini(struct settings_state *state, const char **path, struct error *error)
+{
+    const struct settings_value *asked = &state->values[settings_find("", "config")];
+    size_t len;
+    char *text;
+    bool good;
+
+    if (asked->text != NULL)
+        *path = asked->text;
+    text = read_file(*path, INI_FILE_MAX, &len, error);
+    if (text == NULL && asked->text == NULL && error->sys == ENOENT) {
+        *path = "";
+        error_clear(error);
+        return true;
+    }
+    if (text == NULL) {
+        error->kind = error->kind == ERROR_LOCAL && error->sys == 0 ? ERROR_LOCAL : ERROR_CONFIG;
+        if (asked->text != NULL)
+            error_prefix(error, "%s: ", asked->label);
+        return false;
+    }
+    good = parse_ini(state, *path, text, len, error);
+    wipe_free(text, len);
+    return good;
+}
+
+bool settings_collect(struct settings_state *state, const struct settings_input *input, const char **path,
+                      struct error *error)
+{
+    bool good;
+
+    collect_flags(state, input);
+    collect_variables(state, input->environ_);
+    check_variable_names(state, input->environ_);
+    good = collect_ini(state, path, error);
+    collect_shared(state, input->environ_);
+    return good;
+}

@@ -1,0 +1,314 @@
+#include "settings_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SECOND ((int64_t)1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define MIB ((int64_t)1024 * 1024)
+#define GIB (1024 * MIB)
+
+#define OF_RUN(member) offsetof(struct settings, member)
+#define OF_SIDE(member) offsetof(struct side, member)
+
+static const struct setting run_table[] = {
+    {.name = "environment",
+     .type = SETTING_ENVIRONMENT,
+     .offset = OF_RUN(environment),
+     .fallback = "",
+     .variables = "STORSYNC_ENV",
+     .choices = "production|development",
+     .word = "NAME",
+     .help = "production or development; found out if not set"},
+    {.name = "deployment_id",
+     .type = SETTING_TEXT,
+     .offset = OF_RUN(deployment_id),
+     .fallback = "",
+     .word = "ID",
+     .help = "what tells one deployment from the next; the platform's own if not set"},
+    {.name = "public_object_search_paths",
+     .type = SETTING_TEXT,
+     .offset = OF_RUN(public_object_search_paths),
+     .fallback = "",
+     .variables = "PUBLIC_OBJECT_SEARCH_PATHS",
+     .word = "PATHS",
+     .help = "what to sync: /bucket/prefix, comma-separated; the bucket's name does not count"},
+    {.name = "private_object_dir",
+     .type = SETTING_TEXT,
+     .offset = OF_RUN(private_object_dir),
+     .fallback = "",
+     .variables = "PRIVATE_OBJECT_DIR",
+     .word = "PATH",
+     .help = "what to sync besides: one /bucket/prefix; public/ and private/ if neither is set"},
+    {.name = "min_interval",
+     .type = SETTING_DURATION,
+     .offset = OF_RUN(min_interval),
+     .fallback = "1h",
+     .max = 8760 * HOUR,
+     .help = "least time between two automatic syncs"},
+    {.name = "on_failure",
+     .type = SETTING_CHOICE,
+     .offset = OF_RUN(on_failure),
+     .fallback = "start",
+     .choices = "start|stop",
+     .help = "after a failed sync, start the application nevertheless, or stop with the exit code"},
+    {.name = "timeout",
+     .type = SETTING_DURATION,
+     .offset = OF_RUN(timeout),
+     .fallback = "5m",
+     .max = 24 * HOUR,
+     .help = "most time that the application may be kept waiting; 0 is no limit"},
+    {.name = "wait",
+     .type = SETTING_DURATION,
+     .offset = OF_RUN(wait),
+     .fallback = "2m",
+     .max = 24 * HOUR,
+     .help = "most time to wait while another replica syncs"},
+    {.name = "lease_ttl",
+     .type = SETTING_DURATION,
+     .offset = OF_RUN(lease_ttl),
+     .fallback = "30s",
+     .min = 1 * SECOND,
+     .max = 1 * HOUR,
+     .help = "how long a replica that syncs may be silent before another takes over"},
+    {.name = "compare",
+     .type = SETTING_CHOICE,
+     .offset = OF_RUN(compare),
+     .fallback = "newer",
+     .choices = "size|newer|etag",
+     .help = "which difference counts: size; newer adds a later time at the source; etag adds the ETag"},
+    {.name = "concurrency",
+     .type = SETTING_NUMBER,
+     .offset = OF_RUN(concurrency),
+     .fallback = "16",
+     .min = 1,
+     .max = 64,
+     .help = "transfers at once"},
+    {.name = "part_size",
+     .type = SETTING_SIZE,
+     .offset = OF_RUN(part_size),
+     .fallback = "32MiB",
+     .min = 5 * MIB,
+     .max = 5 * GIB,
+     .help = "size of the parts in which large objects are copied"},
+    {.name = "retries",
+     .type = SETTING_NUMBER,
+     .offset = OF_RUN(retries),
+     .fallback = "5",
+     .max = 20,
+     .help = "how often a failed request is tried again"},
+    {.name = "connect_timeout",
+     .type = SETTING_DURATION,
+     .offset = OF_RUN(connect_timeout),
+     .fallback = "10s",
+     .min = SECOND / 10,
+     .max = 5 * MINUTE,
+     .help = "most time for name lookup, TCP and TLS together"},
+    {.name = "stall_timeout",
+     .type = SETTING_DURATION,
+     .offset = OF_RUN(stall_timeout),
+     .fallback = "30s",
+     .min = SECOND / 10,
+     .max = 1 * HOUR,
+     .help = "a request that makes no progress for this long is broken off"},
+    {.name = "dry_run",
+     .type = SETTING_FLAG,
+     .offset = OF_RUN(dry_run),
+     .fallback = "false",
+     .max = 1,
+     .help = "decide and log as always, but write nothing"},
+    {.name = "status_file",
+     .type = SETTING_TEXT,
+     .offset = OF_RUN(status_file),
+     .fallback = "",
+     .word = "FILE",
+     .help = "where the status goes; /run/storsync/status.json or /tmp/storsync-status.json if not set"},
+    {.name = "log_format",
+     .type = SETTING_CHOICE,
+     .offset = OF_RUN(log_format),
+     .fallback = "text",
+     .choices = "text|json",
+     .help = "lines for a person, or one JSON object a line"},
+    {.name = "log_level",
+     .type = SETTING_CHOICE,
+     .offset = OF_RUN(log_level),
+     .fallback = "info",
+     .choices = "error|warn|info|debug",
+     .help = "how much to log"},
+    {.name = "config",
+     .type = SETTING_TEXT,
+     .offset = OF_RUN(config),
+     .fallback = SETTINGS_CONFIG_DEFAULT,
+     .not_in_file = true,
+     .word = "FILE",
+     .help = "the INI file with settings; the default one need not exist"},
+    {.name = NULL},
+};
+
+static const struct setting side_table[] = {
+    {.name = "bucket",
+     .type = SETTING_TEXT,
+     .offset = OF_SIDE(bucket),
+     .fallback = "dedw3n-dev-storage",
+     .fallback_of_destination = "dedw3n-production-storage",
+     .variables = "DEV_STORAGE_BUCKET",
+     .variables_of_destination = "PROD_STORAGE_BUCKET",
+     .word = "BUCKET",
+     .help = "the bucket: its name, s3://name or file:///directory"},
+    {.name = "endpoint",
+     .type = SETTING_TEXT,
+     .offset = OF_SIDE(endpoint),
+     .fallback = "",
+     .shared = "AWS_ENDPOINT_URL_S3 AWS_ENDPOINT_URL",
+     .word = "URL",
+     .help = "where the S3 service is; AWS if not set"},
+    {.name = "region",
+     .type = SETTING_TEXT,
+     .offset = OF_SIDE(region),
+     .fallback = "",
+     .shared = "AWS_REGION AWS_DEFAULT_REGION",
+     .word = "REGION",
+     .help = "region of the bucket; us-east-1 if not set"},
+    {.name = "path_style",
+     .type = SETTING_CHOICE,
+     .offset = OF_SIDE(path_style),
+     .fallback = "auto",
+     .choices = "auto|yes|no",
+     .help = "where a request names the bucket: in its path if yes, in its host name if no"},
+    {.name = "ca_file",
+     .type = SETTING_TEXT,
+     .offset = OF_SIDE(ca_file),
+     .fallback = "",
+     .shared = "AWS_CA_BUNDLE",
+     .word = "FILE",
+     .help = "PEM file with the certificate authorities to trust; the system's if not set"},
+    {.name = "profile",
+     .type = SETTING_TEXT,
+     .offset = OF_SIDE(profile),
+     .fallback = "",
+     .shared = "AWS_PROFILE",
+     .credential = true,
+     .word = "NAME",
+     .help = "profile in the shared AWS files"},
+    {.name = "access_key_id",
+     .type = SETTING_TEXT,
+     .offset = OF_SIDE(access_key_id),
+     .fallback = "",
+     .shared = "AWS_ACCESS_KEY_ID",
+     .credential = true,
+     .word = "ID",
+     .help = "access key"},
+    {.name = "secret_access_key",
+     .type = SETTING_SECRET,
+     .offset = OF_SIDE(secret_access_key),
+     .fallback = "",
+     .shared = "AWS_SECRET_ACCESS_KEY",
+     .credential = true,
+     .help = "the secret that belongs to the access key"},
+    {.name = "session_token",
+     .type = SETTING_SECRET,
+     .offset = OF_SIDE(session_token),
+     .fallback = "",
+     .shared = "AWS_SESSION_TOKEN",
+     .credential = true,
+     .help = "session token of a temporary access key"},
+    {.name = NULL},
+};
+
+#define RUN_COUNT ((int)(sizeof run_table / sizeof run_table[0]) - 1)
+#define SIDE_COUNT ((int)(sizeof side_table / sizeof side_table[0]) - 1)
+
+_Static_assert(RUN_COUNT + 2 * SIDE_COUNT == SETTINGS_SLOTS, "SETTINGS_SLOTS counts the table");
+
+const struct setting *settings_of_run(void)
+{
+    return run_table;
+}
+
+const struct setting *settings_of_side(void)
+{
+    return side_table;
+}
+
+static const char *or_empty(const char *text)
+{
+    return text != NULL ? text : "";
+}
+
+struct slot settings_slot(int index)
+{
+    const struct setting *setting;
+    bool destination = index >= RUN_COUNT + SIDE_COUNT;
+    struct slot slot;
+
+    if (index < RUN_COUNT) {
+        setting = &run_table[index];
+        slot = (struct slot){.section = "", .offset = setting->offset};
+    } else {
+        setting = &side_table[(index - RUN_COUNT) % SIDE_COUNT];
+        slot.section = destination ? "destination" : "source";
+        slot.offset = setting->offset + (destination ? OF_RUN(destination) : OF_RUN(source));
+    }
+    slot.setting = setting;
+    slot.fallback = setting->fallback;
+    slot.variables = or_empty(setting->variables);
+    if (destination && setting->fallback_of_destination != NULL)
+        slot.fallback = setting->fallback_of_destination;
+    if (destination && setting->variables_of_destination != NULL)
+        slot.variables = setting->variables_of_destination;
+    return slot;
+}
+
+void settings_variable(const struct slot *slot, char out[SETTINGS_NAME_SIZE])
+{
+    snprintf(out, SETTINGS_NAME_SIZE, SETTINGS_PREFIX "%s%s%s", slot->section,
+             *slot->section != '\0' ? "_" : "", slot->setting->name);
+    for (char *c = out; *c != '\0'; c++)
+        if (*c >= 'a' && *c <= 'z')
+            *c = (char)(*c - 'a' + 'A');
+}
+
+void settings_flag(const struct slot *slot, char out[SETTINGS_NAME_SIZE])
+{
+    snprintf(out, SETTINGS_NAME_SIZE, "%s%s%s", slot->section, *slot->section != '\0' ? "-" : "",
+             slot->setting->name);
+    for (char *c = out; *c != '\0'; c++)
+        if (*c == '_')
+            *c = '-';
+}
+
+int settings_find(const char *section, const char *name)
+{
+    for (int i = 0; i < SETTINGS_SLOTS; i++) {
+        struct slot slot = settings_slot(i);
+
+        if (strcmp(slot.section, section) == 0 && strcmp(slot.setting->name, name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+int settings_find_flag(const char *flag)
+{
+    for (int i = 0; i < SETTINGS_SLOTS; i++) {
+        struct slot slot = settings_slot(i);
+        char name[SETTINGS_NAME_SIZE];
+
+        settings_flag(&slot, name);
+        if (strcmp(name, flag) == 0)
+            return i;
+    }
+    return -1;
+}
+
+const char *settings_next_word(const char *words, char out[SETTINGS_NAME_SIZE])
+{
+    size_t len;
+
+    if (words == NULL || *words == '\0')
+        return NULL;
+    len = strcspn(words, " ");
+    snprintf(out, SETTINGS_NAME_SIZE, "%.*s", (int)len, words);
+    return words[len] == ' ' ? words + len + 1 : words + len;
+}

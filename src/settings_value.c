@@ -1,0 +1,235 @@
+/*
+ * The grammar of values: see settings.h.
+ */
+#include "settings_internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+struct unit {
+    const char *name;
+    int64_t scale;
+};
+
+/* Ascending. The first one's scale is what a value is kept in. */
+static const struct unit durations[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {NULL, 0}};
+static const struct unit sizes[] = {{"", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {NULL, 0}};
+static const struct unit counts[] = {{"", 1}, {NULL, 0}};
+
+static const struct unit *units_of(const struct setting *setting)
+{
+    if (setting->type == SETTING_DURATION)
+        return durations;
+    return setting->type == SETTING_SIZE ? sizes : counts;
+}
+
+static bool is_text(const struct setting *setting)
+{
+    return setting->type == SETTING_TEXT || setting->type == SETTING_SECRET ||
+           setting->type == SETTING_ENVIRONMENT;
+}
+
+/* ---- reading ---- */
+
+/* The position of `text` among the words of `choices`, which are separated by '|'. */
+static bool parse_choice(const char *choices, const char *text, int64_t *out)
+{
+    size_t wanted = strlen(text);
+    const char *word = choices;
+
+    for (int64_t position = 0;; position++) {
+        size_t len = strcspn(word, "|");
+
+        if (len == wanted && strncasecmp(word, text, len) == 0) {
+            *out = position;
+            return true;
+        }
+        if (word[len] == '\0')
+            return false;
+        word += len + 1;
+    }
+}
+
+static bool parse_flag(const char *text, int64_t *out)
+{
+    if (!parse_choice("false|true|no|yes|off|on|0|1", text, out))
+        return false;
+    *out %= 2;
+    return true;
+}
+
+/* "path_style = true" is how many other programs spell it. */
+static bool parse_choice_or_flag(const char *choices, const char *text, int64_t *out)
+{
+    int64_t yes;
+
+    if (parse_choice(choices, text, out))
+        return true;
+    return parse_flag(text, &yes) && parse_choice(choices, yes ? "yes" : "no", out);
+}
+
+/* A bare duration is in seconds, the other bare numbers are as they are. */
+static bool parse_scaled(const struct setting *setting, const char *text, int64_t *out)
+{
+    const struct unit *unit = units_of(setting);
+    int64_t value = 0;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    for (; *text >= '0' && *text <= '9'; text++) {
+        int digit = *text - '0';
+
+        if (value > (INT64_MAX - digit) / 10)
+            return false;
+        value = value * 10 + digit;
+    }
+    text += strspn(text, " \t");
+    if (*text == '\0' && setting->type == SETTING_DURATION)
+        text = "s";
+    while (unit->name != NULL && strcmp(unit->name, text) != 0)
+        unit++;
+    if (unit->name == NULL || value > INT64_MAX / unit->scale)
+        return false;
+    value *= unit->scale;
+    if (value < setting->min || value > setting->max)
+        return false;
+    *out = value;
+    return true;
+}
+
+static bool parse_number(const struct setting *setting, const char *text, int64_t *out)
+{
+    if (setting->type == SETTING_CHOICE)
+        return parse_choice_or_flag(setting->choices, text, out);
+    if (setting->type == SETTING_FLAG)
+        return parse_flag(text, out);
+    return parse_scaled(setting, text, out);
+}
+
+/* Control characters have no place in a name, and would let a value break out of a header or a log line. */
+static bool parse_text(const struct setting *setting, const char *text, const char **out)
+{
+    static const char *const environments[] = {"production", "development"};
+    int64_t which;
+
+    if (setting->type == SETTING_ENVIRONMENT && *text != '\0') {
+        if (!parse_choice("production|development|prod|dev", text, &which))
+            return false;
+        *out = environments[which % 2];
+        return true;
+    }
+    if (strlen(text) > SETTINGS_TEXT_MAX)
+        return false;
+    for (const char *c = text; *c != '\0'; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7F)
+            return false;
+    *out = text;
+    return true;
+}
+
+bool settings_parse(struct settings *settings, const struct slot *slot, const char *text)
+{
+    void *field = (char *)settings + slot->offset;
+
+    if (is_text(slot->setting))
+        return parse_text(slot->setting, text, field);
+    return parse_number(slot->setting, text, field);
+}
+
+/* ---- writing ---- */
+
+static void format_scaled(const struct unit *unit, int64_t value, struct buf *out)
+{
+    while (value != 0 && unit[1].name != NULL && value % unit[1].scale == 0)
+        unit++;
+    buf_printf(out, "%" PRId64 "%s", value / unit->scale, value != 0 ? unit->name : "");
+}
+
+static void format_choice(const char *choices, int64_t position, struct buf *out)
+{
+    while (position-- > 0)
+        choices += strcspn(choices, "|") + 1;
+    buf_append(out, choices, strcspn(choices, "|"));
+}
+
+void settings_format(const struct settings *settings, const struct slot *slot, struct buf *out)
+{
+    const struct setting *setting = slot->setting;
+    const void *field = (const char *)settings + slot->offset;
+
+    if (is_text(setting)) {
+        const char *text = *(const char *const *)field;
+
+        buf_puts(out, setting->type == SETTING_SECRET && *text != '\0' ? "****" : text);
+        return;
+    }
+    int64_t number = *(const int64_t *)field;
+
+    if (setting->type == SETTING_CHOICE)
+        format_choice(setting->choices, number, out);
+    else if (setting->type == SETTING_FLAG)
+        buf_puts(out, number ? "true" : "false");
+    else
+        format_scaled(units_of(setting), number, out);
+}
+
+static void format_choices(const char *choices, struct buf *out)
+{
+    for (;;) {
+        size_t len = strcspn(choices, "|");
+
+        buf_append(out, choices, len);
+        if (choices[len] == '\0')
+            return;
+        choices += len + 1;
+        buf_puts(out, strchr(choices, '|') != NULL ? ", " : " or ");
+    }
+}
+
+void settings_range(const struct setting *setting, struct buf *out)
+{
+    switch (setting->type) {
+    case SETTING_TEXT:
+    case SETTING_SECRET:
+    case SETTING_FLAG:
+        break;
+    case SETTING_ENVIRONMENT:
+    case SETTING_CHOICE:
+        format_choices(setting->choices, out);
+        break;
+    case SETTING_NUMBER:
+    case SETTING_DURATION:
+    case SETTING_SIZE:
+        format_scaled(units_of(setting), setting->min, out);
+        buf_puts(out, " to ");
+        format_scaled(units_of(setting), setting->max, out);
+        break;
+    }
+}
+
+void settings_expected(const struct setting *setting, struct buf *out)
+{
+    switch (setting->type) {
+    case SETTING_TEXT:
+    case SETTING_SECRET:
+        buf_printf(out, "text without control characters, at most %d bytes", SETTINGS_TEXT_MAX);
+        break;
+    case SETTING_ENVIRONMENT:
+    case SETTING_CHOICE:
+        break;
+    case SETTING_FLAG:
+        buf_puts(out, "true or false");
+        break;
+    case SETTING_NUMBER:
+        buf_puts(out, "a whole number from ");
+        break;
+    case SETTING_DURATION:
+        buf_puts(out, "a duration like 90s or 5m, from ");
+        break;
+    case SETTING_SIZE:
+        buf_puts(out, "a size like 64MiB or 1GiB, from ");
+        break;
+    }
+    settings_range(setting, out);
+}

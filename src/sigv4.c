@@ -1,0 +1,170 @@
+/* "Signature Calculations for the Authorization Header: Transferring Payload in a Single Chunk", Amazon S3
+ * API Reference; for white space inside header values, "Create a signed AWS API request", IAM User Guide. */
+#include "sigv4.h"
+
+#include "clock.h"
+
+#include <bearssl_hash.h>
+#include <bearssl_hmac.h>
+#include <string.h>
+
+#define ALGORITHM "AWS4-HMAC-SHA256"
+#define DATE_SIZE 8 /* of the time stamp, which begins with it */
+
+/* Metadata, path, query and a session token together; AWS itself takes no more than 8 KiB of headers. */
+#define CANONICAL_MAX ((size_t)64 * 1024)
+#define SECRET_MAX ((size_t)4096)
+
+static void to_hex(const unsigned char hash[br_sha256_SIZE], char out[SIGV4_HASH_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < br_sha256_SIZE; i++) {
+        *out++ = digits[hash[i] >> 4];
+        *out++ = digits[hash[i] & 15];
+    }
+    *out = '\0';
+}
+
+void sigv4_hash(const void *data, size_t len, char out[SIGV4_HASH_SIZE])
+{
+    unsigned char hash[br_sha256_SIZE];
+    br_sha256_context context;
+
+    br_sha256_init(&context);
+    br_sha256_update(&context, data, len);
+    br_sha256_out(&context, hash);
+    to_hex(hash, out);
+}
+
+static bool is_white_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Without white space at its ends, and with one space for each run of it inside. */
+static void append_trimmed(struct buf *out, const char *value)
+{
+    bool gap = false, begun = false;
+
+    for (; *value != '\0'; value++) {
+        if (is_white_space(*value)) {
+            gap = begun;
+            continue;
+        }
+        if (gap)
+            buf_putc(out, ' ');
+        buf_putc(out, *value);
+        gap = false;
+        begun = true;
+    }
+}
+
+static void append_signed_headers(struct buf *out, const struct sigv4_request *request)
+{
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (i > 0)
+            buf_putc(out, ';');
+        buf_puts(out, request->headers[i].name);
+    }
+}
+
+bool sigv4_canonical_request(const struct sigv4_request *request, struct buf *out)
+{
+    buf_printf(out, "%s\n%s\n%s\n", request->method, request->path, request->query);
+    for (size_t i = 0; i < request->header_count; i++) {
+        buf_puts(out, request->headers[i].name);
+        buf_putc(out, ':');
+        append_trimmed(out, request->headers[i].value);
+        buf_putc(out, '\n');
+    }
+    buf_putc(out, '\n');
+    append_signed_headers(out, request);
+    buf_putc(out, '\n');
+    buf_puts(out, request->payload_hash);
+    return !out->failed;
+}
+
+/* `out` may be `key`. */
+static void hmac(const void *key, size_t key_len, const void *data, size_t len,
+                 unsigned char out[br_sha256_SIZE])
+{
+    br_hmac_key_context prepared;
+    br_hmac_context context;
+
+    br_hmac_key_init(&prepared, &br_sha256_vtable, key, key_len);
+    br_hmac_init(&context, &prepared, 0);
+    br_hmac_update(&context, data, len);
+    br_hmac_out(&context, out);
+    explicit_bzero(&prepared, sizeof prepared);
+    explicit_bzero(&context, sizeof context);
+}
+
+static bool signing_key(const struct sigv4_key *key, const char *date, unsigned char out[br_sha256_SIZE])
+{
+    static const char terminator[] = "aws4_request";
+    struct buf secret;
+    bool ok;
+
+    buf_init(&secret, SECRET_MAX);
+    buf_puts(&secret, "AWS4");
+    buf_puts(&secret, key->secret_access_key);
+    ok = !secret.failed;
+    if (ok) {
+        hmac(secret.data, secret.len, date, DATE_SIZE, out);
+        hmac(out, br_sha256_SIZE, key->region, strlen(key->region), out);
+        hmac(out, br_sha256_SIZE, key->service, strlen(key->service), out);
+        hmac(out, br_sha256_SIZE, terminator, strlen(terminator), out);
+        explicit_bzero(secret.data, secret.len);
+    }
+    buf_free(&secret);
+    return ok;
+}
+
+static void append_scope(struct buf *out, const struct sigv4_key *key, const char *date)
+{
+    buf_printf(out, "%.*s/%s/%s/aws4_request", DATE_SIZE, date, key->region, key->service);
+}
+
+/* Leaves the string to sign in `text`. */
+static bool string_to_sign(const struct sigv4_request *request, const struct sigv4_key *key,
+                           const char *stamp, struct buf *text)
+{
+    char hash[SIGV4_HASH_SIZE];
+
+    if (!sigv4_canonical_request(request, text))
+        return false;
+    sigv4_hash(text->data, text->len, hash);
+    buf_clear(text);
+    buf_printf(text, ALGORITHM "\n%s\n", stamp);
+    append_scope(text, key, stamp);
+    buf_putc(text, '\n');
+    buf_puts(text, hash);
+    return !text->failed;
+}
+
+bool sigv4_authorization(const struct sigv4_request *request, const struct sigv4_key *key, int64_t wall,
+                         struct buf *out)
+{
+    unsigned char derived[br_sha256_SIZE], signature[br_sha256_SIZE];
+    char stamp[CLOCK_BASIC_SIZE], hex[SIGV4_HASH_SIZE];
+    struct buf text;
+    bool ok;
+
+    clock_format_basic(wall, stamp);
+    buf_init(&text, CANONICAL_MAX);
+    ok = string_to_sign(request, key, stamp, &text) && signing_key(key, stamp, derived);
+    if (ok) {
+        hmac(derived, sizeof derived, text.data, text.len, signature);
+        explicit_bzero(derived, sizeof derived);
+        to_hex(signature, hex);
+        buf_printf(out, ALGORITHM " Credential=%s/", key->access_key_id);
+        append_scope(out, key, stamp);
+        buf_puts(out, ", SignedHeaders=");
+        append_signed_headers(out, request);
+        buf_printf(out, ", Signature=%s", hex);
+        ok = !out->failed;
+    }
+    buf_free(&text);
+    return ok;
+}

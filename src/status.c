@@ -1,0 +1,240 @@
+#include "status.h"
+
+#include "json.h"
+#include "log.h"
+#include "report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct status_places defaults = {STATUS_DEFAULT, STATUS_FALLBACK};
+
+/* ---- writing ---- */
+
+static bool write_all(int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        data += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+/* Closes `fd` in every case. close(2) is not repeated: on Linux the descriptor is gone even after EINTR. */
+static bool fill(int fd, const struct buf *json)
+{
+    bool ok = write_all(fd, buf_str(json), json->len) && write_all(fd, "\n", 1) && fchmod(fd, 0644) == 0 &&
+              fsync(fd) == 0;
+    int code = errno;
+
+    if (close(fd) != 0 && ok && errno != EINTR)
+        return false;
+    errno = code;
+    return ok;
+}
+
+/* rename(2) would replace a device or a socket (/dev/null, say) as readily as a file. */
+static bool is_replaceable(const char *path)
+{
+    struct stat info;
+
+    return lstat(path, &info) != 0 || S_ISREG(info.st_mode) || S_ISLNK(info.st_mode);
+}
+
+static bool write_place(const char *path, const struct buf *json, struct error *error)
+{
+    char temporary[PATH_MAX];
+    int len = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
+
+    if (len < 0 || (size_t)len >= sizeof temporary)
+        return error_set(error, ERROR_LOCAL, "cannot write a status file: its path is too long");
+    if (!is_replaceable(path))
+        return error_set(error, ERROR_LOCAL, "cannot write the status file %s: not a regular file", path);
+    /* A new file under a name nobody can foresee (O_EXCL): nothing that waits there is followed or opened. */
+    int fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0)
+        return error_set_errno(error, "cannot write the status file %s", path);
+    if (fill(fd, json) && rename(temporary, path) == 0)
+        return true;
+    error_set_errno(error, "cannot write the status file %s", path);
+    unlink(temporary);
+    return false;
+}
+
+static void make_directory(const char *path)
+{
+    char directory[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+
+    if (slash == NULL || slash == path || (size_t)(slash - path) >= sizeof directory)
+        return;
+    memcpy(directory, path, (size_t)(slash - path));
+    directory[slash - path] = '\0';
+    mkdir(directory, 0755); /* if it fails, so will what comes next, and tell why */
+}
+
+bool status_write_places(const struct status_places *places, const struct buf *json, struct error *error)
+{
+    struct error second;
+
+    make_directory(places->first);
+    if (write_place(places->first, json, error) || write_place(places->second, json, &second))
+        return true;
+    return error_set(error, error->kind, "%.200s; %.200s", error->text, second.text);
+}
+
+bool status_write(const char *path, const struct buf *json, struct error *error)
+{
+    return *path != '\0' ? write_place(path, json, error) : status_write_places(&defaults, json, error);
+}
+
+void status_termination_log(const char *path, const char *line)
+{
+    struct stat info;
+    int fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && ftruncate(fd, 0) == 0)
+        write_all(fd, line, strlen(line));
+    close(fd);
+}
+
+/* ---- reading ---- */
+
+/* -1 with *error. Without waiting: a FIFO opens at once, and is then refused. */
+static int open_regular(const char *path, int flags, struct stat *info, struct error *error)
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | flags);
+
+    if (fd < 0) {
+        error_set_errno(error, "cannot read the status file %s", path);
+        return -1;
+    }
+    if (fstat(fd, info) == 0 && S_ISREG(info->st_mode))
+        return fd;
+    close(fd);
+    error_set(error, ERROR_LOCAL, "cannot read the status file %s: not a regular file", path);
+    return -1;
+}
+
+/* Closes `fd`. */
+static bool read_all(int fd, const char *path, struct buf *out, struct error *error)
+{
+    char chunk[4096];
+    ssize_t n;
+    bool ok = true;
+
+    buf_clear(out);
+    do {
+        n = read(fd, chunk, sizeof chunk);
+        if (n > 0)
+            ok = out->len + (size_t)n <= JSON_MAX && buf_append(out, chunk, (size_t)n);
+    } while (ok && (n > 0 || (n < 0 && errno == EINTR)));
+    if (ok && n < 0)
+        ok = error_set_errno(error, "cannot read the status file %s", path);
+    else if (!ok)
+        error_set(error, ERROR_LOCAL, "cannot read the status file %s: too large", path);
+    close(fd);
+    return ok;
+}
+
+static bool is_newer(const struct stat *a, const struct stat *b)
+{
+    if (a->st_mtim.tv_sec != b->st_mtim.tv_sec)
+        return a->st_mtim.tv_sec > b->st_mtim.tv_sec;
+    return a->st_mtim.tv_nsec > b->st_mtim.tv_nsec;
+}
+
+bool status_read_places(const struct status_places *places, struct buf *out, const char **found,
+                        struct error *error)
+{
+    struct stat first_info;
+    struct stat second_info;
+    struct error ignored;
+    int first = open_regular(places->first, 0, &first_info, error);
+    int second = open_regular(places->second, O_NOFOLLOW, &second_info, &ignored);
+
+    if (second >= 0 && second_info.st_uid != 0 && second_info.st_uid != geteuid()) {
+        close(second);
+        second = -1;
+        if (first < 0)
+            return error_set(error, ERROR_PERMISSION, "the status file %s is another user's", places->second);
+    }
+    if (first < 0 && second < 0) {
+        if (error->kind == ERROR_NOT_FOUND)
+            error_set(error, ERROR_NOT_FOUND, "no status file: neither %s nor %s", places->first,
+                      places->second);
+        return false;
+    }
+    bool take_second = first < 0 || (second >= 0 && is_newer(&second_info, &first_info));
+    const char *path = take_second ? places->second : places->first;
+    int unused = take_second ? first : second;
+    if (unused >= 0)
+        close(unused);
+    if (found != NULL)
+        *found = path;
+    return read_all(take_second ? second : first, path, out, error);
+}
+
+bool status_read(const char *path, struct buf *out, const char **found, struct error *error)
+{
+    struct stat info;
+
+    if (*path == '\0')
+        return status_read_places(&defaults, out, found, error);
+    int fd = open_regular(path, 0, &info, error);
+    if (fd < 0)
+        return false;
+    if (found != NULL)
+        *found = path;
+    return read_all(fd, path, out, error);
+}
+
+/* ---- health ---- */
+
+static bool judge(yyjson_val *root, struct buf *why)
+{
+    char safe[LOG_SAFE_SIZE];
+    enum report_state state;
+    int64_t schema = json_number(root, "schema", 0);
+    const char *name = json_text(root, "state", "");
+
+    if (schema != REPORT_SCHEMA) {
+        buf_printf(why, "unhealthy: not a status document of schema %d", REPORT_SCHEMA);
+        return false;
+    }
+    if (!report_state_parse(name, &state)) {
+        buf_printf(why, "unhealthy: unknown state \"%s\"", log_safe(name, safe));
+        return false;
+    }
+    buf_printf(why, "%s (%s): %s", report_state_healthy(state) ? "healthy" : "unhealthy",
+               report_state_name(state), log_safe(json_text(root, "message", ""), safe));
+    return report_state_healthy(state);
+}
+
+int status_health(const struct buf *json, struct buf *why)
+{
+    struct error error;
+    yyjson_doc *doc = json_parse(buf_str(json), json->len, &error);
+
+    if (doc == NULL) {
+        buf_printf(why, "unhealthy: status file: %s", error.text);
+        return 1;
+    }
+    bool healthy = judge(yyjson_doc_get_root(doc), why);
+    yyjson_doc_free(doc);
+    return healthy ? 0 : 1;
+}

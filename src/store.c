@@ -1,0 +1,338 @@
+#include "store.h"
+
+#include "clock.h"
+#include "stop.h"
+#include "store_dir.h"
+#include "store_s3.h"
+
+#include <poll.h>
+#include <string.h>
+
+/* The longest sleep in store_wait, in ms; only a call that somebody else has to move sleeps at all. */
+#define STORE_WAIT_MAX 1000
+
+/* ---- calls ---- */
+
+void call_init(struct call *call)
+{
+    *call = (struct call){.done = true, .info.modified = CLOCK_UNKNOWN};
+    object_meta_init(&call->meta);
+    buf_init(&call->body, STORE_SMALL_MAX);
+}
+
+static void call_release(struct call *call)
+{
+    if (call->impl != NULL)
+        call->ops->release(call);
+    call->impl = NULL;
+}
+
+void call_free(struct call *call)
+{
+    struct error why;
+
+    error_set(&why, ERROR_INTERRUPTED, "no longer wanted");
+    call_cancel(call, &why);
+    call_release(call);
+    object_meta_free(&call->meta);
+    buf_free(&call->body);
+}
+
+void call_cancel(struct call *call, const struct error *why)
+{
+    if (!call->done)
+        call->ops->cancel(call, why);
+}
+
+/* Makes the call ready for an operation of `store`. call->upload stays: its owner may still be using it. */
+static void call_begin(struct call *call, struct store *store)
+{
+    call_release(call);
+    call->done = false;
+    error_clear(&call->error);
+    call->again = false;
+    call->head_known = false;
+    call->info = (struct object_info){.modified = CLOCK_UNKNOWN};
+    object_meta_clear(&call->meta);
+    buf_clear(&call->body);
+    call->copied = 0;
+    call->ops = store->ops;
+}
+
+/* The same for an operation on a key. False, and the call is over, for a key that no store has. */
+static bool call_begin_key(struct call *call, struct store *store, const char *key)
+{
+    size_t len = strnlen(key, OBJECT_KEY_MAX + 1);
+
+    call_begin(call, store);
+    if (len > 0 && len <= OBJECT_KEY_MAX)
+        return true;
+    error_set(&call->error, ERROR_UNSUPPORTED, "%s: a key has 1 to %d bytes, not %s%zu", store->name,
+              OBJECT_KEY_MAX, len == 0 ? "" : "at least ", len);
+    call->done = true;
+    return false;
+}
+
+static void call_unsupported(struct call *call, const struct store *store, const char *what)
+{
+    error_set(&call->error, ERROR_UNSUPPORTED, "%s: %s is not supported", store->name, what);
+    call->done = true;
+}
+
+/* ---- opening ---- */
+
+static const char *after_scheme(const char *bucket, const char *scheme)
+{
+    size_t len = strlen(scheme);
+
+    return strncmp(bucket, scheme, len) == 0 ? bucket + len : NULL;
+}
+
+/* `name` is a bucket's name, from the setting `bucket`; as a URL it may end with a slash. */
+static struct store *open_s3(const struct side *side, const char *name, struct http *http,
+                             struct error *error)
+{
+    char bucket[256];
+    size_t len = strlen(name);
+
+    if (len > 0 && name != side->bucket && name[len - 1] == '/')
+        len--;
+    if (len == 0 || len >= sizeof bucket || memchr(name, '/', len) != NULL) {
+        error_set(error, ERROR_CONFIG,
+                  "bucket \"%s\" is no bucket name: write NAME, s3://NAME or file:///DIRECTORY, without a "
+                  "key or path",
+                  side->bucket);
+        return NULL;
+    }
+    if (http == NULL) {
+        error_set(error, ERROR_UNREACHABLE, "bucket \"%s\" needs the network, which was not set up",
+                  side->bucket);
+        return NULL;
+    }
+    memcpy(bucket, name, len);
+    bucket[len] = '\0';
+    return store_s3_open(side, bucket, http, error);
+}
+
+struct store *store_open(const struct side *side, struct http *http, struct error *error)
+{
+    const char *name = side->bucket;
+    const char *rest;
+
+    if (after_scheme(name, "file:") != NULL)
+        return store_dir_open(name, error);
+    if ((rest = after_scheme(name, "s3://")) != NULL)
+        return open_s3(side, rest, http, error);
+    if ((rest = after_scheme(name, "gs://")) != NULL)
+        error_set(
+            error, ERROR_CONFIG,
+            "bucket \"%s\": gs:// is not supported; use s3://%s with endpoint https://storage.googleapis.com "
+            "and HMAC keys",
+            name, *rest != '\0' ? rest : "NAME");
+    else if (name[0] == '/')
+        error_set(error, ERROR_CONFIG, "bucket \"%s\" is a path: write file://%s for a directory", name,
+                  name);
+    else if (strstr(name, "://") != NULL)
+        error_set(error, ERROR_CONFIG, "bucket \"%s\": unknown scheme; known are s3:// and file://", name);
+    else if (name[0] == '\0')
+        error_set(error, ERROR_CONFIG, "no bucket is set");
+    else
+        return open_s3(side, name, http, error);
+    return NULL;
+}
+
+void store_close(struct store *store)
+{
+    if (store != NULL)
+        store->ops->close(store);
+}
+
+bool store_needs_network(const struct side *side)
+{
+    return after_scheme(side->bucket, "file:") == NULL;
+}
+
+const char *store_name(const struct store *store)
+{
+    return store->name;
+}
+
+const char *store_url(const struct store *store)
+{
+    return store->url;
+}
+
+uint64_t store_put_limit(const struct store *store)
+{
+    return store->put_limit;
+}
+
+uint64_t store_copy_limit(const struct store *store)
+{
+    return store->copy_limit;
+}
+
+uint64_t store_part_min(const struct store *store)
+{
+    return store->part_min;
+}
+
+int store_part_count_max(const struct store *store)
+{
+    return store->part_count_max;
+}
+
+/* ---- two stores ---- */
+
+bool store_same(const struct store *a, const struct store *b)
+{
+    if (a->ops != b->ops)
+        return false;
+    return a->ops->same != NULL ? a->ops->same(a, b) : strcmp(a->url, b->url) == 0;
+}
+
+bool store_can_copy(const struct store *from, const struct store *to)
+{
+    return from->ops == to->ops && to->ops->can_copy != NULL && to->ops->can_copy(from, to);
+}
+
+bool store_check_pair(const struct store *source, const struct store *destination, struct error *error)
+{
+    if (source->ops != destination->ops || source->ops->check_pair == NULL)
+        return true;
+    return source->ops->check_pair(source, destination, error);
+}
+
+/* ---- operations ---- */
+
+void store_read(struct store *store, struct call *call, const char *key)
+{
+    if (call_begin_key(call, store, key))
+        store->ops->read(store, call, key);
+}
+
+void store_write(struct store *store, struct call *call, const char *key, const char *data, size_t len,
+                 const char *content_type, bool create)
+{
+    if (call_begin_key(call, store, key))
+        store->ops->write(store, call, key, data, len, content_type, create);
+}
+
+void store_head(struct store *store, struct call *call, const char *key)
+{
+    if (call_begin_key(call, store, key))
+        store->ops->head(store, call, key);
+}
+
+void store_remove(struct store *store, struct call *call, const char *key)
+{
+    if (call_begin_key(call, store, key))
+        store->ops->remove(store, call, key);
+}
+
+void store_tags(struct store *store, struct call *call, const char *key)
+{
+    if (!call_begin_key(call, store, key))
+        return;
+    if (store->ops->tags != NULL)
+        store->ops->tags(store, call, key);
+    else
+        call_unsupported(call, store, "reading tags");
+}
+
+void store_get(struct store *store, struct call *call, const char *key, uint64_t offset, uint64_t length,
+               const char *etag, struct pipe *sink)
+{
+    if (call_begin_key(call, store, key))
+        store->ops->get(store, call, key, offset, length, etag, sink);
+}
+
+void store_put(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
+               const struct object_meta *meta, struct pipe *source)
+{
+    if (call_begin_key(call, store, key))
+        store->ops->put(store, call, key, size, modified, meta, source);
+}
+
+void store_copy(struct store *to, struct call *call, const char *key, struct store *from, const char *etag)
+{
+    if (!call_begin_key(call, to, key))
+        return;
+    if (to->ops->copy != NULL && from->ops == to->ops)
+        to->ops->copy(to, call, key, from, etag);
+    else
+        call_unsupported(call, to, "copying inside the service");
+}
+
+void store_upload_begin(struct store *store, struct call *call, const char *key, uint64_t size,
+                        int64_t modified, const struct object_meta *meta)
+{
+    call->upload = NULL;
+    if (call_begin_key(call, store, key))
+        store->ops->upload_begin(store, call, key, size, modified, meta);
+}
+
+void store_upload_part(struct store *store, struct call *call, struct upload *upload, int number,
+                       uint64_t offset, uint64_t size, struct pipe *source)
+{
+    call_begin(call, store);
+    store->ops->upload_part(store, call, upload, number, offset, size, source);
+}
+
+void store_upload_copy(struct store *to, struct call *call, struct upload *upload, int number,
+                       uint64_t offset, uint64_t size, struct store *from, const char *key, const char *etag)
+{
+    if (!call_begin_key(call, to, key))
+        return;
+    if (to->ops->upload_copy != NULL && from->ops == to->ops)
+        to->ops->upload_copy(to, call, upload, number, offset, size, from, key, etag);
+    else
+        call_unsupported(call, to, "copying inside the service");
+}
+
+void store_upload_finish(struct store *store, struct call *call, struct upload *upload)
+{
+    call_begin(call, store);
+    store->ops->upload_finish(store, call, upload);
+}
+
+void store_upload_abort(struct store *store, struct call *call, struct upload *upload)
+{
+    call_begin(call, store);
+    store->ops->upload_abort(store, call, upload);
+}
+
+void store_list(struct store *store, struct call *call, const char *prefix, struct store_page *page)
+{
+    call_begin(call, store);
+    store->ops->list(store, call, prefix, page);
+}
+
+bool store_step(struct call *call)
+{
+    return !call->done && call->ops->step != NULL && call->ops->step(call);
+}
+
+bool store_wait(struct http *http, struct call *call)
+{
+    while (!call->done) {
+        struct error why;
+        bool moved;
+
+        if (stop_requested(&why)) {
+            call_cancel(call, &why);
+            break;
+        }
+        moved = store_step(call);
+        if (call->done)
+            break;
+        if (http != NULL) {
+            http_step(http, moved ? 0 : stop_wait(STORE_WAIT_MAX));
+        } else if (!moved) {
+            struct pollfd woken = {.fd = stop_fd(), .events = POLLIN};
+
+            poll(&woken, 1, stop_wait(STORE_WAIT_MAX));
+        }
+    }
+    return call->error.kind == ERROR_NONE;
+}

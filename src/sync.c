@@ -1,0 +1,291 @@
+#include "sync.h"
+
+#include "clock.h"
+#include "join.h"
+#include "stop.h"
+#include "transfer.h"
+
+#include <poll.h>
+#include <stdlib.h>
+
+/* The longest that the loop sleeps when only the network can wake it, in ms. */
+#define IDLE_MAX 1000
+
+/* This many objects in a row that failed because the service did not answer: it will not for the others. */
+#define UNREACHABLE_MAX 32
+
+struct slot {
+    struct transfer transfer;
+    enum plan_reason reason;
+};
+
+struct sync {
+    struct sync_job *job;
+    struct transfer_plan plan;
+    struct retry retry; /* when there is no http to share one with */
+    struct slot *slots;
+    int slot_count;
+    const char *path;
+    struct join join;
+    bool listed;     /* nothing more to start in this path */
+    int unreachable; /* failures of that kind since the last success */
+    uint64_t bytes;  /* of finished transfers */
+    struct error error; /* why the run is ending */
+    int64_t give_up; /* mono; end of the grace after a stop */
+};
+
+/* ---- ending early ---- */
+
+/* Starts nothing more; what is under way is cut short. The first reason is the one that is told. */
+static void stop(struct sync *sync, const struct error *why)
+{
+    if (sync->error.kind == ERROR_NONE)
+        sync->error = *why;
+    sync->listed = true;
+    if (sync->give_up != 0)
+        return;
+    sync->give_up = clock_mono() + SYNC_STOP_GRACE;
+    for (int i = 0; i < sync->slot_count; i++)
+        transfer_stop(&sync->slots[i].transfer, why);
+}
+
+/* Is this failure one that every other object will meet too? */
+static bool dooms_the_run(struct sync *sync, const struct error *error)
+{
+    if (error->kind == ERROR_UNREACHABLE || error->kind == ERROR_TIMEOUT)
+        return ++sync->unreachable >= UNREACHABLE_MAX;
+    return error->kind == ERROR_CREDENTIALS || error->kind == ERROR_NO_BUCKET;
+}
+
+/* ---- transfers ---- */
+
+static void settle(struct sync *sync, struct slot *slot)
+{
+    struct report *report = sync->job->report;
+    struct transfer *transfer = &slot->transfer;
+
+    switch (transfer->result) {
+    case TRANSFER_COPIED:
+        sync->unreachable = 0;
+        sync->bytes += transfer->entry.size;
+        report_synced(report, sync->path, &transfer->entry, slot->reason);
+        break;
+    case TRANSFER_GONE:
+        report_skipped(report, sync->path, &transfer->entry, "no longer at the source");
+        break;
+    case TRANSFER_FAILED:
+        /* What a stop cut short is no failure of the object: the next run copies it. */
+        if (transfer->stopping)
+            break;
+        report_failed(report, sync->path, transfer->key, &transfer->error);
+        if (dooms_the_run(sync, &transfer->error))
+            stop(sync, &transfer->error);
+        break;
+    case TRANSFER_NONE:
+        break;
+    }
+    transfer->result = TRANSFER_NONE;
+}
+
+/* Moves the transfers and settles those that have ended. Returns how many are still going. */
+static int step_transfers(struct sync *sync, bool *moved)
+{
+    int active = 0;
+
+    for (int i = 0; i < sync->slot_count; i++) {
+        struct slot *slot = &sync->slots[i];
+
+        if (transfer_idle(&slot->transfer))
+            continue;
+        if (transfer_step(&slot->transfer))
+            *moved = true;
+        if (transfer_idle(&slot->transfer))
+            settle(sync, slot);
+        else
+            active++;
+    }
+    return active;
+}
+
+static struct slot *free_slot(struct sync *sync)
+{
+    for (int i = 0; i < sync->slot_count; i++)
+        if (transfer_idle(&sync->slots[i].transfer))
+            return &sync->slots[i];
+    return NULL;
+}
+
+static uint64_t bytes_moved(const struct sync *sync)
+{
+    uint64_t bytes = sync->bytes;
+
+    for (int i = 0; i < sync->slot_count; i++)
+        if (!transfer_idle(&sync->slots[i].transfer))
+            bytes += sync->slots[i].transfer.moved;
+    return bytes;
+}
+
+/* ---- actions ---- */
+
+/* Carries out the step at the heads of the listings. False: no slot is free for it. */
+static bool act(struct sync *sync)
+{
+    struct report *report = sync->job->report;
+    const struct object_entry *entry = sync->join.source_entry;
+    struct slot *slot;
+
+    switch (sync->join.step.action) {
+    case PLAN_COPY:
+        if (sync->job->settings->dry_run) {
+            report_synced(report, sync->path, entry, sync->join.step.reason);
+            break;
+        }
+        slot = free_slot(sync);
+        if (slot == NULL)
+            return false;
+        slot->reason = sync->join.step.reason;
+        transfer_start(&slot->transfer, entry);
+        if (transfer_idle(&slot->transfer))
+            settle(sync, slot);
+        break;
+    case PLAN_KEEP:
+        report_skipped(report, sync->path, entry, plan_reason_text(PLAN_SAME));
+        break;
+    case PLAN_EXTRA:
+        report->extra++;
+        break;
+    case PLAN_END:
+        break;
+    }
+    join_take(&sync->join);
+    return true;
+}
+
+/* Acts on everything that is known of both listings, as far as there are free slots. */
+static bool take_actions(struct sync *sync)
+{
+    bool moved = false;
+
+    while (!sync->listed) {
+        switch (join_peek(&sync->join)) {
+        case JOIN_WAIT:
+            return moved;
+        case JOIN_READY:
+            if (!act(sync))
+                return moved;
+            moved = true;
+            break;
+        case JOIN_FAILED:
+            /* What is being copied already is right all the same: let it finish. */
+            sync->error = *join_error(&sync->join);
+            sync->listed = true;
+            break;
+        case JOIN_END:
+            sync->listed = true;
+            break;
+        }
+    }
+    return moved;
+}
+
+/* ---- the loop ---- */
+
+static int idle_time(const struct sync *sync)
+{
+    int64_t now = clock_mono();
+    int64_t wake = now + IDLE_MAX;
+
+    for (int i = 0; i < sync->slot_count; i++)
+        if (transfer_wake(&sync->slots[i].transfer) < wake)
+            wake = transfer_wake(&sync->slots[i].transfer);
+    return wake <= now ? 0 : (int)(wake - now);
+}
+
+static void sleep_or_step(struct sync *sync, bool moved)
+{
+    int wait = moved ? 0 : idle_time(sync);
+
+    /* Once stopping, the signal and the deadline are known; only the aborts are waited for. */
+    if (sync->give_up == 0)
+        wait = stop_wait(wait);
+    if (sync->job->http != NULL) {
+        http_step(sync->job->http, wait);
+    } else if (wait > 0) {
+        struct pollfd woken = {.fd = stop_fd(), .events = POLLIN};
+
+        poll(&woken, 1, wait);
+    }
+}
+
+static bool turn(struct sync *sync)
+{
+    bool moved = false;
+    int active;
+    struct error why;
+
+    if (sync->give_up == 0 && stop_requested(&why))
+        stop(sync, &why);
+    moved |= join_step(&sync->join);
+    moved |= take_actions(sync);
+    active = step_transfers(sync, &moved);
+    if (active == 0 && sync->listed)
+        return false;
+    if (sync->give_up != 0 && clock_mono() >= sync->give_up)
+        return false;
+    report_progress(sync->job->report, active, bytes_moved(sync));
+    sync->job->tick(sync->job->ctx);
+    sleep_or_step(sync, moved);
+    return true;
+}
+
+static void sync_path(struct sync *sync, const char *path)
+{
+    sync->path = path;
+    sync->listed = false;
+    if (!join_open(&sync->join, sync->job->source, sync->job->destination, path,
+                   (enum compare)sync->job->settings->compare, &sync->error))
+        return;
+    report_path(sync->job->report, path);
+    while (turn(sync)) {
+    }
+    join_close(&sync->join);
+    report_path_end(sync->job->report);
+}
+
+static void sync_prepare(struct sync *sync, struct sync_job *job)
+{
+    sync->job = job;
+    sync->slot_count = (int)job->settings->concurrency;
+    sync->plan = (struct transfer_plan){
+        .source = job->source,
+        .destination = job->destination,
+        .part_size = (uint64_t)job->settings->part_size,
+        .server_copy = store_can_copy(job->source, job->destination),
+    };
+    if (job->http != NULL) {
+        sync->plan.retry = http_retry(job->http);
+    } else {
+        retry_init(&sync->retry, (int)job->settings->retries, (uint64_t)clock_mono() | 1);
+        sync->plan.retry = &sync->retry;
+    }
+}
+
+bool sync_run(struct sync_job *job, struct error *error)
+{
+    struct sync sync = {.listed = false};
+
+    sync_prepare(&sync, job);
+    sync.slots = calloc((size_t)sync.slot_count, sizeof *sync.slots);
+    if (sync.slots == NULL)
+        return error_set(error, ERROR_LOCAL, "out of memory");
+    for (int i = 0; i < sync.slot_count; i++)
+        transfer_init(&sync.slots[i].transfer, &sync.plan);
+    for (int i = 0; i < settings_path_count(job->settings) && sync.error.kind == ERROR_NONE; i++)
+        sync_path(&sync, settings_path(job->settings, i));
+    report_progress_clear(job->report);
+    for (int i = 0; i < sync.slot_count; i++)
+        transfer_free(&sync.slots[i].transfer);
+    free(sync.slots);
+    *error = sync.error;
+    return error->kind == ERROR_NONE;
+}

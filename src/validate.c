@@ -1,0 +1,70 @@
+#include "validate.h"
+
+#include "join.h"
+#include "stop.h"
+
+
+#define IDLE_MAX 1000
+
+static void compare_heads(struct join *join, bool all, struct report *report)
+{
+    const struct plan_step *step = &join->step;
+
+    if (step->take_source)
+        report->validation.checked++;
+    if (step->action == PLAN_EXTRA)
+        report_difference(report, REPORT_EXTRA, join->destination_entry->key, step->reason, all);
+    else if (step->action == PLAN_COPY && step->reason == PLAN_MISSING)
+        report_difference(report, REPORT_MISSING, join->source_entry->key, step->reason, all);
+    else if (step->action == PLAN_COPY)
+        report_difference(report, REPORT_MISMATCHED, join->source_entry->key, step->reason, all);
+}
+
+/* Compares one path to its end. */
+static bool validate_path(struct http *http, struct join *join, bool all, struct report *report,
+                          struct error *error)
+{
+    for (;;) {
+        enum join_state state = join_peek(join);
+
+        if (state == JOIN_END)
+            return true;
+        if (state == JOIN_FAILED) {
+            *error = *join_error(join);
+            return false;
+        }
+        if (state == JOIN_READY) {
+            compare_heads(join, all, report);
+            join_take(join);
+            continue;
+        }
+        if (stop_requested(error))
+            return false;
+        if (!join_step(join) && http != NULL)
+            http_step(http, stop_wait(IDLE_MAX));
+    }
+}
+
+bool validate_run(struct http *http, struct store *source, struct store *destination,
+                  const struct settings *settings, bool all, struct report *report, struct error *error)
+{
+    enum compare rule =
+        settings_is_default(settings, &settings->compare) ? COMPARE_ETAG : (enum compare)settings->compare;
+
+    report_header(report);
+    for (int i = 0; i < settings_path_count(settings); i++) {
+        struct join join;
+        bool done;
+
+        report_path(report, settings_path(settings, i));
+        if (!join_open(&join, source, destination, settings_path(settings, i), rule, error))
+            return false;
+        done = validate_path(http, &join, all, report, error);
+        join_close(&join);
+        report_path_end(report);
+        if (!done)
+            return false;
+    }
+    report->validation.done = true;
+    return true;
+}

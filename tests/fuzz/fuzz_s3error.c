@@ -1,0 +1,91 @@
+/*
+ * fuzz_s3error - any answer of a service to any operation. The first byte chooses the operation, the second the
+ * status, the rest is the body, which comes in two pieces.
+ */
+#include "../unit/s3_hand.h"
+
+#include "clock.h"
+#include "log.h"
+
+#include <stdint.h>
+
+static void start(struct hand *hand, unsigned op)
+{
+    static const struct object_meta no_meta;
+
+    switch (op % 8) {
+    case 0:
+        hand_list(hand, "p");
+        return;
+    case 1:
+        store_read(hand->store, &hand->call, "k");
+        break;
+    case 2:
+        store_tags(hand->store, &hand->call, "k");
+        break;
+    case 3:
+        store_copy(hand->store, &hand->call, "k", hand->store, "e");
+        break;
+    case 4:
+        store_write(hand->store, &hand->call, "k", "v", 1, "", true);
+        break;
+    case 5:
+        store_get(hand->store, &hand->call, "k", 1, 5, "", &hand->pipe);
+        break;
+    case 6:
+        store_upload_begin(hand->store, &hand->call, "k", 1, CLOCK_UNKNOWN, &no_meta);
+        break;
+    default:
+        store_remove(hand->store, &hand->call, "k");
+        break;
+    }
+    if (!hand_attempt(hand))
+        abort();
+}
+
+/* What the service says is shown to people on one line, and never leads to another host. */
+static void check(const struct hand *hand, enum http_verdict verdict)
+{
+    const char *host = strstr(store_url(hand->store), "https://s3.");
+
+    if (host == NULL || strstr(host, ".amazonaws.com") == NULL)
+        abort();
+    if (verdict != HTTP_DONE && hand_request(hand)->error.kind == ERROR_NONE)
+        abort();
+    if (strchr(hand_request(hand)->error.text, '\n') != NULL)
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const int statuses[] = {200, 206, 301, 307, 400, 403, 404, 409, 412, 500, 503};
+    const char *body = (const char *)data + 2;
+    enum http_verdict verdict;
+    struct hand hand;
+    size_t half;
+
+    if (size < 2)
+        return 0;
+    log_setup(LOG_TEXT, LOG_ERROR, false);
+    size -= 2;
+    half = size / 2;
+    hand_begin(&hand, "", "bucket");
+    start(&hand, data[0]);
+    hand_answer_head(&hand, statuses[data[1] % (sizeof statuses / sizeof statuses[0])],
+                     "content-type: application/xml\netag: \"e\"\ncontent-range: bytes 1-5/9\n");
+    hand_answer_body(&hand, body, half);
+    hand_answer_body(&hand, body + half, size - half);
+    verdict = hand_answer_end(&hand);
+    check(&hand, verdict);
+    if (verdict != HTTP_DONE && !hand_attempt(&hand))
+        abort();
+    if (verdict == HTTP_DONE)
+        hand_done(&hand);
+    /* Nobody has a use for an upload that was begun here. */
+    if (hand.call.done && hand.call.upload != NULL && hand.call.error.kind == ERROR_NONE)
+        store_upload_abort(hand.store, &hand.call, hand.call.upload);
+    hand_end(&hand);
+    return 0;
+}

@@ -1,0 +1,384 @@
+"""Running the tool as a user would, and everything that a test needs around it.
+
+RUN is the one object shared by all tests: the binary, the temporary directory, the servers started so far.
+Nothing is started before a test asks for it, so directory tests run on a machine without Ceph.
+"""
+import itertools
+import json
+import os
+import re
+import select
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+import urllib.parse
+from pathlib import Path
+
+import proxyfault
+import rgw
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PATH = "/usr/bin:/bin"
+NOBODY = 65534
+SANITIZER = re.compile(rb"(?m)^==\d+== |AddressSanitizer|LeakSanitizer|runtime error: ")
+
+
+class Run:
+    """What lives as long as the whole run of the suite."""
+
+    def __init__(self):
+        self.wrap = shlex.split(os.environ.get("STORSYNC_WRAP", ""))
+        self.binary = None
+        self.slow = 1        # factor for time limits: a sanitizer or valgrind takes its time
+        self.tmp = None
+        self._rgws = []
+        self._children = set()
+        self._numbers = itertools.count(1)
+        self.cache = {}      # data sets that several tests read
+
+    def open(self):
+        binary = Path(os.environ.get("STORSYNC_BIN") or CHECKOUT / "build" / "storsync-init").resolve()
+        if not os.access(binary, os.X_OK):
+            raise SystemExit(f"integration: {binary}: not there or not executable; build it or set STORSYNC_BIN")
+        self.tmp = Path(tempfile.mkdtemp(prefix="storsync-test-", dir=temp_root())).resolve()
+        self.tmp.chmod(0o755)
+        # A copy: a rebuild during the run does not matter, and users without rights in the checkout can run it.
+        self.binary = self.tmp / "storsync-init"
+        shutil.copy(binary, self.binary)
+        self.binary.chmod(0o755)
+        if self.wrap or b"__asan_" in binary.read_bytes():
+            self.slow = 20
+
+    def close(self):
+        for child in [*self._children]:
+            child.kill()
+            child.process.wait()
+        for server in self._rgws:
+            server.stop()
+        self._rgws = []
+        if self.tmp:
+            shutil.rmtree(self.tmp, ignore_errors=True)
+
+    @property
+    def instrumented(self):
+        """Memory and time of a wrapped or sanitized binary say nothing."""
+        return self.slow > 1
+
+    def rgw(self, number=0):
+        """The first, second, ... RGW of this run."""
+        while len(self._rgws) <= number:
+            rgw.install_packages()
+            server = rgw.Rgw(self.tmp / f"rgw{len(self._rgws)}")
+            self._rgws.append(server)
+            server.start()
+        return self._rgws[number]
+
+    def fresh(self, stem):
+        """A name that no other test of this run has."""
+        return f"{stem}-{next(self._numbers)}"
+
+
+def temp_root():
+    """Memory if there is plenty: thousands of fsyncs say nothing about the tool. TMPDIR decides otherwise."""
+    shm = Path("/dev/shm")
+    if "TMPDIR" not in os.environ and os.access(shm, os.W_OK) and shutil.disk_usage(shm).free > 6 << 30:
+        return shm
+    return tempfile.gettempdir()
+
+
+RUN = Run()
+
+
+class Tool:
+    """One process of the tool. The instance is the result as well, once wait() has returned."""
+
+    def __init__(self, args, env, status_file, nobody=False, pass_fds=(), before_exec=None, cwd="/", stdin=None):
+        self.args = [os.fsencode(a) for a in args]
+        self.env = env
+        self.status_file = Path(status_file)
+        self.code = None
+        self.peak_rss = 0  # bytes
+        self._exe = RUN.binary
+        self._out, self._err = tempfile.TemporaryFile(dir=RUN.tmp), tempfile.TemporaryFile(dir=RUN.tmp)
+        ids = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if nobody and os.geteuid() == 0 else {}
+        self.started = time.monotonic()
+        self.process = subprocess.Popen([*RUN.wrap, RUN.binary, *self.args], env=env, cwd=cwd,
+                                        stdin=stdin or subprocess.DEVNULL, stdout=self._out, stderr=self._err,
+                                        pass_fds=pass_fds, preexec_fn=before_exec, **ids)
+        RUN._children.add(self)
+
+    pid = property(lambda self: self.process.pid)
+    err = property(lambda self: self.err_bytes.decode(errors="replace"))
+    out = property(lambda self: self.out_bytes.decode(errors="replace"))
+    err_bytes = property(lambda self: read_all(self._err))
+    out_bytes = property(lambda self: read_all(self._out))
+
+    @property
+    def status(self):
+        """The status file as it is now."""
+        return json.loads(self.status_file.read_bytes())
+
+    @property
+    def json(self):
+        """What was printed, as JSON."""
+        return json.loads(self.out_bytes)
+
+    warnings = property(lambda self: self._lines(r"storsync-init: warning: "))
+
+    @property
+    def errors(self):
+        """The lines that say what went wrong with the run; not what follows for the application."""
+        found = self._lines(r"storsync-init: error: |=== \w+ (Failed|Interrupted): ")
+        return [line for line in found if "not starting the application" not in line]
+
+    def _lines(self, pattern):
+        return [line for line in self.err.splitlines() if re.match(pattern, line)]
+
+    def running(self):
+        """Without reaping it: wait() wants the resource usage."""
+        return self.code is None and not os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+
+    def kill(self, number=signal.SIGKILL):
+        if self.running():
+            os.kill(self.pid, number)
+
+    def wait(self, timeout=60):
+        """Waits for the end. Fails the test if that takes too long or a sanitizer had something to say.
+
+        The peak memory is sampled: the kernel's ru_maxrss of a child begins with the size of the Python that
+        forked it. VmHWM only grows, so what is lost is at most the last few milliseconds. Not counted is the
+        application that the tool turns into.
+        """
+        end = self.started + timeout * RUN.slow
+        handle = os.pidfd_open(self.pid)
+        try:
+            poll = select.poll()
+            poll.register(handle, select.POLLIN)
+            while not poll.poll(4):
+                self._sample()
+                if time.monotonic() > end:
+                    self.kill()
+                    raise AssertionError(f"no end after {timeout * RUN.slow} s")
+        finally:
+            os.close(handle)
+        RUN._children.discard(self)
+        _, status, usage = os.wait4(self.pid, 0)
+        self.process.returncode = self.code = os.waitstatus_to_exitcode(status)
+        self.seconds = time.monotonic() - self.started
+        self.cpu = usage.ru_utime + usage.ru_stime
+        if SANITIZER.search(self.err_bytes):
+            raise AssertionError("a sanitizer or valgrind reported an error, see the log")
+        return self
+
+    def wait_for(self, condition, timeout=20):
+        """Until `condition()` is true, while the tool is running."""
+        end = time.monotonic() + timeout * RUN.slow
+        while not condition():
+            if not self.running() or time.monotonic() > end:
+                raise AssertionError("waited in vain")
+            time.sleep(0.005)
+
+    def _sample(self):
+        try:
+            if os.readlink(f"/proc/{self.pid}/exe") != str(self._exe):
+                return
+            high = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
+        except OSError:
+            return
+        if high:
+            self.peak_rss = max(self.peak_rss, int(high[1]) * 1024)
+
+    def close(self):
+        self._out.close()
+        self._err.close()
+
+    def describe(self):
+        """For the log of a failed test."""
+        given = " ".join(f"{k}={shlex.quote(v)}" for k, v in self.env.items() if k != "PATH" and isinstance(v, str))
+        return (f"$ {given} storsync-init {' '.join(shlex.quote(os.fsdecode(a)) for a in self.args)}\n"
+                f"{clip(self.err)}{clip(self.out)}[exit {self.code}]\n")
+
+
+def read_all(file):
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0)
+
+
+def clip(text, lines=60):
+    rows = text.splitlines(keepends=True)
+    if len(rows) <= 2 * lines:
+        return text
+    return "".join([*rows[:lines], f"... {len(rows) - 2 * lines} lines ...\n", *rows[-lines:]])
+
+
+class DirBucket:
+    """A directory bucket, seen as files. Only for keys that a file system can hold."""
+
+    def __init__(self, root):
+        self.root = Path(root)
+        self.root.mkdir(parents=True)
+
+    url = property(lambda self: "file://" + urllib.parse.quote(str(self.root)))
+
+    def env(self, side):
+        return {f"STORSYNC_{side.upper()}_BUCKET": self.url}
+
+    def put(self, key, body=b"x", age=0):
+        """`age`: how many seconds ago it was modified."""
+        path = self.root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body if isinstance(body, bytes) else body.encode())
+        os.utime(path, (time.time() - age,) * 2)
+        return path
+
+    def get(self, key):
+        return (self.root / key).read_bytes()
+
+    def contents(self, state=False):
+        """{key: body} of everything, the tool's own state apart."""
+        files = {str(p.relative_to(self.root)): p.read_bytes() for p in self.root.rglob("*") if p.is_file()}
+        return {k: v for k, v in files.items() if state or not k.startswith(".storsync/")}
+
+    def markers(self):
+        return sorted(p.name for p in (self.root / ".storsync" / "deployments").glob("*"))
+
+
+class S3Bucket:
+    """A bucket on an RGW, seen by boto3."""
+
+    def __init__(self, server, user=rgw.ALICE, name=None):
+        self.server, self.user = server, user
+        self.name = name or RUN.fresh("bucket")
+        self.client = server.client(user)
+        self.client.create_bucket(Bucket=self.name)
+
+    def env(self, side, endpoint=None, **more):
+        """The tool's settings for this bucket; `more` and `endpoint` replace single ones."""
+        values = {"bucket": self.name, "endpoint": endpoint or self.server.endpoint, "region": rgw.REGION,
+                  "path_style": "true", "access_key_id": self.user.access_key,
+                  "secret_access_key": self.user.secret_key, **more}
+        return {f"STORSYNC_{side}_{name}".upper(): value for name, value in values.items() if value is not None}
+
+    def put(self, key, body=b"x", **headers):
+        self.client.put_object(Bucket=self.name, Key=key, Body=body, **headers)
+
+    def get(self, key):
+        return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
+
+    def keys(self, prefix=""):
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+        return [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+
+    def markers(self):
+        return self.keys(".storsync/deployments/")
+
+    def unfinished_uploads(self):
+        return self.client.list_multipart_uploads(Bucket=self.name).get("Uploads", [])
+
+
+class App:
+    """A command for the tool to become: it records what it was given, then exits with `code`."""
+
+    SCRIPT = """#!/bin/sh
+cat /proc/$$/cmdline >'{dir}'/cmdline
+cat /proc/$$/environ >'{dir}'/environ
+cat '{status_file}' >'{dir}'/status.json 2>/dev/null
+echo $$ $PPID >'{dir}'/pid
+echo application started
+exit {code}
+"""
+
+    def __init__(self, directory, status_file, code=0):
+        self.dir = Path(directory)
+        self.dir.mkdir()
+        self.dir.chmod(0o777)  # it may run as another user
+        self.path = self.dir / "app.sh"
+        self.path.write_text(self.SCRIPT.format(dir=self.dir, code=code, status_file=status_file))
+        self.path.chmod(0o755)
+
+    started = property(lambda self: (self.dir / "pid").exists())
+    pid, parent = (property(lambda self, n=n: int((self.dir / "pid").read_text().split()[n])) for n in (0, 1))
+    argv = property(lambda self: (self.dir / "cmdline").read_bytes().split(b"\0")[2:-1])  # after /bin/sh app.sh
+    environ = property(lambda self: (self.dir / "environ").read_bytes().split(b"\0")[:-1])
+    status_json = property(lambda self: json.loads((self.dir / "status.json").read_bytes()))
+
+
+class TestCase(unittest.TestCase):
+    """A test with a directory of its own and a log of what it ran."""
+
+    maxDiff = 4000
+
+    def setUp(self):
+        self.dir = RUN.tmp / RUN.fresh("test")
+        self.dir.mkdir()
+        self.dir.chmod(0o777)
+        self.status_file = self.dir / "status.json"
+        self.tools = []
+        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
+        self.addCleanup(self._kill_all)
+
+    def _kill_all(self):
+        for tool in self.tools:
+            if tool.code is None:
+                tool.kill()
+                tool.process.wait()
+            RUN._children.discard(tool)
+            tool.close()
+        self.tools = []
+
+    def log(self):
+        return "".join(tool.describe() for tool in self.tools)
+
+    # --- running ---
+
+    def start(self, *args, env=None, bare=False, **how):
+        """Starts the tool with only the given variables (and a status file of this test, unless `bare`)."""
+        full = {} if bare else {"PATH": PATH, "STORSYNC_STATUS_FILE": str(self.status_file)}
+        full.update({name: os.environ[name] for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS") if name in os.environ})
+        full.update(env or {})
+        tool = Tool(args, full, full.get("STORSYNC_STATUS_FILE", self.status_file), **how)
+        self.tools.append(tool)
+        return tool
+
+    def tool(self, *args, timeout=60, **how):
+        return self.start(*args, **how).wait(timeout)
+
+    def succeed(self, *args, **how):
+        """As tool(), for a run that must end with 0."""
+        tool = self.tool(*args, **how)
+        self.assertEqual(tool.code, 0)
+        return tool
+
+    def not_wrapped(self, why):
+        if RUN.wrap:
+            self.skipTest(f"not under {RUN.wrap[0]}: {why}")
+
+    # --- things ---
+
+    def app(self, code=0):
+        return App(self.dir / RUN.fresh("app"), self.status_file, code)
+
+    def dir_bucket(self, name=None):
+        return DirBucket(self.dir / (name or RUN.fresh("bucket")))
+
+    def s3_bucket(self, number=0, user=rgw.ALICE):
+        return S3Bucket(RUN.rgw(number), user)
+
+    def proxy(self, upstream=None, **how):
+        proxy = proxyfault.FaultProxy(upstream, **how).start()
+        self.addCleanup(proxy.stop)
+        return proxy
+
+
+def production(source, destination, deployment="d1", **more):
+    """The environment of a production start."""
+    return {**source.env("source"), **destination.env("destination"), "STORSYNC_ENVIRONMENT": "production",
+            "STORSYNC_DEPLOYMENT_ID": deployment, **more}
+
+
+def sides(source, destination, **more):
+    """Both buckets and nothing else: for --sync, --validate, or a start in development."""
+    return {**source.env("source"), **destination.env("destination"), **more}

@@ -1,0 +1,50 @@
+"""Memory does not depend on how many objects there are."""
+from harness import RUN, TestCase, sides
+
+MIB = 1 << 20
+
+
+class Scale(TestCase):
+    LIMIT = 8 * MIB
+
+    def fill(self, bucket, folders, files):
+        for folder in range(folders):
+            path = bucket.root / f"public/{folder:03}"
+            path.mkdir(parents=True)
+            for number in range(files):
+                (path / f"object-{number:04}.jpg").write_bytes(b"x" * (number % 7))
+
+    def test_hundred_thousand_objects(self):
+        folders = 5 if RUN.instrumented else 100
+        source, destination = self.dir_bucket(), self.dir_bucket()
+        self.fill(source, folders, 1000)
+        env = sides(source, destination, PUBLIC_OBJECT_SEARCH_PATHS="/b/public")
+        for args, synced in ((("--sync",), folders * 1000), (("--sync",), 0)):
+            tool = self.succeed(*args, "--concurrency", "16", env=env, timeout=120)
+            self.assertEqual((tool.status["syncedFiles"], tool.status["failedFiles"]), (synced, 0))
+            self.assert_small(tool)
+        self.assert_small(self.succeed("--validate", env=env, timeout=120))
+
+    def test_one_large_folder(self):
+        source, destination = self.dir_bucket(), self.dir_bucket()
+        path = source.root / "public"
+        path.mkdir()
+        for number in range(1000 if RUN.instrumented else 20_000):
+            (path / f"object-{number}").write_bytes(b"x")
+        tool = self.succeed("--sync", env=sides(source, destination), timeout=120)
+        self.assert_small(tool)
+        self.succeed("--validate", env=sides(source, destination))
+
+    def test_large_bodies_through_sixteen_transfers(self):
+        """S3 to S3 through the tool: every transfer holds its buffer at the same time."""
+        source, destination = self.s3_bucket(), self.s3_bucket(1)
+        for number in range(24):
+            source.put(f"public/{number}", bytes(9 * MIB))
+        tool = self.succeed("--sync", "--concurrency", "16", env=sides(source, destination))
+        self.assertEqual(tool.status["syncedFiles"], 24)
+        self.assert_small(tool)
+
+    def assert_small(self, tool):
+        if not RUN.instrumented:
+            self.assertLess(tool.peak_rss, self.LIMIT)
+            self.assertGreater(tool.peak_rss, 0)

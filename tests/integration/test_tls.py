@@ -1,0 +1,80 @@
+"""https with a private certificate authority: the proxy ends TLS in front of an RGW."""
+import ssl
+import subprocess
+
+import data
+from harness import RUN, TestCase, sides
+
+
+def certificate(directory, name, issuer=None):
+    """Makes NAME.pem (key and certificate, for the DNS name `name`), signed by `issuer` or by itself."""
+    key, request, certificate = (directory / f"{name}.{end}" for end in ("key", "csr", "crt"))
+    extensions = directory / f"{name}.ext"
+    extensions.write_text(f"basicConstraints=CA:{'FALSE' if issuer else 'TRUE'}\nsubjectAltName=DNS:{name}\n")
+    signer = ["-CA", directory / f"{issuer}.crt", "-CAkey", directory / f"{issuer}.key", "-CAcreateserial"] \
+        if issuer else ["-signkey", key]
+    for command in (["openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", key,
+                     "-out", request],
+                    ["openssl", "x509", "-req", "-in", request, *signer, "-days", "2", "-extfile", extensions,
+                     "-out", certificate]):
+        subprocess.run(command, check=True, capture_output=True)
+    (directory / f"{name}.pem").write_bytes(key.read_bytes() + certificate.read_bytes())
+    return directory / f"{name}.pem"
+
+
+def server_context(pem, oldest=ssl.TLSVersion.TLSv1_2, newest=ssl.TLSVersion.TLSv1_3):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    context.minimum_version, context.maximum_version = oldest, newest
+    return context
+
+
+class Tls(TestCase):
+    def setUp(self):
+        super().setUp()
+        if "tls" not in RUN.cache:
+            directory = RUN.tmp / "tls"
+            directory.mkdir()
+            certificate(directory, "authority")
+            certificate(directory, "localhost", issuer="authority")
+            certificate(directory, "other.example", issuer="authority")
+            certificate(directory, "stranger")
+            RUN.cache["tls"] = directory
+        self.certificates = RUN.cache["tls"]
+        self.source, self.destination = self.s3_bucket(), self.s3_bucket()
+        for number in range(40):
+            self.source.put(f"public/{number} +%", data.body(number, 100_000), ContentType="image/png")
+
+    def sync(self, name="localhost", ca="authority", **context):
+        proxy = self.proxy(self.source.server.endpoint,
+                           tls=server_context(self.certificates / f"{name}.pem", **context))
+        ca_file = str(self.certificates / f"{ca}.crt")
+        env = {**sides(self.source, self.destination, STORSYNC_RETRIES="1"),
+               **self.source.env("source", endpoint=proxy.endpoint, ca_file=ca_file)}
+        return self.tool("--sync", env=env)
+
+    def test_private_authority(self):
+        self.assertEqual(self.sync().code, 0)
+        self.assertEqual(data.compare_buckets(self.source, self.destination, ("public/",)), [])
+
+    def refused(self, tool):
+        self.assertEqual(tool.code, 69)
+        self.assertEqual(len(tool.errors), 1, tool.err)
+        self.assertIn("certificate", tool.errors[0].lower())
+        self.assertEqual(self.destination.keys(), [])
+
+    def test_unknown_authority(self):
+        self.refused(self.sync(ca="stranger"))
+
+    def test_certificate_for_another_name(self):
+        self.refused(self.sync(name="other.example"))
+
+    def test_server_with_tls_1_3_only(self):
+        """A thing that cannot be done: say so in words."""
+        tool = self.sync(oldest=ssl.TLSVersion.TLSv1_3)
+        self.assertEqual(tool.code, 69)
+        self.assertEqual(len(tool.errors), 1, tool.err)
+        self.assertIn("TLS 1.", tool.errors[0])
+
+    def test_unusable_ca_file(self):
+        self.assertEqual(self.sync(ca="missing").code, 78)

@@ -1,0 +1,271 @@
+"""Every mistake of a new user: one clear line, the documented exit code, and an application that still starts."""
+import os
+
+import proxyfault
+import rgw
+from harness import RUN, TestCase, production
+
+
+class MistakeCase(TestCase):
+    """A test says what is wrong; `mistake` checks both failure policies."""
+
+    def setUp(self):
+        super().setUp()
+        self.source, self.destination = self.dir_bucket(), self.dir_bucket()
+        self.source.put("public/a", "a")
+        self.env = production(self.source, self.destination, STORSYNC_RETRIES="1", STORSYNC_CONNECT_TIMEOUT="1s")
+
+    def mistake(self, code, *words, args=(), env=None, nobody=False):
+        env = {**self.env, **(env or {})}
+        app = self.app()
+        tool = self.tool(*args, "--", app.path, env=env, nobody=nobody)
+        self.assertEqual((tool.code, app.started), (0, True), "the application starts whatever happens")
+        self.assertEqual(tool.status["state"], "failed")
+        self.assertFalse(tool.status["success"])
+        self.one_clear_line(tool, words)
+
+        app = self.app()
+        tool = self.tool("--on-failure", "stop", *args, "--", app.path, env=env, nobody=nobody)
+        self.assertEqual((tool.code, app.started), (code, False))
+        self.one_clear_line(tool, words)
+        alone = self.tool("--sync", *args, env=env, nobody=nobody)
+        self.assertEqual(alone.code, code)
+
+    def one_clear_line(self, tool, words):
+        self.assertEqual(len(tool.errors), 1, tool.err)
+        for word in words:
+            self.assertIn(word.lower(), tool.errors[0].lower())
+        self.assertLess(len(tool.errors[0]), 500)
+
+
+class Directories(MistakeCase):
+    def test_missing_source_directory(self):
+        self.mistake(69, "missing", env={"STORSYNC_SOURCE_BUCKET": f"file://{self.dir}/missing"})
+
+    def test_missing_destination_directory(self):
+        self.mistake(69, "missing", env={"STORSYNC_DESTINATION_BUCKET": f"file://{self.dir}/missing"})
+
+    def test_bucket_is_a_file(self):
+        (self.dir / "file").write_text("x")
+        env = {"STORSYNC_SOURCE_BUCKET": f"file://{self.dir}/file"}
+        self.mistake(69, str(self.dir / "file"), env=env)
+
+    def test_unreadable_source_directory(self):
+        self.source.root.chmod(0)
+        self.destination.root.chmod(0o777)
+        self.mistake(77, "permission", nobody=True)
+
+    def test_unwritable_destination(self):
+        self.destination.root.chmod(0o555)
+        app = self.app()
+        self.succeed("--", app.path, env=self.env, nobody=True)
+        self.assertTrue(app.started)
+        self.assertIn(self.tool("--sync", env=self.env, nobody=True).code, (2, 77))
+
+
+class Addresses(MistakeCase):
+    def s3(self, endpoint, bucket="bucket"):
+        return {"STORSYNC_SOURCE_BUCKET": bucket, "STORSYNC_SOURCE_ENDPOINT": endpoint,
+                "STORSYNC_SOURCE_REGION": "us-east-1", "STORSYNC_SOURCE_ACCESS_KEY_ID": "AKID",
+                "STORSYNC_SOURCE_SECRET_ACCESS_KEY": "swordfish"}
+
+    def test_nobody_listens(self):
+        port = proxyfault.closed_port()
+        self.mistake(69, str(port), "refused", env=self.s3(f"http://127.0.0.1:{port}"))
+
+    def test_host_does_not_exist(self):
+        self.mistake(69, "no-such-host.invalid", env=self.s3("http://no-such-host.invalid:9"))
+
+    def test_address_that_swallows_everything(self):
+        with proxyfault.BlackHole() as hole:
+            self.mistake(69, str(hole.port), env=self.s3(hole.endpoint))
+
+    def test_endpoint_is_a_web_site(self):
+        self.mistake(69, "S3", env=self.s3(self.proxy().endpoint))
+
+    def test_endpoint_answers_404_with_html(self):
+        site = self.proxy()
+        site.fault(proxyfault.answer(404, "<html><body>Not found</body></html>"), times=proxyfault.FOREVER)
+        self.mistake(69, env=self.s3(site.endpoint))
+
+    def test_endpoint_speaks_no_http(self):
+        site = self.proxy()
+        site.fault(lambda x: x.client.send(b"220 mail.example ESMTP\r\n"), times=proxyfault.FOREVER)
+        self.mistake(69, env=self.s3(site.endpoint))
+
+    def test_https_to_a_server_without_tls(self):
+        self.mistake(69, env=self.s3(self.proxy().endpoint.replace("http://127.0.0.1", "https://localhost")))
+
+    def test_endpoint_is_nonsense(self):
+        self.mistake(78, "source", "endpoint", env=self.s3("not a url"))
+
+    def test_no_credentials_at_all(self):
+        env = self.s3(self.proxy().endpoint)
+        del env["STORSYNC_SOURCE_ACCESS_KEY_ID"], env["STORSYNC_SOURCE_SECRET_ACCESS_KEY"]
+        env["AWS_EC2_METADATA_DISABLED"] = "true"
+        self.mistake(77, "no credentials", "AWS_ACCESS_KEY_ID", env=env)
+
+    def test_nothing_configured(self):
+        app = self.app()
+        port = proxyfault.closed_port()
+        env = {"NODE_ENV": "production", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "a",
+               "AWS_SECRET_ACCESS_KEY": "s", "STORSYNC_RETRIES": "0"}
+        tool = self.succeed("--", app.path, env=env)
+        self.assertTrue(app.started)
+        for name in ("dedw3n-dev-storage", "dedw3n-production-storage"):
+            self.assertTrue(any(name in line for line in tool.warnings), tool.warnings)
+        self.assertFalse(tool.status["configured"])
+
+
+class Configuration(MistakeCase):
+    def test_missing_ini(self):
+        path = self.dir / "missing.ini"
+        self.mistake(78, str(path), args=("--config", path))
+
+    def test_unreadable_ini(self):
+        self.destination.root.chmod(0o777)
+        path = self.dir / "secret.ini"
+        path.write_text("retries = 1\n")
+        path.chmod(0)
+        self.mistake(78, str(path), "permission", args=("--config", path), nobody=True)
+
+    def test_ini_is_a_directory(self):
+        self.mistake(78, str(self.dir), args=("--config", self.dir))
+
+    def test_malformed_ini(self):
+        path = self.dir / "bad.ini"
+        path.write_text("retries = 1\n[source\nbucket = x\n")
+        self.mistake(78, f"{path}:2", args=("--config", path))
+
+    def test_failure_policy_of_a_malformed_ini(self):
+        """What could be read counts: an operator who wants it to stop has it stopped."""
+        path = self.dir / "bad.ini"
+        path.write_text("nonsense\n")
+        app = self.app()
+        tool = self.tool("--config", path, "--", app.path, env={**self.env, "STORSYNC_ON_FAILURE": "stop"})
+        self.assertEqual((tool.code, app.started), (78, False))
+
+    BAD_VALUES = [("STORSYNC_CONCURRENCY", "many"), ("STORSYNC_CONCURRENCY", "0"), ("STORSYNC_CONCURRENCY", "-3"),
+                  ("STORSYNC_CONCURRENCY", "99999999999999999999"), ("STORSYNC_MIN_INTERVAL", "-1h"),
+                  ("STORSYNC_TIMEOUT", "5 bananas"), ("STORSYNC_PART_SIZE", "1"), ("STORSYNC_ON_FAILURE", "maybe"),
+                  ("STORSYNC_COMPARE", "colour"), ("STORSYNC_LOG_FORMAT", "xml"), ("STORSYNC_ENVIRONMENT", "staging?")]
+
+    def test_bad_values_warn_and_use_the_default(self):
+        for name, value in self.BAD_VALUES:
+            with self.subTest(setting=f"{name}={value}"):
+                app = self.app()
+                env = {**self.env, "NODE_ENV": "production", name: value}
+                tool = self.succeed("--", app.path, env=env)
+                self.assertTrue(app.started)
+                about = [w for w in tool.warnings if name in w and value in w]
+                self.assertEqual(len(about), 1, tool.err)
+                self.assertEqual(tool.errors, [])
+                self.assertEqual(self.tool("--check-config", env=env).code, 78)
+
+    def test_bad_value_in_the_ini_names_the_line(self):
+        path = self.dir / "a.ini"
+        path.write_text("\n\nconcurrency = many\nconcurency = 3\n")
+        tool = self.succeed("--config", path, env=self.env)
+        self.assertTrue(any(f"{path}:3" in w and "many" in w for w in tool.warnings), tool.err)
+        self.assertTrue(any(f"{path}:4" in w and "concurrency" in w for w in tool.warnings), tool.err)
+
+
+class CommandLine(MistakeCase):
+    def test_usage(self):
+        cases = [("--no-such-option",), ("--sinc",), ("--config",), ("--sync", "--validate"), ("--",), ("-x",),
+                 ("--validate", "--", "/bin/true"), ("--source-secret-access-key", "swordfish")]
+        for args in cases:
+            with self.subTest(args=args):
+                tool = self.tool(*args, env=self.env)
+                self.assertEqual(tool.code, 64)
+                self.assertEqual(len(tool.errors), 1, tool.err)
+                self.assertNotIn("swordfish", tool.err)
+        self.assertIn("--sync", self.tool("--sinc", env=self.env).err)
+
+    def test_command_that_cannot_run(self):
+        (self.dir / "no-rights").write_text("#!/bin/sh\n")
+        (self.dir / "bad-interpreter").write_text("#!/no/such/interpreter\n")
+        (self.dir / "bad-interpreter").chmod(0o755)
+        cases = [("", 64), ("no-such-command-at-all", 127), ("/no/such/file", 127), (self.dir / "no-rights", 126),
+                 (self.dir, 126), (self.dir / "bad-interpreter", 127)]
+        if RUN.wrap:
+            cases.pop()  # valgrind itself gives up at this one
+        for command, code in cases:
+            with self.subTest(command=str(command)):
+                tool = self.tool("--", command, env=self.env)
+                self.assertEqual(tool.code, code)
+                self.assertEqual(len(tool.errors), 1, tool.err)
+
+
+class StatusFile(MistakeCase):
+    def status_cannot_be_written(self, path, **how):
+        app = self.app()
+        tool = self.succeed("--", app.path, env={**self.env, "STORSYNC_STATUS_FILE": str(path)}, **how)
+        self.assertTrue(app.started)
+        self.assertEqual(tool.errors, [])
+        self.assertEqual(len([w for w in tool.warnings if str(path) in w]), 1, "a warning, once: " + tool.err)
+        self.assertEqual(self.destination.get("public/a"), b"a")
+
+    def test_status_file_in_a_missing_folder(self):
+        self.status_cannot_be_written(self.dir / "missing" / "status.json")
+
+    def test_status_file_in_a_read_only_folder(self):
+        self.destination.root.chmod(0o777)
+        folder = self.dir / "read-only"
+        folder.mkdir()
+        folder.chmod(0o555)
+        self.status_cannot_be_written(folder / "status.json", nobody=True)
+
+    def test_status_file_is_a_folder(self):
+        folder = self.dir / "folder"
+        folder.mkdir()
+        self.status_cannot_be_written(folder)
+
+    def test_status_file_where_nothing_can_be_created(self):
+        self.status_cannot_be_written("/proc/status.json")
+
+    def test_full_disk_behind_standard_error(self):
+        app = self.app()
+        tool = self.start("--", app.path, env=self.env,
+                          before_exec=lambda: os.dup2(os.open("/dev/full", os.O_WRONLY), 2))
+        self.assertEqual((tool.wait().code, app.started), (0, True))
+
+
+class Service(MistakeCase):
+    """What only a real service can say."""
+
+    def setUp(self):
+        super().setUp()
+        self.bucket = self.s3_bucket()
+        self.bucket.put("public/a", "a")
+
+    def side(self, side, **more):
+        return self.bucket.env(side, **more)
+
+    def test_no_such_bucket(self):
+        for side in ("source", "destination"):
+            with self.subTest(side=side):
+                self.mistake(69, "no-such-bucket", env=self.side(side, bucket="no-such-bucket"))
+
+    def test_wrong_access_key(self):
+        self.mistake(77, self.bucket.name, env=self.side("source", access_key_id="NOSUCHKEY00000000000"))
+
+    def test_wrong_secret(self):
+        for side in ("source", "destination"):
+            with self.subTest(side=side):
+                self.mistake(77, self.bucket.name, env=self.side(side, secret_access_key="swordfish"))
+                self.assertNotIn("swordfish", "".join(t.err + t.out for t in self.tools))
+
+    def test_listing_is_refused(self):
+        stranger = {"access_key_id": rgw.BOB.access_key, "secret_access_key": rgw.BOB.secret_key}
+        self.mistake(77, self.bucket.name, env=self.side("source", **stranger))
+
+    def test_bucket_name_that_cannot_be(self):
+        self.mistake(78, "bucket", env=self.side("source", bucket="No_Such/Bucket?x"))
+
+    def test_endpoint_with_the_bucket_in_it(self):
+        env = self.side("source", endpoint=f"{self.bucket.server.endpoint}/{self.bucket.name}")
+        app = self.app()
+        self.succeed("--", app.path, env={**self.env, **env})
+        self.assertTrue(app.started)
+

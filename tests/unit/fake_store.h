@@ -1,0 +1,596 @@
+/*
+ * A bucket in memory, behind the same operations table as the real ones, for tests of what is above the store.
+ *
+ * Operations take a few store_steps, as if a network were there; a fault makes the n-th operation of a kind on a
+ * key fail. `calls` counts what was asked for, `open_uploads` what was begun and neither finished nor aborted.
+ * Header-only: each test program includes it once.
+ */
+#ifndef FAKE_STORE_H
+#define FAKE_STORE_H
+
+#include "clock.h"
+#include "store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FAKE_OBJECTS_MAX 4096
+#define FAKE_FAULTS_MAX 16
+#define FAKE_PAGE 3   /* keys a page: small, so that tests cross pages */
+#define FAKE_LATENCY 2 /* store_steps before an answer */
+
+enum fake_op {
+    FAKE_LIST, FAKE_READ, FAKE_WRITE, FAKE_HEAD, FAKE_REMOVE, FAKE_TAGS, FAKE_GET, FAKE_PUT, FAKE_COPY,
+    FAKE_BEGIN, FAKE_PART, FAKE_PART_COPY, FAKE_FINISH, FAKE_ABORT, FAKE_OPS,
+};
+
+struct fake_object {
+    char key[OBJECT_KEY_MAX + 1];
+    char *data;
+    size_t size;
+    int64_t modified;
+    char etag[OBJECT_ETAG_SIZE];
+    struct object_meta meta;
+    bool tagged;
+};
+
+struct fake_fault {
+    enum fake_op op;
+    const char *key;  /* NULL: any */
+    int skip;         /* let this many through first */
+    int times;        /* then fail this many */
+    enum error_kind kind;
+    bool again;
+    size_t after;     /* streamed operations: after this many bytes */
+};
+
+struct fake_store {
+    struct store base;
+    struct fake_object objects[FAKE_OBJECTS_MAX]; /* sorted by key */
+    int count;
+    struct fake_fault faults[FAKE_FAULTS_MAX];
+    int fault_count;
+    int calls[FAKE_OPS];
+    int open_uploads;
+    bool copies;          /* store_can_copy */
+    bool never_answers;   /* operations hang until cancelled */
+    int64_t now;          /* `modified` of what is written without a time */
+    void (*on_call)(struct fake_store *store, enum fake_op op, const char *key); /* e.g. to change an object */
+};
+
+struct upload {
+    struct fake_store *store;
+    char key[OBJECT_KEY_MAX + 1];
+    char *data;
+    size_t size;
+    int64_t modified;
+    struct object_meta meta;
+};
+
+/* What a call is doing. */
+struct fake_call {
+    struct fake_store *store;
+    enum fake_op op;
+    int latency;
+    struct fake_fault *fault;
+    char key[OBJECT_KEY_MAX + 1];
+    struct pipe *pipe;
+    char *data; /* what is being read or written */
+    size_t size, at;
+    bool owned; /* `data` is ours */
+    int64_t modified;
+    struct object_meta meta;
+    struct upload *upload;
+    uint64_t offset;
+};
+
+static inline int fake_find(struct fake_store *store, const char *key, int *where)
+{
+    int low = 0;
+    int high = store->count;
+
+    while (low < high) {
+        int middle = (low + high) / 2;
+        int order = strcmp(store->objects[middle].key, key);
+
+        if (order == 0) {
+            *where = middle;
+            return 1;
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *where = low;
+    return 0;
+}
+
+static inline void fake_copy_meta(struct object_meta *to, const struct object_meta *from)
+{
+    const char *name;
+    const char *value;
+    size_t at = 0;
+
+    object_meta_clear(to);
+    while (object_meta_next(from, &at, &name, &value))
+        object_meta_add(to, name, value);
+}
+
+static inline struct fake_object *fake_put_bytes(struct fake_store *store, const char *key, const void *data, size_t size,
+                                          int64_t modified)
+{
+    struct fake_object *object;
+    unsigned hash = 5381;
+    int where;
+
+    if (!fake_find(store, key, &where)) {
+        if (store->count == FAKE_OBJECTS_MAX)
+            abort();
+        memmove(&store->objects[where + 1], &store->objects[where],
+                (size_t)(store->count - where) * sizeof store->objects[0]);
+        memset(&store->objects[where], 0, sizeof store->objects[where]);
+        object_meta_init(&store->objects[where].meta);
+        store->count++;
+    }
+    object = &store->objects[where];
+    snprintf(object->key, sizeof object->key, "%s", key);
+    free(object->data);
+    object->data = malloc(size + 1);
+    if (size != 0)
+        memcpy(object->data, data, size);
+    object->size = size;
+    object->modified = modified;
+    for (size_t i = 0; i < size; i++)
+        hash = hash * 33 + (unsigned char)object->data[i];
+    snprintf(object->etag, sizeof object->etag, "%032x", hash);
+    return object;
+}
+
+static inline struct fake_object *fake_get_object(struct fake_store *store, const char *key)
+{
+    int where;
+
+    return fake_find(store, key, &where) ? &store->objects[where] : NULL;
+}
+
+static inline void fake_drop_object(struct fake_store *store, const char *key)
+{
+    int where;
+
+    if (!fake_find(store, key, &where))
+        return;
+    free(store->objects[where].data);
+    object_meta_free(&store->objects[where].meta);
+    store->count--;
+    memmove(&store->objects[where], &store->objects[where + 1],
+            (size_t)(store->count - where) * sizeof store->objects[0]);
+}
+
+static inline void fake_fault(struct fake_store *store, struct fake_fault fault)
+{
+    store->faults[store->fault_count++] = fault;
+}
+
+/* ---- operations ---- */
+
+static inline void fake_call_drop(struct fake_call *state)
+{
+    if (state->owned)
+        free(state->data);
+    object_meta_free(&state->meta);
+    memset(state, 0, sizeof *state);
+}
+
+static inline struct fake_fault *fake_fault_for(struct fake_store *store, enum fake_op op, const char *key)
+{
+    for (int i = 0; i < store->fault_count; i++) {
+        struct fake_fault *fault = &store->faults[i];
+
+        if (fault->op != op || (fault->key != NULL && strcmp(fault->key, key) != 0) || fault->times == 0)
+            continue;
+        if (fault->skip > 0) {
+            fault->skip--;
+            continue;
+        }
+        fault->times--;
+        return fault;
+    }
+    return NULL;
+}
+
+static inline struct fake_call *fake_begin(struct store *base, struct call *call, enum fake_op op, const char *key)
+{
+    struct fake_store *store = (struct fake_store *)base;
+    struct fake_call *state = call->impl;
+
+    if (state == NULL)
+        state = call->impl = calloc(1, sizeof *state);
+    else
+        fake_call_drop(state);
+    state->store = store;
+    state->op = op;
+    state->latency = FAKE_LATENCY;
+    object_meta_init(&state->meta);
+    snprintf(state->key, sizeof state->key, "%s", key);
+    store->calls[op]++;
+    if (store->on_call != NULL)
+        store->on_call(store, op, key);
+    state->fault = fake_fault_for(store, op, key);
+    return state;
+}
+
+static inline void fake_fail(struct call *call, enum error_kind kind, bool again, const char *what)
+{
+    struct fake_call *state = call->impl;
+
+    error_set(&call->error, kind, "fake %s: %s", what, state->key);
+    call->again = again;
+    call->done = true;
+}
+
+static inline void fake_describe(struct call *call, const struct fake_object *object)
+{
+    call->info.size = object->size;
+    call->info.modified = object->modified;
+    call->info.tagged = object->tagged;
+    memcpy(call->info.etag, object->etag, sizeof call->info.etag);
+    fake_copy_meta(&call->meta, &object->meta);
+    call->head_known = true;
+}
+
+static inline void fake_store_list(struct store *base, struct call *call, const char *prefix, struct store_page *page)
+{
+    struct fake_store *store = (struct fake_store *)base;
+    int added = 0;
+
+    fake_begin(base, call, FAKE_LIST, prefix);
+    for (int i = 0; i < store->count; i++) {
+        const struct fake_object *object = &store->objects[i];
+        struct object_entry entry = {.key = object->key, .size = object->size, .modified = object->modified};
+
+        if (strncmp(object->key, prefix, strlen(prefix)) != 0 || strcmp(object->key, page_position(page)) <= 0)
+            continue;
+        if (added == FAKE_PAGE) {
+            page_end(page, store->objects[i - 1].key);
+            return;
+        }
+        memcpy(entry.etag, object->etag, sizeof entry.etag);
+        page_add(page, &entry);
+        added++;
+    }
+    page_end(page, NULL);
+}
+
+static inline void fake_store_read(struct store *base, struct call *call, const char *key)
+{
+    fake_begin(base, call, FAKE_READ, key);
+}
+
+static inline void fake_store_write(struct store *base, struct call *call, const char *key, const char *data, size_t len,
+                             const char *content_type, bool create)
+{
+    struct fake_call *state = fake_begin(base, call, FAKE_WRITE, key);
+
+    (void)content_type;
+    state->data = malloc(len + 1);
+    memcpy(state->data, data, len);
+    state->owned = true;
+    state->size = len;
+    state->offset = create;
+}
+
+static inline void fake_store_head(struct store *base, struct call *call, const char *key)
+{
+    fake_begin(base, call, FAKE_HEAD, key);
+}
+
+static inline void fake_store_remove(struct store *base, struct call *call, const char *key)
+{
+    fake_begin(base, call, FAKE_REMOVE, key);
+}
+
+static inline void fake_store_tags(struct store *base, struct call *call, const char *key)
+{
+    fake_begin(base, call, FAKE_TAGS, key);
+}
+
+static inline void fake_store_get(struct store *base, struct call *call, const char *key, uint64_t offset, uint64_t length,
+                           const char *etag, struct pipe *sink)
+{
+    struct fake_call *state = fake_begin(base, call, FAKE_GET, key);
+    struct fake_object *object = fake_get_object((struct fake_store *)base, key);
+
+    state->pipe = sink;
+    if (object == NULL) {
+        fake_fail(call, ERROR_NOT_FOUND, false, "get");
+        return;
+    }
+    if (etag[0] != '\0' && strcmp(etag, object->etag) != 0) {
+        fake_fail(call, ERROR_PRECONDITION, false, "get");
+        return;
+    }
+    state->size = length < object->size - offset ? (size_t)length : object->size - (size_t)offset;
+    state->data = malloc(state->size + 1);
+    memcpy(state->data, object->data + offset, state->size);
+    state->owned = true;
+}
+
+static inline void fake_store_put(struct store *base, struct call *call, const char *key, uint64_t size, int64_t modified,
+                           const struct object_meta *meta, struct pipe *source)
+{
+    struct fake_call *state = fake_begin(base, call, FAKE_PUT, key);
+
+    state->pipe = source;
+    state->size = (size_t)size;
+    state->data = malloc(state->size + 1);
+    state->owned = true;
+    state->modified = modified;
+    fake_copy_meta(&state->meta, meta);
+}
+
+static inline void fake_store_copy(struct store *base, struct call *call, const char *key, struct store *from, const char *etag)
+{
+    struct fake_call *state = fake_begin(base, call, FAKE_COPY, key);
+    struct fake_object *object = fake_get_object((struct fake_store *)from, key);
+
+    if (object == NULL) {
+        fake_fail(call, ERROR_NOT_FOUND, false, "copy");
+    } else if (etag[0] != '\0' && strcmp(etag, object->etag) != 0) {
+        fake_fail(call, ERROR_PRECONDITION, false, "copy");
+    } else {
+        state->data = malloc(object->size + 1);
+        memcpy(state->data, object->data, object->size);
+        state->owned = true;
+        state->size = object->size;
+        fake_copy_meta(&state->meta, &object->meta);
+    }
+}
+
+static inline void fake_store_begin(struct store *base, struct call *call, const char *key, uint64_t size, int64_t modified,
+                             const struct object_meta *meta)
+{
+    struct fake_call *state = fake_begin(base, call, FAKE_BEGIN, key);
+
+    state->size = (size_t)size;
+    state->modified = modified;
+    fake_copy_meta(&state->meta, meta);
+}
+
+static inline void fake_store_part(struct store *base, struct call *call, struct upload *upload, int number, uint64_t offset,
+                            uint64_t size, struct pipe *source)
+{
+    struct fake_call *state = fake_begin(base, call, FAKE_PART, upload->key);
+
+    (void)number;
+    state->upload = upload;
+    state->pipe = source;
+    state->data = upload->data + offset;
+    state->size = (size_t)size;
+}
+
+static inline void fake_store_part_copy(struct store *base, struct call *call, struct upload *upload, int number,
+                                 uint64_t offset, uint64_t size, struct store *from, const char *key,
+                                 const char *etag)
+{
+    struct fake_object *object = fake_get_object((struct fake_store *)from, key);
+
+    (void)number;
+    fake_begin(base, call, FAKE_PART_COPY, key);
+    if (object == NULL)
+        fake_fail(call, ERROR_NOT_FOUND, false, "part copy");
+    else if (strcmp(etag, object->etag) != 0)
+        fake_fail(call, ERROR_PRECONDITION, false, "part copy");
+    else
+        memcpy(upload->data + offset, object->data + offset, (size_t)size);
+}
+
+static inline void fake_store_finish(struct store *base, struct call *call, struct upload *upload)
+{
+    fake_begin(base, call, FAKE_FINISH, upload->key)->upload = upload;
+}
+
+static inline void fake_upload_free(struct upload *upload)
+{
+    upload->store->open_uploads--;
+    free(upload->data);
+    object_meta_free(&upload->meta);
+    free(upload);
+}
+
+static inline void fake_store_abort(struct store *base, struct call *call, struct upload *upload)
+{
+    fake_begin(base, call, FAKE_ABORT, upload->key);
+    fake_upload_free(upload);
+}
+
+/* ---- answers ---- */
+
+/* Moves bytes between the call and its pipe; true when all have moved. */
+static inline bool fake_stream(struct call *call, struct fake_call *state)
+{
+    size_t limit = state->fault != NULL && state->fault->after < state->size ? state->fault->after : state->size;
+
+    if (state->op == FAKE_GET)
+        state->at += pipe_write(state->pipe, state->data + state->at, limit - state->at);
+    else
+        state->at += pipe_read(state->pipe, state->data + state->at, limit - state->at);
+    if (state->fault != NULL && state->at == limit)
+        fake_fail(call, state->fault->kind, state->fault->again, "stream");
+    return state->at == state->size && !call->done;
+}
+
+static inline void fake_answer_object(struct call *call, struct fake_call *state)
+{
+    struct fake_object *object = fake_get_object(state->store, state->key);
+
+    if (object == NULL) {
+        fake_fail(call, ERROR_NOT_FOUND, false, "object");
+        return;
+    }
+    if (state->op == FAKE_READ)
+        buf_append(&call->body, object->data, object->size);
+    if (state->op == FAKE_TAGS)
+        object_meta_add(&call->meta, "tagging", "a=b");
+    if (state->op == FAKE_HEAD)
+        fake_describe(call, object);
+}
+
+static inline void fake_answer_stored(struct fake_call *state)
+{
+    struct fake_object *object =
+        fake_put_bytes(state->store, state->key, state->data, state->size,
+                       state->modified != CLOCK_UNKNOWN && state->op == FAKE_PUT ? state->modified : state->store->now);
+
+    fake_copy_meta(&object->meta, &state->meta);
+}
+
+static inline void fake_answer_upload(struct call *call, struct fake_call *state)
+{
+    struct upload *upload = state->upload;
+
+    if (state->op == FAKE_BEGIN) {
+        upload = calloc(1, sizeof *upload);
+        upload->store = state->store;
+        snprintf(upload->key, sizeof upload->key, "%s", state->key);
+        upload->data = calloc(1, state->size + 1);
+        upload->size = state->size;
+        upload->modified = state->modified;
+        object_meta_init(&upload->meta);
+        fake_copy_meta(&upload->meta, &state->meta);
+        state->store->open_uploads++;
+        call->upload = upload;
+    } else {
+        fake_copy_meta(&fake_put_bytes(state->store, upload->key, upload->data, upload->size, state->store->now)->meta,
+                       &upload->meta);
+        fake_upload_free(upload);
+    }
+}
+
+static inline void fake_answer(struct call *call, struct fake_call *state)
+{
+    switch (state->op) {
+    case FAKE_READ:
+    case FAKE_HEAD:
+    case FAKE_TAGS:
+        fake_answer_object(call, state);
+        break;
+    case FAKE_WRITE:
+        if (state->offset != 0 && fake_get_object(state->store, state->key) != NULL)
+            fake_fail(call, ERROR_PRECONDITION, false, "create");
+        else
+            fake_answer_stored(state);
+        break;
+    case FAKE_PUT:
+    case FAKE_COPY:
+        fake_answer_stored(state);
+        break;
+    case FAKE_REMOVE:
+        fake_drop_object(state->store, state->key);
+        break;
+    case FAKE_BEGIN:
+    case FAKE_FINISH:
+        fake_answer_upload(call, state);
+        break;
+    case FAKE_GET:
+        state->pipe->closed = true;
+        break;
+    default:
+        break;
+    }
+    call->done = true;
+}
+
+static inline bool fake_step(struct call *call)
+{
+    struct fake_call *state = call->impl;
+    bool streams = state->op == FAKE_GET || state->op == FAKE_PUT || state->op == FAKE_PART;
+    size_t before = state->at;
+
+    if (call->done || state->store->never_answers)
+        return false;
+    if (state->latency > 0) {
+        state->latency--;
+        return true;
+    }
+    if (state->fault != NULL && (!streams || state->fault->after == 0)) {
+        fake_fail(call, state->fault->kind, state->fault->again, "fault");
+        return true;
+    }
+    if (state->op == FAKE_GET && !call->head_known) {
+        struct fake_object *object = fake_get_object(state->store, state->key);
+
+        if (object != NULL)
+            fake_describe(call, object);
+    }
+    if (streams && !fake_stream(call, state))
+        return call->done || state->at != before;
+    fake_answer(call, state);
+    return true;
+}
+
+static inline void fake_cancel(struct call *call, const struct error *why)
+{
+    call->error = *why;
+    call->done = true;
+}
+
+static inline void fake_release(struct call *call)
+{
+    fake_call_drop(call->impl);
+    free(call->impl);
+    call->impl = NULL;
+}
+
+static inline void fake_close(struct store *base)
+{
+    struct fake_store *store = (struct fake_store *)base;
+
+    while (store->count > 0)
+        fake_drop_object(store, store->objects[store->count - 1].key);
+    free(store);
+}
+
+static inline bool fake_can_copy(const struct store *from, const struct store *to)
+{
+    return ((const struct fake_store *)from)->copies && ((const struct fake_store *)to)->copies;
+}
+
+static inline struct fake_store *fake_new(const char *name)
+{
+    static const struct store_ops ops = {
+        .scheme = "fake",
+        .close = fake_close,
+        .can_copy = fake_can_copy,
+        .list = fake_store_list,
+        .read = fake_store_read,
+        .write = fake_store_write,
+        .head = fake_store_head,
+        .remove = fake_store_remove,
+        .tags = fake_store_tags,
+        .get = fake_store_get,
+        .put = fake_store_put,
+        .copy = fake_store_copy,
+        .upload_begin = fake_store_begin,
+        .upload_part = fake_store_part,
+        .upload_copy = fake_store_part_copy,
+        .upload_finish = fake_store_finish,
+        .upload_abort = fake_store_abort,
+        .step = fake_step,
+        .cancel = fake_cancel,
+        .release = fake_release,
+    };
+    struct fake_store *store = calloc(1, sizeof *store);
+
+    store->base.ops = &ops;
+    store->base.put_limit = store->base.copy_limit = UINT64_C(1) << 40;
+    store->base.part_min = 1;
+    store->base.part_count_max = 10000;
+    store->now = 5000;
+    snprintf(store->base.name, sizeof store->base.name, "%s", name);
+    snprintf(store->base.url, sizeof store->base.url, "fake://%s", name);
+    return store;
+}
+
+#endif

@@ -1,0 +1,306 @@
+/* Layer 0: error, buf, pipe, clock, stop. */
+#include "buf.h"
+#include "clock.h"
+#include "error.h"
+#include "pipe.h"
+#include "stop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* ---- error ---- */
+
+static void error_carries_errno_and_kind(void **state)
+{
+    struct error error;
+
+    (void)state;
+    errno = EROFS;
+    assert_false(error_set_errno(&error, "cannot write \"%s\"", "/x"));
+    assert_int_equal(error.kind, ERROR_PERMISSION);
+    assert_int_equal(error.sys, EROFS);
+    assert_string_equal(error.text, "cannot write \"/x\": Read-only file system");
+    errno = ENOENT;
+    error_set_errno(&error, "x");
+    assert_int_equal(error.kind, ERROR_NOT_FOUND);
+    errno = ENOSPC;
+    error_set_errno(&error, "x");
+    assert_int_equal(error.kind, ERROR_LOCAL);
+}
+
+static void error_may_be_set_from_its_own_text(void **state)
+{
+    struct error error;
+
+    (void)state;
+    error_set(&error, ERROR_LOCAL, "disk");
+    error_set(&error, ERROR_CONFIG, "because of %s", error.text);
+    assert_string_equal(error.text, "because of disk");
+    error_prefix(&error, "%s, ", error.text);
+    assert_string_equal(error.text, "because of disk, because of disk");
+    assert_int_equal(error.kind, ERROR_CONFIG);
+}
+
+static void error_is_one_line_and_cut(void **state)
+{
+    struct error error;
+    char longer[2 * sizeof error.text];
+
+    (void)state;
+    memset(longer, 'a', sizeof longer);
+    longer[sizeof longer - 1] = '\0';
+    error_set(&error, ERROR_LOCAL, "one\r\ntwo %s", longer);
+    assert_memory_equal(error.text, "one  two aaa", 12);
+    assert_int_equal(strlen(error.text), sizeof error.text - 1);
+    error_prefix(&error, "%s", "before ");
+    assert_memory_equal(error.text, "before one  two", 15);
+}
+
+static void error_exit_codes_are_the_documented_ones(void **state)
+{
+    static const struct {
+        enum error_kind kind;
+        int code;
+    } table[] = {
+        {ERROR_NONE, 0},         {ERROR_PARTIAL, 2},     {ERROR_USAGE, 64},        {ERROR_NO_BUCKET, 69},
+        {ERROR_UNREACHABLE, 69}, {ERROR_PROTOCOL, 69},   {ERROR_TIMEOUT, 75},      {ERROR_BUSY, 75},
+        {ERROR_PERMISSION, 77},  {ERROR_CREDENTIALS, 77}, {ERROR_CONFIG, 78},
+    };
+    struct error error;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        error_set(&error, table[i].kind, "x");
+        assert_int_equal(error_exit_code(&error), table[i].code);
+    }
+    error_set(&error, ERROR_INTERRUPTED, "x");
+    error.signal = SIGTERM;
+    assert_int_equal(error_exit_code(&error), 143);
+}
+
+/* ---- buf ---- */
+
+static void buf_grows_to_its_ceiling_and_no_further(void **state)
+{
+    struct buf buf;
+
+    (void)state;
+    buf_init(&buf, 100);
+    assert_string_equal(buf_str(&buf), "");
+    for (int i = 0; i < 100; i++)
+        assert_true(buf_putc(&buf, 'x'));
+    assert_false(buf_putc(&buf, 'y'));
+    assert_true(buf.failed);
+    assert_int_equal(buf.len, 100);
+    assert_int_equal(strlen(buf_str(&buf)), 100);
+    assert_true(buf.cap <= 101);
+    buf_clear(&buf);
+    assert_false(buf.failed);
+    assert_string_equal(buf_str(&buf), "");
+    assert_true(buf_printf(&buf, "%s-%d", "a", 7));
+    assert_string_equal(buf_str(&buf), "a-7");
+    assert_false(buf_printf(&buf, "%098d", 1));
+    assert_string_equal(buf_str(&buf), "a-7");
+    buf_free(&buf);
+    buf_free(&buf);
+}
+
+static void buf_holds_any_bytes(void **state)
+{
+    struct buf buf;
+
+    (void)state;
+    buf_init(&buf, 1000);
+    assert_true(buf_append(&buf, "a\0b", 3));
+    assert_true(buf_append(&buf, NULL, 0));
+    assert_int_equal(buf.len, 3);
+    assert_memory_equal(buf.data, "a\0b\0", 4);
+    buf_free(&buf);
+}
+
+/* ---- pipe ---- */
+
+static void pipe_gives_back_what_went_in(void **state)
+{
+    struct pipe pipe;
+    unsigned char in[7919];
+    unsigned char out[6007];
+    unsigned char next_in = 0;
+    unsigned char next_out = 0;
+    uint64_t passed = 0;
+
+    (void)state;
+    assert_true(pipe_init(&pipe));
+    /* Lengths that share no factor with the capacity meet every wrap-around. */
+    for (int turn = 0; turn < 3000; turn++) {
+        size_t wrote;
+        size_t got;
+
+        for (size_t i = 0; i < sizeof in; i++)
+            in[i] = (unsigned char)(next_in + i);
+        wrote = pipe_write(&pipe, in, sizeof in);
+        next_in = (unsigned char)(next_in + wrote);
+        passed += wrote;
+        got = pipe_read(&pipe, out, sizeof out);
+        for (size_t i = 0; i < got; i++)
+            assert_int_equal(out[i], next_out++);
+        assert_int_equal(pipe.passed, passed);
+        assert_true(pipe.len <= PIPE_CAPACITY);
+    }
+    pipe.closed = true;
+    assert_false(pipe_drained(&pipe));
+    while (pipe_read(&pipe, out, sizeof out) > 0) {
+    }
+    assert_true(pipe_drained(&pipe));
+    pipe_free(&pipe);
+}
+
+static void pipe_is_bounded(void **state)
+{
+    struct pipe pipe;
+    static unsigned char big[PIPE_CAPACITY + 5];
+
+    (void)state;
+    assert_true(pipe_init(&pipe));
+    assert_int_equal(pipe_write(&pipe, big, sizeof big), PIPE_CAPACITY);
+    assert_int_equal(pipe_room(&pipe), 0);
+    assert_int_equal(pipe_write(&pipe, big, 1), 0);
+    pipe_reset(&pipe);
+    assert_int_equal(pipe_room(&pipe), PIPE_CAPACITY);
+    pipe_free(&pipe);
+}
+
+/* ---- clock ---- */
+
+static void clock_formats(void **state)
+{
+    char text[CLOCK_RFC3339_SIZE];
+    char basic[CLOCK_BASIC_SIZE];
+
+    (void)state;
+    clock_format_rfc3339(INT64_C(1369353600123), text);
+    assert_string_equal(text, "2013-05-24T00:00:00.123Z");
+    clock_format_basic(INT64_C(1369353600123), basic);
+    assert_string_equal(basic, "20130524T000000Z");
+    clock_format_rfc3339(-1, text);
+    assert_string_equal(text, "1969-12-31T23:59:59.999Z");
+    clock_format_rfc3339(INT64_MAX, text);
+    assert_string_equal(text + strlen("1970-01-01T00:00:00."), "807Z");
+}
+
+static void clock_parses_what_services_send(void **state)
+{
+    (void)state;
+    assert_int_equal(clock_parse_rfc3339("2013-05-24T00:00:00.000Z"), INT64_C(1369353600000));
+    assert_int_equal(clock_parse_rfc3339("2013-05-24T00:00:00Z"), INT64_C(1369353600000));
+    assert_int_equal(clock_parse_rfc3339("2013-05-24T02:00:00.123456789+02:00"), INT64_C(1369353600123));
+    assert_int_equal(clock_parse_rfc3339("2000-02-29T23:59:60Z"), INT64_C(951868800000));
+    assert_int_equal(clock_parse_http("Fri, 24 May 2013 00:00:00 GMT"), INT64_C(1369353600000));
+    assert_int_equal(clock_parse_http("Thu, 01 Jan 1970 00:00:00 GMT"), 0);
+}
+
+static void clock_refuses_what_is_no_time(void **state)
+{
+    static const char *const wrong[] = {
+        "", "2013", "2013-05-24", "2013-05-24T00:00:00", "2013-13-24T00:00:00Z", "2013-05-32T00:00:00Z",
+        "2013-05-24T24:00:00Z", "2013-05-24T00:60:00Z", "2013-05-24T00:00:00.Z", "2013-05-24T00:00:00Zx",
+        "2013-05-24T00:00:00+2:00", "-013-05-24T00:00:00Z", "2013-05-24 00:00:00Z",
+    };
+    static const char *const wrong_http[] = {
+        "", "Fri", "Fri, 24 May 2013 00:00:00", "Friday, 24-May-13 00:00:00 GMT", "Fri, 24 Mai 2013 00:00:00 GMT",
+        "Fri, 00 May 2013 00:00:00 GMT", "Fri, 24 May 2013 00:00:00 CET", "60",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_true(clock_parse_rfc3339(wrong[i]) == CLOCK_UNKNOWN);
+    for (size_t i = 0; i < sizeof wrong_http / sizeof wrong_http[0]; i++)
+        assert_true(clock_parse_http(wrong_http[i]) == CLOCK_UNKNOWN);
+}
+
+static void clock_round_trips(void **state)
+{
+    char text[CLOCK_RFC3339_SIZE];
+
+    (void)state;
+    for (int64_t day = -200000; day < 400000; day += 37) {
+        int64_t wall = day * INT64_C(86400000) + 12345678;
+
+        clock_format_rfc3339(wall, text);
+        assert_int_equal(clock_parse_rfc3339(text), wall);
+    }
+}
+
+/* ---- stop ---- */
+
+static void stop_tells_the_first_signal(void **state)
+{
+    struct error error;
+    struct pollfd woken;
+
+    (void)state;
+    stop_reset();
+    assert_true(stop_init(&error));
+    assert_false(stop_requested(&error));
+    assert_int_equal(stop_wait(77), 77);
+    stop_signal(SIGTERM);
+    stop_signal(SIGINT);
+    woken = (struct pollfd){.fd = stop_fd(), .events = POLLIN};
+    assert_int_equal(poll(&woken, 1, 0), 1);
+    assert_true(stop_requested(&error));
+    assert_int_equal(error.kind, ERROR_INTERRUPTED);
+    assert_int_equal(error.signal, SIGTERM);
+    assert_int_equal(stop_wait(77), 0);
+    stop_close();
+    stop_signal(SIGTERM);
+    assert_int_equal(stop_fd(), -1);
+    stop_reset();
+}
+
+static void stop_keeps_the_deadline(void **state)
+{
+    struct error error;
+
+    (void)state;
+    stop_reset();
+    stop_at(clock_mono() + 100000);
+    assert_false(stop_requested(&error));
+    assert_int_equal(stop_wait(50), 50);
+    assert_true(stop_wait(200000) <= 100000);
+    stop_at(clock_mono() - 1);
+    assert_int_equal(stop_wait(50), 0);
+    assert_true(stop_requested(&error));
+    assert_int_equal(error.kind, ERROR_TIMEOUT);
+    stop_reset();
+    assert_false(stop_requested(&error));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(error_carries_errno_and_kind),
+        cmocka_unit_test(error_may_be_set_from_its_own_text),
+        cmocka_unit_test(error_is_one_line_and_cut),
+        cmocka_unit_test(error_exit_codes_are_the_documented_ones),
+        cmocka_unit_test(buf_grows_to_its_ceiling_and_no_further),
+        cmocka_unit_test(buf_holds_any_bytes),
+        cmocka_unit_test(pipe_gives_back_what_went_in),
+        cmocka_unit_test(pipe_is_bounded),
+        cmocka_unit_test(clock_formats),
+        cmocka_unit_test(clock_parses_what_services_send),
+        cmocka_unit_test(clock_refuses_what_is_no_time),
+        cmocka_unit_test(clock_round_trips),
+        cmocka_unit_test(stop_tells_the_first_signal),
+        cmocka_unit_test(stop_keeps_the_deadline),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,410 @@
+/*
+ * The cursor over a store whose listing is a script: what each page holds, how it ends, or how it fails.
+ */
+#include "clock.h"
+#include "store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct script_page {
+    const char *keys[8];
+    const char *next;     /* NULL: the last page */
+    enum error_kind fail; /* instead of ending the page */
+    bool broken_first;    /* an attempt that breaks off comes before the good one */
+};
+
+struct script {
+    struct store base;
+    const struct script_page *pages;
+    int listed;  /* calls of list */
+    int waiting; /* steps that a page takes */
+    int walks;   /* how many *page_walk there are */
+    char positions[8][32];
+};
+
+/* call->impl */
+struct script_call {
+    struct script *script;
+    struct store_page *page;
+    int index;
+    int waiting;
+};
+
+static void script_list(struct store *store, struct call *call, const char *prefix, struct store_page *page)
+{
+    struct script *script = (struct script *)store;
+    struct script_call *work = calloc(1, sizeof *work);
+
+    (void)prefix;
+    assert_non_null(work);
+    assert_null(call->impl);
+    assert_true(script->listed < 8);
+    snprintf(script->positions[script->listed], sizeof script->positions[0], "%s", page_position(page));
+    if (*page_walk(page) == NULL) {
+        *page_walk(page) = &script->walks;
+        script->walks++;
+    }
+    *work = (struct script_call){script, page, script->listed++, script->waiting};
+    call->impl = work;
+}
+
+static void script_list_end(void *walk)
+{
+    (*(int *)walk)--;
+}
+
+static void add_keys(struct store_page *page, const char *const *keys)
+{
+    for (; *keys != NULL; keys++) {
+        struct object_entry entry = {.key = *keys, .size = strlen(*keys), .modified = 1000};
+
+        snprintf(entry.etag, sizeof entry.etag, "etag-%s", *keys);
+        assert_true(page_add(page, &entry));
+    }
+}
+
+static bool script_step(struct call *call)
+{
+    struct script_call *work = call->impl;
+    const struct script_page *page = &work->script->pages[work->index];
+
+    if (work->waiting-- > 0)
+        return true;
+    if (page->broken_first) {
+        add_keys(work->page, (const char *const[]){"zzz", "yyy", NULL});
+        page_reset(work->page);
+    }
+    add_keys(work->page, page->keys);
+    if (page->fail != ERROR_NONE)
+        error_set(&call->error, page->fail, "scripted");
+    else
+        page_end(work->page, page->next);
+    call->done = true;
+    return true;
+}
+
+static void script_cancel(struct call *call, const struct error *why)
+{
+    call->error = *why;
+    call->done = true;
+}
+
+static void script_release(struct call *call)
+{
+    free(call->impl);
+}
+
+static const struct store_ops script_ops = {
+    .scheme = "script",
+    .list = script_list,
+    .list_end = script_list_end,
+    .step = script_step,
+    .cancel = script_cancel,
+    .release = script_release,
+};
+
+static struct script new_script(const struct script_page *pages)
+{
+    return (struct script){.base = {.ops = &script_ops, .name = "script"}, .pages = pages};
+}
+
+/* Steps until there is something to say. */
+static enum cursor_state peek(struct cursor *cursor, const struct object_entry **entry)
+{
+    enum cursor_state state;
+
+    while ((state = cursor_peek(cursor, entry)) == CURSOR_WAIT)
+        assert_true(cursor_step(cursor));
+    return state;
+}
+
+/* All keys that are handed out, with a space behind each, then how it ended. */
+static const char *walk(struct script *script, const char *prefix, struct error *error)
+{
+    static char text[512];
+    const struct object_entry *entry;
+    struct cursor *cursor = cursor_open(&script->base, prefix, error);
+    enum cursor_state state;
+
+    assert_non_null(cursor);
+    text[0] = '\0';
+    while ((state = peek(cursor, &entry)) == CURSOR_ENTRY) {
+        char etag[64];
+
+        snprintf(etag, sizeof etag, "etag-%s", entry->key);
+        assert_string_equal(entry->etag, etag);
+        assert_int_equal(entry->size, strlen(entry->key));
+        assert_int_equal(entry->modified, 1000);
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s ", entry->key);
+        cursor_next(cursor);
+    }
+    assert_int_equal(cursor_peek(cursor, &entry), state);
+    *error = *cursor_error(cursor);
+    snprintf(text + strlen(text), sizeof text - strlen(text), "%s", state == CURSOR_END ? "end" : "failed");
+    cursor_close(cursor);
+    assert_int_equal(script->walks, 0);
+    return text;
+}
+
+static void pages_in_a_row(void **state)
+{
+    static const struct script_page pages[] = {
+        {.keys = {"a", "b", "c"}, .next = "one"},
+        {.keys = {NULL}, .next = "two"},
+        {.keys = {"d"}, .next = "three"},
+        {.keys = {"e", "\xff"}},
+    };
+    struct script script = new_script(pages);
+    struct error error;
+
+    (void)state;
+    script.waiting = 3;
+    assert_string_equal(walk(&script, "", &error), "a b c d e \xff end");
+    assert_int_equal(error.kind, ERROR_NONE);
+    assert_int_equal(script.listed, 4);
+    assert_string_equal(script.positions[0], "");
+    assert_string_equal(script.positions[1], "one");
+    assert_string_equal(script.positions[3], "three");
+}
+
+static void nothing_at_all(void **state)
+{
+    static const struct script_page pages[] = {{.next = NULL}};
+    struct script script = new_script(pages);
+    struct error error;
+
+    (void)state;
+    assert_string_equal(walk(&script, "p/", &error), "end");
+}
+
+static void state_keys_are_left_out(void **state)
+{
+    static const struct script_page pages[] = {
+        {.keys = {"-", ".storsync", ".storsync/last-sync.json", ".storsync/x"}, .next = "one"},
+        {.keys = {".storsync0", "a/.storsync/b"}},
+    };
+    struct script script = new_script(pages);
+    struct error error;
+
+    (void)state;
+    assert_string_equal(walk(&script, "", &error), "- .storsync .storsync0 a/.storsync/b end");
+}
+
+static void order_is_checked(void **state)
+{
+    static const struct {
+        struct script_page pages[2];
+        const char *result;
+    } cases[] = {
+        {{{.keys = {"a", "c", "b"}}}, "a c failed"},
+        {{{.keys = {"a", "a"}}}, "a failed"},
+        {{{.keys = {"a", "c"}, .next = "one"}, {.keys = {"c"}}}, "a c failed"},
+        {{{.keys = {"a", "c"}, .next = "one"}, {.keys = {"b", "d"}}}, "a c failed"},
+        {{{.keys = {"a", ".storsync/x"}}}, "a failed"},
+        {{{.keys = {"a\x7f", "a\x80"}}}, "a\x7f a\x80 end"},
+        {{{.keys = {"a\x80", "a\x7f"}}}, "a\x80 failed"},
+        {{{.keys = {"B", "a"}}}, "B a end"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct script script = new_script(cases[i].pages);
+        struct error error;
+
+        assert_string_equal(walk(&script, "", &error), cases[i].result);
+        if (strstr(cases[i].result, "failed") != NULL) {
+            assert_int_equal(error.kind, ERROR_PROTOCOL);
+            assert_non_null(strstr(error.text, "out of order"));
+        }
+    }
+}
+
+static void keys_must_have_the_prefix(void **state)
+{
+    static const struct script_page pages[] = {{.keys = {"p/a", "p0"}}};
+    struct script script = new_script(pages);
+    struct error error;
+
+    (void)state;
+    assert_string_equal(walk(&script, "p/", &error), "p/a failed");
+    assert_int_equal(error.kind, ERROR_PROTOCOL);
+}
+
+static void a_failure_comes_after_what_was_listed(void **state)
+{
+    static const struct script_page pages[] = {
+        {.keys = {"a", "b"}, .next = "one"},
+        {.keys = {"c"}, .fail = ERROR_UNREACHABLE},
+    };
+    struct script script = new_script(pages);
+    struct error error;
+
+    (void)state;
+    assert_string_equal(walk(&script, "", &error), "a b failed");
+    assert_int_equal(error.kind, ERROR_UNREACHABLE);
+    assert_string_equal(error.text, "scripted");
+}
+
+static void a_listing_that_turns_in_a_circle_ends(void **state)
+{
+    static const struct script_page pages[] = {
+        {.keys = {"a"}, .next = "one"},
+        {.keys = {NULL}, .next = "one"},
+    };
+    struct script script = new_script(pages);
+    struct error error;
+
+    (void)state;
+    assert_string_equal(walk(&script, "", &error), "a failed");
+    assert_int_equal(error.kind, ERROR_PROTOCOL);
+}
+
+static void a_broken_attempt_leaves_nothing(void **state)
+{
+    static const struct script_page pages[] = {
+        {.keys = {"a"}, .next = "one"},
+        {.keys = {"b"}, .broken_first = true},
+    };
+    struct script script = new_script(pages);
+    struct error error;
+
+    (void)state;
+    assert_string_equal(walk(&script, "", &error), "a b end");
+    assert_string_equal(script.positions[1], "one");
+}
+
+static void the_next_page_is_fetched_ahead(void **state)
+{
+    static const struct script_page pages[] = {
+        {.keys = {"a", "b"}, .next = "one"},
+        {.keys = {"c"}, .next = "two"},
+        {.keys = {"d"}},
+    };
+    struct script script = new_script(pages);
+    struct error error;
+    const struct object_entry *entry;
+    struct cursor *cursor = cursor_open(&script.base, "", &error);
+
+    (void)state;
+    assert_non_null(cursor);
+    assert_int_equal(script.listed, 1);
+    assert_int_equal(peek(cursor, &entry), CURSOR_ENTRY);
+    assert_string_equal(entry->key, "a");
+    assert_int_equal(script.listed, 2); /* under way while "a" is in use, */
+    while (cursor_step(cursor)) {
+    }
+    assert_int_equal(script.listed, 2); /* but one page ahead and no further; */
+    assert_int_equal(cursor_peek(cursor, &entry), CURSOR_ENTRY);
+    assert_string_equal(entry->key, "a"); /* and it has not touched the entry in use */
+    cursor_close(cursor);
+    assert_int_equal(script.walks, 0);
+}
+
+static void closing_cancels(void **state)
+{
+    static const struct script_page pages[] = {{.keys = {"a"}}};
+    struct script script = new_script(pages);
+    struct error error;
+    struct cursor *cursor = cursor_open(&script.base, "", &error);
+
+    (void)state;
+    assert_non_null(cursor);
+    cursor_close(cursor);
+    assert_int_equal(script.walks, 0);
+}
+
+/* ---- a page's own limits, met with a store that fills one ---- */
+
+struct filled {
+    int added;
+    bool long_keys;
+};
+
+static void fill_list(struct store *store, struct call *call, const char *prefix, struct store_page *page)
+{
+    struct filled *filled = (struct filled *)(void *)((struct script *)store)->pages;
+    char key[OBJECT_KEY_MAX + 2];
+    struct object_entry entry = {.key = key, .size = UINT64_MAX, .modified = INT64_MAX};
+
+    (void)prefix;
+    memset(entry.etag, 'e', sizeof entry.etag - 1);
+    do {
+        memset(key, 'k', sizeof key);
+        snprintf(key, sizeof key, "%08d", filled->added);
+        key[8] = 'k';
+        key[filled->long_keys ? OBJECT_KEY_MAX : 20] = '\0';
+    } while (page_add(page, &entry) && ++filled->added < 2 * STORE_PAGE_KEYS);
+    memset(key, 'k', sizeof key);
+    key[sizeof key - 1] = '\0';
+    assert_false(page_add(page, &entry)); /* too long a key, or a full page */
+    page_end(page, NULL);
+    call->done = true;
+}
+
+static void a_page_is_bounded_and_holds_the_longest(void **state)
+{
+    static const struct store_ops ops = {.list = fill_list, .cancel = script_cancel};
+
+    (void)state;
+    for (int longest = 0; longest < 2; longest++) {
+        struct filled filled = {.long_keys = longest != 0};
+        struct script script = {.base = {.ops = &ops}, .pages = (const struct script_page *)(void *)&filled};
+        const struct object_entry *entry;
+        struct error error;
+        int seen = 0;
+        struct cursor *cursor = cursor_open(&script.base, "", &error);
+
+        assert_non_null(cursor);
+        for (; cursor_peek(cursor, &entry) == CURSOR_ENTRY; cursor_next(cursor), seen++) {
+            assert_int_equal(strlen(entry->key), longest ? OBJECT_KEY_MAX : 20);
+            assert_int_equal(strtol(entry->key, NULL, 10), seen);
+            assert_true(entry->size == UINT64_MAX && entry->modified == INT64_MAX);
+            assert_int_equal(strlen(entry->etag), OBJECT_ETAG_SIZE - 1);
+        }
+        assert_int_equal(seen, STORE_PAGE_KEYS);
+        assert_int_equal(filled.added, STORE_PAGE_KEYS);
+        cursor_close(cursor);
+    }
+}
+
+static void too_long_a_prefix(void **state)
+{
+    static const struct script_page pages[] = {{.keys = {"a"}}};
+    struct script script = new_script(pages);
+    char prefix[OBJECT_KEY_MAX + 2];
+    struct error error;
+
+    (void)state;
+    memset(prefix, 'p', sizeof prefix);
+    prefix[sizeof prefix - 1] = '\0';
+    assert_null(cursor_open(&script.base, prefix, &error));
+    assert_int_equal(error.kind, ERROR_CONFIG);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pages_in_a_row),
+        cmocka_unit_test(nothing_at_all),
+        cmocka_unit_test(state_keys_are_left_out),
+        cmocka_unit_test(order_is_checked),
+        cmocka_unit_test(keys_must_have_the_prefix),
+        cmocka_unit_test(a_failure_comes_after_what_was_listed),
+        cmocka_unit_test(a_listing_that_turns_in_a_circle_ends),
+        cmocka_unit_test(a_broken_attempt_leaves_nothing),
+        cmocka_unit_test(the_next_page_is_fetched_ahead),
+        cmocka_unit_test(closing_cancels),
+        cmocka_unit_test(a_page_is_bounded_and_holds_the_longest),
+        cmocka_unit_test(too_long_a_prefix),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,246 @@
+/*
+ * Bodies that stream into and out of a directory bucket.
+ */
+#include "dir_fixture.h"
+
+/* ---- gets and puts ---- */
+
+static void large_bodies_in_pieces(void **state)
+{
+    static char data[300000];
+    const struct buf *body;
+    char etag[OBJECT_ETAG_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (char)(i * 31 + i / 251);
+    assert_true(put("big", data, sizeof data, sizeof data, CLOCK_UNKNOWN));
+    body = get("big", 0, UINT64_MAX, "");
+    assert_int_equal(body->len, sizeof data);
+    assert_memory_equal(body->data, data, sizeof data);
+    memcpy(etag, call.info.etag, sizeof etag);
+
+    body = get("big", 1000, 123456, etag);
+    assert_int_equal(call.error.kind, ERROR_NONE);
+    assert_int_equal(body->len, 123456);
+    assert_memory_equal(body->data, data + 1000, 123456);
+    assert_int_equal(call.info.size, sizeof data);
+    body = get("big", sizeof data - 1, 1, etag);
+    assert_int_equal(body->len, 1);
+    body = get("big", sizeof data, 0, etag);
+    assert_int_equal(call.error.kind, ERROR_NONE);
+    assert_int_equal(body->len, 0);
+
+    get("big", sizeof data - 1, 2, "");
+    assert_fails(ERROR_PROTOCOL);
+    assert_true(call.again);
+    get("big", sizeof data + 1, UINT64_MAX, "");
+    assert_fails(ERROR_PROTOCOL);
+    get("big", 0, UINT64_MAX, "1-1");
+    assert_fails(ERROR_PRECONDITION);
+}
+
+static void lengths_that_were_not_announced(void **state)
+{
+    (void)state;
+    put_text("a", "before");
+    assert_false(put("a", "abcdef", 6, 7, CLOCK_UNKNOWN));
+    assert_fails(ERROR_PROTOCOL);
+    assert_true(call.again);
+    assert_false(put("a", "abcdef", 6, 5, CLOCK_UNKNOWN));
+    assert_fails(ERROR_PROTOCOL);
+    assert_false(put("a", "abcdef", 6, 0, CLOCK_UNKNOWN));
+    assert_fails(ERROR_PROTOCOL);
+    assert_holds("a", "before");
+    assert_int_equal(count_in(".storsync/tmp"), 0);
+}
+
+static void a_put_waits_for_the_end_of_its_source(void **state)
+{
+    struct pipe pipe;
+    struct error why;
+
+    (void)state;
+    assert_true(pipe_init(&pipe));
+    store_put(store, &call, "a", 3, CLOCK_UNKNOWN, &meta, &pipe);
+    assert_int_equal(pipe_write(&pipe, "abc", 3), 3);
+    assert_true(store_step(&call));
+    assert_false(
+        store_step(&call)); /* all bytes are there, but their source may still find that it was torn */
+    assert_false(call.done);
+    assert_false(tempdir_has(root, "a"));
+    assert_int_equal(count_in(".storsync/tmp"), 1);
+    error_set(&why, ERROR_INTERRUPTED, "enough");
+    call_cancel(&call, &why);
+    assert_true(call.done);
+    assert_int_equal(call.error.kind, ERROR_INTERRUPTED);
+    assert_int_equal(count_in(".storsync/tmp"), 0);
+    assert_false(tempdir_has(root, "a"));
+
+    pipe_reset(&pipe);
+    store_put(store, &call, "a", 0, CLOCK_UNKNOWN, &meta, &pipe);
+    assert_false(store_step(&call));
+    pipe.closed = true;
+    assert_true(store_step(&call));
+    assert_succeeds();
+    assert_true(tempdir_has(root, "a"));
+    pipe_free(&pipe);
+}
+
+static void files_that_change_while_read(void **state)
+{
+    static char data[200000];
+    static const struct {
+        off_t size;
+        bool rewrite;
+    } changes[] = {{100000, false}, {0, false}, {300000, false}, {200000, true}};
+    struct pipe pipe;
+
+    (void)state;
+    assert_true(pipe_init(&pipe));
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        const char *path = tempdir_path(root, "a");
+        int fd;
+
+        memset(data, 'x', sizeof data);
+        assert_true(put("a", data, sizeof data, sizeof data, 1000));
+        pipe_reset(&pipe);
+        store_get(store, &call, "a", 0, UINT64_MAX, "", &pipe);
+        assert_true(call.head_known);
+        assert_true(store_step(&call));
+        fd = open(path, O_WRONLY);
+        assert_int_equal(ftruncate(fd, changes[i].size), 0);
+        if (changes[i].rewrite)
+            assert_int_equal(pwrite(fd, "y", 1, 0), 1);
+        close(fd);
+        while (!call.done) {
+            pipe_consume(&pipe, pipe_peek(&pipe, &(const unsigned char *){NULL}));
+            store_step(&call);
+        }
+        assert_fails(ERROR_PROTOCOL);
+        assert_true(call.again);
+        assert_false(pipe.closed);
+    }
+    pipe_free(&pipe);
+}
+
+static void reading_survives_a_replacement(void **state)
+{
+    static char data[200000];
+    struct pipe pipe;
+    struct call other;
+    size_t got = 0;
+
+    (void)state;
+    assert_true(pipe_init(&pipe));
+    memset(data, 'x', sizeof data);
+    assert_true(put("a", data, sizeof data, sizeof data, CLOCK_UNKNOWN));
+    store_get(store, &call, "a", 0, UINT64_MAX, "", &pipe);
+    assert_true(store_step(&call));
+    call_init(&other);
+    store_write(store, &other, "a", "new", 3, "text/plain", false);
+    assert_true(store_wait(NULL, &other));
+    call_free(&other);
+    while (!call.done || pipe.len > 0) {
+        const unsigned char *from;
+        size_t len = pipe_peek(&pipe, &from);
+
+        for (size_t i = 0; i < len; i++)
+            assert_int_equal(from[i], 'x');
+        pipe_consume(&pipe, len);
+        got += len;
+        store_step(&call);
+    }
+    assert_succeeds();
+    assert_int_equal(got, sizeof data);
+    assert_holds("a", "new");
+    pipe_free(&pipe);
+}
+
+/* ---- uploads in parts ---- */
+
+static bool part(struct upload *upload, int number, uint64_t offset, const char *text, size_t announced)
+{
+    struct pipe pipe;
+
+    assert_true(pipe_init(&pipe));
+    store_upload_part(store, &call, upload, number, offset, announced, &pipe);
+    assert_int_equal(pipe_write(&pipe, text, strlen(text)), strlen(text));
+    pipe.closed = true;
+    store_wait(NULL, &call);
+    pipe_free(&pipe);
+    return call.error.kind == ERROR_NONE;
+}
+
+static struct upload *begin(const char *key, uint64_t size)
+{
+    store_upload_begin(store, &call, key, size, 5000, &meta);
+    assert_succeeds();
+    assert_non_null(call.upload);
+    return call.upload;
+}
+
+static void parts_in_any_order(void **state)
+{
+    struct upload *upload;
+
+    (void)state;
+    assert_true(object_meta_add(&meta, "user:x", "y"));
+    upload = begin("dir/a", 10);
+    assert_true(part(upload, 3, 8, "IJ", 2));
+    assert_false(part(upload, 1, 0, "abc", 4)); /* broke off; the same part again */
+    assert_fails(ERROR_PROTOCOL);
+    assert_true(call.again);
+    assert_true(part(upload, 1, 0, "ABCD", 4));
+    store_upload_finish(store, &call, upload);
+    assert_fails(ERROR_PROTOCOL); /* the second part is missing */
+    assert_absent("dir/a");
+    assert_true(part(upload, 2, 4, "EFGH", 4));
+    store_upload_finish(store, &call, upload);
+    assert_succeeds();
+    assert_holds("dir/a", "ABCDEFGHIJ");
+    assert_meta("dir/a", META("user:x", "y"));
+    assert_int_equal(call.info.modified, 5000);
+    assert_int_equal(count_in(".storsync/tmp"), 0);
+}
+
+static void aborting_leaves_nothing(void **state)
+{
+    struct upload *upload = begin("a", 8);
+
+    (void)state;
+    assert_true(part(upload, 1, 0, "ABCD", 4));
+    assert_int_equal(count_in(".storsync/tmp"), 1);
+    store_upload_abort(store, &call, upload);
+    assert_succeeds();
+    assert_int_equal(count_in(".storsync/tmp"), 0);
+    assert_absent("a");
+}
+
+static void copies_are_for_somebody_else(void **state)
+{
+    struct upload *upload = begin("a", 1);
+
+    (void)state;
+    store_copy(store, &call, "b", store, "");
+    assert_fails(ERROR_UNSUPPORTED);
+    store_upload_copy(store, &call, upload, 1, 0, 1, store, "b", "");
+    assert_fails(ERROR_UNSUPPORTED);
+    store_upload_abort(store, &call, upload);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        DIR_TEST(large_bodies_in_pieces),
+        DIR_TEST(lengths_that_were_not_announced),
+        DIR_TEST(a_put_waits_for_the_end_of_its_source),
+        DIR_TEST(files_that_change_while_read),
+        DIR_TEST(reading_survives_a_replacement),
+        DIR_TEST(parts_in_any_order),
+        DIR_TEST(aborting_leaves_nothing),
+        DIR_TEST(copies_are_for_somebody_else),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

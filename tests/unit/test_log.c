@@ -1,0 +1,327 @@
+/* log: what reaches the descriptor, byte for byte. */
+#include "log.h"
+
+#include "json.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int log_pipe[2];
+static char seen[65536];
+
+static int set_up(void **state)
+{
+    (void)state;
+    if (pipe2(log_pipe, O_NONBLOCK) != 0)
+        return -1;
+    log_to(log_pipe[1]);
+    log_setup(LOG_TEXT, LOG_INFO, true);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    close(log_pipe[0]);
+    close(log_pipe[1]);
+    return 0;
+}
+
+/* What was written since the last time. */
+static const char *output(void)
+{
+    ssize_t n = read(log_pipe[0], seen, sizeof seen - 1);
+
+    seen[n > 0 ? n : 0] = '\0';
+    return seen;
+}
+
+static void test_diagnostics_have_prefixes(void **state)
+{
+    (void)state;
+    log_error("no %s", "bucket");
+    assert_string_equal(output(), "storsync-init: error: no bucket\n");
+    log_warn("w");
+    assert_string_equal(output(), "storsync-init: warning: w\n");
+    log_info("i");
+    assert_string_equal(output(), "storsync-init: i\n");
+    log_debug("d");
+    assert_string_equal(output(), "");
+    log_setup(LOG_TEXT, LOG_DEBUG, true);
+    log_debug("d");
+    assert_string_equal(output(), "storsync-init: debug: d\n");
+}
+
+static void test_levels_filter(void **state)
+{
+    (void)state;
+    log_setup(LOG_TEXT, LOG_ERROR, true);
+    log_warn("w");
+    log_event(LOG_INFO, "e", NULL, "line");
+    assert_string_equal(output(), "");
+    assert_true(log_enabled(LOG_ERROR));
+    assert_false(log_enabled(LOG_WARN));
+    log_error("e");
+    assert_string_equal(output(), "storsync-init: error: e\n");
+}
+
+static void test_text_line_is_written_as_it_is(void **state)
+{
+    (void)state;
+    log_event(LOG_INFO, "synced", LOG_FIELDS(LOG_STR("key", "a")), "  %s Synced: %s", LOG_MARK_OK,
+              "caf\xC3\xA9");
+    assert_string_equal(output(), "  \xE2\x9C\x93 Synced: caf\xC3\xA9\n");
+    log_event(LOG_INFO, NULL, NULL, "%s", "");
+    assert_string_equal(output(), "\n");
+}
+
+static void test_a_key_cannot_forge_lines(void **state)
+{
+    (void)state;
+    log_event(LOG_INFO, "synced", NULL, "  Synced: %s", "a\n=== Sync Complete ===\r\x1b[2J\x7f\tb");
+    assert_string_equal(output(), "  Synced: a\\x0a=== Sync Complete ===\\x0d\\x1b[2J\\x7f\\x09b\n");
+}
+
+static void test_treacherous_characters_are_escaped(void **state)
+{
+    (void)state;
+    /* C1 control, line separator, override and isolate with their ends; then harmless neighbours. */
+    log_info("%s",
+             "\xC2\x9B|\xE2\x80\xA8|\xE2\x80\xAE\xE2\x80\xAC|\xE2\x81\xA6\xE2\x81\xA9|\xC2\xA0|\xE2\x80\xAF");
+    assert_string_equal(output(), "storsync-init: \\xc2\\x9b|\\xe2\\x80\\xa8|\\xe2\\x80\\xae\\xe2\\x80\\xac|"
+                                  "\\xe2\\x81\\xa6\\xe2\\x81\\xa9|\xC2\xA0|\xE2\x80\xAF\n");
+}
+
+static void test_bytes_that_are_not_utf8_are_escaped(void **state)
+{
+    (void)state;
+    /* A stray byte, an overlong slash, a surrogate, beyond U+10FFFF, a sequence cut off. */
+    log_info("%s", "\xFF \xC0\xAF \xED\xA0\x80 \xF4\x90\x80\x80 \xE2\x9C");
+    assert_string_equal(output(),
+                        "storsync-init: \\xff \\xc0\\xaf \\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80 \\xe2\\x9c\n");
+}
+
+static void test_outside_utf8_everything_is_ascii(void **state)
+{
+    (void)state;
+    log_setup(LOG_TEXT, LOG_INFO, false);
+    log_event(LOG_INFO, "x", NULL, "%s %s %s caf\xC3\xA9", LOG_MARK_OK, LOG_MARK_SKIP, LOG_MARK_FAIL);
+    assert_string_equal(output(), "+ - x caf\\xc3\\xa9\n");
+}
+
+static void test_long_lines_are_cut(void **state)
+{
+    (void)state;
+    char *text = malloc(2 * LOG_LINE_MAX);
+
+    memset(text, 'a', 2 * LOG_LINE_MAX - 1);
+    text[2 * LOG_LINE_MAX - 1] = '\0';
+    log_event(LOG_INFO, "x", NULL, "%s", text);
+    const char *line = output();
+    assert_int_equal(strlen(line), LOG_LINE_MAX + 1);
+    assert_string_equal(line + LOG_LINE_MAX - 4, "a...\n");
+
+    /* The longest line when every byte needs four. */
+    memset(text, '\n', LOG_LINE_MAX);
+    text[LOG_LINE_MAX] = '\0';
+    log_event(LOG_INFO, "x", NULL, "%s", text);
+    line = output();
+    assert_int_equal(strlen(line), 4 * LOG_LINE_MAX + 1);
+    assert_string_equal(line + 4 * LOG_LINE_MAX - 4, "\\x0a\n");
+    free(text);
+}
+
+static void test_log_safe_cuts_between_characters(void **state)
+{
+    (void)state;
+    char text[LOG_SAFE_SIZE + 1];
+    char out[LOG_SAFE_SIZE];
+
+    memset(text, '\x01', LOG_SAFE_SIZE);
+    text[LOG_SAFE_SIZE] = '\0';
+    assert_ptr_equal(log_safe(text, out), out);
+    size_t len = strlen(out);
+    assert_true(len < LOG_SAFE_SIZE && len > LOG_SAFE_SIZE - 9);
+    assert_string_equal(out + len - 7, "\\x01...");
+
+    /* A key of the greatest length fits whatever its bytes. */
+    memset(text, '\xFF', 1024);
+    text[1024] = '\0';
+    assert_int_equal(strlen(log_safe(text, out)), 4096);
+    assert_string_equal(log_safe("", out), "");
+}
+
+/* Parses the one line of JSON that was written. */
+static yyjson_doc *json_line(void)
+{
+    const char *line = output();
+    size_t len = strlen(line);
+    struct error error;
+
+    assert_true(len > 1 && line[len - 1] == '\n');
+    assert_null(memchr(line, '\n', len - 1));
+    yyjson_doc *doc = json_parse(line, len, &error);
+    assert_non_null(doc);
+    return doc;
+}
+
+static void test_json_event(void **state)
+{
+    (void)state;
+    log_setup(LOG_JSON, LOG_INFO, true);
+    log_event(LOG_INFO, "synced",
+              LOG_FIELDS(LOG_STR("key", "a\n\xFF\"b"), LOG_NUM("size", INT64_MAX), LOG_NUM("less", -1),
+                         LOG_FLAG("yes", true), LOG_FLAG("no", false)),
+              "  %s Synced: a (1 B)", LOG_MARK_OK);
+    yyjson_doc *doc = json_line();
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    assert_string_equal(json_text(root, "level", ""), "info");
+    assert_string_equal(json_text(root, "event", ""), "synced");
+    assert_string_equal(json_text(root, "message", ""), "Synced: a (1 B)");
+    assert_string_equal(json_text(root, "key", ""), "a\n\xEF\xBF\xBD\"b");
+    assert_true(json_number(root, "size", 0) == INT64_MAX);
+    assert_true(json_number(root, "less", 0) == -1);
+    assert_true(json_flag(root, "yes", false));
+    assert_false(json_flag(root, "no", true));
+    const char *time = json_text(root, "time", "");
+    assert_int_equal(strlen(time), 24);
+    assert_int_equal(time[10], 'T');
+    assert_int_equal(time[23], 'Z');
+    yyjson_doc_free(doc);
+}
+
+static void assert_message(const char *line, const char *expected)
+{
+    log_event(LOG_INFO, "x", NULL, "%s", line);
+    yyjson_doc *doc = json_line();
+    assert_string_equal(json_text(yyjson_doc_get_root(doc), "message", ""), expected);
+    yyjson_doc_free(doc);
+}
+
+static void test_json_messages_are_bare(void **state)
+{
+    (void)state;
+    log_setup(LOG_JSON, LOG_INFO, true);
+    assert_message("=== Sync Complete ===", "Sync Complete");
+    assert_message("=== Sync Complete", "Sync Complete");
+    assert_message("=== ", "");
+    assert_message("=== ===", "===");
+    assert_message("  - Skipped: x", "Skipped: x");
+    assert_message("  \xE2\x9C\x97 Failed: x ===", "Failed: x ===");
+    assert_message("storsync-init: environment is x", "environment is x");
+    assert_message("-x", "-x");
+    log_setup(LOG_JSON, LOG_INFO, false);
+    assert_message("  x Failed: y", "Failed: y");
+    assert_message("  + Synced: y", "Synced: y");
+}
+
+static void test_json_has_no_layout_lines(void **state)
+{
+    (void)state;
+    log_setup(LOG_JSON, LOG_INFO, true);
+    log_event(LOG_INFO, NULL, NULL, "%s", "");
+    assert_string_equal(output(), "");
+    log_warn("strange");
+    yyjson_doc *doc = json_line();
+    assert_string_equal(json_text(yyjson_doc_get_root(doc), "event", ""), "warning");
+    assert_string_equal(json_text(yyjson_doc_get_root(doc), "level", ""), "warning");
+    assert_string_equal(json_text(yyjson_doc_get_root(doc), "message", ""), "strange");
+    yyjson_doc_free(doc);
+}
+
+static void test_a_broken_descriptor_changes_nothing(void **state)
+{
+    (void)state;
+    log_to(-1);
+    errno = ENOENT;
+    log_error("lost");
+    assert_int_equal(errno, ENOENT);
+    log_setup(LOG_JSON, LOG_INFO, true);
+    log_error("lost");
+    log_transient("lost");
+    assert_int_equal(errno, ENOENT);
+}
+
+static void test_transient_line_only_on_a_terminal(void **state)
+{
+    (void)state;
+    log_transient("working");
+    log_transient(NULL);
+    assert_string_equal(output(), "");
+}
+
+static void test_transient_line_gives_way(void **state)
+{
+    (void)state;
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+
+    if (terminal < 0)
+        skip();
+    assert_int_equal(grantpt(terminal), 0);
+    assert_int_equal(unlockpt(terminal), 0);
+    int fd = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+    assert_true(fd >= 0);
+    log_to(fd);
+    log_transient("abc");
+    log_transient("de");
+    log_info("line");
+    log_transient(NULL);
+    ssize_t n = 0;
+    while (n == 0 || seen[n - 1] != '\n') {
+        ssize_t more = read(terminal, seen + n, sizeof seen - 1 - (size_t)n);
+        assert_true(more > 0);
+        n += more;
+    }
+    seen[n] = '\0';
+    assert_string_equal(seen, "abc\r   \rde\r  \rstorsync-init: line\r\n");
+    close(fd);
+    close(terminal);
+}
+
+static void test_locale_follows_posix_order(void **state)
+{
+    (void)state;
+    assert_true(log_locale_is_utf8("C.UTF-8", NULL, NULL));
+    assert_true(log_locale_is_utf8(NULL, "en_US.utf8", "C"));
+    assert_true(log_locale_is_utf8("", "", "de_DE.UTF-8@euro"));
+    assert_true(log_locale_is_utf8(NULL, NULL, "c.uTf-8"));
+    assert_false(log_locale_is_utf8("C", "C.UTF-8", "C.UTF-8"));
+    assert_false(log_locale_is_utf8("", "POSIX", "C.UTF-8"));
+    assert_false(log_locale_is_utf8(NULL, NULL, NULL));
+    assert_false(log_locale_is_utf8("", "", ""));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(diagnostics_have_prefixes),
+        TEST(levels_filter),
+        TEST(text_line_is_written_as_it_is),
+        TEST(a_key_cannot_forge_lines),
+        TEST(treacherous_characters_are_escaped),
+        TEST(bytes_that_are_not_utf8_are_escaped),
+        TEST(outside_utf8_everything_is_ascii),
+        TEST(long_lines_are_cut),
+        TEST(log_safe_cuts_between_characters),
+        TEST(json_event),
+        TEST(json_messages_are_bare),
+        TEST(json_has_no_layout_lines),
+        TEST(a_broken_descriptor_changes_nothing),
+        TEST(transient_line_only_on_a_terminal),
+        TEST(transient_line_gives_way),
+        TEST(locale_follows_posix_order),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

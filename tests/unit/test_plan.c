@@ -1,0 +1,115 @@
+#include "plan.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MD5_A "0cc175b9c0f1b6a831c399e269772661"
+#define MD5_B "92eb5ffee6ae2fec3ad71c777531578f"
+
+static struct object_entry entry(const char *key, uint64_t size, int64_t modified, const char *etag)
+{
+    struct object_entry made = {.key = key, .size = size, .modified = modified};
+
+    strcpy(made.etag, etag);
+    return made;
+}
+
+static void both_ended(void **state)
+{
+    (void)state;
+    assert_int_equal(plan_next(COMPARE_NEWER, NULL, NULL).action, PLAN_END);
+}
+
+static void only_at_the_source(void **state)
+{
+    struct object_entry a = entry("a", 1, 1, "");
+    struct object_entry b = entry("b", 1, 1, "");
+    struct plan_step step = plan_next(COMPARE_NEWER, &a, &b);
+
+    (void)state;
+    assert_int_equal(step.action, PLAN_COPY);
+    assert_int_equal(step.reason, PLAN_MISSING);
+    assert_true(step.take_source);
+    assert_false(step.take_destination);
+    step = plan_next(COMPARE_NEWER, &a, NULL);
+    assert_int_equal(step.action, PLAN_COPY);
+    assert_false(step.take_destination);
+}
+
+static void only_at_the_destination(void **state)
+{
+    struct object_entry a = entry("a", 1, 1, "");
+    struct object_entry b = entry("b", 1, 1, "");
+    struct plan_step step = plan_next(COMPARE_NEWER, &b, &a);
+
+    (void)state;
+    assert_int_equal(step.action, PLAN_EXTRA);
+    assert_false(step.take_source);
+    assert_true(step.take_destination);
+    assert_int_equal(plan_next(COMPARE_NEWER, NULL, &a).action, PLAN_EXTRA);
+}
+
+static void keys_are_ordered_as_unsigned_bytes(void **state)
+{
+    struct object_entry ascii = entry("z", 1, 1, "");
+    struct object_entry high = entry("\xC3\xA4", 1, 1, "");
+
+    (void)state;
+    assert_int_equal(plan_next(COMPARE_NEWER, &ascii, &high).action, PLAN_COPY);
+    assert_int_equal(plan_next(COMPARE_NEWER, &high, &ascii).action, PLAN_EXTRA);
+}
+
+/* source size and time, destination size and time, rule, expected */
+static void the_rules(void **state)
+{
+    static const struct {
+        uint64_t source_size, destination_size;
+        int64_t source_time, destination_time;
+        const char *source_etag, *destination_etag;
+        enum compare rule;
+        enum plan_reason expected;
+    } table[] = {
+        {1, 1, 5, 5, "", "", COMPARE_NEWER, PLAN_SAME},
+        {1, 1, 5, 6, "", "", COMPARE_NEWER, PLAN_SAME},
+        {1, 1, 6, 5, "", "", COMPARE_NEWER, PLAN_NEWER},
+        {2, 1, 5, 6, "", "", COMPARE_NEWER, PLAN_SIZE},
+        {1, 1, 6, 5, "", "", COMPARE_SIZE, PLAN_SAME},
+        {2, 1, 5, 5, "", "", COMPARE_SIZE, PLAN_SIZE},
+        {1, 1, 5, 6, MD5_A, MD5_B, COMPARE_NEWER, PLAN_SAME},
+        {1, 1, 5, 6, MD5_A, MD5_B, COMPARE_ETAG, PLAN_ETAG},
+        {1, 1, 5, 6, MD5_A, MD5_A, COMPARE_ETAG, PLAN_SAME},
+        {1, 1, 6, 5, MD5_A, MD5_A, COMPARE_ETAG, PLAN_NEWER},
+        /* ETags of multipart uploads are no content hashes */
+        {1, 1, 5, 6, MD5_A "-2", MD5_B, COMPARE_ETAG, PLAN_SAME},
+        {1, 1, 5, 6, "", MD5_B, COMPARE_ETAG, PLAN_SAME},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct object_entry source = entry("k", table[i].source_size, table[i].source_time, table[i].source_etag);
+        struct object_entry destination =
+            entry("k", table[i].destination_size, table[i].destination_time, table[i].destination_etag);
+        struct plan_step step = plan_next(table[i].rule, &source, &destination);
+
+        assert_int_equal(step.reason, table[i].expected);
+        assert_int_equal(step.action, table[i].expected == PLAN_SAME ? PLAN_KEEP : PLAN_COPY);
+        assert_true(step.take_source && step.take_destination);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_ended),
+        cmocka_unit_test(only_at_the_source),
+        cmocka_unit_test(only_at_the_destination),
+        cmocka_unit_test(keys_are_ordered_as_unsigned_bytes),
+        cmocka_unit_test(the_rules),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,778 @@
+/* report: the human log of docs/LOG.md line for line, its JSON events, the status document, sizes. */
+#include "report.h"
+
+#include "clock.h"
+#include "json.h"
+#include "log.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STARTED INT64_C(1764000000000) /* 2025-11-24T16:00:00Z */
+
+static FILE *log_file;
+static char seen[262144];
+static struct report report;
+
+static int set_up(void **state)
+{
+    (void)state;
+    log_file = tmpfile();
+    if (log_file == NULL)
+        return -1;
+    log_to(fileno(log_file));
+    log_setup(LOG_TEXT, LOG_INFO, true);
+    report_init(&report, STARTED);
+    report.detection.production = true;
+    report.detection.platform = "Heroku";
+    strcpy(report.detection.environment_source, "NODE_ENV=production");
+    strcpy(report.detection.deployment_id, "v42");
+    strcpy(report.detection.deployment_source, "HEROKU_RELEASE_VERSION");
+    strcpy(report.source, "dedw3n-dev-storage");
+    strcpy(report.destination, "dedw3n-production-storage");
+    strcpy(report.mode, "deploy");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    report_free(&report);
+    fclose(log_file);
+    log_to(STDERR_FILENO);
+    return 0;
+}
+
+/* Everything logged since the last time. */
+static const char *output(void)
+{
+    int fd = fileno(log_file);
+    ssize_t n = pread(fd, seen, sizeof seen - 1, 0);
+
+    assert_true(n >= 0 && (size_t)n < sizeof seen - 1);
+    seen[n] = '\0';
+    assert_int_equal(ftruncate(fd, 0), 0);
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    return seen;
+}
+
+static struct object_entry entry(const char *key, uint64_t size)
+{
+    return (struct object_entry){.key = key, .size = size};
+}
+
+static void synced(const char *path, const char *key, uint64_t size)
+{
+    struct object_entry object = entry(key, size);
+
+    report_synced(&report, path, &object, PLAN_MISSING);
+}
+
+static void skipped(const char *path, const char *key)
+{
+    struct object_entry object = entry(key, 1);
+
+    report_skipped(&report, path, &object, plan_reason_text(PLAN_SAME));
+}
+
+static void failed(const char *path, const char *key, const char *why)
+{
+    struct error error;
+
+    error_set(&error, ERROR_PERMISSION, "%s", why);
+    report_failed(&report, path, key, &error);
+}
+
+/* ---- the human log ---- */
+
+static void test_the_log_of_a_sync(void **state)
+{
+    (void)state;
+    report_header(&report);
+    report_path(&report, "public/");
+    synced("public/", "public/avatars/user123.png", 148808);
+    synced("public/", "public/images/product456.jpg", 535736);
+    skipped("public/", "public/videos/demo.mp4");
+    report_path_end(&report);
+    report.synced = 42;
+    report.skipped = 15;
+    report.total_size = 13054771;
+    report_finish(&report, REPORT_SYNCED, NULL, STARTED + 1000);
+    report_summary(&report);
+    assert_string_equal(output(), "storsync-init: environment is production because NODE_ENV=production; "
+                                  "deployment v42 (HEROKU_RELEASE_VERSION), Heroku\n"
+                                  "=== Production Storage Sync ===\n"
+                                  "Environment: production\n"
+                                  "Source: dedw3n-dev-storage\n"
+                                  "Destination: dedw3n-production-storage\n"
+                                  "Dry Run: NO\n"
+                                  "\n"
+                                  "Syncing path: public/\n"
+                                  "  \xE2\x9C\x93 Synced: avatars/user123.png (145.32 KB)\n"
+                                  "  \xE2\x9C\x93 Synced: images/product456.jpg (523.18 KB)\n"
+                                  "  - Skipped: videos/demo.mp4 (already up-to-date)\n"
+                                  "\n"
+                                  "=== Sync Summary ===\n"
+                                  "\xE2\x9C\x93 Synced: 42\n"
+                                  "- Skipped: 15\n"
+                                  "\xE2\x9C\x97 Failed: 0\n"
+                                  "Total Size: 12.45 MB\n"
+                                  "\n"
+                                  "=== Sync Complete ===\n");
+    assert_string_equal(report.message, "Synced 42 objects (12.45 MB), 15 already up to date");
+}
+
+static void test_the_log_of_a_dry_run_in_ascii(void **state)
+{
+    (void)state;
+    log_setup(LOG_TEXT, LOG_INFO, false);
+    report.dry_run = true;
+    report_header(&report);
+    report_path(&report, "");
+    synced("", "a", 1);
+    report_path_end(&report);
+    report_finish(&report, REPORT_SYNCED, NULL, STARTED);
+    report_summary(&report);
+    const char *log = output();
+    assert_non_null(
+        strstr(log, "\nDry Run: YES\n\nSyncing path: (the whole bucket)\n  + Would sync: a (1 B)\n\n"));
+    assert_non_null(strstr(log, "\n+ Would sync: 1\n- Skipped: 0\nx Failed: 0\nTotal Size: 1 B\n\n"
+                                "=== Sync Complete ===\n"));
+    assert_string_equal(report.message, "Would sync 1 object (1 B), 0 already up to date");
+}
+
+static void test_failures_are_shown(void **state)
+{
+    (void)state;
+    report_header(&report);
+    report_path(&report, "private/");
+    failed("private/", "private/x", "access denied");
+    report_path_end(&report);
+    report_finish(&report, REPORT_PARTIAL, NULL, STARTED);
+    report_summary(&report);
+    const char *log = output();
+    assert_non_null(strstr(log, "\n  \xE2\x9C\x97 Failed: x (access denied)\n"));
+    assert_non_null(strstr(log, "\n\xE2\x9C\x97 Failed: 1\n"));
+    assert_non_null(strstr(log, "\n=== Sync Complete: 1 failed ===\n"));
+    assert_string_equal(report.message, "Synced 0 objects (0 B), 0 already up to date, 1 failed");
+}
+
+static void test_the_end_of_a_failed_run(void **state)
+{
+    (void)state;
+    struct error error;
+
+    error_set(&error, ERROR_NO_BUCKET, "bucket dev does not exist");
+    report_header(&report);
+    report_finish(&report, REPORT_FAILED, &error, STARTED);
+    report_summary(&report);
+    assert_non_null(strstr(output(), "\n\n=== Sync Failed: bucket dev does not exist ===\n"));
+    assert_string_equal(report.message, "bucket dev does not exist");
+
+    error_set(&error, ERROR_INTERRUPTED, "interrupted by signal 15");
+    report.message[0] = '\0';
+    report_finish(&report, REPORT_INTERRUPTED, &error, STARTED);
+    report_summary(&report);
+    assert_non_null(strstr(output(), "\n=== Sync Interrupted: interrupted by signal 15 ===\n"));
+}
+
+static void test_quiet_levels_keep_what_matters(void **state)
+{
+    (void)state;
+    log_setup(LOG_TEXT, LOG_ERROR, true);
+    report_header(&report);
+    report_path(&report, "p/");
+    synced("p/", "p/a", 1);
+    failed("p/", "p/b", "access denied");
+    report_path_end(&report);
+    report_finish(&report, REPORT_PARTIAL, NULL, STARTED);
+    report_summary(&report);
+    assert_string_equal(output(), "  \xE2\x9C\x97 Failed: b (access denied)\n");
+}
+
+static void test_without_a_header_only_the_message(void **state)
+{
+    (void)state;
+    static const struct {
+        enum report_state state;
+        const char *line;
+    } ends[] = {
+        {REPORT_ALREADY_SYNCED, "storsync-init: Deployment v42 is already synced\n"},
+        {REPORT_TOO_SOON, "storsync-init: The last automatic sync was less than the interval ago; "
+                          "the next is due at 2025-11-24T16:00:00.000Z\n"},
+        {REPORT_INACTIVE, "storsync-init: Development environment: no automatic sync\n"},
+        {REPORT_NOTHING_TO_DO, "storsync-init: Source and destination are the same: nothing to do\n"},
+    };
+    struct error error;
+
+    report.due_at = STARTED;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        report.message[0] = '\0';
+        report_finish(&report, ends[i].state, NULL, STARTED);
+        report_summary(&report);
+        assert_string_equal(output(), ends[i].line);
+    }
+    report.message[0] = '\0';
+    error_set(&error, ERROR_CONFIG, "bad");
+    report_finish(&report, REPORT_FAILED, &error, STARTED);
+    report_summary(&report);
+    assert_string_equal(output(), "storsync-init: error: bad\n");
+}
+
+static void test_a_message_that_is_there_stays(void **state)
+{
+    (void)state;
+    strcpy(report.message, "mine");
+    report_finish(&report, REPORT_SYNCED, NULL, STARTED);
+    assert_string_equal(report.message, "mine");
+    assert_true(report.finished == STARTED);
+}
+
+static void test_environment_is_told_once(void **state)
+{
+    (void)state;
+    strcpy(report.detection.warning, "strange id");
+    report_environment(&report);
+    assert_string_equal(output(), "storsync-init: environment is production because NODE_ENV=production; "
+                                  "deployment v42 (HEROKU_RELEASE_VERSION), Heroku\n"
+                                  "storsync-init: warning: strange id\n");
+    report_environment(&report);
+    assert_string_equal(output(), "");
+}
+
+static void test_environment_without_anything(void **state)
+{
+    (void)state;
+    report.detection = (struct detection){.platform = "", .hint = ""};
+    strcpy(report.detection.environment_source, "default");
+    report_environment(&report);
+    assert_string_equal(output(), "storsync-init: environment is development because nothing says otherwise; "
+                                  "no deployment id\n");
+}
+
+static void test_the_hint_is_for_production(void **state)
+{
+    (void)state;
+    report.detection.deployment_id[0] = '\0';
+    report.detection.hint = "set it";
+    report_environment(&report);
+    assert_non_null(strstr(output(),
+                           "no deployment id, Heroku\nstorsync-init: without a deployment id only the "
+                           "interval decides; on Heroku set it\n"));
+    report.environment_shown = false;
+    report.detection.production = false;
+    report_environment(&report);
+    assert_null(strstr(output(), "set it"));
+}
+
+static void test_keys_are_shown_without_the_path(void **state)
+{
+    (void)state;
+    synced("public/", "public/", 0);
+    synced("public/", "other", 0);
+    synced("", "x", 0);
+    assert_string_equal(output(), "  \xE2\x9C\x93 Synced: public/ (0 B)\n"
+                                  "  \xE2\x9C\x93 Synced: other (0 B)\n"
+                                  "  \xE2\x9C\x93 Synced: x (0 B)\n");
+}
+
+static int count_lines(const char *text, const char *with)
+{
+    int lines = 0;
+
+    for (const char *at = text; (at = strstr(at, with)) != NULL; at++)
+        lines++;
+    return lines;
+}
+
+static void test_skipped_lines_are_limited_per_path(void **state)
+{
+    (void)state;
+    report_path(&report, "a/");
+    for (int i = 0; i < REPORT_SKIPPED_LINES; i++)
+        skipped("a/", "a/x");
+    report_path_end(&report);
+    assert_int_equal(count_lines(output(), "Skipped"), REPORT_SKIPPED_LINES);
+
+    report_path(&report, "b/");
+    for (int i = 0; i < REPORT_SKIPPED_LINES + 23; i++)
+        skipped("b/", "b/x");
+    report_path_end(&report);
+    const char *log = output();
+    assert_int_equal(count_lines(log, "Skipped"), REPORT_SKIPPED_LINES + 1);
+    assert_non_null(strstr(log, "\n  - Skipped: 23 more\n"));
+    assert_int_equal(report.skipped, 2 * REPORT_SKIPPED_LINES + 23);
+
+    log_setup(LOG_TEXT, LOG_DEBUG, true);
+    report_path(&report, "c/");
+    for (int i = 0; i < REPORT_SKIPPED_LINES + 23; i++)
+        skipped("c/", "c/x");
+    report_path_end(&report);
+    log = output();
+    assert_int_equal(count_lines(log, "Skipped"), REPORT_SKIPPED_LINES + 23);
+}
+
+/* ---- JSON events ---- */
+
+/* Parses the next line at *at, and moves on. NULL at the end. */
+static yyjson_doc *next_event(const char **at)
+{
+    const char *end = strchr(*at, '\n');
+    struct error error;
+
+    if (end == NULL)
+        return NULL;
+    yyjson_doc *doc = json_parse(*at, (size_t)(end - *at), &error);
+    assert_non_null(doc);
+    *at = end + 1;
+    return doc;
+}
+
+static void test_json_events_of_a_sync(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *event, *message;
+    } expected[] = {
+        {"environment", "environment is production because NODE_ENV=production; deployment v42 "
+                        "(HEROKU_RELEASE_VERSION), Heroku"},
+        {"sync-started", "Production Storage Sync"},
+        {"path", "Syncing path: p/"},
+        {"synced", "Synced: a (1.00 KB)"},
+        {"skipped", "Skipped: b (already up-to-date)"},
+        {"failed", "Failed: c (access denied)"},
+        {"summary", "Sync Summary"},
+        {"sync-finished", "Sync Complete: 1 failed"},
+    };
+
+    log_setup(LOG_JSON, LOG_INFO, true);
+    report_header(&report);
+    report_path(&report, "p/");
+    synced("p/", "p/a", 1024);
+    skipped("p/", "p/b");
+    failed("p/", "p/c", "access denied");
+    report_path_end(&report);
+    report_finish(&report, REPORT_PARTIAL, NULL, STARTED);
+    report_summary(&report);
+
+    const char *at = output();
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        yyjson_doc *doc = next_event(&at);
+        yyjson_val *root = yyjson_doc_get_root(doc);
+        assert_string_equal(json_text(root, "event", ""), expected[i].event);
+        assert_string_equal(json_text(root, "message", ""), expected[i].message);
+        if (strcmp(expected[i].event, "sync-started") == 0) {
+            assert_string_equal(json_text(root, "source", ""), "dedw3n-dev-storage");
+            assert_false(json_flag(root, "dryRun", true));
+        } else if (strcmp(expected[i].event, "synced") == 0) {
+            assert_string_equal(json_text(root, "key", ""), "p/a");
+            assert_int_equal(json_number(root, "size", 0), 1024);
+            assert_string_equal(json_text(root, "reason", ""), "missing");
+        } else if (strcmp(expected[i].event, "failed") == 0) {
+            assert_string_equal(json_text(root, "kind", ""), "permission");
+            assert_string_equal(json_text(root, "level", ""), "error");
+        } else if (strcmp(expected[i].event, "summary") == 0) {
+            assert_int_equal(json_number(root, "syncedFiles", 0), 1);
+            assert_int_equal(json_number(root, "skippedFiles", 0), 1);
+            assert_int_equal(json_number(root, "failedFiles", 0), 1);
+            assert_int_equal(json_number(root, "totalSize", 0), 1024);
+        } else if (strcmp(expected[i].event, "sync-finished") == 0) {
+            assert_string_equal(json_text(root, "state", ""), "partial");
+        }
+        yyjson_doc_free(doc);
+    }
+    assert_null(next_event(&at));
+}
+
+/* ---- validation ---- */
+
+static void differ(enum report_difference kind, int count, bool all)
+{
+    char key[32];
+
+    for (int i = 0; i < count; i++) {
+        snprintf(key, sizeof key, "public/%d", i);
+        report_difference(&report, kind, key, PLAN_SIZE, all);
+    }
+}
+
+static void test_the_log_of_a_validation(void **state)
+{
+    (void)state;
+    strcpy(report.mode, "validate");
+    report_header(&report);
+    report_path(&report, "public/");
+    report.validation.checked = 57;
+    differ(REPORT_MISSING, 12, false);
+    report_difference(&report, REPORT_MISMATCHED, "public/m", PLAN_ETAG, false);
+    report_difference(&report, REPORT_EXTRA, "public/e", PLAN_SAME, false);
+    report.validation.done = true;
+    report_finish(&report, REPORT_PARTIAL, NULL, STARTED);
+    report_validation_summary(&report);
+    const char *log = output();
+    assert_non_null(strstr(log, "\n=== Production Storage Validation ===\nEnvironment: production\n"
+                                "Source: dedw3n-dev-storage\nDestination: dedw3n-production-storage\n\n"
+                                "Validating path: public/\n  \xE2\x9C\x97 Missing: public/0\n"));
+    assert_int_equal(count_lines(log, "  \xE2\x9C\x97 Missing: "), REPORT_DIFFERENCES_MAX);
+    assert_non_null(strstr(log, "\n  \xE2\x9C\x97 Mismatched: public/m (content differs)\n"
+                                "  - Extra: public/e\n\n=== Validation Summary ===\nChecked: 57\n"
+                                "\xE2\x9C\x97 Missing: 12\n\xE2\x9C\x97 Mismatched: 1\n- Extra: 1\n\n"
+                                "=== Validation Complete: 14 differences ===\n"));
+    assert_false(report_valid(&report));
+    assert_string_equal(report.message, "Source and destination differ: 12 missing, 1 mismatched, 1 extra");
+}
+
+static void test_an_equal_validation(void **state)
+{
+    (void)state;
+    strcpy(report.mode, "validate");
+    assert_false(report_valid(&report));
+    report_header(&report);
+    report.validation.checked = 1;
+    report.validation.done = true;
+    report_finish(&report, REPORT_SYNCED, NULL, STARTED);
+    report_validation_summary(&report);
+    assert_non_null(strstr(output(), "\n=== Validation Complete: equal ===\n"));
+    assert_true(report_valid(&report));
+    assert_string_equal(report.message, "Source and destination are equal: 1 object");
+}
+
+/* ---- the document ---- */
+
+static yyjson_doc *document(void)
+{
+    struct buf out;
+    struct error error;
+
+    buf_init(&out, JSON_MAX);
+    assert_true(report_json(&report, true, &out));
+    yyjson_doc *doc = json_parse(buf_str(&out), out.len, &error);
+    assert_non_null(doc);
+    buf_free(&out);
+    return doc;
+}
+
+static void test_document_of_a_sync(void **state)
+{
+    (void)state;
+    report.configured = true;
+    report.hook_active = true;
+    synced("p/", "p/a", UINT64_C(5) << 40);
+    for (int i = 0; i < REPORT_ERRORS_MAX + 2; i++)
+        failed("p/", "p/\xFF\n", "access denied");
+    report_finish(&report, REPORT_PARTIAL, NULL, STARTED + 1234);
+
+    yyjson_doc *doc = document();
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    assert_int_equal(json_number(root, "schema", 0), REPORT_SCHEMA);
+    assert_string_equal(json_text(root, "version", ""), STORSYNC_VERSION);
+    assert_string_equal(json_text(root, "mode", ""), "deploy");
+    assert_string_equal(json_text(root, "state", ""), "partial");
+    assert_false(json_flag(root, "success", true));
+    assert_string_equal(json_text(root, "message", ""), report.message);
+    assert_string_equal(json_text(root, "environment", ""), "production");
+    assert_string_equal(json_text(root, "environmentSource", ""), "NODE_ENV=production");
+    assert_string_equal(json_text(root, "platform", ""), "Heroku");
+    assert_string_equal(json_text(root, "deploymentId", ""), "v42");
+    assert_string_equal(json_text(root, "deploymentSource", ""), "HEROKU_RELEASE_VERSION");
+    assert_true(json_flag(root, "configured", false));
+    assert_true(json_flag(root, "hookActive", false));
+    assert_false(json_flag(root, "dryRun", true));
+    assert_string_equal(json_text(root, "source", ""), "dedw3n-dev-storage");
+    assert_string_equal(json_text(root, "destination", ""), "dedw3n-production-storage");
+    assert_string_equal(json_text(root, "startedAt", ""), "2025-11-24T16:00:00.000Z");
+    assert_string_equal(json_text(root, "finishedAt", ""), "2025-11-24T16:00:01.234Z");
+    assert_int_equal(json_number(root, "syncedFiles", 0), 1);
+    assert_int_equal(json_number(root, "failedFiles", 0), REPORT_ERRORS_MAX + 2);
+    assert_true(json_number(root, "totalSize", 0) == INT64_C(5) << 40);
+    yyjson_val *errors = yyjson_obj_get(root, "errors");
+    assert_int_equal(yyjson_arr_size(errors), REPORT_ERRORS_MAX);
+    yyjson_val *error = yyjson_arr_get(errors, 0);
+    assert_string_equal(json_text(error, "file", ""), "p/\xEF\xBF\xBD\n");
+    assert_string_equal(json_text(error, "error", ""), "access denied");
+    assert_null(yyjson_obj_get(root, "valid"));
+    yyjson_doc_free(doc);
+}
+
+static void test_document_during_the_run(void **state)
+{
+    (void)state;
+    yyjson_doc *doc = document();
+    yyjson_val *root = yyjson_doc_get_root(doc);
+
+    assert_string_equal(json_text(root, "state", ""), "running");
+    assert_false(json_flag(root, "success", true));
+    assert_true(yyjson_is_null(yyjson_obj_get(root, "finishedAt")));
+    assert_string_not_equal(json_text(root, "message", ""), "");
+    yyjson_doc_free(doc);
+}
+
+static yyjson_val *details_list(yyjson_doc *doc, const char *name)
+{
+    return yyjson_obj_get(yyjson_obj_get(yyjson_doc_get_root(doc), "details"), name);
+}
+
+static void test_document_of_a_validation(void **state)
+{
+    (void)state;
+    differ(REPORT_MISSING, 12, false);
+    differ(REPORT_MISMATCHED, 1, false);
+    report.validation.checked = 20;
+    report.validation.done = true;
+    report_finish(&report, REPORT_PARTIAL, NULL, STARTED);
+    yyjson_doc *doc = document();
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    assert_false(json_flag(root, "valid", true));
+    assert_int_equal(json_number(root, "checkedFiles", 0), 20);
+    assert_int_equal(json_number(root, "missingFiles", 0), 12);
+    assert_int_equal(json_number(root, "mismatchedFiles", 0), 1);
+    assert_int_equal(json_number(root, "extraFiles", -1), 0);
+    assert_int_equal(yyjson_arr_size(details_list(doc, "missing")), REPORT_DIFFERENCES_MAX);
+    assert_string_equal(yyjson_get_str(yyjson_arr_get(details_list(doc, "missing"), 9)), "public/9");
+    yyjson_val *mismatched = yyjson_arr_get(details_list(doc, "mismatched"), 0);
+    assert_string_equal(json_text(mismatched, "file", ""), "public/0");
+    assert_string_equal(json_text(mismatched, "reason", ""), "size differs");
+    assert_true(yyjson_is_arr(details_list(doc, "extra")));
+    assert_true(json_flag(yyjson_obj_get(root, "details"), "truncated", false));
+    yyjson_doc_free(doc);
+}
+
+static void test_document_with_all_differences(void **state)
+{
+    (void)state;
+    differ(REPORT_EXTRA, 2000, true);
+    report.validation.done = true;
+    yyjson_doc *doc = document();
+    assert_int_equal(yyjson_arr_size(details_list(doc, "extra")), 2000);
+    assert_string_equal(yyjson_get_str(yyjson_arr_get(details_list(doc, "extra"), 1999)), "public/1999");
+    assert_false(yyjson_get_bool(details_list(doc, "truncated")));
+    yyjson_doc_free(doc);
+}
+
+static void test_lists_have_a_ceiling(void **state)
+{
+    (void)state;
+    char key[1025];
+
+    /* Every byte takes six in JSON: the greatest documents there are. */
+    memset(key, '\x01', 1024);
+    key[1024] = '\0';
+    for (int i = 0; i < 60; i++)
+        report_difference(&report, REPORT_MISMATCHED, key, PLAN_SIZE, true);
+    /* A short one would still have room, but the list is the first ones. */
+    report_difference(&report, REPORT_MISMATCHED, "short", PLAN_SIZE, true);
+    for (int i = 0; i < 60; i++)
+        report_difference(&report, REPORT_MISSING, key, PLAN_MISSING, true);
+    for (int i = 0; i < 60; i++)
+        report_difference(&report, REPORT_EXTRA, key, PLAN_MISSING, true);
+    for (int i = 0; i < REPORT_ERRORS_MAX; i++)
+        failed("", key, key);
+    memset(report.message, '\x01', sizeof report.message - 1);
+    memset(report.source, '\x01', sizeof report.source - 1);
+    memset(report.destination, '\x01', sizeof report.destination - 1);
+    report.validation.done = true;
+
+    yyjson_doc *doc = document();
+    yyjson_val *list = details_list(doc, "mismatched");
+    size_t listed = yyjson_arr_size(list);
+    assert_int_equal(json_number(yyjson_doc_get_root(doc), "mismatchedFiles", 0), 61);
+    assert_true(listed > 30 && listed < 60);
+    assert_string_equal(json_text(yyjson_arr_get(list, listed - 1), "file", ""), key);
+    assert_true(yyjson_get_bool(details_list(doc, "truncated")));
+    yyjson_doc_free(doc);
+}
+
+static void test_document_without_room(void **state)
+{
+    (void)state;
+    struct buf out;
+
+    buf_init(&out, 100);
+    assert_false(report_json(&report, false, &out));
+    buf_free(&out);
+}
+
+/* ---- the document as text ---- */
+
+static void test_text_of_a_document(void **state)
+{
+    (void)state;
+    struct buf json;
+    struct buf text;
+    struct error error;
+
+    synced("p/", "p/a", 2048);
+    failed("p/", "p/b\n", "access denied");
+    report_finish(&report, REPORT_PARTIAL, NULL, STARTED + 1000);
+    buf_init(&json, JSON_MAX);
+    buf_init(&text, JSON_MAX);
+    assert_true(report_json(&report, false, &json));
+    assert_true(report_text(json.data, json.len, &text, &error));
+    assert_string_equal(buf_str(&text), "State: partial\n"
+                                        "Message: Synced 1 object (2.00 KB), 0 already up to date, 1 failed\n"
+                                        "Environment: production (NODE_ENV=production)\n"
+                                        "Platform: Heroku\n"
+                                        "Deployment: v42 (HEROKU_RELEASE_VERSION)\n"
+                                        "Configured: no\n"
+                                        "Hook active: no\n"
+                                        "Mode: deploy\n"
+                                        "Source: dedw3n-dev-storage\n"
+                                        "Destination: dedw3n-production-storage\n"
+                                        "Dry run: no\n"
+                                        "Started: 2025-11-24T16:00:00.000Z\n"
+                                        "Finished: 2025-11-24T16:00:01.000Z\n"
+                                        "Synced: 1\n"
+                                        "Skipped: 0\n"
+                                        "Failed: 1\n"
+                                        "Total size: 2.00 KB\n"
+                                        "Errors:\n"
+                                        "  p/b\\x0a (access denied)\n");
+    buf_free(&json);
+    buf_free(&text);
+}
+
+static void test_text_of_a_validation(void **state)
+{
+    (void)state;
+    struct buf text;
+    struct error error;
+    static const char json[] =
+        "{\"state\":\"partial\",\"valid\":false,\"checkedFiles\":3,\"missingFiles\":11,\"mismatchedFiles\":1,"
+        "\"extraFiles\":0,\"details\":{\"missing\":[\"a\"],\"mismatched\":[{\"file\":\"b\",\"reason\":\"size "
+        "differs\"},7],\"extra\":[],\"truncated\":true}}";
+
+    buf_init(&text, JSON_MAX);
+    assert_true(report_text(json, sizeof json - 1, &text, &error));
+    assert_string_equal(buf_str(&text),
+                        "State: partial\nValid: no\nChecked: 3\nMissing: 11\nMismatched: 1\nExtra: 0\n"
+                        "Missing files:\n  a\nMismatched files:\n  b (size differs)\n  ?\n"
+                        "  (not all are listed)\n");
+    buf_free(&text);
+}
+
+static void test_text_of_what_is_no_document(void **state)
+{
+    (void)state;
+    struct buf text;
+    struct error error;
+
+    buf_init(&text, JSON_MAX);
+    assert_false(report_text("[]", 2, &text, &error));
+    assert_int_equal(error.kind, ERROR_PROTOCOL);
+    assert_false(report_text("", 0, &text, &error));
+    assert_int_equal(error.kind, ERROR_PROTOCOL);
+    buf_free(&text);
+
+    buf_init(&text, 4);
+    assert_false(report_text("{\"state\":\"synced\"}", 18, &text, &error));
+    assert_int_equal(error.kind, ERROR_LOCAL);
+    buf_free(&text);
+}
+
+/* ---- small things ---- */
+
+static void test_sizes(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t bytes;
+        const char *text;
+    } sizes[] = {
+        {0, "0 B"},
+        {512, "512 B"},
+        {1023, "1023 B"},
+        {1024, "1.00 KB"},
+        {1029, "1.00 KB"}, /* .00488 */
+        {1030, "1.01 KB"}, /* .00586 */
+        {1536, "1.50 KB"},
+        {148808, "145.32 KB"},
+        {1048570, "1023.99 KB"},
+        {1048571, "1.00 MB"}, /* 1,023.9951 KB */
+        {1048576, "1.00 MB"},
+        {13054771, "12.45 MB"},
+        {UINT64_C(1) << 30, "1.00 GB"},
+        {UINT64_C(1) << 40, "1.00 TB"},
+        {(UINT64_C(1) << 40) - 1, "1.00 TB"},
+        {UINT64_C(1) << 50, "1024.00 TB"},
+        {UINT64_MAX, "16777216.00 TB"},
+    };
+    char out[32];
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        assert_string_equal(report_size(sizes[i].bytes, out), sizes[i].text);
+}
+
+static void test_states(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool healthy;
+    } all[] = {
+        {"running", false}, {"waiting", false},     {"synced", true},        {"already-synced", true},
+        {"too-soon", true}, {"inactive", true},     {"nothing-to-do", true}, {"partial", false},
+        {"failed", false},  {"interrupted", false},
+    };
+    enum report_state found;
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        assert_true(report_state_parse(all[i].name, &found));
+        assert_string_equal(report_state_name(found), all[i].name);
+        assert_int_equal(report_state_healthy(found), all[i].healthy);
+    }
+    assert_false(report_state_parse("Synced", &found));
+    assert_false(report_state_parse("", &found));
+}
+
+static void test_progress_stays_out_of_files(void **state)
+{
+    (void)state;
+    report_progress(&report, 3, 1024);
+    report_progress_clear(&report);
+    assert_string_equal(output(), "");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(the_log_of_a_sync),
+        TEST(the_log_of_a_dry_run_in_ascii),
+        TEST(failures_are_shown),
+        TEST(the_end_of_a_failed_run),
+        TEST(quiet_levels_keep_what_matters),
+        TEST(without_a_header_only_the_message),
+        TEST(a_message_that_is_there_stays),
+        TEST(environment_is_told_once),
+        TEST(environment_without_anything),
+        TEST(the_hint_is_for_production),
+        TEST(keys_are_shown_without_the_path),
+        TEST(skipped_lines_are_limited_per_path),
+        TEST(json_events_of_a_sync),
+        TEST(the_log_of_a_validation),
+        TEST(an_equal_validation),
+        TEST(document_of_a_sync),
+        TEST(document_during_the_run),
+        TEST(document_of_a_validation),
+        TEST(document_with_all_differences),
+        TEST(lists_have_a_ceiling),
+        TEST(document_without_room),
+        TEST(text_of_a_document),
+        TEST(text_of_a_validation),
+        TEST(text_of_what_is_no_document),
+        TEST(sizes),
+        TEST(states),
+        TEST(progress_stays_out_of_files),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

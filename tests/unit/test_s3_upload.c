@@ -1,0 +1,304 @@
+/* store_s3: uploads in parts. */
+#include "s3_hand.h"
+
+#include "clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#define XML "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+#define ERROR_BODY(code) XML "<Error><Code>" code "</Code></Error>"
+#define BEGUN(id)                                                                                            \
+    XML "<InitiateMultipartUploadResult><UploadId>" id "</UploadId></InitiateMultipartUploadResult>"
+#define FINISHED XML "<CompleteMultipartUploadResult><ETag>\"x-2\"</ETag></CompleteMultipartUploadResult>"
+
+static struct upload *begin(struct hand *hand, const char *answer, const char *tagging)
+{
+    struct object_meta meta;
+
+    object_meta_init(&meta);
+    assert_true(object_meta_add(&meta, "content-type", "a/b"));
+    if (tagging != NULL)
+        assert_true(object_meta_add(&meta, "tagging", tagging));
+    store_upload_begin(hand->store, &hand->call, "k", 12, CLOCK_UNKNOWN, &meta);
+    object_meta_free(&meta); /* only needed to start with */
+    assert_true(hand_attempt(hand));
+    assert_string_equal(hand_request(hand)->method, "POST");
+    assert_string_equal(hand_url(hand), "http://h/b/k?uploads=");
+    assert_string_equal(hand_header(hand, "content-type"), "a/b");
+    assert_int_equal(hand_answer(hand, 200, "", answer), HTTP_DONE);
+    hand_done(hand);
+    assert_int_equal(hand->call.error.kind, ERROR_NONE);
+    return hand->call.upload;
+}
+
+static void put_part(struct hand *hand, struct upload *upload, int number, const char *etag)
+{
+    char header[100];
+
+    pipe_reset(&hand->pipe);
+    pipe_write(&hand->pipe, "123456", 6);
+    store_upload_part(hand->store, &hand->call, upload, number, (uint64_t)(number - 1) * 6, 6, &hand->pipe);
+    assert_true(hand_attempt(hand));
+    assert_int_equal(hand_request(hand)->upload_size, 6);
+    hand_take_body(hand, NULL);
+    snprintf(header, sizeof header, "etag: \"%s\"\n", etag);
+    assert_int_equal(hand_answer(hand, 200, header, NULL), HTTP_DONE);
+    hand_done(hand);
+    assert_int_equal(hand->call.error.kind, ERROR_NONE);
+}
+
+/* An upload with both its parts, at the point where it can be finished. */
+static struct upload *begin_with_parts(struct hand *hand, const char *answer, const char *tagging)
+{
+    struct upload *upload = begin(hand, answer, tagging);
+
+    put_part(hand, upload, 2, "two"); /* in any order */
+    put_part(hand, upload, 1, "o<n&e");
+    return upload;
+}
+
+static void abandon(struct hand *hand, struct upload *upload)
+{
+    store_upload_abort(hand->store, &hand->call, upload);
+    assert_true(hand_attempt(hand));
+    assert_int_equal(hand_answer(hand, 204, "", NULL), HTTP_DONE);
+    hand_done(hand);
+    assert_int_equal(hand->call.error.kind, ERROR_NONE);
+}
+
+static void test_upload(void **state)
+{
+    struct upload *upload;
+    struct hand hand;
+    struct buf body;
+
+    (void)state;
+    buf_init(&body, 4096);
+    hand_begin(&hand, "http://h", "b");
+    upload = begin_with_parts(&hand, BEGUN("id/+ 1"), "a=b");
+    assert_string_equal(hand_url(&hand), "http://h/b/k?partNumber=1&uploadId=id%2F%2B%201");
+    store_upload_finish(hand.store, &hand.call, upload);
+    assert_true(hand_attempt(&hand));
+    assert_string_equal(hand_url(&hand), "http://h/b/k?uploadId=id%2F%2B%201");
+    hand_take_body(&hand, &body);
+    assert_string_equal(buf_str(&body),
+                        "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
+                        "<Part><PartNumber>1</PartNumber><ETag>&#34;o&#60;n&#38;e&#34;</ETag></Part>"
+                        "<Part><PartNumber>2</PartNumber><ETag>&#34;two&#34;</ETag></Part>"
+                        "</CompleteMultipartUpload>");
+    assert_int_equal(hand_answer(&hand, 200, "", "\n " FINISHED), HTTP_DONE);
+    hand_done(&hand);
+    assert_true(hand.call.done);
+    assert_int_equal(hand.call.error.kind, ERROR_NONE);
+    hand_end(&hand);
+    buf_free(&body);
+}
+
+static void test_finish_fails(void **state)
+{
+    struct upload *upload;
+    struct hand hand;
+
+    (void)state;
+    hand_begin(&hand, "http://h", "b");
+    upload = begin_with_parts(&hand, BEGUN("id"), NULL);
+    store_upload_finish(hand.store, &hand.call, upload);
+    assert_true(hand_attempt(&hand));
+    assert_int_equal(hand_answer(&hand, 200, "", " " ERROR_BODY("InternalError")), HTTP_RETRY);
+    assert_true(hand_attempt(&hand));
+    assert_int_equal(hand_answer(&hand, 400, "", ERROR_BODY("InvalidPart")), HTTP_DONE);
+    hand_done(&hand);
+    assert_int_equal(hand.call.error.kind, ERROR_PROTOCOL);
+    abandon(&hand, upload); /* it is still the caller's */
+    hand_end(&hand);
+}
+
+static void test_part_missing(void **state)
+{
+    struct upload *upload;
+    struct hand hand;
+
+    (void)state;
+    hand_begin(&hand, "http://h", "b");
+    upload = begin(&hand, BEGUN("id"), NULL);
+    put_part(&hand, upload, 2, "two");
+    store_upload_finish(hand.store, &hand.call, upload);
+    assert_true(hand.call.done);
+    assert_int_equal(hand.call.error.kind, ERROR_PROTOCOL);
+    assert_non_null(strstr(hand.call.error.text, "part 1 is missing"));
+    abandon(&hand, upload);
+    hand_end(&hand);
+}
+
+/* The answer to a finish was lost, and then the upload is gone: was it this finish that ended it? */
+static void expect_after_lost_answer(int status, const char *head, enum error_kind kind)
+{
+    struct upload *upload;
+    struct hand hand;
+
+    hand_begin(&hand, "http://h", "b");
+    upload = begin_with_parts(&hand, BEGUN("id"), NULL);
+    store_upload_finish(hand.store, &hand.call, upload);
+    assert_true(hand_attempt(&hand));
+    hand_take_body(&hand, NULL);
+    assert_int_equal(hand_break(&hand), HTTP_RETRY);
+    assert_true(hand_attempt(&hand));
+    assert_int_equal(hand_answer(&hand, 404, "", ERROR_BODY("NoSuchUpload")), HTTP_DONE);
+    hand_done(&hand);
+    assert_false(hand.call.done);
+    assert_true(hand_attempt(&hand));
+    assert_string_equal(hand_request(&hand)->method, "HEAD");
+    assert_string_equal(hand_url(&hand), "http://h/b/k");
+    assert_int_equal(hand_answer(&hand, status, head, NULL), HTTP_DONE);
+    hand_done(&hand);
+    assert_true(hand.call.done);
+    assert_int_equal(hand.call.error.kind, kind);
+    if (kind != ERROR_NONE)
+        abandon(&hand, upload);
+    hand_end(&hand);
+}
+
+static void test_finish_answer_lost(void **state)
+{
+    struct upload *upload;
+    struct hand hand;
+
+    (void)state;
+    expect_after_lost_answer(200, "content-length: 12\netag: \"5d41-2\"\n", ERROR_NONE);
+    expect_after_lost_answer(200, "content-length: 11\netag: \"5d41-2\"\n", ERROR_NOT_FOUND);
+    expect_after_lost_answer(200, "content-length: 12\netag: \"5d41-3\"\n", ERROR_NOT_FOUND);
+    expect_after_lost_answer(200, "content-length: 12\netag: \"5d41\"\n", ERROR_NOT_FOUND);
+    expect_after_lost_answer(404, "", ERROR_NOT_FOUND);
+    /* With no attempt that could have done it there is nothing to look for. */
+    hand_begin(&hand, "http://h", "b");
+    upload = begin_with_parts(&hand, BEGUN("id"), NULL);
+    store_upload_finish(hand.store, &hand.call, upload);
+    assert_true(hand_attempt(&hand));
+    assert_int_equal(hand_answer(&hand, 404, "", ERROR_BODY("NoSuchUpload")), HTTP_DONE);
+    hand_done(&hand);
+    assert_true(hand.call.done);
+    assert_int_equal(hand.call.error.kind, ERROR_NOT_FOUND);
+    abandon(&hand, upload);
+    hand_end(&hand);
+}
+
+/* Ceph RGW forgets the tags that an upload begins with. */
+static void test_tags_on_rgw(void **state)
+{
+    struct upload *upload;
+    struct hand hand;
+    struct buf body;
+
+    (void)state;
+    buf_init(&body, 4096);
+    hand_begin(&hand, "http://h", "b");
+    upload = begin_with_parts(&hand, BEGUN("2~id"), "a%20b=c%26d&e=");
+    store_upload_finish(hand.store, &hand.call, upload);
+    assert_true(hand_attempt(&hand));
+    assert_int_equal(hand_answer(&hand, 200, "", FINISHED), HTTP_DONE);
+    hand_done(&hand);
+    assert_false(hand.call.done);
+    assert_true(hand_attempt(&hand));
+    assert_string_equal(hand_request(&hand)->method, "PUT");
+    assert_string_equal(hand_url(&hand), "http://h/b/k?tagging=");
+    hand_take_body(&hand, &body);
+    assert_string_equal(
+        buf_str(&body),
+        "<Tagging xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><TagSet>"
+        "<Tag><Key>a b</Key><Value>c&#38;d</Value></Tag><Tag><Key>e</Key><Value></Value></Tag>"
+        "</TagSet></Tagging>");
+    assert_int_equal(hand_answer(&hand, 200, "", NULL), HTTP_DONE);
+    hand_done(&hand);
+    assert_true(hand.call.done);
+    assert_int_equal(hand.call.error.kind, ERROR_NONE);
+    hand_end(&hand);
+    buf_free(&body);
+}
+
+static void test_copy_part(void **state)
+{
+    struct upload *upload;
+    struct hand hand;
+
+    (void)state;
+    hand_begin(&hand, "http://h", "b");
+    upload = begin(&hand, BEGUN("id"), NULL);
+    store_upload_copy(hand.store, &hand.call, upload, 1, 6, 6, hand.store, "s%25 /x", "e");
+    assert_true(hand_attempt(&hand));
+    assert_string_equal(hand_header(&hand, "x-amz-copy-source"), "/b/s%2525%20/x");
+    assert_string_equal(hand_header(&hand, "x-amz-copy-source-range"), "bytes=6-11");
+    assert_string_equal(hand_header(&hand, "x-amz-copy-source-if-match"), "\"e\"");
+    assert_int_equal(hand_answer(&hand, 200, "", XML "<CopyPartResult><ETag>\"one\"</ETag></CopyPartResult>"),
+                     HTTP_DONE);
+    hand_done(&hand);
+    assert_int_equal(hand.call.error.kind, ERROR_NONE);
+    assert_string_equal(upload->etags[0], "one");
+    abandon(&hand, upload);
+    /* RGW would decode this source twice. */
+    upload = begin(&hand, BEGUN("2~id"), NULL);
+    store_upload_copy(hand.store, &hand.call, upload, 1, 6, 6, hand.store, "s%25", "e");
+    assert_true(hand.call.done);
+    assert_int_equal(hand.call.error.kind, ERROR_UNSUPPORTED);
+    store_upload_copy(hand.store, &hand.call, upload, 1, 6, 6, hand.store, "s+ ?", "e");
+    assert_false(hand.call.done);
+    store_upload_copy(hand.store, &hand.call, upload, 10001, 6, 6, hand.store, "s", "e");
+    assert_int_equal(hand.call.error.kind, ERROR_UNSUPPORTED);
+    abandon(&hand, upload);
+    hand_end(&hand);
+}
+
+static void test_begin_and_abort_fail(void **state)
+{
+    struct object_meta meta = {0};
+    struct error why = {0};
+    struct upload *upload;
+    struct hand hand;
+
+    (void)state;
+    error_set(&why, ERROR_INTERRUPTED, "stop");
+    hand_begin(&hand, "http://h", "b");
+    store_upload_begin(hand.store, &hand.call, "k", 12, CLOCK_UNKNOWN, &meta);
+    assert_true(hand_attempt(&hand));
+    assert_int_equal(hand_answer(&hand, 200, "", BEGUN("")), HTTP_DONE);
+    hand_done(&hand);
+    assert_int_equal(hand.call.error.kind, ERROR_PROTOCOL);
+    assert_null(hand.call.upload);
+    store_upload_begin(hand.store, &hand.call, "k", 12, CLOCK_UNKNOWN, &meta);
+    call_cancel(&hand.call, &why);
+    assert_null(hand.call.upload);
+    /* An upload that is gone is as good as aborted; one that cannot be aborted is freed all the same. */
+    upload = begin(&hand, BEGUN("id"), NULL);
+    store_upload_abort(hand.store, &hand.call, upload);
+    assert_true(hand_attempt(&hand));
+    assert_int_equal(hand_answer(&hand, 404, "", ERROR_BODY("NoSuchUpload")), HTTP_DONE);
+    hand_done(&hand);
+    assert_int_equal(hand.call.error.kind, ERROR_NONE);
+    upload = begin(&hand, BEGUN("id"), NULL);
+    store_upload_abort(hand.store, &hand.call, upload);
+    assert_true(hand_attempt(&hand));
+    assert_int_equal(hand_answer(&hand, 403, "", ERROR_BODY("AccessDenied")), HTTP_DONE);
+    hand_done(&hand);
+    assert_int_equal(hand.call.error.kind, ERROR_PERMISSION);
+    upload = begin(&hand, BEGUN("id"), NULL);
+    store_upload_abort(hand.store, &hand.call, upload);
+    call_cancel(&hand.call, &why);
+    hand_end(&hand);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_upload),
+        cmocka_unit_test(test_finish_fails),
+        cmocka_unit_test(test_part_missing),
+        cmocka_unit_test(test_finish_answer_lost),
+        cmocka_unit_test(test_tags_on_rgw),
+        cmocka_unit_test(test_copy_part),
+        cmocka_unit_test(test_begin_and_abort_fail),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,448 @@
+/* settings: sources and their precedence, the grammar of values, names that are not known. */
+#include "settings_fixture.h"
+
+static void test_defaults(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct settings *settings = &fixture->settings;
+
+    assert_true(load_environ(fixture, ENVIRON("PATH=/bin", "not a variable")));
+    assert_no_problem(fixture);
+    assert_string_equal(settings->source.bucket, "dedw3n-dev-storage");
+    assert_string_equal(settings->destination.bucket, "dedw3n-production-storage");
+    assert_string_equal(settings->environment, "");
+    assert_string_equal(settings->status_file, "");
+    assert_string_equal(settings->source.endpoint, "");
+    assert_string_equal(settings->destination.secret_access_key, "");
+    assert_int_equal(settings->source.path_style, PATH_STYLE_AUTO);
+    assert_int_equal(settings->min_interval, 3600000);
+    assert_int_equal(settings->timeout, 300000);
+    assert_int_equal(settings->wait, 120000);
+    assert_int_equal(settings->lease_ttl, 30000);
+    assert_int_equal(settings->connect_timeout, 10000);
+    assert_int_equal(settings->stall_timeout, 30000);
+    assert_int_equal(settings->concurrency, 16);
+    assert_int_equal(settings->retries, 5);
+    assert_int_equal(settings->part_size, 32 * 1024 * 1024);
+    assert_int_equal(settings->compare, COMPARE_NEWER);
+    assert_int_equal(settings->on_failure, ON_FAILURE_START);
+    assert_int_equal(settings->dry_run, 0);
+    assert_int_equal(settings->log_level, 2);
+    assert_true(settings_is_default(settings, &settings->source.bucket));
+    assert_origin(fixture, timeout, "default");
+}
+
+static void test_default_file_need_not_exist(void **state)
+{
+    struct fixture *fixture = *state;
+
+    if (access(SETTINGS_CONFIG_DEFAULT, F_OK) == 0)
+        skip();
+    assert_true(load(fixture, &(struct settings_input){.environ_ = ENVIRON("A=b")}));
+    assert_string_equal(fixture->settings.config, "");
+}
+
+static void test_precedence(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct settings *settings = &fixture->settings;
+    struct settings_flag flags[] = {{"source-bucket", "early"}, {"source-bucket", "flag"}};
+    char origin[64];
+
+    assert_true(load_ini(fixture, "[source]\n\nbucket = file\n", ENVIRON("A=b")));
+    assert_string_equal(settings->source.bucket, "file");
+    snprintf(origin, sizeof origin, "%s:3", fixture->file);
+    assert_origin(fixture, source.bucket, origin);
+    assert_false(settings_is_default(settings, &settings->source.bucket));
+
+    assert_true(load_ini(fixture, "[source]\nbucket = file\n", ENVIRON("DEV_STORAGE_BUCKET=old")));
+    assert_string_equal(settings->source.bucket, "old");
+    assert_origin(fixture, source.bucket, "environment DEV_STORAGE_BUCKET");
+
+    assert_true(load_ini(fixture, "[source]\nbucket = file\n",
+                         ENVIRON("DEV_STORAGE_BUCKET=old", "STORSYNC_SOURCE_BUCKET=own")));
+    assert_string_equal(settings->source.bucket, "own");
+    assert_origin(fixture, source.bucket, "environment STORSYNC_SOURCE_BUCKET");
+
+    assert_true(load(fixture, &(struct settings_input){.environ_ = ENVIRON("STORSYNC_SOURCE_BUCKET=own"),
+                                                       .flags = flags,
+                                                       .flag_count = 2,
+                                                       .config = fixture->file}));
+    assert_string_equal(settings->source.bucket, "flag");
+    assert_origin(fixture, source.bucket, "--source-bucket");
+    assert_string_equal(settings->destination.bucket, "dedw3n-production-storage");
+    assert_no_problem(fixture);
+}
+
+static void test_config_precedence(void **state)
+{
+    struct fixture *fixture = *state;
+    char variable[80];
+
+    write_bytes(fixture->file, "retries = 7\n", 12);
+    snprintf(variable, sizeof variable, "STORSYNC_CONFIG=%s", fixture->file);
+    assert_true(load(fixture, &(struct settings_input){.environ_ = ENVIRON(variable)}));
+    assert_int_equal(fixture->settings.retries, 7);
+    assert_string_equal(fixture->settings.config, fixture->file);
+    assert_origin(fixture, config, "environment STORSYNC_CONFIG");
+    assert_true(
+        load(fixture, &(struct settings_input){.environ_ = ENVIRON(variable), .config = "/dev/null"}));
+    assert_int_equal(fixture->settings.retries, 5);
+    assert_origin(fixture, config, "--config");
+}
+
+static void test_empty_variable_is_not_set(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_true(load_ini(fixture, "retries = 7\nstatus_file =\n[source]\nbucket = file\n",
+                         ENVIRON("STORSYNC_RETRIES= ", "STORSYNC_SOURCE_BUCKET=", "STORSYNC_RETRYS=",
+                                 "STORSYNC_SOURCE_SECRET_ACCESS_KEY_FILE=")));
+    assert_no_problem(fixture);
+    assert_int_equal(fixture->settings.retries, 7);
+    assert_string_equal(fixture->settings.source.bucket, "file");
+    assert_origin(fixture, status_file, "default");
+
+    /* On the command line it is a way to say "none". */
+    struct settings_flag flag = {"source-endpoint", ""};
+    assert_true(load(fixture, &(struct settings_input){.environ_ = ENVIRON("AWS_ENDPOINT_URL=http://a"),
+                                                       .flags = &flag,
+                                                       .flag_count = 1,
+                                                       .config = "/dev/null"}));
+    assert_string_equal(fixture->settings.source.endpoint, "");
+    assert_string_equal(fixture->settings.destination.endpoint, "http://a");
+}
+
+static void test_surrounding_space_does_not_count(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_true(load_environ(fixture, ENVIRON("STORSYNC_TIMEOUT=\t90 \r\n", "PROD_STORAGE_BUCKET= a b\n")));
+    assert_no_problem(fixture);
+    assert_int_equal(fixture->settings.timeout, 90000);
+    assert_string_equal(fixture->settings.destination.bucket, "a b");
+}
+
+static void test_aws_variables_are_for_both_sides(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct settings *settings = &fixture->settings;
+
+    assert_true(
+        load_ini(fixture, "[destination]\nendpoint = https://own\n",
+                 ENVIRON("AWS_ENDPOINT_URL=https://any", "AWS_ENDPOINT_URL_S3=https://s3",
+                         "AWS_DEFAULT_REGION=far", "AWS_CA_BUNDLE=/ca.pem", "STORSYNC_SOURCE_REGION=near")));
+    assert_string_equal(settings->source.endpoint, "https://s3");
+    assert_string_equal(settings->destination.endpoint, "https://own");
+    assert_string_equal(settings->source.region, "near");
+    assert_string_equal(settings->destination.region, "far");
+    assert_string_equal(settings->source.ca_file, "/ca.pem");
+    assert_string_equal(settings->destination.ca_file, "/ca.pem");
+    assert_origin(fixture, source.endpoint, "environment AWS_ENDPOINT_URL_S3");
+}
+
+static void test_aws_credentials_are_one_unit(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct settings *settings = &fixture->settings;
+
+    assert_true(load_environ(fixture, ENVIRON("AWS_ACCESS_KEY_ID=shared", "AWS_SECRET_ACCESS_KEY=hidden",
+                                              "AWS_SESSION_TOKEN=token", "AWS_PROFILE=work",
+                                              "STORSYNC_SOURCE_ACCESS_KEY_ID=own",
+                                              "STORSYNC_SOURCE_SECRET_ACCESS_KEY=secret")));
+    assert_no_problem(fixture);
+    assert_string_equal(settings->source.access_key_id, "own");
+    assert_string_equal(settings->source.secret_access_key, "secret");
+    assert_string_equal(settings->source.session_token, "");
+    assert_string_equal(settings->source.profile, "");
+    assert_string_equal(settings->destination.access_key_id, "shared");
+    assert_string_equal(settings->destination.secret_access_key, "hidden");
+    assert_string_equal(settings->destination.session_token, "token");
+    assert_string_equal(settings->destination.profile, "work");
+
+    /* A profile of its own is a credential, too; the INI file is a source like any other. */
+    assert_true(load_ini(fixture, "[destination]\nprofile = live\n",
+                         ENVIRON("AWS_ACCESS_KEY_ID=shared", "AWS_SECRET_ACCESS_KEY=hidden")));
+    assert_string_equal(settings->source.access_key_id, "shared");
+    assert_string_equal(settings->destination.access_key_id, "");
+    assert_string_equal(settings->destination.secret_access_key, "");
+}
+
+static void test_incomplete_credentials(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_true(load_environ(fixture, ENVIRON("STORSYNC_SOURCE_ACCESS_KEY_ID=own",
+                                              "AWS_SECRET_ACCESS_KEY=hidden", "AWS_ACCESS_KEY_ID=shared")));
+    assert_problem(fixture, ENVIRON("source: ", "access_key_id is set (STORSYNC_SOURCE_ACCESS_KEY_ID)",
+                                    "secret_access_key is not"));
+    assert_true(load_environ(fixture, ENVIRON("STORSYNC_DESTINATION_SECRET_ACCESS_KEY=hush")));
+    assert_problem(fixture, ENVIRON("destination: ", "secret_access_key is set", "access_key_id is not"));
+    assert_null(strstr(settings_problem(&fixture->settings, 0), "hush"));
+    assert_true(load_environ(fixture, ENVIRON("STORSYNC_DESTINATION_SESSION_TOKEN=hush")));
+    assert_problem(fixture, ENVIRON("session_token is set", "access_key_id is not"));
+}
+
+static void test_grammar(void **state)
+{
+    static const struct {
+        const char *flag, *value;
+        int64_t expected; /* -1: refused */
+    } cases[] = {
+        {"timeout", "0", 0},
+        {"timeout", "90", 90000},
+        {"timeout", "90s", 90000},
+        {"timeout", "90 s", 90000},
+        {"timeout", "1500ms", 1500},
+        {"timeout", "5m", 300000},
+        {"timeout", "24h", 86400000},
+        {"timeout", "0000000000000000000000001m", 60000},
+        {"timeout", "25h", -1},
+        {"timeout", "86400001ms", -1},
+        {"timeout", "1h30m", -1},
+        {"timeout", "1.5h", -1},
+        {"timeout", "-5", -1},
+        {"timeout", "+5", -1},
+        {"timeout", "m", -1},
+        {"timeout", "", -1},
+        {"timeout", "5M", -1},
+        {"timeout", "0x10", -1},
+        {"timeout", "9223372036854775807", -1},
+        {"timeout", "9223372036854775808", -1},
+        {"timeout", "2562047788016h", -1},
+        {"timeout", "99999999999999999999", -1},
+        {"part-size", "5MiB", 5 << 20},
+        {"part-size", "5242880", 5 << 20},
+        {"part-size", "6144KiB", 6 << 20},
+        {"part-size", "5GiB", (int64_t)5 << 30},
+        {"part-size", "5242879", -1},
+        {"part-size", "6GiB", -1},
+        {"part-size", "32MB", -1},
+        {"part-size", "32s", -1},
+        {"part-size", "18014398509481985KiB", -1},
+        {"concurrency", "1", 1},
+        {"concurrency", "64", 64},
+        {"concurrency", "0", -1},
+        {"concurrency", "65", -1},
+        {"concurrency", "8s", -1},
+        {"retries", "0", 0},
+        {"retries", "20", 20},
+        {"retries", "21", -1},
+        {"lease-ttl", "1s", 1000},
+        {"lease-ttl", "999ms", -1},
+        {"compare", "size", COMPARE_SIZE},
+        {"compare", "ETag", COMPARE_ETAG},
+        {"compare", "siz", -1},
+        {"compare", "size|newer", -1},
+        {"on-failure", "stop", ON_FAILURE_STOP},
+        {"log-format", "json", 1},
+        {"log-level", "debug", 3},
+        {"source-path-style", "no", PATH_STYLE_NO},
+        {"source-path-style", "true", PATH_STYLE_YES},
+        {"source-path-style", "maybe", -1},
+        {"dry-run", "yes", 1},
+        {"dry-run", "Off", 0},
+        {"dry-run", "1", 1},
+        {"dry-run", "2", -1},
+    };
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct slot slot = settings_slot(settings_find_flag(cases[i].flag));
+        const void *field = (const char *)&fixture->settings + slot.offset;
+
+        assert_true(load_flag(fixture, cases[i].flag, cases[i].value));
+        if (cases[i].expected >= 0) {
+            assert_no_problem(fixture);
+            assert_int_equal(*(const int64_t *)field, cases[i].expected);
+        } else {
+            char quoted[64];
+
+            snprintf(quoted, sizeof quoted, "\"%s\"", cases[i].value);
+            assert_problem(fixture, ENVIRON("--", cases[i].flag, quoted, " is not ", "using the default ",
+                                            slot.fallback));
+            assert_string_equal(settings_origin(&fixture->settings, field), "default");
+        }
+    }
+}
+
+static void test_environment_names(void **state)
+{
+    static const struct {
+        const char *value, *expected;
+    } cases[] = {
+        {"production", "production"},
+        {"PROD", "production"},
+        {"Development", "development"},
+        {"dev", "development"},
+    };
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_true(load_flag(fixture, "environment", cases[i].value));
+        assert_no_problem(fixture);
+        assert_string_equal(fixture->settings.environment, cases[i].expected);
+    }
+    assert_true(load_environ(fixture, ENVIRON("STORSYNC_ENV=staging")));
+    assert_problem(fixture, ENVIRON("STORSYNC_ENV: \"staging\" is not production or development"));
+    assert_string_equal(fixture->settings.environment, "");
+    assert_true(load_environ(fixture, ENVIRON("STORSYNC_ENV=prod", "STORSYNC_ENVIRONMENT=dev")));
+    assert_string_equal(fixture->settings.environment, "development");
+}
+
+static void test_bad_values_name_their_source(void **state)
+{
+    struct fixture *fixture = *state;
+    char place[80];
+
+    assert_true(load_environ(fixture, ENVIRON("STORSYNC_CONCURRENCY=many")));
+    assert_problem(fixture, ENVIRON("STORSYNC_CONCURRENCY: \"many\" is not a whole number from 1 to 64; "
+                                    "using the default 16"));
+    assert_int_equal(fixture->settings.concurrency, 16);
+    assert_true(load_ini(fixture, "# a comment\nconcurrency = many\n", ENVIRON("A=b")));
+    snprintf(place, sizeof place, "%s:2: concurrency: \"many\" is not", fixture->file);
+    assert_problem(fixture, ENVIRON(place));
+    /* What is overridden is not used, so it cannot be a problem. */
+    assert_true(load_ini(fixture, "concurrency = many\n", ENVIRON("STORSYNC_CONCURRENCY=3")));
+    assert_no_problem(fixture);
+    assert_int_equal(fixture->settings.concurrency, 3);
+}
+
+static void test_texts_are_bounded_and_printable(void **state)
+{
+    struct fixture *fixture = *state;
+    char *large = malloc(SETTINGS_TEXT_MAX + 2);
+
+    assert_non_null(large);
+    memset(large, 'x', SETTINGS_TEXT_MAX + 1);
+    large[SETTINGS_TEXT_MAX + 1] = '\0';
+    assert_true(load_flag(fixture, "deployment-id", large));
+    assert_problem(fixture, ENVIRON("--deployment-id", "at most 8192 bytes"));
+    large[SETTINGS_TEXT_MAX] = '\0';
+    assert_true(load_flag(fixture, "deployment-id", large));
+    assert_no_problem(fixture);
+    free(large);
+    assert_true(load_flag(fixture, "source-region", "a\r\nHost: b"));
+    assert_problem(fixture, ENVIRON("--source-region", "control characters"));
+    assert_string_equal(fixture->settings.source.region, "");
+    assert_true(load_environ(fixture, ENVIRON("STORSYNC_SOURCE_SECRET_ACCESS_KEY=hush\nhush")));
+    assert_problem(fixture, ENVIRON("STORSYNC_SOURCE_SECRET_ACCESS_KEY: the secret is not"));
+    assert_null(strstr(settings_problem(&fixture->settings, 0), "hush"));
+    /* The name of the file itself may be what is wrong. */
+    assert_false(load(fixture, &(struct settings_input){.environ_ = ENVIRON("A=b"), .config = "/tmp/\x01"}));
+    assert_string_equal(fixture->settings.config, SETTINGS_CONFIG_DEFAULT);
+}
+
+static void test_unknown_variables(void **state)
+{
+    static const struct {
+        const char *variable, *hint; /* NULL: no hint */
+    } cases[] = {
+        {"STORSYNC_CONCURENCY=4", "did you mean STORSYNC_CONCURRENCY?"},
+        {"STORSYNC_SOURCE_BUKCET=a", "did you mean STORSYNC_SOURCE_BUCKET?"},
+        {"STORSYNC_BUCKET=a", "did you mean STORSYNC_SOURCE_BUCKET?"},
+        {"STORSYNC_DEST_BUCKET=a", "did you mean STORSYNC_DESTINATION_BUCKET?"},
+        {"STORSYNC_DEPLOYMENT=a", "did you mean STORSYNC_DEPLOYMENT_ID?"},
+        {"STORSYNC_TIMEOUT_FILE=a", NULL},
+        {"STORSYNC_QUXQUXQUX=a", NULL},
+        {"STORSYNC_=a", NULL},
+    };
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char name[64];
+
+        snprintf(name, sizeof name, "%.*s is not the name of a setting", (int)strcspn(cases[i].variable, "="),
+                 cases[i].variable);
+        assert_true(load_environ(fixture, ENVIRON(cases[i].variable)));
+        assert_problem(fixture, ENVIRON(name, cases[i].hint != NULL ? cases[i].hint : "setting"));
+        if (cases[i].hint == NULL)
+            assert_null(strstr(settings_problem(&fixture->settings, 0), "did you mean"));
+    }
+}
+
+static void test_kubernetes_service_links_are_no_mistakes(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_true(load_environ(
+        fixture,
+        ENVIRON("STORSYNC_SERVICE_HOST=10.0.0.1", "STORSYNC_SERVICE_PORT=80", "STORSYNC_SERVICE_PORT_HTTP=80",
+                "STORSYNC_PORT=tcp://10.0.0.1:80", "STORSYNC_PORT_80_TCP=tcp://10.0.0.1:80",
+                "STORSYNC_PORT_80_TCP_PROTO=tcp", "STORSYNC_PORT_80_TCP_PORT=80",
+                "STORSYNC_PORT_80_TCP_ADDR=10.0.0.1", "STORSYNC_INIT_SERVICE_HOST=10.0.0.1")));
+    assert_no_problem(fixture);
+    assert_true(load_environ(fixture, ENVIRON("STORSYNC_SERVICE_HOSTS=a")));
+    assert_problem(fixture, ENVIRON("STORSYNC_SERVICE_HOSTS"));
+    assert_true(load_environ(fixture, ENVIRON("STORSYNC_PORT_X=a")));
+    assert_problem(fixture, ENVIRON("STORSYNC_PORT_X"));
+}
+
+static void test_notes(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_true(load_environ(fixture, ENVIRON("A=b")));
+    assert_no_problem(fixture);
+    assert_non_null(strstr(settings_note(&fixture->settings, 0), "DEV_STORAGE_BUCKET"));
+    assert_non_null(strstr(settings_note(&fixture->settings, 0), "dedw3n-dev-storage"));
+    assert_non_null(strstr(settings_note(&fixture->settings, 1), "PROD_STORAGE_BUCKET"));
+    assert_non_null(strstr(settings_note(&fixture->settings, 2), "public/ and private/"));
+    assert_null(settings_note(&fixture->settings, 3));
+    assert_true(load_environ(
+        fixture, ENVIRON("DEV_STORAGE_BUCKET=a", "PROD_STORAGE_BUCKET=b", "PRIVATE_OBJECT_DIR=/a/b")));
+    assert_null(settings_note(&fixture->settings, 0));
+}
+
+static void test_flags(void **state)
+{
+    struct fixture *fixture = *state;
+    char variable[SETTINGS_NAME_SIZE];
+    struct nearest nearest;
+    bool needs_value = false;
+
+    assert_true(settings_flag_known("source-access-key-id", &needs_value));
+    assert_true(needs_value);
+    assert_true(settings_flag_known("dry-run", &needs_value));
+    assert_false(needs_value);
+    assert_false(settings_flag_known("source_bucket", &needs_value));
+    assert_false(settings_flag_known("bucket", &needs_value));
+    assert_false(settings_flag_known("", &needs_value));
+    assert_false(settings_flag_known("source-secret-access-key", &needs_value));
+    assert_true(settings_flag_secret("source-secret-access-key", variable));
+    assert_string_equal(variable, "STORSYNC_SOURCE_SECRET_ACCESS_KEY");
+    assert_false(settings_flag_secret("source-bucket", variable));
+
+    nearest_init(&nearest, "source-secret-acces-key");
+    settings_flag_nearest(&nearest);
+    assert_string_not_equal(nearest.best, "--source-secret-access-key");
+    assert_true(load_flag(fixture, "source-secret-access-key", "hush"));
+    assert_string_equal(fixture->settings.source.secret_access_key, "");
+    assert_true(load_flag(fixture, "dry-run", NULL));
+    assert_int_equal(fixture->settings.dry_run, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SETTINGS_TEST(test_defaults),
+        SETTINGS_TEST(test_default_file_need_not_exist),
+        SETTINGS_TEST(test_precedence),
+        SETTINGS_TEST(test_config_precedence),
+        SETTINGS_TEST(test_empty_variable_is_not_set),
+        SETTINGS_TEST(test_surrounding_space_does_not_count),
+        SETTINGS_TEST(test_aws_variables_are_for_both_sides),
+        SETTINGS_TEST(test_aws_credentials_are_one_unit),
+        SETTINGS_TEST(test_incomplete_credentials),
+        SETTINGS_TEST(test_grammar),
+        SETTINGS_TEST(test_environment_names),
+        SETTINGS_TEST(test_bad_values_name_their_source),
+        SETTINGS_TEST(test_texts_are_bounded_and_printable),
+        SETTINGS_TEST(test_unknown_variables),
+        SETTINGS_TEST(test_kubernetes_service_links_are_no_mistakes),
+        SETTINGS_TEST(test_notes),
+        SETTINGS_TEST(test_flags),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,204 @@
+/* settings: values in effect, and the documents that are made from the table. */
+#include "settings_fixture.h"
+
+#include <yyjson.h>
+
+static const char *const full[] = {
+    "STORSYNC_SOURCE_ACCESS_KEY_ID=AKIA",
+    "STORSYNC_SOURCE_SECRET_ACCESS_KEY=hush-1",
+    "STORSYNC_SOURCE_SESSION_TOKEN=hush-2",
+    "AWS_ACCESS_KEY_ID=AKIB",
+    "AWS_SECRET_ACCESS_KEY=hush-3",
+    "STORSYNC_PART_SIZE=65536KiB",
+    "STORSYNC_TIMEOUT=90",
+    "STORSYNC_MIN_INTERVAL=7200s",
+    "STORSYNC_COMPARE=etag",
+    "STORSYNC_DRY_RUN=on",
+    "STORSYNC_STATUS_FILE=/a\xFF",
+    "STORSYNC_STALL_TIMEOUT=1500ms",
+    "STORSYNC_RETRIES=0",
+    NULL,
+};
+
+static void test_print(void **state)
+{
+    struct fixture *fixture = *state;
+    struct buf first, second;
+
+    assert_true(load_environ(fixture, full));
+    buf_init(&first, 65536);
+    buf_init(&second, 65536);
+    assert_true(settings_print(&fixture->settings, &first));
+    assert_null(strstr(buf_str(&first), "hush"));
+    assert_non_null(strstr(buf_str(&first), "= 64MiB "));
+    assert_non_null(strstr(buf_str(&first), "= 90s "));
+    assert_non_null(strstr(buf_str(&first), "= 2h "));
+    assert_non_null(strstr(buf_str(&first), "= 1500ms "));
+    assert_non_null(strstr(buf_str(&first), "= true "));
+    assert_non_null(strstr(buf_str(&first), "= **** "));
+    assert_non_null(strstr(buf_str(&first), "; environment AWS_SECRET_ACCESS_KEY\n"));
+    assert_non_null(strstr(buf_str(&first), "\n; paths: public/, private/\n"));
+
+    /* What is printed is an INI file of the same values, but for the secrets and the file's own name. */
+    char *config = strstr(first.data, "\nconfig ");
+    assert_non_null(config);
+    config[1] = '#';
+    int64_t part_size = fixture->settings.part_size;
+    assert_true(load_ini(fixture, buf_str(&first), ENVIRON("A=b")));
+    assert_no_problem(fixture);
+    assert_int_equal(fixture->settings.part_size, part_size);
+    assert_int_equal(fixture->settings.timeout, 90000);
+    assert_int_equal(fixture->settings.min_interval, 7200000);
+    assert_int_equal(fixture->settings.stall_timeout, 1500);
+    assert_int_equal(fixture->settings.compare, COMPARE_ETAG);
+    assert_int_equal(fixture->settings.dry_run, 1);
+    assert_int_equal(fixture->settings.retries, 0);
+    assert_string_equal(fixture->settings.status_file, "/a\xFF");
+    assert_string_equal(fixture->settings.source.access_key_id, "AKIA");
+
+    buf_init(&second, 1000);
+    assert_false(settings_print(&fixture->settings, &second));
+    buf_free(&first);
+    buf_free(&second);
+}
+
+static void test_print_json(void **state)
+{
+    struct fixture *fixture = *state;
+    struct buf out;
+
+    assert_true(load_environ(fixture, full));
+    buf_init(&out, 65536);
+    assert_true(settings_print_json(&fixture->settings, &out));
+    assert_null(strstr(buf_str(&out), "hush"));
+    yyjson_doc *doc = yyjson_read(buf_str(&out), out.len, 0);
+    assert_non_null(doc);
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    yyjson_val *timeout = yyjson_obj_get(root, "timeout");
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(timeout, "value")), "90s");
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(timeout, "origin")), "environment STORSYNC_TIMEOUT");
+    yyjson_val *secret = yyjson_obj_get(yyjson_obj_get(root, "source"), "secret_access_key");
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(secret, "value")), "****");
+    yyjson_val *bucket = yyjson_obj_get(yyjson_obj_get(root, "destination"), "bucket");
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(bucket, "value")), "dedw3n-production-storage");
+    assert_int_equal(yyjson_arr_size(yyjson_obj_get(root, "paths")), 2);
+    assert_int_equal(yyjson_arr_size(yyjson_obj_get(root, "problems")), 0);
+    assert_int_equal(yyjson_arr_size(yyjson_obj_get(root, "notes")), 3);
+    yyjson_doc_free(doc);
+    buf_free(&out);
+}
+
+/* Every setting is in every document, under the names that the document is about. */
+static void test_documents_are_complete(void **state)
+{
+    struct buf documents[4];
+    (void)state;
+
+    for (int form = SETTINGS_HELP; form <= SETTINGS_INI; form++) {
+        buf_init(&documents[form], 65536);
+        assert_true(settings_document((enum settings_doc)form, &documents[form]));
+    }
+    for (int i = 0; i < SETTINGS_SLOTS; i++) {
+        struct slot slot = settings_slot(i);
+        char name[SETTINGS_NAME_SIZE + 16];
+        char flag[SETTINGS_NAME_SIZE];
+
+        settings_flag(&slot, flag);
+        if (slot.setting->type == SETTING_SECRET)
+            snprintf(name, sizeof name, "STORSYNC_SIDE_S");
+        else
+            snprintf(name, sizeof name, "  --%s%s", *slot.section != '\0' ? "SIDE-" : "",
+                     *slot.section != '\0' ? flag + strlen(slot.section) + 1 : flag);
+        assert_non_null(strstr(buf_str(&documents[SETTINGS_HELP]), name));
+        snprintf(name, sizeof name, "\n| `%s` | ", slot.setting->name);
+        assert_non_null(strstr(buf_str(&documents[SETTINGS_MARKDOWN]), name));
+        snprintf(name, sizeof name, "\n;%s =", slot.setting->name);
+        assert_int_equal(strstr(buf_str(&documents[SETTINGS_INI]), name) != NULL, !slot.setting->not_in_file);
+    }
+    for (int form = SETTINGS_HELP; form <= SETTINGS_INI; form++)
+        buf_free(&documents[form]);
+}
+
+static void test_help_fits(void **state)
+{
+    struct buf out;
+    (void)state;
+
+    buf_init(&out, 65536);
+    assert_true(settings_document(SETTINGS_HELP, &out));
+    for (const char *line = buf_str(&out); *line != '\0'; line += strcspn(line, "\n") + 1)
+        if (strcspn(line, "\n") > 100)
+            fail_msg("longer than 100 columns: %.*s", (int)strcspn(line, "\n"), line);
+    buf_free(&out);
+}
+
+static void test_markdown_rows_have_four_cells(void **state)
+{
+    struct buf out;
+    (void)state;
+
+    buf_init(&out, 65536);
+    assert_true(settings_document(SETTINGS_MARKDOWN, &out));
+    for (const char *line = buf_str(&out); *line != '\0'; line += strcspn(line, "\n") + 1) {
+        int bars = 0;
+
+        for (const char *c = line; *c != '\n'; c++)
+            bars += *c == '|';
+        assert_true(bars == 0 || bars == 5);
+    }
+    buf_free(&out);
+}
+
+static void test_sample_ini_is_the_defaults(void **state)
+{
+    struct fixture *fixture = *state;
+    struct settings defaults;
+    struct buf out;
+    int uncommented = 0;
+
+    buf_init(&out, 65536);
+    assert_true(settings_document(SETTINGS_INI, &out));
+    assert_true(load_ini(fixture, buf_str(&out), ENVIRON("A=b")));
+    assert_no_problem(fixture);
+    for (char *c = out.data; (c = strstr(c, "\n;")) != NULL; uncommented++)
+        c[1] = ' ';
+    assert_int_equal(uncommented, SETTINGS_SLOTS - 1);
+    assert_true(load_ini(fixture, buf_str(&out), ENVIRON("A=b")));
+    assert_no_problem(fixture);
+    assert_false(settings_is_default(&fixture->settings, &fixture->settings.source.bucket));
+
+    assert_true(settings_load(&defaults,
+                              &(struct settings_input){.environ_ = ENVIRON("A=b"), .config = "/dev/null"},
+                              &fixture->error));
+    for (int i = 0; i < SETTINGS_SLOTS; i++) {
+        struct slot slot = settings_slot(i);
+        struct buf sample, expected;
+
+        if (slot.setting->not_in_file)
+            continue;
+        buf_init(&sample, 1000);
+        buf_init(&expected, 1000);
+        settings_format(&fixture->settings, &slot, &sample);
+        settings_format(&defaults, &slot, &expected);
+        assert_string_equal(buf_str(&sample), buf_str(&expected));
+        assert_string_equal(buf_str(&sample), slot.fallback);
+        buf_free(&sample);
+        buf_free(&expected);
+    }
+    settings_free(&defaults);
+    buf_free(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SETTINGS_TEST(test_print),
+        SETTINGS_TEST(test_print_json),
+        SETTINGS_TEST(test_documents_are_complete),
+        SETTINGS_TEST(test_help_fits),
+        SETTINGS_TEST(test_markdown_rows_have_four_cells),
+        SETTINGS_TEST(test_sample_ini_is_the_defaults),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,370 @@
+/* The sync loop and validation against buckets in memory. */
+#include "fake_store.h"
+#include "log.h"
+#include "stop.h"
+#include "sync.h"
+#include "validate.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct scene {
+    struct fake_store *from;
+    struct fake_store *to;
+    struct settings settings;
+    struct report report;
+    struct sync_job job;
+    int ticks;
+};
+
+static void count_tick(void *ctx)
+{
+    ((struct scene *)ctx)->ticks++;
+}
+
+static struct scene *scene_new(const struct settings_flag *flags, int flag_count)
+{
+    static const char *const no_environment[] = {NULL};
+    struct scene *scene = calloc(1, sizeof *scene);
+    struct settings_input input = {.environ_ = no_environment, .flags = flags, .flag_count = flag_count};
+    struct error error;
+
+    stop_reset();
+    scene->from = fake_new("dev");
+    scene->to = fake_new("prod");
+    assert_true(settings_load(&scene->settings, &input, &error));
+    report_init(&scene->report, 0);
+    scene->job = (struct sync_job){
+        .source = &scene->from->base,
+        .destination = &scene->to->base,
+        .settings = &scene->settings,
+        .report = &scene->report,
+        .tick = count_tick,
+        .ctx = scene,
+    };
+    return scene;
+}
+
+static void scene_free(struct scene *scene)
+{
+    assert_int_equal(scene->to->open_uploads, 0);
+    store_close(&scene->from->base);
+    store_close(&scene->to->base);
+    report_free(&scene->report);
+    settings_free(&scene->settings);
+    free(scene);
+    stop_reset();
+}
+
+static void put(struct fake_store *store, const char *key, const char *text, int64_t modified)
+{
+    fake_put_bytes(store, key, text, strlen(text), modified);
+}
+
+static void assert_text(struct fake_store *store, const char *key, const char *text)
+{
+    struct fake_object *object = fake_get_object(store, key);
+
+    assert_non_null(object);
+    assert_int_equal(object->size, strlen(text));
+    assert_memory_equal(object->data, text, strlen(text));
+}
+
+static void copies_what_is_missing_changed_or_newer_and_nothing_else(void **state)
+{
+    struct scene *scene = scene_new(NULL, 0);
+    struct error error;
+
+    (void)state;
+    put(scene->from, "public/missing", "m", 10);
+    put(scene->from, "public/resized", "longer", 10);
+    put(scene->to, "public/resized", "short", 99);
+    put(scene->from, "public/newer", "new", 50);
+    put(scene->to, "public/newer", "old", 40);
+    put(scene->from, "public/same", "abc", 10);
+    put(scene->to, "public/same", "xyz", 20);
+    put(scene->to, "public/extra", "e", 1);
+    put(scene->from, "private/p", "p", 10);
+    put(scene->from, "elsewhere/x", "x", 10);
+    assert_true(sync_run(&scene->job, &error));
+    assert_text(scene->to, "public/missing", "m");
+    assert_text(scene->to, "public/resized", "longer");
+    assert_text(scene->to, "public/newer", "new");
+    assert_text(scene->to, "public/same", "xyz");
+    assert_text(scene->to, "public/extra", "e");
+    assert_text(scene->to, "private/p", "p");
+    assert_null(fake_get_object(scene->to, "elsewhere/x"));
+    assert_int_equal(scene->report.synced, 4);
+    assert_int_equal(scene->report.skipped, 1);
+    assert_int_equal(scene->report.failed, 0);
+    assert_int_equal(scene->report.extra, 1);
+    assert_int_equal(scene->report.total_size, 11);
+    assert_true(scene->ticks > 0);
+    scene_free(scene);
+}
+
+static void a_second_run_copies_nothing(void **state)
+{
+    struct scene *scene = scene_new(NULL, 0);
+    struct error error;
+    char key[64];
+
+    (void)state;
+    for (int i = 0; i < 500; i++) {
+        snprintf(key, sizeof key, "public/%d/%d", i % 7, i);
+        put(scene->from, key, key, i);
+    }
+    assert_true(sync_run(&scene->job, &error));
+    assert_int_equal(scene->report.synced, 500);
+    assert_int_equal(scene->to->calls[FAKE_PUT], 500);
+    assert_true(sync_run(&scene->job, &error));
+    assert_int_equal(scene->report.synced, 500);
+    assert_int_equal(scene->report.skipped, 500);
+    assert_int_equal(scene->to->calls[FAKE_PUT], 500);
+    assert_int_equal(scene->from->calls[FAKE_GET] + scene->from->calls[FAKE_HEAD], 500);
+    scene_free(scene);
+}
+
+static void a_dry_run_writes_nothing(void **state)
+{
+    struct settings_flag flags[] = {{"dry-run", "true"}};
+    struct scene *scene = scene_new(flags, 1);
+    struct error error;
+
+    (void)state;
+    put(scene->from, "public/a", "a", 10);
+    assert_true(sync_run(&scene->job, &error));
+    assert_int_equal(scene->report.synced, 1);
+    assert_int_equal(scene->to->count, 0);
+    scene_free(scene);
+}
+
+static void one_failure_does_not_stop_the_others(void **state)
+{
+    struct scene *scene = scene_new(NULL, 0);
+    struct error error;
+
+    (void)state;
+    put(scene->from, "public/a", "a", 10);
+    put(scene->from, "public/b", "b", 10);
+    put(scene->from, "public/c", "c", 10);
+    fake_fault(scene->from, (struct fake_fault){.op = FAKE_GET, .key = "public/b", .times = 9, .kind = ERROR_PERMISSION});
+    assert_true(sync_run(&scene->job, &error));
+    assert_int_equal(scene->report.synced, 2);
+    assert_int_equal(scene->report.failed, 1);
+    assert_int_equal(scene->report.failure_count, 1);
+    assert_string_equal(scene->report.failures[0].file, "public/b");
+    scene_free(scene);
+}
+
+static void refused_credentials_end_the_run(void **state)
+{
+    struct scene *scene = scene_new(NULL, 0);
+    struct error error;
+    char key[64];
+
+    (void)state;
+    for (int i = 0; i < 300; i++) {
+        snprintf(key, sizeof key, "public/%03d", i);
+        put(scene->from, key, "x", 1);
+    }
+    fake_fault(scene->to, (struct fake_fault){.op = FAKE_PUT, .times = 999, .kind = ERROR_CREDENTIALS});
+    assert_false(sync_run(&scene->job, &error));
+    assert_int_equal(error.kind, ERROR_CREDENTIALS);
+    assert_true(scene->to->calls[FAKE_PUT] <= 32);
+    scene_free(scene);
+}
+
+static void a_service_that_is_gone_ends_the_run(void **state)
+{
+    struct scene *scene = scene_new(NULL, 0);
+    struct error error;
+    char key[64];
+
+    (void)state;
+    for (int i = 0; i < 300; i++) {
+        snprintf(key, sizeof key, "public/%03d", i);
+        put(scene->from, key, "x", 1);
+    }
+    fake_fault(scene->to, (struct fake_fault){.op = FAKE_PUT, .times = 999, .kind = ERROR_UNREACHABLE});
+    assert_false(sync_run(&scene->job, &error));
+    assert_int_equal(error.kind, ERROR_UNREACHABLE);
+    assert_true(scene->to->calls[FAKE_PUT] < 100);
+    scene_free(scene);
+}
+
+static void a_broken_listing_decides_nothing_about_the_rest(void **state)
+{
+    for (int side = 0; side < 2; side++) {
+        struct scene *scene = scene_new(NULL, 0);
+        struct error error;
+        char key[64];
+
+        (void)state;
+        for (int i = 0; i < 20; i++) {
+            snprintf(key, sizeof key, "public/%02d", i);
+            put(scene->from, key, "x", 1);
+            put(scene->to, key, "longer", 9);
+        }
+        fake_fault(side == 0 ? scene->from : scene->to,
+                   (struct fake_fault){.op = FAKE_LIST, .skip = 2, .times = 99, .kind = ERROR_PROTOCOL});
+        assert_false(sync_run(&scene->job, &error));
+        assert_int_equal(error.kind, ERROR_PROTOCOL);
+        /* two pages were known, and only those were acted upon */
+        for (int i = 0; i < 20; i++) {
+            snprintf(key, sizeof key, "public/%02d", i);
+            assert_text(scene->to, key, i < 2 * FAKE_PAGE ? "x" : "longer");
+        }
+        scene_free(scene);
+    }
+}
+
+static void a_signal_ends_it_and_leaves_no_upload(void **state)
+{
+    struct settings_flag flags[] = {{"part-size", "5MiB"}};
+    struct scene *scene = scene_new(flags, 1);
+    struct error error;
+    char *large = calloc(1, 12 * 1024 * 1024);
+
+    (void)state;
+    fake_put_bytes(scene->from, "public/large", large, 12 * 1024 * 1024, 1);
+    free(large);
+    assert_true(stop_init(&error));
+    stop_signal(SIGTERM);
+    assert_false(sync_run(&scene->job, &error));
+    assert_int_equal(error.kind, ERROR_INTERRUPTED);
+    assert_null(fake_get_object(scene->to, "public/large"));
+    assert_int_equal(scene->report.failed, 0);
+    stop_close();
+    scene_free(scene);
+}
+
+static void stop_in_the_middle(void *ctx)
+{
+    struct scene *scene = ctx;
+
+    if (++scene->ticks == 40)
+        stop_signal(SIGTERM);
+}
+
+static void a_signal_in_the_middle_aborts_the_upload(void **state)
+{
+    struct settings_flag flags[] = {{"part-size", "5MiB"}};
+    struct scene *scene = scene_new(flags, 1);
+    struct error error;
+    char *large = calloc(1, 12 * 1024 * 1024);
+
+    (void)state;
+    fake_put_bytes(scene->from, "public/large", large, 12 * 1024 * 1024, 1);
+    free(large);
+    scene->job.tick = stop_in_the_middle;
+    assert_true(stop_init(&error));
+    assert_false(sync_run(&scene->job, &error));
+    assert_int_equal(error.kind, ERROR_INTERRUPTED);
+    assert_int_equal(scene->to->calls[FAKE_BEGIN], 1);
+    assert_int_equal(scene->to->calls[FAKE_ABORT], 1);
+    stop_close();
+    scene_free(scene);
+}
+
+static void the_deadline_ends_what_never_answers(void **state)
+{
+    struct scene *scene = scene_new(NULL, 0);
+    struct error error;
+
+    (void)state;
+    put(scene->from, "public/a", "a", 10);
+    scene->to->never_answers = true;
+    stop_at(clock_mono() + 50);
+    assert_false(sync_run(&scene->job, &error));
+    assert_int_equal(error.kind, ERROR_TIMEOUT);
+    scene_free(scene);
+}
+
+static void validation_counts_every_kind(void **state)
+{
+    struct scene *scene = scene_new(NULL, 0);
+    struct error error;
+    const struct report_list *lists = scene->report.validation.lists;
+
+    (void)state;
+    put(scene->from, "public/missing", "m", 10);
+    put(scene->from, "public/resized", "longer", 10);
+    put(scene->to, "public/resized", "short", 99);
+    put(scene->from, "public/content", "abc", 10);
+    put(scene->to, "public/content", "xyz", 20);
+    put(scene->from, "public/same", "abc", 10);
+    put(scene->to, "public/same", "abc", 20);
+    put(scene->to, "public/extra", "e", 1);
+    put(scene->to, "public/extra2", "e", 1);
+    assert_true(validate_run(NULL, &scene->from->base, &scene->to->base, &scene->settings, false, &scene->report, &error));
+    assert_int_equal(scene->report.validation.checked, 4);
+    assert_int_equal(lists[REPORT_MISSING].count, 1);
+    assert_int_equal(lists[REPORT_MISMATCHED].count, 2);
+    assert_int_equal(lists[REPORT_EXTRA].count, 2);
+    assert_false(report_valid(&scene->report));
+    scene_free(scene);
+}
+
+static void validation_of_equal_buckets_is_valid(void **state)
+{
+    struct scene *scene = scene_new(NULL, 0);
+    struct error error;
+
+    (void)state;
+    put(scene->from, "public/a", "abc", 10);
+    put(scene->to, "public/a", "abc", 20);
+    put(scene->to, "other/a", "abc", 20);
+    assert_true(validate_run(NULL, &scene->from->base, &scene->to->base, &scene->settings, true, &scene->report, &error));
+    assert_true(report_valid(&scene->report));
+    scene_free(scene);
+}
+
+static void validation_with_a_broken_listing_knows_nothing(void **state)
+{
+    struct scene *scene = scene_new(NULL, 0);
+    struct error error;
+
+    (void)state;
+    put(scene->from, "public/a", "abc", 10);
+    fake_fault(scene->to, (struct fake_fault){.op = FAKE_LIST, .times = 99, .kind = ERROR_NO_BUCKET});
+    assert_false(
+        validate_run(NULL, &scene->from->base, &scene->to->base, &scene->settings, false, &scene->report, &error));
+    assert_int_equal(error.kind, ERROR_NO_BUCKET);
+    assert_false(report_valid(&scene->report));
+    scene_free(scene);
+}
+
+static int quiet_log(void **state)
+{
+    (void)state;
+    log_to(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(copies_what_is_missing_changed_or_newer_and_nothing_else),
+        cmocka_unit_test(a_second_run_copies_nothing),
+        cmocka_unit_test(a_dry_run_writes_nothing),
+        cmocka_unit_test(one_failure_does_not_stop_the_others),
+        cmocka_unit_test(refused_credentials_end_the_run),
+        cmocka_unit_test(a_service_that_is_gone_ends_the_run),
+        cmocka_unit_test(a_broken_listing_decides_nothing_about_the_rest),
+        cmocka_unit_test(a_signal_ends_it_and_leaves_no_upload),
+        cmocka_unit_test(a_signal_in_the_middle_aborts_the_upload),
+        cmocka_unit_test(the_deadline_ends_what_never_answers),
+        cmocka_unit_test(validation_counts_every_kind),
+        cmocka_unit_test(validation_of_equal_buckets_is_valid),
+        cmocka_unit_test(validation_with_a_broken_listing_knows_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, quiet_log, NULL);
+}

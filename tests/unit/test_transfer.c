@@ -1,0 +1,475 @@
+/* The transfer state machine against buckets in memory: what arrives, what is left behind, what is retried. */
+#include "fake_store.h"
+#include "transfer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define LARGE (300 * 1000)
+
+struct scene {
+    struct fake_store *from;
+    struct fake_store *to;
+    struct retry retry;
+    struct transfer_plan plan;
+    struct transfer transfer;
+};
+
+static struct scene *scene_new(void)
+{
+    struct scene *scene = calloc(1, sizeof *scene);
+
+    scene->from = fake_new("dev");
+    scene->to = fake_new("prod");
+    retry_init(&scene->retry, 3, 42);
+    scene->plan = (struct transfer_plan){
+        .source = &scene->from->base,
+        .destination = &scene->to->base,
+        .retry = &scene->retry,
+        .part_size = 100 * 1000,
+    };
+    transfer_init(&scene->transfer, &scene->plan);
+    return scene;
+}
+
+static void scene_free(struct scene *scene)
+{
+    transfer_free(&scene->transfer);
+    store_close(&scene->from->base);
+    store_close(&scene->to->base);
+    free(scene);
+}
+
+/* An object whose bytes tell their own offset. */
+static struct fake_object *add(struct fake_store *store, const char *key, size_t size)
+{
+    unsigned char *data = malloc(size + 1);
+    struct fake_object *object;
+
+    for (size_t i = 0; i < size; i++)
+        data[i] = (unsigned char)(i * 7 + i / 251);
+    object = fake_put_bytes(store, key, data, size, 1000);
+    object_meta_add(&object->meta, "content-type", "image/png");
+    object_meta_add(&object->meta, "user:colour", "blue");
+    free(data);
+    return object;
+}
+
+static void start(struct scene *scene, const char *key)
+{
+    const struct fake_object *object = fake_get_object(scene->from, key);
+    struct object_entry entry = {.key = key, .size = object->size, .modified = object->modified};
+
+    memcpy(entry.etag, object->etag, sizeof entry.etag);
+    transfer_start(&scene->transfer, &entry);
+}
+
+/* Steps until it is idle; backoffs are over at once. */
+static enum transfer_result finish(struct scene *scene)
+{
+    for (int i = 0; i < 100000 && !transfer_idle(&scene->transfer); i++) {
+        if (scene->transfer.wake != 0)
+            scene->transfer.wake = 1;
+        transfer_step(&scene->transfer);
+    }
+    assert_true(transfer_idle(&scene->transfer));
+    return scene->transfer.result;
+}
+
+static void assert_arrived(struct scene *scene, const char *key)
+{
+    struct fake_object *is = fake_get_object(scene->to, key);
+    struct fake_object *should = fake_get_object(scene->from, key);
+
+    assert_non_null(is);
+    assert_int_equal(is->size, should->size);
+    assert_memory_equal(is->data, should->data, should->size);
+    assert_string_equal(object_meta_get(&is->meta, "content-type"), "image/png");
+    assert_string_equal(object_meta_get(&is->meta, "user:colour"), "blue");
+    assert_int_equal(scene->to->open_uploads, 0);
+}
+
+static void relays_a_small_object_with_its_metadata(void **state)
+{
+    struct scene *scene = scene_new();
+
+    (void)state;
+    add(scene->from, "a", 70 * 1000);
+    start(scene, "a");
+    assert_int_equal(finish(scene), TRANSFER_COPIED);
+    assert_arrived(scene, "a");
+    assert_int_equal(fake_get_object(scene->to, "a")->modified, 1000);
+    assert_int_equal(scene->from->calls[FAKE_HEAD], 0);
+    assert_int_equal(scene->from->calls[FAKE_GET], 1);
+    assert_int_equal(scene->to->calls[FAKE_PUT], 1);
+    scene_free(scene);
+}
+
+static void relays_an_empty_object(void **state)
+{
+    struct scene *scene = scene_new();
+
+    (void)state;
+    add(scene->from, "empty", 0);
+    start(scene, "empty");
+    assert_int_equal(finish(scene), TRANSFER_COPIED);
+    assert_arrived(scene, "empty");
+    scene_free(scene);
+}
+
+static void relays_a_large_object_in_parts_of_one_version(void **state)
+{
+    struct scene *scene = scene_new();
+
+    (void)state;
+    add(scene->from, "large", LARGE + 1);
+    start(scene, "large");
+    assert_int_equal(finish(scene), TRANSFER_COPIED);
+    assert_arrived(scene, "large");
+    assert_int_equal(scene->to->calls[FAKE_PART], 4);
+    assert_int_equal(scene->from->calls[FAKE_GET], 4);
+    assert_int_equal(scene->to->calls[FAKE_FINISH], 1);
+    assert_int_equal(scene->to->calls[FAKE_ABORT], 0);
+    scene_free(scene);
+}
+
+static void tags_travel(void **state)
+{
+    struct scene *scene = scene_new();
+
+    (void)state;
+    add(scene->from, "a", 10)->tagged = true;
+    add(scene->from, "large", LARGE)->tagged = true;
+    start(scene, "a");
+    assert_int_equal(finish(scene), TRANSFER_COPIED);
+    assert_string_equal(object_meta_get(&fake_get_object(scene->to, "a")->meta, "tagging"), "a=b");
+    start(scene, "large");
+    assert_int_equal(finish(scene), TRANSFER_COPIED);
+    assert_string_equal(object_meta_get(&fake_get_object(scene->to, "large")->meta, "tagging"), "a=b");
+    scene_free(scene);
+}
+
+static void copies_inside_one_service(void **state)
+{
+    struct scene *scene = scene_new();
+
+    (void)state;
+    scene->plan.server_copy = true;
+    add(scene->from, "a", LARGE);
+    start(scene, "a");
+    assert_int_equal(finish(scene), TRANSFER_COPIED);
+    assert_arrived(scene, "a");
+    assert_int_equal(scene->to->calls[FAKE_COPY], 1);
+    assert_int_equal(scene->from->calls[FAKE_GET] + scene->to->calls[FAKE_PUT], 0);
+    scene_free(scene);
+}
+
+static void copies_in_parts_above_the_limit(void **state)
+{
+    struct scene *scene = scene_new();
+
+    (void)state;
+    scene->plan.server_copy = true;
+    scene->to->base.copy_limit = 1000;
+    scene->to->base.part_count_max = 3;
+    add(scene->from, "a", LARGE);
+    start(scene, "a");
+    assert_int_equal(finish(scene), TRANSFER_COPIED);
+    assert_arrived(scene, "a");
+    assert_int_equal(scene->to->calls[FAKE_COPY], 0);
+    assert_int_equal(scene->to->calls[FAKE_PART_COPY], 1);
+    scene_free(scene);
+}
+
+static void parts_grow_when_there_would_be_too_many(void **state)
+{
+    struct scene *scene = scene_new();
+
+    (void)state;
+    scene->to->base.part_count_max = 2;
+    add(scene->from, "large", LARGE + 1);
+    start(scene, "large");
+    assert_int_equal(finish(scene), TRANSFER_COPIED);
+    assert_arrived(scene, "large");
+    assert_int_equal(scene->to->calls[FAKE_PART], 2);
+    scene_free(scene);
+}
+
+static void a_refused_copy_becomes_a_relay(void **state)
+{
+    struct scene *scene = scene_new();
+
+    (void)state;
+    scene->plan.server_copy = true;
+    add(scene->from, "a", 10);
+    add(scene->from, "b", 10);
+    fake_fault(scene->to, (struct fake_fault){.op = FAKE_COPY, .times = 99, .kind = ERROR_PERMISSION});
+    start(scene, "a");
+    assert_int_equal(finish(scene), TRANSFER_COPIED);
+    assert_arrived(scene, "a");
+    start(scene, "b");
+    assert_int_equal(finish(scene), TRANSFER_COPIED);
+    assert_arrived(scene, "b");
+    /* the first refusal settled it for both */
+    assert_int_equal(scene->to->calls[FAKE_COPY], 1);
+    scene_free(scene);
+}
+
+static void one_refused_copy_among_good_ones_is_relayed_alone(void **state)
+{
+    struct scene *scene = scene_new();
+
+    (void)state;
+    scene->plan.server_copy = true;
+    add(scene->from, "a", 10);
+    add(scene->from, "b", 10);
+    add(scene->from, "c", 10);
+    fake_fault(scene->to, (struct fake_fault){.op = FAKE_COPY, .key = "b", .times = 1, .kind = ERROR_PERMISSION});
+    for (const char *key = "a\0b\0c\0"; *key != '\0'; key += 2) {
+        start(scene, key);
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_arrived(scene, key);
+    }
+    assert_int_equal(scene->to->calls[FAKE_COPY], 3);
+    assert_int_equal(scene->from->calls[FAKE_GET], 1);
+    scene_free(scene);
+}
+
+static void a_vanished_object_is_gone(void **state)
+{
+    struct scene *scene = scene_new();
+
+    (void)state;
+    for (int copy = 0; copy < 2; copy++) {
+        scene->plan.server_copy = copy != 0;
+        for (size_t size = 10; size <= LARGE; size += LARGE - 10) {
+            add(scene->from, "a", size);
+            {
+                struct object_entry entry = {.key = "a", .size = size};
+
+                fake_drop_object(scene->from, "a");
+                transfer_start(&scene->transfer, &entry);
+            }
+            assert_int_equal(finish(scene), TRANSFER_GONE);
+            assert_null(fake_get_object(scene->to, "a"));
+        }
+    }
+    scene_free(scene);
+}
+
+/* Replaces the source object when its second part is asked for. */
+static void change_at_second_get(struct fake_store *store, enum fake_op op, const char *key)
+{
+    if (op == FAKE_GET && store->calls[FAKE_GET] == 2)
+        add(store, key, LARGE - 50 * 1000)->data[0] = 'X';
+}
+
+static void a_change_between_parts_starts_over(void **state)
+{
+    struct scene *scene = scene_new();
+
+    (void)state;
+    add(scene->from, "large", LARGE);
+    scene->from->on_call = change_at_second_get;
+    start(scene, "large");
+    assert_int_equal(finish(scene), TRANSFER_COPIED);
+    assert_arrived(scene, "large");
+    assert_int_equal(scene->to->calls[FAKE_ABORT], 1);
+    assert_int_equal(scene->transfer.entry.size, LARGE - 50 * 1000);
+    scene_free(scene);
+}
+
+static void change_at_every_get(struct fake_store *store, enum fake_op op, const char *key)
+{
+    if (op == FAKE_GET && store->calls[FAKE_GET] % 2 == 0)
+        add(store, key, LARGE + (size_t)store->calls[FAKE_GET]);
+}
+
+static void an_object_that_keeps_changing_fails(void **state)
+{
+    struct scene *scene = scene_new();
+
+    (void)state;
+    add(scene->from, "large", LARGE);
+    scene->from->on_call = change_at_every_get;
+    start(scene, "large");
+    assert_int_equal(finish(scene), TRANSFER_FAILED);
+    assert_int_equal(scene->transfer.error.kind, ERROR_PRECONDITION);
+    assert_null(fake_get_object(scene->to, "large"));
+    assert_int_equal(scene->to->open_uploads, 0);
+    scene_free(scene);
+}
+
+static void a_changed_object_is_copied_as_it_is_now(void **state)
+{
+    struct scene *scene = scene_new();
+    struct object_entry listed = {.key = "a", .size = 10, .etag = "another version"};
+
+    (void)state;
+    scene->plan.server_copy = true;
+    add(scene->from, "a", 20);
+    transfer_start(&scene->transfer, &listed);
+    assert_int_equal(finish(scene), TRANSFER_COPIED);
+    assert_arrived(scene, "a");
+    assert_int_equal(scene->from->calls[FAKE_HEAD], 1);
+    scene_free(scene);
+}
+
+/* A broken half, at every kind of place, is tried again and leaves a whole object. */
+static void broken_relays_are_tried_again(void **state)
+{
+    static const struct {
+        enum fake_op op;
+        size_t size;
+        int skip;
+        size_t after;
+    } table[] = {
+        {FAKE_GET, 70000, 0, 0},     {FAKE_GET, 70000, 0, 69999}, {FAKE_PUT, 70000, 0, 0},
+        {FAKE_PUT, 70000, 0, 1},     {FAKE_PUT, 70000, 0, 69999}, {FAKE_GET, LARGE, 1, 50000},
+        {FAKE_PART, LARGE, 2, 1000}, {FAKE_PART, LARGE, 0, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct scene *scene = scene_new();
+
+        add(scene->from, "a", table[i].size);
+        fake_fault(table[i].op == FAKE_GET ? scene->from : scene->to,
+                   (struct fake_fault){.op = table[i].op,
+                                       .skip = table[i].skip,
+                                       .times = 2,
+                                       .after = table[i].after,
+                                       .kind = ERROR_UNREACHABLE,
+                                       .again = true});
+        start(scene, "a");
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_arrived(scene, "a");
+        scene_free(scene);
+    }
+}
+
+static void retries_end(void **state)
+{
+    struct scene *scene = scene_new();
+
+    (void)state;
+    add(scene->from, "large", LARGE);
+    fake_fault(scene->from,
+               (struct fake_fault){.op = FAKE_GET, .skip = 1, .times = 99, .kind = ERROR_UNREACHABLE, .again = true});
+    start(scene, "large");
+    assert_int_equal(finish(scene), TRANSFER_FAILED);
+    assert_int_equal(scene->transfer.error.kind, ERROR_UNREACHABLE);
+    assert_int_equal(scene->from->calls[FAKE_GET], 1 + 1 + scene->retry.limit);
+    assert_int_equal(scene->to->open_uploads, 0);
+    assert_null(fake_get_object(scene->to, "large"));
+    scene_free(scene);
+}
+
+/* Whatever call fails for good: the error is told, nothing half-written shows, no upload stays open. */
+static void every_failure_leaves_nothing_behind(void **state)
+{
+    static const enum fake_op ops[] = {FAKE_GET, FAKE_PUT, FAKE_HEAD, FAKE_BEGIN, FAKE_PART, FAKE_FINISH, FAKE_TAGS,
+                                       FAKE_COPY, FAKE_PART_COPY};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
+        for (int shape = 0; shape < 4; shape++) {
+            struct scene *scene = scene_new();
+            struct fake_fault fault = {.op = ops[i], .times = 99, .kind = ERROR_LOCAL};
+            enum transfer_result result;
+
+            scene->plan.server_copy = (shape & 1) != 0;
+            if (scene->plan.server_copy)
+                scene->to->base.copy_limit = (shape & 2) != 0 ? 100 : LARGE;
+            add(scene->from, "a", (shape & 2) != 0 ? LARGE : 500)->tagged = true;
+            fake_fault(scene->from, fault);
+            fake_fault(scene->to, fault);
+            start(scene, "a");
+            result = finish(scene);
+            if (result == TRANSFER_COPIED) {
+                assert_int_equal(scene->from->calls[ops[i]] + scene->to->calls[ops[i]], 0);
+            } else {
+                assert_int_equal(result, TRANSFER_FAILED);
+                assert_int_equal(scene->transfer.error.kind, ERROR_LOCAL);
+                assert_null(fake_get_object(scene->to, "a"));
+            }
+            assert_int_equal(scene->to->open_uploads, 0);
+            scene_free(scene);
+        }
+}
+
+/* Stopped after any number of steps: it ends, and no upload stays open. */
+static void a_stop_at_any_moment_is_clean(void **state)
+{
+    struct error why;
+    int ended_by_itself = 0;
+
+    (void)state;
+    error_set(&why, ERROR_INTERRUPTED, "stop");
+    for (int steps = 0; ended_by_itself == 0; steps++) {
+        struct scene *scene = scene_new();
+
+        add(scene->from, "large", LARGE)->tagged = true;
+        start(scene, "large");
+        for (int i = 0; i < steps; i++)
+            transfer_step(&scene->transfer);
+        if (transfer_idle(&scene->transfer)) {
+            ended_by_itself = 1;
+        } else {
+            transfer_stop(&scene->transfer, &why);
+            assert_int_equal(finish(scene), TRANSFER_FAILED);
+            assert_int_equal(scene->transfer.error.kind, ERROR_INTERRUPTED);
+            assert_null(fake_get_object(scene->to, "large"));
+        }
+        assert_int_equal(scene->to->open_uploads, 0);
+        scene_free(scene);
+    }
+}
+
+static void a_stop_cuts_a_backoff_short(void **state)
+{
+    struct scene *scene = scene_new();
+    struct error why;
+
+    (void)state;
+    add(scene->from, "a", 10);
+    fake_fault(scene->from, (struct fake_fault){.op = FAKE_GET, .times = 1, .kind = ERROR_UNREACHABLE, .again = true});
+    start(scene, "a");
+    while (scene->transfer.wake == 0)
+        transfer_step(&scene->transfer);
+    assert_true(transfer_wake(&scene->transfer) < INT64_MAX);
+    error_set(&why, ERROR_TIMEOUT, "late");
+    transfer_stop(&scene->transfer, &why);
+    assert_true(transfer_idle(&scene->transfer));
+    assert_int_equal(scene->transfer.error.kind, ERROR_TIMEOUT);
+    scene_free(scene);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(relays_a_small_object_with_its_metadata),
+        cmocka_unit_test(relays_an_empty_object),
+        cmocka_unit_test(relays_a_large_object_in_parts_of_one_version),
+        cmocka_unit_test(tags_travel),
+        cmocka_unit_test(copies_inside_one_service),
+        cmocka_unit_test(copies_in_parts_above_the_limit),
+        cmocka_unit_test(parts_grow_when_there_would_be_too_many),
+        cmocka_unit_test(a_refused_copy_becomes_a_relay),
+        cmocka_unit_test(one_refused_copy_among_good_ones_is_relayed_alone),
+        cmocka_unit_test(a_vanished_object_is_gone),
+        cmocka_unit_test(a_change_between_parts_starts_over),
+        cmocka_unit_test(an_object_that_keeps_changing_fails),
+        cmocka_unit_test(a_changed_object_is_copied_as_it_is_now),
+        cmocka_unit_test(broken_relays_are_tried_again),
+        cmocka_unit_test(retries_end),
+        cmocka_unit_test(every_failure_leaves_nothing_behind),
+        cmocka_unit_test(a_stop_at_any_moment_is_clean),
+        cmocka_unit_test(a_stop_cuts_a_backoff_short),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
