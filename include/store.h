@@ -50,7 +50,6 @@ struct call {
     struct buf body; /* small gets: the object */
     struct upload
         *upload; /* store_upload_begin: the result, owned by the caller until finish or abort is done */
-    uint64_t copied;
 
     const struct store_ops *ops; /* of the store that is using, or last used, this call */
     void *impl;                  /* its private part */
@@ -139,9 +138,17 @@ void store_upload_abort(struct store *store, struct call *call, struct upload *u
 /* Local progress of a call under way: file work, resuming what a pipe had paused. True if anything moved. */
 bool store_step(struct call *call);
 
+/* One turn of the loop for whoever waits: lets the network move, and sleeps at most `wait` ms for it, for the end of a
+ * backoff, or for a signal. `http` may be NULL if no store needs it. */
+#define STORE_IDLE_MAX 1000 /* ms; a good `wait` when nothing else is due */
+void store_idle(struct http *http, int wait);
+
 /* Waits for a call, stepping the loop: for the few things that are done one at a time. False if it failed, or
  * if stop_requested() (the call is cancelled then, and its error says why). */
 bool store_wait(struct http *http, struct call *call);
+
+/* The same for what has to be tidied up after a stop: whatever stop_requested() says, but `limit` ms at most. */
+bool store_wait_for(struct http *http, struct call *call, int64_t limit);
 
 /* ---- listing ---- */
 

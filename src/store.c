@@ -8,9 +8,6 @@
 #include <poll.h>
 #include <string.h>
 
-/* The longest sleep in store_wait, in ms; only a call that somebody else has to move sleeps at all. */
-#define STORE_WAIT_MAX 1000
-
 /* ---- calls ---- */
 
 void call_init(struct call *call)
@@ -55,7 +52,6 @@ static void call_begin(struct call *call, struct store *store)
     call->info = (struct object_info){.modified = CLOCK_UNKNOWN};
     object_meta_clear(&call->meta);
     buf_clear(&call->body);
-    call->copied = 0;
     call->ops = store->ops;
 }
 
@@ -313,25 +309,43 @@ bool store_step(struct call *call)
     return !call->done && call->ops->step != NULL && call->ops->step(call);
 }
 
+void store_idle(struct http *http, int wait)
+{
+    struct pollfd woken = {.fd = stop_fd(), .events = POLLIN};
+
+    if (http != NULL)
+        http_step(http, wait);
+    else if (wait > 0)
+        poll(&woken, 1, wait);
+}
+
 bool store_wait(struct http *http, struct call *call)
 {
+    struct error why;
+
     while (!call->done) {
-        struct error why;
-        bool moved;
-
-        if (stop_requested(&why)) {
+        if (stop_requested(&why))
             call_cancel(call, &why);
-            break;
-        }
-        moved = store_step(call);
-        if (call->done)
-            break;
-        if (http != NULL) {
-            http_step(http, moved ? 0 : stop_wait(STORE_WAIT_MAX));
-        } else if (!moved) {
-            struct pollfd woken = {.fd = stop_fd(), .events = POLLIN};
+        else
+            store_idle(http, store_step(call) ? 0 : stop_wait(STORE_IDLE_MAX));
+    }
+    return call->error.kind == ERROR_NONE;
+}
 
-            poll(&woken, 1, stop_wait(STORE_WAIT_MAX));
+bool store_wait_for(struct http *http, struct call *call, int64_t limit)
+{
+    int64_t until = clock_mono() + limit;
+    struct error why;
+
+    while (!call->done) {
+        int64_t left = until - clock_mono();
+        bool moved = store_step(call);
+
+        if (left > 0) {
+            store_idle(http, moved ? 0 : (int)(left < STORE_IDLE_MAX ? left : STORE_IDLE_MAX));
+        } else {
+            error_set(&why, ERROR_TIMEOUT, "no answer within %lld ms", (long long)limit);
+            call_cancel(call, &why);
         }
     }
     return call->error.kind == ERROR_NONE;

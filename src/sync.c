@@ -5,11 +5,7 @@
 #include "stop.h"
 #include "transfer.h"
 
-#include <poll.h>
 #include <stdlib.h>
-
-/* The longest that the loop sleeps when only the network can wake it, in ms. */
-#define IDLE_MAX 1000
 
 /* This many objects in a row that failed because the service did not answer: it will not for the others. */
 #define UNREACHABLE_MAX 32
@@ -193,7 +189,7 @@ static bool take_actions(struct sync *sync)
 static int idle_time(const struct sync *sync)
 {
     int64_t now = clock_mono();
-    int64_t wake = now + IDLE_MAX;
+    int64_t wake = now + STORE_IDLE_MAX;
 
     for (int i = 0; i < sync->slot_count; i++)
         if (transfer_wake(&sync->slots[i].transfer) < wake)
@@ -208,13 +204,7 @@ static void sleep_or_step(struct sync *sync, bool moved)
     /* Once stopping, the signal and the deadline are known; only the aborts are waited for. */
     if (sync->give_up == 0)
         wait = stop_wait(wait);
-    if (sync->job->http != NULL) {
-        http_step(sync->job->http, wait);
-    } else if (wait > 0) {
-        struct pollfd woken = {.fd = stop_fd(), .events = POLLIN};
-
-        poll(&woken, 1, wait);
-    }
+    store_idle(sync->job->http, wait);
 }
 
 static bool turn(struct sync *sync)

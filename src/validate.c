@@ -4,8 +4,6 @@
 #include "stop.h"
 
 
-#define IDLE_MAX 1000
-
 static void compare_heads(struct join *join, bool all, struct report *report)
 {
     const struct plan_step *step = &join->step;
@@ -40,8 +38,7 @@ static bool validate_path(struct http *http, struct join *join, bool all, struct
         }
         if (stop_requested(error))
             return false;
-        if (!join_step(join) && http != NULL)
-            http_step(http, stop_wait(IDLE_MAX));
+        store_idle(http, join_step(join) ? 0 : stop_wait(STORE_IDLE_MAX));
     }
 }
 
