@@ -19,11 +19,11 @@ CFLAGS = -Os -g
 WARNINGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 CPPFLAGS = -std=c11 -D_GNU_SOURCE -DSTORSYNC_VERSION='"$(VERSION)"' -Iinclude -Ibuild/deps-src
 # The same bytes in whatever folder this is built.
-REPRODUCIBLE = -ffile-prefix-map=$(CURDIR)=.
+REPRODUCIBLE = -ffile-prefix-map=$(CURDIR)=/storsync-init
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 # What dependencies and own sources of a flavour are compiled with; the machine's compiler unless said otherwise.
-musl_CFLAGS = $(CFLAGS) -ffunction-sections -fdata-sections -fstack-protector-strong \
+musl_CFLAGS = $(CFLAGS) -flto=auto -ffunction-sections -fdata-sections -fstack-protector-strong \
 	-fno-unwind-tables -fno-asynchronous-unwind-tables
 san_CFLAGS = -O1 -g $(SANITIZE)
 fuzz_CFLAGS = -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
@@ -87,7 +87,7 @@ step = $(if $(V),,@echo "  $(1)  $@" &&) mkdir -p $(@D) &&
 compile = $(call step,CC) $($(1)_CC) $(CPPFLAGS) -isystem build/deps-$(1)/include $($(1)_CFLAGS) \
 	$(REPRODUCIBLE) $(WARNINGS) -MMD -MP -c -o $@ $<
 # link FLAVOUR,MORE
-link = $(call step,LD) $($(1)_CC) $($(1)_CFLAGS) $(LDFLAGS) $($(1)_LDFLAGS) -o $@ $(filter %.o,$^) \
+link = $(call step,LD) $($(1)_CC) $($(1)_CFLAGS) $(REPRODUCIBLE) $(LDFLAGS) $($(1)_LDFLAGS) -o $@ $(filter %.o,$^) \
 	-Lbuild/deps-$(1)/lib $(LIBS) $(2)
 
 build/musl/%.o: src/%.c build/deps-musl/done build/config Makefile
@@ -155,7 +155,7 @@ VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --soname-synonyms=s
 
 lint: build/deps-src/done build/deps-san/done | need-lint ## check format, static analysers, shell scripts
 	clang-format --dry-run -Werror $(C_FILES)
-	printf '%s\n' $(filter %.c,$(C_FILES)) | xargs -n 1 -P "$$(nproc)" \
+	printf '%s\n' $(SOURCES) | xargs -n 1 -P "$$(nproc)" \
 		sh -c 'clang-tidy --quiet "$$0" -- $(CPPFLAGS) -Itests/unit -isystem build/deps-san/include $(WARNINGS)'
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 		-Iinclude --suppress=missingIncludeSystem $(SOURCES)

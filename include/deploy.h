@@ -1,8 +1,8 @@
 /*
- * deploy - the main job: detect -> marker -> sync -> marker; and the same without the marker, by hand.
+ * deploy - the main job: detect -> marker -> lease -> sync -> marker; and the same without the marker, by hand.
  *
- * INVARIANT: the marker is written only after a pass that went through with no failure, and never by a dry run.
- * What failed is tried again by the next start.
+ * INVARIANT: the marker is written only after a pass that went through with no failure, after the lease was confirmed
+ * once more, and never by a dry run. What failed is tried again by the next start.
  */
 #ifndef STORSYNC_DEPLOY_H
 #define STORSYNC_DEPLOY_H
@@ -16,7 +16,7 @@
  * it ended; false with *error when the failure policy has to decide (ERROR_PARTIAL: some objects failed). */
 bool deploy_automatic(struct run *run, struct error *error);
 
-/* --sync: in any environment, without looking at marker or interval, and leaving them as they are. */
+/* --sync: in any environment, without looking at marker or interval, and leaving them as they are. Takes the lease. */
 bool deploy_manual(struct run *run, struct error *error);
 
 #endif

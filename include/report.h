@@ -74,8 +74,10 @@ struct report {
     bool configured;                      /* both buckets were set, not defaulted */
     bool hook_active;                     /* production: automatic syncing is on */
     bool dry_run;
-    char mode[16];  /* "deploy", "sync", "validate" */
-    int64_t due_at; /* wall; with REPORT_TOO_SOON when the interval is over, else CLOCK_UNKNOWN */
+    char mode[16];         /* "deploy", "sync", "validate" */
+    char lease[16];        /* "exclusive", "advisory", or "" while there is none */
+    char waiting_for[128]; /* with REPORT_WAITING: the replica that syncs */
+    int64_t due_at;        /* wall; with REPORT_TOO_SOON when the interval is over, else CLOCK_UNKNOWN */
 
     int64_t started, finished;                           /* wall; finished CLOCK_UNKNOWN until then */
     uint64_t synced, skipped, failed, extra, total_size; /* total_size: bytes of the synced objects */
@@ -101,6 +103,11 @@ void report_environment(struct report *report);
 
 /* Log lines, counting as they go. `path` is the prefix being synced; keys are whole and shown without it. */
 void report_header(struct report *report);
+/* Another replica, at its `epoch`, syncs; this one waits. Sets the state. */
+void report_waiting(struct report *report, const char *owner, int64_t epoch);
+/* This replica has the lease. An advisory one is warned about. */
+void report_lease(struct report *report, bool advisory);
+
 void report_path(struct report *report, const char *path);
 void report_synced(struct report *report, const char *path, const struct object_entry *entry,
                    enum plan_reason reason);

@@ -18,7 +18,7 @@ void stop_close(void);               /* closes it; later signals are only rememb
 
 void stop_signal(int signal);
 bool stop_signalled(void); /* has one arrived? Async-signal-safe, too */
-int stop_fd(void); /* -1 before stop_init */
+int stop_fd(void);         /* -1 before stop_init */
 
 void stop_at(int64_t mono); /* the deadline of the whole run; 0: none */
 

@@ -37,6 +37,7 @@ struct object_info {
     uint64_t size;               /* of the whole object, also in the answer to a ranged get */
     int64_t modified;            /* CLOCK_UNKNOWN if not said */
     char etag[OBJECT_ETAG_SIZE]; /* without quotes */
+    int64_t served;              /* wall, when it was said, by the same clock; CLOCK_UNKNOWN if not told */
     bool tagged;                 /* it has tags; fetch them with store_tags */
 };
 
@@ -154,7 +155,7 @@ bool store_wait_for(struct http *http, struct call *call, int64_t limit);
 
 /*
  * A cursor walks the keys with `prefix` in byte order, page after page, the next one being fetched while the
- * current one is used. Keys under STORE_STATE_PREFIX are left out.
+ * current one is used. Keys under STORE_STATE_PREFIX are left out, unless `prefix` lies there itself.
  *
  * INVARIANT: keys strictly increase. One that does not ends the cursor with ERROR_PROTOCOL before it is
  * handed out: a merge-join of unordered listings would copy or report nonsense.

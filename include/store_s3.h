@@ -1,5 +1,6 @@
 /*
- * store_s3 - S3 and what is compatible with it: AWS, Ceph RGW, Cloudflare R2, MinIO, Google's interoperability API.
+ * store_s3 - S3 and what is compatible with it: AWS, Ceph RGW, Cloudflare R2, MinIO, Google's
+ * interoperability API.
  *
  * Seven files share this private header; everybody else only needs store_s3_open.
  *
@@ -14,9 +15,10 @@
  * One call is one S3 request, tried as often as http allows (the end of an upload may need a second one, see
  * s3_upload.c). Each attempt is signed anew, with what earlier answers taught about region and clock.
  *
- * INVARIANT: a host name is never taken from an answer. A redirect is followed only to where Amazon's own naming
- * scheme puts a region, and only when no endpoint was configured.
- * INVARIANT: an attempt is repeated below this interface only while no byte has gone into or come out of a pipe.
+ * INVARIANT: a host name is never taken from an answer. A redirect is followed only to where Amazon's own
+ * naming scheme puts a region, and only when no endpoint was configured.
+ * INVARIANT: an attempt is repeated below this interface only while no byte has gone into or come out of
+ * a pipe.
  */
 #ifndef STORSYNC_STORE_S3_H
 #define STORSYNC_STORE_S3_H
@@ -207,7 +209,8 @@ void s3_reply_reset(struct s3_call *c);
 void s3_on_header(struct http_request *request, const char *name, const char *value);
 bool s3_on_body(struct http_request *request, const char *data, size_t len);
 bool s3_is_success(const struct http_request *request);
-/* The headers of a good answer about an object are complete. Sets `failure` if it is not what was asked for. */
+/* The headers of a good answer about an object are complete. Sets `failure` if it is not what was
+ * asked for. */
 void s3_check_head(struct s3_call *c);
 uint64_t s3_expected_length(const struct s3_call *c); /* of the object's body; UINT64_MAX: not known */
 
@@ -215,7 +218,8 @@ uint64_t s3_expected_length(const struct s3_call *c); /* of the object's body; U
 enum http_verdict s3_on_finish(struct http_request *request);
 
 /* s3_error.c */
-/* Judges a complete answer that is not a success: fills in request.error. True if another attempt may help. */
+/* Judges a complete answer that is not a success: fills in request.error. True if another attempt
+ * may help. */
 bool s3_explain(struct s3_call *c);
 void s3_explain_foreign(struct s3_call *c); /* the answer is not S3's */
 
@@ -232,7 +236,8 @@ void s3_upload_abort(struct store *store, struct call *call, struct upload *uplo
 bool s3_upload_answered(struct s3_call *c, struct error *error);
 /* The call is over, well or badly: gives the upload to whom it belongs, or frees it. */
 void s3_upload_settle(struct s3_call *c);
-/* An earlier attempt to finish may have succeeded and the upload is gone: turn the call into one that looks. */
+/* An earlier attempt to finish may have succeeded and the upload is gone: turn the call into one
+ * that looks. */
 void s3_upload_verify(struct s3_call *c);
 
 #endif

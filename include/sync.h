@@ -3,8 +3,8 @@
  *
  * Walks every path with both listings side by side, keeps up to `slots` transfers going, and counts and logs what
  * becomes of them. One object's failure does not stop the others. What stops the run: a listing that breaks, a
- * bucket that is gone, credentials that are refused, a service that does not answer any more, and
- * stop_requested().
+ * bucket that is gone, credentials that are refused, a service that does not answer any more,
+ * stop_requested(), and the loss of the lease.
  *
  * INVARIANT: when sync_run returns, no transfer is under way and no upload in parts is open, unless the service
  * did not answer to the abort within SYNC_STOP_GRACE.
@@ -13,6 +13,7 @@
 #define STORSYNC_SYNC_H
 
 #include "error.h"
+#include "lease.h"
 #include "report.h"
 #include "store.h"
 
@@ -20,7 +21,7 @@
 #include <stdint.h>
 
 /* After a stop: how long uploads may take to be aborted, in ms. */
-#define SYNC_STOP_GRACE 1500
+#define SYNC_STOP_GRACE 1000
 
 struct sync_job {
     struct http *http; /* NULL when neither side needs the network */
@@ -28,6 +29,7 @@ struct sync_job {
     struct store *destination;
     const struct settings *settings; /* paths, compare, part_size, concurrency, retries, dry_run */
     struct report *report;
+    struct lease *lease; /* held; NULL in a dry run. Renewed from this loop; when it is lost, the run ends. */
     /* Called now and then while the run goes on, for the status file. */
     void (*tick)(void *ctx);
     void *ctx;

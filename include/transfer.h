@@ -41,7 +41,8 @@ enum transfer_result { TRANSFER_NONE, TRANSFER_COPIED, TRANSFER_GONE, TRANSFER_F
 struct transfer {
     /* Valid from transfer_start until the next one. */
     char key[OBJECT_KEY_MAX + 1];
-    struct object_entry entry; /* its key is the one above; size and ETag follow what is found at the source */
+    struct object_entry
+        entry; /* its key is the one above; size and ETag follow what is found at the source */
     enum transfer_result result; /* once idle again */
     struct error error;          /* with TRANSFER_FAILED */
     uint64_t moved;              /* bytes of finished parts; for progress */
@@ -50,18 +51,18 @@ struct transfer {
     struct transfer_plan *plan;
     void (*state)(struct transfer *transfer); /* what happens at the next step; NULL: idle */
     void (*after_tags)(struct transfer *transfer);
-    bool relay;             /* the bytes pass through here */
-    bool stopping;          /* transfer_stop was called */
+    bool relay;    /* the bytes pass through here */
+    bool stopping; /* transfer_stop was called */
     bool again_after_abort;
-    int attempt;            /* of the object or part at hand */
-    int version_changes;    /* how often the source changed under us */
-    int64_t wake;           /* mono; end of a backoff; 0: none */
-    struct call get;        /* reading half; also heads */
-    struct call put;        /* writing half; also copies and tags */
+    int attempt;         /* of the object or part at hand */
+    int version_changes; /* how often the source changed under us */
+    int64_t wake;        /* mono; end of a backoff; 0: none */
+    struct call get;     /* reading half; also heads */
+    struct call put;     /* writing half; also copies and tags */
     struct object_meta meta;
-    struct pipe pipe;       /* allocated at the first relay */
-    struct upload *upload;  /* open at the destination */
-    int part;               /* number of the part under way, from 1 */
+    struct pipe pipe;      /* allocated at the first relay */
+    struct upload *upload; /* open at the destination */
+    int part;              /* number of the part under way, from 1 */
     uint64_t part_size, part_offset, part_length;
 };
 

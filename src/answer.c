@@ -12,7 +12,8 @@
 
 int answer_print(struct buf *out, int code)
 {
-    bool written = !out->failed && fwrite(buf_str(out), 1, out->len, stdout) == out->len && fflush(stdout) == 0;
+    bool written =
+        !out->failed && fwrite(buf_str(out), 1, out->len, stdout) == out->len && fflush(stdout) == 0;
 
     if (!written)
         log_error("cannot write to standard output");

@@ -55,8 +55,8 @@ void clock_format_rfc3339(int64_t wall, char out[CLOCK_RFC3339_SIZE])
 
     if (!clock_civil(wall, &t))
         t = (struct tm){.tm_year = 70, .tm_mday = 1};
-    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday,
-             t.tm_hour, t.tm_min, t.tm_sec, ms);
+    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", t.tm_year + 1900, t.tm_mon + 1,
+             t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, ms);
     memcpy(out, text, CLOCK_RFC3339_SIZE);
 }
 
@@ -67,8 +67,8 @@ void clock_format_basic(int64_t wall, char out[CLOCK_BASIC_SIZE])
 
     if (!clock_civil(wall, &t))
         t = (struct tm){.tm_year = 70, .tm_mday = 1};
-    snprintf(text, sizeof text, "%04d%02d%02dT%02d%02d%02dZ", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour,
-             t.tm_min, t.tm_sec);
+    snprintf(text, sizeof text, "%04d%02d%02dT%02d%02d%02dZ", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday,
+             t.tm_hour, t.tm_min, t.tm_sec);
     memcpy(out, text, CLOCK_BASIC_SIZE);
 }
 
@@ -164,7 +164,8 @@ int64_t clock_parse_rfc3339(const char *text)
     int ms;
     int offset;
 
-    if (!date_exists(month, day) || !(take_char(&text, 'T') || take_char(&text, 't')) || !take_time(&text, &seconds))
+    if (!date_exists(month, day) || !(take_char(&text, 'T') || take_char(&text, 't')) ||
+        !take_time(&text, &seconds))
         return CLOCK_UNKNOWN;
     ms = take_milliseconds(&text);
     if (ms < 0 || !take_offset(&text, &offset) || *text != '\0')

@@ -228,7 +228,7 @@ enum cursor_state cursor_peek(struct cursor *cursor, const struct object_entry *
         if (cursor->error.kind != ERROR_NONE)
             return CURSOR_FAILED;
         if (cursor->taken < page->count) {
-            cursor->shown = take(cursor) && !is_state(cursor->key);
+            cursor->shown = take(cursor) && (!is_state(cursor->key) || is_state(cursor->prefix));
             continue;
         }
         if (page->last)

@@ -1,9 +1,24 @@
 #include "deploy.h"
 
 #include "clock.h"
+#include "crash.h"
+#include "lease.h"
 #include "log.h"
 #include "marker.h"
+#include "stop.h"
 #include "sync.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+/* How long giving the lease back may take, in ms: after a stop, and otherwise. */
+#define RELEASE_STOPPED 500
+#define RELEASE_LIMIT 5000
+
+/* A lease that is lost is waited for again this often. */
+#define LOSSES_MAX 3
+
+/* ---- endings ---- */
 
 static bool finish(struct run *run, enum report_state state, struct error *error)
 {
@@ -16,31 +31,7 @@ static bool finish_failed(struct run *run, struct error *error)
     return run_finish(run, error->kind == ERROR_INTERRUPTED ? REPORT_INTERRUPTED : REPORT_FAILED, error);
 }
 
-/* Copies what is new or changed, and tells whether every object got through. */
-static bool sync_all(struct run *run, struct error *error)
-{
-    struct sync_job job = {
-        .http = run->http,
-        .source = run->source,
-        .destination = run->destination,
-        .settings = run->settings,
-        .report = &run->report,
-        .tick = run_tick,
-        .ctx = run,
-    };
-
-    run_save_status(run);
-    report_header(&run->report);
-    if (!sync_run(&job, error))
-        return false;
-    if (run->report.failed != 0) {
-        unsigned long long failed = run->report.failed;
-
-        return error_set(error, ERROR_PARTIAL, "%llu object%s could not be copied", failed, failed == 1 ? "" : "s");
-    }
-    return true;
-}
-
+/* How a sync ended. */
 static bool conclude(struct run *run, struct error *error)
 {
     if (error->kind == ERROR_NONE)
@@ -49,6 +40,22 @@ static bool conclude(struct run *run, struct error *error)
         return run_finish(run, REPORT_PARTIAL, error);
     return finish_failed(run, error);
 }
+
+/* How a look at the marker ended that found nothing to do. */
+static bool conclude_marker(struct run *run, const struct marker_finding *found, struct error *error)
+{
+    switch (found->verdict) {
+    case MARKER_ALREADY_SYNCED:
+        return finish(run, REPORT_ALREADY_SYNCED, error);
+    case MARKER_TOO_SOON:
+        run->report.due_at = found->due_at;
+        return finish(run, REPORT_TOO_SOON, error);
+    default:
+        return finish_failed(run, error);
+    }
+}
+
+/* ---- steps ---- */
 
 /* True if the stores are open and differ. False: the run is over, *error says how. */
 static bool open_stores(struct run *run, struct error *error)
@@ -64,15 +71,167 @@ static bool open_stores(struct run *run, struct error *error)
     return true;
 }
 
-static void commit(struct run *run, struct error *error)
+static void look_at_marker(struct run *run, struct marker_finding *found, struct error *error)
+{
+    marker_check(run->http, run->destination, run->report.detection.deployment_id,
+                 run->settings->min_interval, clock_wall(), found, error);
+    if (found->warning[0] != '\0')
+        log_warn("%s", found->warning);
+}
+
+/* Copies what is new or changed, and tells whether every object got through. */
+static bool sync_all(struct run *run, struct lease *lease, struct error *error)
+{
+    struct sync_job job = {
+        .http = run->http,
+        .source = run->source,
+        .destination = run->destination,
+        .settings = run->settings,
+        .report = &run->report,
+        .lease = lease,
+        .tick = run_tick,
+        .ctx = run,
+    };
+
+    run_save_status(run);
+    report_header(&run->report);
+    if (!sync_run(&job, error))
+        return false;
+    if (run->report.failed != 0) {
+        unsigned long long failed = run->report.failed;
+
+        return error_set(error, ERROR_PARTIAL, "%llu object%s could not be copied", failed,
+                         failed == 1 ? "" : "s");
+    }
+    return true;
+}
+
+static void commit(struct run *run, struct lease *lease, struct error *error)
 {
     const struct report *report = &run->report;
 
-    if (report->dry_run)
+    crash_point("synced");
+    if (!lease_confirm(lease, error))
         return;
-    if (!marker_commit(run->http, run->destination, report->detection.deployment_id, report, clock_wall(), error))
+    crash_point("before-marker");
+    if (!marker_commit(run->http, run->destination, report->detection.deployment_id, report, clock_wall(),
+                       error))
         error_prefix(error, "everything is copied, but the marker could not be written: ");
+    crash_point("after-marker");
 }
+
+/* ---- the lease ---- */
+
+/* What lease_acquire asks of us. */
+struct contest {
+    struct run *run;
+    struct marker_finding found; /* what ended it, if somebody else did the work */
+};
+
+static enum lease_need need_by_marker(void *ctx, struct error *error)
+{
+    struct contest *contest = ctx;
+
+    look_at_marker(contest->run, &contest->found, error);
+    if (contest->found.verdict == MARKER_FAILED)
+        return LEASE_UNKNOWN;
+    return contest->found.verdict == MARKER_DUE ? LEASE_NEEDED : LEASE_OVER;
+}
+
+static enum lease_need need_always(void *ctx, struct error *error)
+{
+    (void)ctx;
+    (void)error;
+    return LEASE_NEEDED;
+}
+
+static void tell_waiting(void *ctx, const struct lease_record *holder)
+{
+    struct contest *contest = ctx;
+    struct report *report = &contest->run->report;
+
+    report_waiting(report, holder->owner, (int64_t)holder->epoch);
+    run_save_status(contest->run);
+}
+
+static void tick(void *ctx)
+{
+    run_tick(((struct contest *)ctx)->run);
+}
+
+static enum lease_outcome acquire(struct contest *contest, struct lease *lease, bool automatic,
+                                  struct error *error)
+{
+    struct run *run = contest->run;
+    struct lease_wait wait = {
+        .limit = run->settings->wait,
+        .back_off = automatic,
+        .need = automatic ? need_by_marker : need_always,
+        .waiting = tell_waiting,
+        .tick = tick,
+        .ctx = contest,
+    };
+    enum lease_outcome outcome = lease_acquire(lease, &wait, error);
+
+    run->report.state = REPORT_RUNNING;
+    if (outcome == LEASE_WON)
+        report_lease(&run->report, lease->advisory);
+    return outcome;
+}
+
+/* Gives the lease back when the pass is over, however it went. */
+static void release(struct lease *lease, const struct error *error)
+{
+    crash_point("before-release");
+    lease_release(lease, error->kind == ERROR_NONE, stop_signalled() ? RELEASE_STOPPED : RELEASE_LIMIT);
+    crash_point("released");
+}
+
+/* Syncs as the one replica that may. A lease that is lost on the way is waited for again: by then the other one
+ * has done the work, mostly. */
+static bool sync_alone(struct run *run, struct lease *lease, bool automatic, struct error *error)
+{
+    struct contest contest = {.run = run};
+
+    for (int losses = 0;; losses++) {
+        switch (acquire(&contest, lease, automatic, error)) {
+        case LEASE_DONE_BY_ANOTHER:
+            return conclude_marker(run, &contest.found, error);
+        case LEASE_NOT_WON:
+            return finish_failed(run, error);
+        case LEASE_WON:
+            break;
+        }
+        if (sync_all(run, lease, error) && automatic)
+            commit(run, lease, error);
+        if (lease->held || error->kind != ERROR_BUSY || losses == LOSSES_MAX)
+            break;
+        log_warn("%s; copying nothing more, and waiting for the other replica", error->text);
+    }
+    release(lease, error);
+    return conclude(run, error);
+}
+
+static bool sync_with_lease(struct run *run, bool automatic, struct error *error)
+{
+    char host[LEASE_OWNER_SIZE] = "";
+    struct lease lease;
+    bool fine;
+
+    if (run->report.dry_run) {
+        sync_all(run, NULL, error);
+        return conclude(run, error);
+    }
+    if (gethostname(host, sizeof host - 1) != 0)
+        snprintf(host, sizeof host, "unknown");
+    lease_init(&lease, run->http, run->destination, host, run->report.detection.deployment_id,
+               run->settings->lease_ttl);
+    fine = sync_alone(run, &lease, automatic, error);
+    lease_free(&lease);
+    return fine;
+}
+
+/* ---- the stories ---- */
 
 bool deploy_automatic(struct run *run, struct error *error)
 {
@@ -83,30 +242,15 @@ bool deploy_automatic(struct run *run, struct error *error)
         return finish(run, REPORT_INACTIVE, error);
     if (!open_stores(run, error))
         return error->kind == ERROR_NONE;
-    marker_check(run->http, run->destination, run->report.detection.deployment_id, run->settings->min_interval,
-                 clock_wall(), &found, error);
-    if (found.warning[0] != '\0')
-        log_warn("%s", found.warning);
-    switch (found.verdict) {
-    case MARKER_ALREADY_SYNCED:
-        return finish(run, REPORT_ALREADY_SYNCED, error);
-    case MARKER_TOO_SOON:
-        run->report.due_at = found.due_at;
-        return finish(run, REPORT_TOO_SOON, error);
-    case MARKER_FAILED:
-        return finish_failed(run, error);
-    case MARKER_DUE:
-        break;
-    }
-    if (sync_all(run, error))
-        commit(run, error);
-    return conclude(run, error);
+    look_at_marker(run, &found, error);
+    if (found.verdict != MARKER_DUE)
+        return conclude_marker(run, &found, error);
+    return sync_with_lease(run, true, error);
 }
 
 bool deploy_manual(struct run *run, struct error *error)
 {
     if (!open_stores(run, error))
         return error->kind == ERROR_NONE;
-    sync_all(run, error);
-    return conclude(run, error);
+    return sync_with_lease(run, false, error);
 }

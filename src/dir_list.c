@@ -368,12 +368,6 @@ static void walk_close(struct walk *walk)
 
 /* ---- the merge ---- */
 
-/* Are there no plain paths with this prefix? The program's own are not listed. */
-static bool nothing_plain(const char *prefix)
-{
-    return prefix[0] == '/' || strncmp(prefix, DIR_STATE "/", sizeof DIR_STATE) == 0;
-}
-
 static bool open_walks(struct dir_list *list, const struct dir_tree *tree, const char *prefix, size_t window)
 {
     char odd[DIR_PATH_SIZE];
@@ -383,7 +377,7 @@ static bool open_walks(struct dir_list *list, const struct dir_tree *tree, const
     list->plain.base = list->odd.base = -1;
     if (root < 0 || !walk_open(&list->plain, root, prefix, OBJECT_KEY_MAX, window))
         return false;
-    if (nothing_plain(prefix))
+    if (prefix[0] == '/') /* such keys are odd ones */
         list->plain.state = WALK_END;
     odd_root = dir_open(tree->root, DIR_ODD, sizeof DIR_ODD - 1, O_PATH, false);
     if (odd_root < 0 && !dir_is_absent(errno))

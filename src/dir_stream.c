@@ -1,5 +1,6 @@
 #include "dir_stream.h"
 
+#include "clock.h"
 #include "dir_meta.h"
 #include "dir_object.h"
 
@@ -138,6 +139,7 @@ bool dir_describe(struct store_dir *store, struct call *call, const char *key, c
         return false;
     call->info.size = (uint64_t)status->st_size;
     call->info.modified = dir_modified(status);
+    call->info.served = clock_wall();
     dir_etag(status, call->info.etag);
     call->head_known = true;
     return true;

@@ -38,8 +38,9 @@ static void tell_problems(const struct settings *settings)
 
 static void validate(struct run *run, struct error *error)
 {
-    bool compared = run_open_stores(run, error) && validate_run(run->http, run->source, run->destination, run->settings,
-                                                                run->options->json, &run->report, error);
+    bool compared =
+        run_open_stores(run, error) && validate_run(run->http, run->source, run->destination, run->settings,
+                                                    run->options->json, &run->report, error);
 
     if (compared)
         error_clear(error);

@@ -74,6 +74,8 @@ static void add_situation(struct object *root, const struct report *report)
     add_text(root, "source", report->source);
     add_text(root, "destination", report->destination);
     add_flag(root, "dryRun", report->dry_run);
+    add_text(root, "lease", report->lease);
+    add_text(root, "waitingFor", report->state == REPORT_WAITING ? report->waiting_for : "");
     add_time(root, "startedAt", report->started);
     add_time(root, "finishedAt", report->finished);
 }

@@ -64,6 +64,24 @@ void report_environment(struct report *report)
         log_info("without a deployment id only the interval decides; on %s %s", found->platform, found->hint);
 }
 
+void report_waiting(struct report *report, const char *owner, int64_t epoch)
+{
+    report->state = REPORT_WAITING;
+    snprintf(report->waiting_for, sizeof report->waiting_for, "%s", owner);
+    log_event(LOG_INFO, "waiting", LOG_FIELDS(LOG_STR("owner", owner), LOG_NUM("epoch", epoch)),
+              "storsync-init: waiting for replica %s, which is syncing", owner);
+}
+
+void report_lease(struct report *report, bool advisory)
+{
+    snprintf(report->lease, sizeof report->lease, "%s", advisory ? "advisory" : "exclusive");
+    if (advisory)
+        log_warn(
+            "%s cannot create an object only if it is absent: two replicas that start together may both sync "
+            "(harmless, but the work is done twice)",
+            report->destination);
+}
+
 void report_header(struct report *report)
 {
     bool validation = is_validation(report);

@@ -101,7 +101,8 @@ bool run_open_stores(struct run *run, struct error *error)
     }
     snprintf(run->report.source, sizeof run->report.source, "%s", store_name(run->source));
     snprintf(run->report.destination, sizeof run->report.destination, "%s", store_name(run->destination));
-    return store_same(run->source, run->destination) || store_check_pair(run->source, run->destination, error);
+    return store_same(run->source, run->destination) ||
+           store_check_pair(run->source, run->destination, error);
 }
 
 void run_save_status(struct run *run)

@@ -146,8 +146,8 @@ static bool is_refused_condition(const struct s3_call *c)
                                                                       strcmp(code, "InvalidRequest") == 0)));
 }
 
-/* "(HTTP 500, InternalError: message, request tx0001)". The number of the request helps where only the service's
- * operator can. */
+/* "(HTTP 500, InternalError: message, request tx0001)". The number of the request helps where only the
+ * service's operator can. */
 static void add_answer(const struct s3_call *c, struct error *error)
 {
     const struct s3_reply *reply = &c->reply;

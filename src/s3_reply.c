@@ -32,7 +32,7 @@ void s3_reply_reset(struct s3_call *c)
     buf_clear(&c->gathered);
     if (s3_operation(c->op)->describes_object) {
         call->head_known = false;
-        call->info = (struct object_info){.modified = CLOCK_UNKNOWN};
+        call->info = (struct object_info){.modified = CLOCK_UNKNOWN, .served = CLOCK_UNKNOWN};
         object_meta_clear(&call->meta);
     }
     if (c->op == S3_READ)
@@ -133,6 +133,8 @@ static void on_object_header(struct s3_call *c, const char *name, const char *va
 
     if (strcmp(name, "last-modified") == 0) {
         info->modified = clock_parse_http(value);
+    } else if (strcmp(name, "date") == 0) {
+        info->served = clock_parse_http(value);
     } else if (strcmp(name, "x-amz-tagging-count") == 0) {
         info->tagged = parse_number(value, &count) && count > 0;
     } else if (strcmp(name, "content-encoding") == 0) {
@@ -226,8 +228,8 @@ static bool is_xml_safe(const char *key)
     return true;
 }
 
-/* The key of the current entry, decoded where the service encodes them. A space is "+" from Amazon and "%20" from
- * RGW; both write a plus sign as "%2B". */
+/* The key of the current entry, decoded where the service encodes them. A space is "+" from Amazon and "%20"
+ * from RGW; both write a plus sign as "%2B". */
 static bool decode_key(struct s3_call *c, struct error *error)
 {
     struct buf *key = &c->entry_key;
@@ -350,7 +352,8 @@ static void push_xml(struct s3_call *c, const char *data, size_t len)
 
     if (reply->xml_error.kind != ERROR_NONE)
         return;
-    /* A long copy is answered with white space first, to keep the connection alive; XML does not allow it there. */
+    /* A long copy is answered with white space first, to keep the connection alive; XML does not allow it
+     * there. */
     while (!reply->body_begun && len > 0 && strchr(" \t\r\n", *data) != NULL && *data != '\0') {
         data++;
         len--;

@@ -1,4 +1,5 @@
-/* "Making requests to Amazon S3" and "Common request headers", Amazon S3 API Reference; the signature is sigv4.h's. */
+/* "Making requests to Amazon S3" and "Common request headers", Amazon S3 API Reference; the signature is
+ * sigv4.h's. */
 #include "store_s3.h"
 
 #include "clock.h"

@@ -1,5 +1,11 @@
-/* "Uploading and copying objects using multipart upload", Amazon S3 User Guide; CreateMultipartUpload, UploadPart,
- * UploadPartCopy, CompleteMultipartUpload and AbortMultipartUpload, Amazon S3 API Reference. */
+/*
+ * "Uploading and copying objects using multipart upload", Amazon S3 User Guide; CreateMultipartUpload,
+ * UploadPart, UploadPartCopy, CompleteMultipartUpload and AbortMultipartUpload, Amazon S3 API Reference.
+ *
+ * To finish may take a second request. When the answer to an attempt was lost and the next attempt finds the
+ * upload gone, a HEAD tells whether the object is there that would have come of it. And RGW forgets the tags
+ * that an upload began with, so they are set again.
+ */
 #include "store_s3.h"
 
 #include <stdio.h>
@@ -127,8 +133,8 @@ void s3_upload_part(struct store *store, struct call *call, struct upload *uploa
     s3_submit(c);
 }
 
-/* Several versions of RGW decode the source of a part twice (and 16 aborts when the second time fails): bytes of
- * another object could end up in this one. */
+/* Several versions of RGW decode the source of a part twice (and 16 aborts when the second time fails): bytes
+ * of another object could end up in this one. */
 static bool is_decoded_twice(const struct upload *upload, const char *key)
 {
     return is_rgw(upload) && (strchr(key, '%') != NULL || strstr(key, "?versionId=") != NULL);

@@ -35,7 +35,8 @@ static enum http_verdict try_again(struct s3_call *c, enum http_verdict how)
     return c->create ? HTTP_DONE : HTTP_RETRY;
 }
 
-/* The region in "bucket.s3.eu-west-1.amazonaws.com" or "s3-eu-west-1.amazonaws.com"; false if there is none. */
+/* The region in "bucket.s3.eu-west-1.amazonaws.com" or "s3-eu-west-1.amazonaws.com"; false if there
+ * is none. */
 static bool region_of_endpoint(const char *endpoint, char out[S3_REGION_SIZE])
 {
     const char *end = strstr(endpoint, ".amazonaws.com");
@@ -57,8 +58,8 @@ static bool region_of_endpoint(const char *endpoint, char out[S3_REGION_SIZE])
     return true;
 }
 
-/* Did the answer say that the bucket is in another region than the one that was signed for? Only Amazon's hosts
- * follow from the region; elsewhere it is no more than a word in the signature. */
+/* Did the answer say that the bucket is in another region than the one that was signed for? Only Amazon's
+ * hosts follow from the region; elsewhere it is no more than a word in the signature. */
 static bool learn_region(struct s3_call *c)
 {
     struct store_s3 *store = c->store;
@@ -102,8 +103,8 @@ static bool learn_clock(struct s3_call *c)
     return true;
 }
 
-/* A page whose end is a key that XML cannot hold: RGW's continuation token is that key, unencoded. Ask for a page
- * that ends with another key. */
+/* A page whose end is a key that XML cannot hold: RGW's continuation token is that key, unencoded. Ask for a
+ * page that ends with another key. */
 static bool shorten_page(struct s3_call *c)
 {
     int keys = c->reply.safe_keys > 0 ? c->reply.safe_keys : c->page_keys / 2;

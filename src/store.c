@@ -12,7 +12,7 @@
 
 void call_init(struct call *call)
 {
-    *call = (struct call){.done = true, .info.modified = CLOCK_UNKNOWN};
+    *call = (struct call){.done = true, .info = {.modified = CLOCK_UNKNOWN, .served = CLOCK_UNKNOWN}};
     object_meta_init(&call->meta);
     buf_init(&call->body, STORE_SMALL_MAX);
 }
@@ -49,7 +49,7 @@ static void call_begin(struct call *call, struct store *store)
     error_clear(&call->error);
     call->again = false;
     call->head_known = false;
-    call->info = (struct object_info){.modified = CLOCK_UNKNOWN};
+    call->info = (struct object_info){.modified = CLOCK_UNKNOWN, .served = CLOCK_UNKNOWN};
     object_meta_clear(&call->meta);
     buf_clear(&call->body);
     call->ops = store->ops;

@@ -1,5 +1,5 @@
-/* Amazon S3 REST API, "Amazon S3 API Reference", API version 2006-03-01; addressing: "Virtual hosting of buckets",
- * Amazon S3 User Guide. What other services do differently is said where it matters. */
+/* Amazon S3 REST API, "Amazon S3 API Reference", API version 2006-03-01; addressing: "Virtual hosting of
+ * buckets", Amazon S3 User Guide. What other services do differently is said where it matters. */
 #include "store_s3.h"
 
 #include <stdio.h>
@@ -22,8 +22,8 @@ static bool is_name_char(char c)
     return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
 }
 
-/* "General purpose bucket naming rules", but looser: other services, and Amazon's oldest buckets, have names with
- * capitals and underscores; RGW's have "tenant:" in front. */
+/* "General purpose bucket naming rules", but looser: other services, and Amazon's oldest buckets, have names
+ * with capitals and underscores; RGW's have "tenant:" in front. */
 static bool check_bucket(const char *bucket, struct error *error)
 {
     size_t len = strlen(bucket);

@@ -23,11 +23,11 @@ struct sync {
     int slot_count;
     const char *path;
     struct join join;
-    bool listed;     /* nothing more to start in this path */
-    int unreachable; /* failures of that kind since the last success */
-    uint64_t bytes;  /* of finished transfers */
+    bool listed;        /* nothing more to start in this path */
+    int unreachable;    /* failures of that kind since the last success */
+    uint64_t bytes;     /* of finished transfers */
     struct error error; /* why the run is ending */
-    int64_t give_up; /* mono; end of the grace after a stop */
+    int64_t give_up;    /* mono; end of the grace after a stop */
 };
 
 /* ---- ending early ---- */
@@ -191,6 +191,8 @@ static int idle_time(const struct sync *sync)
     int64_t now = clock_mono();
     int64_t wake = now + STORE_IDLE_MAX;
 
+    if (sync->job->lease != NULL && lease_wake(sync->job->lease) < wake)
+        wake = lease_wake(sync->job->lease);
     for (int i = 0; i < sync->slot_count; i++)
         if (transfer_wake(&sync->slots[i].transfer) < wake)
             wake = transfer_wake(&sync->slots[i].transfer);
@@ -207,9 +209,24 @@ static void sleep_or_step(struct sync *sync, bool moved)
     store_idle(sync->job->http, wait);
 }
 
+/* Keeps the lease. Comes before anything else in a turn: whoever slept through its TTL must not copy any more. */
+static bool keep_lease(struct sync *sync)
+{
+    struct lease *lease = sync->job->lease;
+    struct error why;
+    bool moved;
+
+    if (lease == NULL || sync->give_up != 0)
+        return false;
+    moved = lease_step(lease, &why);
+    if (!lease->held)
+        stop(sync, &why);
+    return moved;
+}
+
 static bool turn(struct sync *sync)
 {
-    bool moved = false;
+    bool moved = keep_lease(sync);
     int active;
     struct error why;
 

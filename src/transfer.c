@@ -163,9 +163,9 @@ static void copy_failed(struct transfer *t)
         source_failed(t, &t->put);
         return;
     }
-    /* The destination's credentials may be unable to read the source, whose own can: bring it over ourselves. If the very
-     * first copy is refused, so will be the others. */
-    if (!t->plan->copied)
+    /* The destination's credentials may be unable to read the source, whose own can: bring it over ourselves. If
+     * the very first copy is refused, so will be the others. */
+    if (!t->plan->copied && t->put.error.kind == ERROR_PERMISSION)
         t->plan->server_copy = false;
     t->relay = true;
     abandon(t, TRANSFER_NONE, true);
@@ -346,7 +346,8 @@ static void begin_part(struct transfer *t)
     if (t->relay) {
         pipe_reset(&t->pipe);
         store_get(t->plan->source, &t->get, t->key, t->part_offset, t->part_length, t->entry.etag, &t->pipe);
-        store_upload_part(t->plan->destination, &t->put, t->upload, t->part, t->part_offset, t->part_length, &t->pipe);
+        store_upload_part(t->plan->destination, &t->put, t->upload, t->part, t->part_offset, t->part_length,
+                          &t->pipe);
         t->state = wait_for_part_relay;
     } else {
         store_upload_copy(t->plan->destination, &t->put, t->upload, t->part, t->part_offset, t->part_length,
@@ -458,7 +459,7 @@ bool transfer_step(struct transfer *t)
     /* A state that hands over to another may have work for it at once. Each change of state starts a call or
      * ends, so this terminates. */
     while (t->state != NULL) {
-        void (*before)(struct transfer *t) = t->state;
+        void (*before)(struct transfer * t) = t->state;
 
         if (!t->get.done)
             moved |= store_step(&t->get);

@@ -3,7 +3,6 @@
 #include "join.h"
 #include "stop.h"
 
-
 static void compare_heads(struct join *join, bool all, struct report *report)
 {
     const struct plan_step *step = &join->step;

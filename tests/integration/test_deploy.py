@@ -92,7 +92,7 @@ class Deploy(DirCase):
         self.assertEqual(tool.status["state"], "nothing-to-do")
 
     def test_deployment_id_with_any_characters(self):
-        name = "registry.example/app:v1@sha256:0123 \u00e9"
+        name = "images.example/app:v1@sha256:0123 \u00e9"
         self.succeed(env=self.env(name))
         self.assertEqual(self.succeed(env=self.env(name)).status["state"], "already-synced")
         self.assertEqual(len(self.destination.markers()), 1)

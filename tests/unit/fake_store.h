@@ -17,12 +17,25 @@
 
 #define FAKE_OBJECTS_MAX 4096
 #define FAKE_FAULTS_MAX 16
-#define FAKE_PAGE 3   /* keys a page: small, so that tests cross pages */
+#define FAKE_PAGE 3    /* keys a page: small, so that tests cross pages */
 #define FAKE_LATENCY 2 /* store_steps before an answer */
 
 enum fake_op {
-    FAKE_LIST, FAKE_READ, FAKE_WRITE, FAKE_HEAD, FAKE_REMOVE, FAKE_TAGS, FAKE_GET, FAKE_PUT, FAKE_COPY,
-    FAKE_BEGIN, FAKE_PART, FAKE_PART_COPY, FAKE_FINISH, FAKE_ABORT, FAKE_OPS,
+    FAKE_LIST,
+    FAKE_READ,
+    FAKE_WRITE,
+    FAKE_HEAD,
+    FAKE_REMOVE,
+    FAKE_TAGS,
+    FAKE_GET,
+    FAKE_PUT,
+    FAKE_COPY,
+    FAKE_BEGIN,
+    FAKE_PART,
+    FAKE_PART_COPY,
+    FAKE_FINISH,
+    FAKE_ABORT,
+    FAKE_OPS,
 };
 
 struct fake_object {
@@ -37,12 +50,13 @@ struct fake_object {
 
 struct fake_fault {
     enum fake_op op;
-    const char *key;  /* NULL: any */
-    int skip;         /* let this many through first */
-    int times;        /* then fail this many */
+    const char *key; /* NULL: any */
+    int skip;        /* let this many through first */
+    int times;       /* then fail this many */
     enum error_kind kind;
     bool again;
-    size_t after;     /* streamed operations: after this many bytes */
+    bool happens; /* only the answer is lost */
+    size_t after; /* streamed operations: after this many bytes */
 };
 
 struct fake_store {
@@ -53,10 +67,12 @@ struct fake_store {
     int fault_count;
     int calls[FAKE_OPS];
     int open_uploads;
-    bool copies;          /* store_can_copy */
-    bool never_answers;   /* operations hang until cancelled */
-    int64_t now;          /* `modified` of what is written without a time */
-    void (*on_call)(struct fake_store *store, enum fake_op op, const char *key); /* e.g. to change an object */
+    bool copies;        /* store_can_copy */
+    bool create_is_put; /* a service without create-if-absent that does not say so */
+    bool never_answers; /* operations hang until cancelled */
+    int64_t now;        /* `modified` of what is written without a time */
+    void (*on_call)(struct fake_store *store, enum fake_op op,
+                    const char *key); /* e.g. to change an object */
 };
 
 struct upload {
@@ -118,8 +134,8 @@ static inline void fake_copy_meta(struct object_meta *to, const struct object_me
         object_meta_add(to, name, value);
 }
 
-static inline struct fake_object *fake_put_bytes(struct fake_store *store, const char *key, const void *data, size_t size,
-                                          int64_t modified)
+static inline struct fake_object *fake_put_bytes(struct fake_store *store, const char *key, const void *data,
+                                                 size_t size, int64_t modified)
 {
     struct fake_object *object;
     unsigned hash = 5381;
@@ -200,7 +216,8 @@ static inline struct fake_fault *fake_fault_for(struct fake_store *store, enum f
     return NULL;
 }
 
-static inline struct fake_call *fake_begin(struct store *base, struct call *call, enum fake_op op, const char *key)
+static inline struct fake_call *fake_begin(struct store *base, struct call *call, enum fake_op op,
+                                           const char *key)
 {
     struct fake_store *store = (struct fake_store *)base;
     struct fake_call *state = call->impl;
@@ -234,13 +251,15 @@ static inline void fake_describe(struct call *call, const struct fake_object *ob
 {
     call->info.size = object->size;
     call->info.modified = object->modified;
+    call->info.served = clock_wall();
     call->info.tagged = object->tagged;
     memcpy(call->info.etag, object->etag, sizeof call->info.etag);
     fake_copy_meta(&call->meta, &object->meta);
     call->head_known = true;
 }
 
-static inline void fake_store_list(struct store *base, struct call *call, const char *prefix, struct store_page *page)
+static inline void fake_store_list(struct store *base, struct call *call, const char *prefix,
+                                   struct store_page *page)
 {
     struct fake_store *store = (struct fake_store *)base;
     int added = 0;
@@ -250,7 +269,8 @@ static inline void fake_store_list(struct store *base, struct call *call, const 
         const struct fake_object *object = &store->objects[i];
         struct object_entry entry = {.key = object->key, .size = object->size, .modified = object->modified};
 
-        if (strncmp(object->key, prefix, strlen(prefix)) != 0 || strcmp(object->key, page_position(page)) <= 0)
+        if (strncmp(object->key, prefix, strlen(prefix)) != 0 ||
+            strcmp(object->key, page_position(page)) <= 0)
             continue;
         if (added == FAKE_PAGE) {
             page_end(page, store->objects[i - 1].key);
@@ -268,8 +288,8 @@ static inline void fake_store_read(struct store *base, struct call *call, const 
     fake_begin(base, call, FAKE_READ, key);
 }
 
-static inline void fake_store_write(struct store *base, struct call *call, const char *key, const char *data, size_t len,
-                             const char *content_type, bool create)
+static inline void fake_store_write(struct store *base, struct call *call, const char *key, const char *data,
+                                    size_t len, const char *content_type, bool create)
 {
     struct fake_call *state = fake_begin(base, call, FAKE_WRITE, key);
 
@@ -296,8 +316,8 @@ static inline void fake_store_tags(struct store *base, struct call *call, const 
     fake_begin(base, call, FAKE_TAGS, key);
 }
 
-static inline void fake_store_get(struct store *base, struct call *call, const char *key, uint64_t offset, uint64_t length,
-                           const char *etag, struct pipe *sink)
+static inline void fake_store_get(struct store *base, struct call *call, const char *key, uint64_t offset,
+                                  uint64_t length, const char *etag, struct pipe *sink)
 {
     struct fake_call *state = fake_begin(base, call, FAKE_GET, key);
     struct fake_object *object = fake_get_object((struct fake_store *)base, key);
@@ -317,8 +337,8 @@ static inline void fake_store_get(struct store *base, struct call *call, const c
     state->owned = true;
 }
 
-static inline void fake_store_put(struct store *base, struct call *call, const char *key, uint64_t size, int64_t modified,
-                           const struct object_meta *meta, struct pipe *source)
+static inline void fake_store_put(struct store *base, struct call *call, const char *key, uint64_t size,
+                                  int64_t modified, const struct object_meta *meta, struct pipe *source)
 {
     struct fake_call *state = fake_begin(base, call, FAKE_PUT, key);
 
@@ -330,7 +350,8 @@ static inline void fake_store_put(struct store *base, struct call *call, const c
     fake_copy_meta(&state->meta, meta);
 }
 
-static inline void fake_store_copy(struct store *base, struct call *call, const char *key, struct store *from, const char *etag)
+static inline void fake_store_copy(struct store *base, struct call *call, const char *key, struct store *from,
+                                   const char *etag)
 {
     struct fake_call *state = fake_begin(base, call, FAKE_COPY, key);
     struct fake_object *object = fake_get_object((struct fake_store *)from, key);
@@ -348,8 +369,8 @@ static inline void fake_store_copy(struct store *base, struct call *call, const 
     }
 }
 
-static inline void fake_store_begin(struct store *base, struct call *call, const char *key, uint64_t size, int64_t modified,
-                             const struct object_meta *meta)
+static inline void fake_store_begin(struct store *base, struct call *call, const char *key, uint64_t size,
+                                    int64_t modified, const struct object_meta *meta)
 {
     struct fake_call *state = fake_begin(base, call, FAKE_BEGIN, key);
 
@@ -358,8 +379,8 @@ static inline void fake_store_begin(struct store *base, struct call *call, const
     fake_copy_meta(&state->meta, meta);
 }
 
-static inline void fake_store_part(struct store *base, struct call *call, struct upload *upload, int number, uint64_t offset,
-                            uint64_t size, struct pipe *source)
+static inline void fake_store_part(struct store *base, struct call *call, struct upload *upload, int number,
+                                   uint64_t offset, uint64_t size, struct pipe *source)
 {
     struct fake_call *state = fake_begin(base, call, FAKE_PART, upload->key);
 
@@ -370,9 +391,9 @@ static inline void fake_store_part(struct store *base, struct call *call, struct
     state->size = (size_t)size;
 }
 
-static inline void fake_store_part_copy(struct store *base, struct call *call, struct upload *upload, int number,
-                                 uint64_t offset, uint64_t size, struct store *from, const char *key,
-                                 const char *etag)
+static inline void fake_store_part_copy(struct store *base, struct call *call, struct upload *upload,
+                                        int number, uint64_t offset, uint64_t size, struct store *from,
+                                        const char *key, const char *etag)
 {
     struct fake_object *object = fake_get_object((struct fake_store *)from, key);
 
@@ -410,7 +431,8 @@ static inline void fake_store_abort(struct store *base, struct call *call, struc
 /* Moves bytes between the call and its pipe; true when all have moved. */
 static inline bool fake_stream(struct call *call, struct fake_call *state)
 {
-    size_t limit = state->fault != NULL && state->fault->after < state->size ? state->fault->after : state->size;
+    size_t limit =
+        state->fault != NULL && state->fault->after < state->size ? state->fault->after : state->size;
 
     if (state->op == FAKE_GET)
         state->at += pipe_write(state->pipe, state->data + state->at, limit - state->at);
@@ -433,15 +455,15 @@ static inline void fake_answer_object(struct call *call, struct fake_call *state
         buf_append(&call->body, object->data, object->size);
     if (state->op == FAKE_TAGS)
         object_meta_add(&call->meta, "tagging", "a=b");
-    if (state->op == FAKE_HEAD)
+    if (state->op == FAKE_HEAD || state->op == FAKE_READ)
         fake_describe(call, object);
 }
 
 static inline void fake_answer_stored(struct fake_call *state)
 {
-    struct fake_object *object =
-        fake_put_bytes(state->store, state->key, state->data, state->size,
-                       state->modified != CLOCK_UNKNOWN && state->op == FAKE_PUT ? state->modified : state->store->now);
+    struct fake_object *object = fake_put_bytes(
+        state->store, state->key, state->data, state->size,
+        state->modified != CLOCK_UNKNOWN && state->op == FAKE_PUT ? state->modified : state->store->now);
 
     fake_copy_meta(&object->meta, &state->meta);
 }
@@ -462,8 +484,9 @@ static inline void fake_answer_upload(struct call *call, struct fake_call *state
         state->store->open_uploads++;
         call->upload = upload;
     } else {
-        fake_copy_meta(&fake_put_bytes(state->store, upload->key, upload->data, upload->size, state->store->now)->meta,
-                       &upload->meta);
+        fake_copy_meta(
+            &fake_put_bytes(state->store, upload->key, upload->data, upload->size, state->store->now)->meta,
+            &upload->meta);
         fake_upload_free(upload);
     }
 }
@@ -477,7 +500,8 @@ static inline void fake_answer(struct call *call, struct fake_call *state)
         fake_answer_object(call, state);
         break;
     case FAKE_WRITE:
-        if (state->offset != 0 && fake_get_object(state->store, state->key) != NULL)
+        if (state->offset != 0 && !state->store->create_is_put &&
+            fake_get_object(state->store, state->key) != NULL)
             fake_fail(call, ERROR_PRECONDITION, false, "create");
         else
             fake_answer_stored(state);
@@ -515,6 +539,8 @@ static inline bool fake_step(struct call *call)
         return true;
     }
     if (state->fault != NULL && (!streams || state->fault->after == 0)) {
+        if (state->fault->happens)
+            fake_answer(call, state);
         fake_fail(call, state->fault->kind, state->fault->again, "fault");
         return true;
     }

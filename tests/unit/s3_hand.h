@@ -1,6 +1,7 @@
 /*
- * An S3 store whose service is played by hand: a test starts an operation, looks at the request that was prepared,
- * and gives the answer through the hooks that http would call. Nothing goes over a network, nothing waits.
+ * An S3 store whose service is played by hand: a test starts an operation, looks at the request that was
+ * prepared, and gives the answer through the hooks that http would call. Nothing goes over a network, nothing
+ * waits.
  * Header-only: each test program includes it once.
  */
 #ifndef S3_HAND_H
@@ -69,8 +70,8 @@ static inline void hand_end(struct hand *hand)
     http_free(hand->http);
 }
 
-/* The next attempt, or the first one of what was just started. False, and the request is over, if it cannot be
- * made. */
+/* The next attempt, or the first one of what was just started. False, and the request is over, if it cannot
+ * be made. */
 static inline bool hand_attempt(struct hand *hand)
 {
     struct http_request *request = hand_request(hand);

@@ -70,8 +70,8 @@ static void error_exit_codes_are_the_documented_ones(void **state)
         enum error_kind kind;
         int code;
     } table[] = {
-        {ERROR_NONE, 0},         {ERROR_PARTIAL, 2},     {ERROR_USAGE, 64},        {ERROR_NO_BUCKET, 69},
-        {ERROR_UNREACHABLE, 69}, {ERROR_PROTOCOL, 69},   {ERROR_TIMEOUT, 75},      {ERROR_BUSY, 75},
+        {ERROR_NONE, 0},         {ERROR_PARTIAL, 2},      {ERROR_USAGE, 64},   {ERROR_NO_BUCKET, 69},
+        {ERROR_UNREACHABLE, 69}, {ERROR_PROTOCOL, 69},    {ERROR_TIMEOUT, 75}, {ERROR_BUSY, 75},
         {ERROR_PERMISSION, 77},  {ERROR_CREDENTIALS, 77}, {ERROR_CONFIG, 78},
     };
     struct error error;
@@ -210,13 +210,29 @@ static void clock_parses_what_services_send(void **state)
 static void clock_refuses_what_is_no_time(void **state)
 {
     static const char *const wrong[] = {
-        "", "2013", "2013-05-24", "2013-05-24T00:00:00", "2013-13-24T00:00:00Z", "2013-05-32T00:00:00Z",
-        "2013-05-24T24:00:00Z", "2013-05-24T00:60:00Z", "2013-05-24T00:00:00.Z", "2013-05-24T00:00:00Zx",
-        "2013-05-24T00:00:00+2:00", "-013-05-24T00:00:00Z", "2013-05-24 00:00:00Z",
+        "",
+        "2013",
+        "2013-05-24",
+        "2013-05-24T00:00:00",
+        "2013-13-24T00:00:00Z",
+        "2013-05-32T00:00:00Z",
+        "2013-05-24T24:00:00Z",
+        "2013-05-24T00:60:00Z",
+        "2013-05-24T00:00:00.Z",
+        "2013-05-24T00:00:00Zx",
+        "2013-05-24T00:00:00+2:00",
+        "-013-05-24T00:00:00Z",
+        "2013-05-24 00:00:00Z",
     };
     static const char *const wrong_http[] = {
-        "", "Fri", "Fri, 24 May 2013 00:00:00", "Friday, 24-May-13 00:00:00 GMT", "Fri, 24 Mai 2013 00:00:00 GMT",
-        "Fri, 00 May 2013 00:00:00 GMT", "Fri, 24 May 2013 00:00:00 CET", "60",
+        "",
+        "Fri",
+        "Fri, 24 May 2013 00:00:00",
+        "Friday, 24-May-13 00:00:00 GMT",
+        "Fri, 24 Mai 2013 00:00:00 GMT",
+        "Fri, 00 May 2013 00:00:00 GMT",
+        "Fri, 24 May 2013 00:00:00 CET",
+        "60",
     };
 
     (void)state;

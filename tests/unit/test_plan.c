@@ -90,7 +90,8 @@ static void the_rules(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        struct object_entry source = entry("k", table[i].source_size, table[i].source_time, table[i].source_etag);
+        struct object_entry source =
+            entry("k", table[i].source_size, table[i].source_time, table[i].source_etag);
         struct object_entry destination =
             entry("k", table[i].destination_size, table[i].destination_time, table[i].destination_etag);
         struct plan_step step = plan_next(table[i].rule, &source, &destination);

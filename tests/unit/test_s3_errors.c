@@ -1,4 +1,5 @@
-/* store_s3: what follows from answers that are not good: errors, regions, clocks, and answers that are not S3's. */
+/* store_s3: what follows from answers that are not good: errors, regions, clocks, and answers that are not
+ * S3's. */
 #include "s3_hand.h"
 
 #include "clock.h"

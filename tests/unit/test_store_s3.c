@@ -1,4 +1,5 @@
-/* store_s3: opening, what is sent, and what is made of good answers. test_s3_errors and test_s3_upload have the rest. */
+/* store_s3: opening, what is sent, and what is made of good answers. test_s3_errors and test_s3_upload have
+ * the rest. */
 #include "s3_hand.h"
 
 #include "clock.h"

@@ -154,7 +154,8 @@ static void one_failure_does_not_stop_the_others(void **state)
     put(scene->from, "public/a", "a", 10);
     put(scene->from, "public/b", "b", 10);
     put(scene->from, "public/c", "c", 10);
-    fake_fault(scene->from, (struct fake_fault){.op = FAKE_GET, .key = "public/b", .times = 9, .kind = ERROR_PERMISSION});
+    fake_fault(scene->from,
+               (struct fake_fault){.op = FAKE_GET, .key = "public/b", .times = 9, .kind = ERROR_PERMISSION});
     assert_true(sync_run(&scene->job, &error));
     assert_int_equal(scene->report.synced, 2);
     assert_int_equal(scene->report.failed, 1);
@@ -303,7 +304,8 @@ static void validation_counts_every_kind(void **state)
     put(scene->to, "public/same", "abc", 20);
     put(scene->to, "public/extra", "e", 1);
     put(scene->to, "public/extra2", "e", 1);
-    assert_true(validate_run(NULL, &scene->from->base, &scene->to->base, &scene->settings, false, &scene->report, &error));
+    assert_true(validate_run(NULL, &scene->from->base, &scene->to->base, &scene->settings, false,
+                             &scene->report, &error));
     assert_int_equal(scene->report.validation.checked, 4);
     assert_int_equal(lists[REPORT_MISSING].count, 1);
     assert_int_equal(lists[REPORT_MISMATCHED].count, 2);
@@ -321,7 +323,8 @@ static void validation_of_equal_buckets_is_valid(void **state)
     put(scene->from, "public/a", "abc", 10);
     put(scene->to, "public/a", "abc", 20);
     put(scene->to, "other/a", "abc", 20);
-    assert_true(validate_run(NULL, &scene->from->base, &scene->to->base, &scene->settings, true, &scene->report, &error));
+    assert_true(validate_run(NULL, &scene->from->base, &scene->to->base, &scene->settings, true,
+                             &scene->report, &error));
     assert_true(report_valid(&scene->report));
     scene_free(scene);
 }
@@ -334,8 +337,8 @@ static void validation_with_a_broken_listing_knows_nothing(void **state)
     (void)state;
     put(scene->from, "public/a", "abc", 10);
     fake_fault(scene->to, (struct fake_fault){.op = FAKE_LIST, .times = 99, .kind = ERROR_NO_BUCKET});
-    assert_false(
-        validate_run(NULL, &scene->from->base, &scene->to->base, &scene->settings, false, &scene->report, &error));
+    assert_false(validate_run(NULL, &scene->from->base, &scene->to->base, &scene->settings, false,
+                              &scene->report, &error));
     assert_int_equal(error.kind, ERROR_NO_BUCKET);
     assert_false(report_valid(&scene->report));
     scene_free(scene);

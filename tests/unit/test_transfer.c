@@ -227,7 +227,8 @@ static void one_refused_copy_among_good_ones_is_relayed_alone(void **state)
     add(scene->from, "a", 10);
     add(scene->from, "b", 10);
     add(scene->from, "c", 10);
-    fake_fault(scene->to, (struct fake_fault){.op = FAKE_COPY, .key = "b", .times = 1, .kind = ERROR_PERMISSION});
+    fake_fault(scene->to,
+               (struct fake_fault){.op = FAKE_COPY, .key = "b", .times = 1, .kind = ERROR_PERMISSION});
     for (const char *key = "a\0b\0c\0"; *key != '\0'; key += 2) {
         start(scene, key);
         assert_int_equal(finish(scene), TRANSFER_COPIED);
@@ -358,7 +359,8 @@ static void retries_end(void **state)
     (void)state;
     add(scene->from, "large", LARGE);
     fake_fault(scene->from,
-               (struct fake_fault){.op = FAKE_GET, .skip = 1, .times = 99, .kind = ERROR_UNREACHABLE, .again = true});
+               (struct fake_fault){
+                   .op = FAKE_GET, .skip = 1, .times = 99, .kind = ERROR_UNREACHABLE, .again = true});
     start(scene, "large");
     assert_int_equal(finish(scene), TRANSFER_FAILED);
     assert_int_equal(scene->transfer.error.kind, ERROR_UNREACHABLE);
@@ -371,8 +373,8 @@ static void retries_end(void **state)
 /* Whatever call fails for good: the error is told, nothing half-written shows, no upload stays open. */
 static void every_failure_leaves_nothing_behind(void **state)
 {
-    static const enum fake_op ops[] = {FAKE_GET, FAKE_PUT, FAKE_HEAD, FAKE_BEGIN, FAKE_PART, FAKE_FINISH, FAKE_TAGS,
-                                       FAKE_COPY, FAKE_PART_COPY};
+    static const enum fake_op ops[] = {FAKE_GET,    FAKE_PUT,  FAKE_HEAD, FAKE_BEGIN,    FAKE_PART,
+                                       FAKE_FINISH, FAKE_TAGS, FAKE_COPY, FAKE_PART_COPY};
 
     (void)state;
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
@@ -436,7 +438,8 @@ static void a_stop_cuts_a_backoff_short(void **state)
 
     (void)state;
     add(scene->from, "a", 10);
-    fake_fault(scene->from, (struct fake_fault){.op = FAKE_GET, .times = 1, .kind = ERROR_UNREACHABLE, .again = true});
+    fake_fault(scene->from,
+               (struct fake_fault){.op = FAKE_GET, .times = 1, .kind = ERROR_UNREACHABLE, .again = true});
     start(scene, "a");
     while (scene->transfer.wake == 0)
         transfer_step(&scene->transfer);

@@ -1,0 +1,127 @@
+/*
+ * lease - one replica syncs at a time: epochs in the destination, made by create-if-absent only.
+ *
+ *     .storsync/lease/0000000000000007    one object an epoch, 16 digits; the highest is the one that counts
+ *
+ * An epoch's object says who holds it, with a nonce that only its owner knows and a counter of renewals. Whoever
+ * wants the lease creates the epoch after the highest one: when there is none, when the highest is released, or when
+ * it is stale. An observer calls it stale when it did not change for a whole TTL of the observer's own monotonic clock;
+ * no two clocks are compared. The owner renews every third of the TTL: it rewrites its object and then looks for
+ * a higher epoch. docs/DESIGN.md has the assumptions; tests/model/lease.pml is the protocol, checked by spin.
+ *
+ * INVARIANT (L1): an epoch is created with the one primitive, store_write(create), and by nobody twice.
+ * INVARIANT (L2): an owner believes in its lease only while its last successful renewal began less than a TTL ago, and
+ *   every renewal ends with a look that found no higher epoch.
+ * INVARIANT (L3): an answer that may have been lost (a create that timed out, a 412 after a retry) is settled by
+ *   reading the object and comparing the nonce, never by assuming.
+ * INVARIANT (L4): the highest epoch is never removed. Only an owner removes, and only epochs below its own.
+ *
+ * A service that has no create-if-absent is found out by creating the same epoch a second time. Then the lease is
+ * advisory: the last writer of the epoch's object is its owner, after LEASE_SETTLE of quiet. That elects one of
+ * several that start together; it does not hold when a writer is delayed for longer than that.
+ */
+#ifndef STORSYNC_LEASE_H
+#define STORSYNC_LEASE_H
+
+#include "detect.h"
+#include "error.h"
+#include "store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LEASE_PREFIX STORE_STATE_PREFIX "lease/"
+#define LEASE_KEY_SIZE (sizeof LEASE_PREFIX + 16)
+#define LEASE_NONCE_SIZE 33
+#define LEASE_OWNER_SIZE 128
+
+#define LEASE_SETTLE 2000   /* ms; advisory mode only */
+#define LEASE_POLL_MIN 1000 /* ms between two looks at another's lease: at most one request a second */
+#define LEASE_POLL_MAX 1500
+
+/* A deployment whose sync failed or died this often waits before the next attempt: twice as long each time. */
+#define LEASE_FREE_ATTEMPTS 3
+#define LEASE_BACKOFF_BASE INT64_C(30000)
+#define LEASE_BACKOFF_MAX INT64_C(900000)
+
+enum lease_state { LEASE_HELD, LEASE_RELEASED, LEASE_FAILED };
+
+/* What an epoch's object holds. */
+struct lease_record {
+    uint64_t epoch;
+    enum lease_state state; /* FAILED: released by an owner whose pass was not clean */
+    char nonce[LEASE_NONCE_SIZE];
+    char owner[LEASE_OWNER_SIZE]; /* for people: the host name */
+    char deployment[DETECT_ID_MAX + 1];
+    uint64_t renewals;
+    int64_t ttl;  /* ms, the owner's */
+    int attempts; /* of this deployment in a row, without a clean pass */
+};
+
+struct lease {
+    struct http *http;
+    struct store *store;
+    struct lease_record own;
+    bool held;
+    bool advisory;   /* the service has no create-if-absent */
+    int64_t renewed; /* mono: when the last successful renewal began */
+
+    /* Private: the renewal that is under way between lease_steps. */
+    struct call call;
+    struct cursor *cursor;
+    enum { LEASE_RESTING, LEASE_CHECKING, LEASE_WRITING, LEASE_LOOKING } renewal;
+    int64_t renewal_began;
+    int64_t next_try; /* mono */
+};
+
+/* Is there still something to do? Asked when another's lease has ended, and after the lease was won. LEASE_OVER
+ * ends lease_acquire: somebody else did the work. */
+enum lease_need { LEASE_NEEDED, LEASE_OVER, LEASE_UNKNOWN };
+
+struct lease_wait {
+    int64_t limit; /* ms that may be spent waiting for others */
+    bool back_off; /* respect the backoff of a deployment that keeps failing */
+    enum lease_need (*need)(void *ctx, struct error *error);
+    void (*waiting)(void *ctx,
+                    const struct lease_record *holder); /* at the first wait, and when the holder changes */
+    void (*tick)(void *ctx);
+    void *ctx;
+};
+
+enum lease_outcome {
+    LEASE_WON,
+    LEASE_DONE_BY_ANOTHER,
+    LEASE_NOT_WON, /* *error: ERROR_BUSY, a stop, or what the service said */
+};
+
+void lease_init(struct lease *lease, struct http *http, struct store *store, const char *owner,
+                const char *deployment_id, int64_t ttl);
+void lease_free(struct lease *lease);
+
+enum lease_outcome lease_acquire(struct lease *lease, const struct lease_wait *wait, struct error *error);
+
+/* Renews when it is time, without waiting; true if anything moved. Call at every turn of the loop, before new work is
+ * begun. When `held` is false afterwards, the lease is lost: *error says to whom, and nothing more may be done. */
+bool lease_step(struct lease *lease, struct error *error);
+
+/* When lease_step has something to do at the latest: mono. */
+int64_t lease_wake(const struct lease *lease);
+
+/* Makes sure now, waiting for the answers: false, with *error, when the lease is not ours. Before the marker. */
+bool lease_confirm(struct lease *lease, struct error *error);
+
+/* Gives it back, if it is held: `clean` says how the pass went. Waits at most `limit` ms, and also after a stop. A
+ * release that does not get through only costs the others a TTL. */
+void lease_release(struct lease *lease, bool clean, int64_t limit);
+
+/* ---- pure parts ---- */
+
+void lease_key(uint64_t epoch, char out[LEASE_KEY_SIZE]);
+bool lease_parse_key(const char *key, uint64_t *epoch); /* false: some other object under the prefix */
+bool lease_write_record(const struct lease_record *record, struct buf *out);
+bool lease_read_record(const char *json, size_t len, struct lease_record *out);
+
+/* How long attempt number `attempts` + 1 has to wait after the last one ended, in ms. */
+int64_t lease_backoff(int attempts);
+
+#endif

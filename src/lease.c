@@ -1,0 +1,659 @@
+#include "lease.h"
+
+#include "clock.h"
+#include "crash.h"
+#include "log.h"
+#include "stop.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define RECORD_MAX ((size_t)4096)
+
+/* Old epochs that one owner removes at most; there is rarely more than one. */
+#define CLEAN_MAX 16
+
+/* After a renewal that failed: when to try again, in ms. */
+#define RENEWAL_PAUSE 1000
+
+/* Races that may be lost before something must be wrong with the service: each was won by another replica. */
+#define RACES_MAX 100
+
+/* How often a create is tried whose answer was lost and which did not happen. */
+#define CREATE_TRIES 3
+
+/* While waiting, every so many looks at the lease are one at the marker: its owner may have died between the two. */
+#define NEED_EVERY 4
+
+/* ---- the record of our own ---- */
+
+static void make_nonce(char out[LEASE_NONCE_SIZE])
+{
+    unsigned char bytes[(LEASE_NONCE_SIZE - 1) / 2];
+
+    /* Never short for so few bytes, and never interrupted, once the kernel's pool is initialised. */
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
+        memset(bytes, 0, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+}
+
+void lease_init(struct lease *lease, struct http *http, struct store *store, const char *owner,
+                const char *deployment_id, int64_t ttl)
+{
+    *lease = (struct lease){.http = http, .store = store, .own = {.ttl = ttl}};
+    snprintf(lease->own.owner, sizeof lease->own.owner, "%s", owner);
+    snprintf(lease->own.deployment, sizeof lease->own.deployment, "%s", deployment_id);
+    call_init(&lease->call);
+}
+
+void lease_free(struct lease *lease)
+{
+    cursor_close(lease->cursor);
+    lease->cursor = NULL;
+    call_free(&lease->call);
+}
+
+/* Begins to write our object. */
+static bool begin_write(struct lease *lease, bool create)
+{
+    char key[LEASE_KEY_SIZE];
+    struct buf json;
+    bool ok;
+
+    lease_key(lease->own.epoch, key);
+    buf_init(&json, RECORD_MAX);
+    ok = lease_write_record(&lease->own, &json);
+    if (ok)
+        store_write(lease->store, &lease->call, key, json.data, json.len, "application/json", create);
+    else
+        error_set(&lease->call.error, ERROR_LOCAL, "out of memory");
+    buf_free(&json);
+    return ok;
+}
+
+static bool write_and_wait(struct lease *lease, bool create)
+{
+    return begin_write(lease, create) && store_wait(lease->http, &lease->call);
+}
+
+/* Reads an epoch's object: false with lease->call.error. One that cannot be understood is somebody's nevertheless. */
+static bool read_and_wait(struct lease *lease, uint64_t epoch, struct lease_record *out)
+{
+    char key[LEASE_KEY_SIZE];
+
+    lease_key(epoch, key);
+    store_read(lease->store, &lease->call, key);
+    if (!store_wait(lease->http, &lease->call))
+        return false;
+    lease_read_record(buf_str(&lease->call.body), lease->call.body.len, out);
+    return true;
+}
+
+/* INVARIANT (L3): is the object of our epoch ours? */
+static bool is_ours(struct lease *lease, struct lease_record *found)
+{
+    return read_and_wait(lease, lease->own.epoch, found) && strcmp(found->nonce, lease->own.nonce) == 0;
+}
+
+/* ---- looking for the highest epoch ---- */
+
+struct epochs {
+    uint64_t highest; /* 0: none */
+    uint64_t below[CLEAN_MAX];
+    int below_count; /* lower ones, as far as they fit */
+};
+
+static void note_epoch(struct epochs *epochs, uint64_t epoch)
+{
+    if (epochs->highest != 0 && epochs->below_count < CLEAN_MAX)
+        epochs->below[epochs->below_count++] = epochs->highest;
+    epochs->highest = epoch;
+}
+
+/* Takes what the listing has by now. CURSOR_END: all of it. */
+static enum cursor_state take_epochs(struct cursor *cursor, struct epochs *epochs)
+{
+    const struct object_entry *entry;
+    enum cursor_state state;
+    uint64_t epoch;
+
+    while ((state = cursor_peek(cursor, &entry)) == CURSOR_ENTRY) {
+        if (lease_parse_key(entry->key, &epoch))
+            note_epoch(epochs, epoch);
+        cursor_next(cursor);
+    }
+    return state;
+}
+
+static bool list_and_wait(struct lease *lease, struct epochs *epochs, struct error *error)
+{
+    struct cursor *cursor = cursor_open(lease->store, LEASE_PREFIX, error);
+    enum cursor_state state = CURSOR_FAILED;
+
+    *epochs = (struct epochs){.highest = 0};
+    if (cursor == NULL)
+        return false;
+    while (!stop_requested(error)) {
+        state = take_epochs(cursor, epochs);
+        if (state == CURSOR_FAILED)
+            *error = *cursor_error(cursor);
+        if (state != CURSOR_WAIT)
+            break;
+        store_idle(lease->http, cursor_step(cursor) ? 0 : stop_wait(STORE_IDLE_MAX));
+    }
+    cursor_close(cursor);
+    return state == CURSOR_END;
+}
+
+/* ---- watching another's lease ---- */
+
+struct watch {
+    const struct lease_wait *wait;
+    uint64_t epoch; /* the highest that is known; 0: none */
+    struct lease_record record;
+    int64_t seen;    /* mono: end of the first look that showed this record */
+    int64_t looked;  /* mono: begin of the last look */
+    int64_t age;     /* ms since the object was written, by the service's own clock; -1: not known */
+    int64_t waiting; /* mono: since when; 0: not yet */
+    uint64_t random;
+    int looks;
+};
+
+static bool same_record(const struct lease_record *a, const struct lease_record *b)
+{
+    return a->epoch == b->epoch && a->renewals == b->renewals && a->state == b->state &&
+           strcmp(a->nonce, b->nonce) == 0;
+}
+
+/* Looks at the watched epoch. False with *error; its object being gone (its successor removed it) is no error
+ * but makes the epoch 0. */
+static bool look(struct lease *lease, struct watch *watch, struct error *error)
+{
+    const struct object_info *info = &lease->call.info;
+    struct lease_record record;
+
+    watch->looked = clock_mono();
+    if (!read_and_wait(lease, watch->epoch, &record)) {
+        if (lease->call.error.kind != ERROR_NOT_FOUND) {
+            *error = lease->call.error;
+            return false;
+        }
+        watch->epoch = 0;
+        return true;
+    }
+    record.epoch = watch->epoch;
+    if (!same_record(&record, &watch->record)) {
+        watch->record = record;
+        watch->seen = clock_mono();
+    }
+    watch->age =
+        info->modified != CLOCK_UNKNOWN && info->served != CLOCK_UNKNOWN ? info->served - info->modified : -1;
+    return true;
+}
+
+static bool look_for_highest(struct lease *lease, struct watch *watch, struct error *error)
+{
+    /* Between the listing and the look its object may have gone, but only because there is a higher one. */
+    for (int i = 0; i < CLEAN_MAX; i++) {
+        struct epochs epochs;
+
+        if (!list_and_wait(lease, &epochs, error))
+            return false;
+        watch->epoch = epochs.highest;
+        if (watch->epoch == 0 || !look(lease, watch, error) || watch->epoch != 0)
+            return error->kind == ERROR_NONE;
+    }
+    return error_set(error, ERROR_PROTOCOL, "the lease's epochs cannot be read although they are listed");
+}
+
+static bool stale(const struct lease *lease, const struct watch *watch)
+{
+    int64_t ttl = watch->record.ttl > lease->own.ttl ? watch->record.ttl : lease->own.ttl;
+
+    return watch->looked - watch->seen >= ttl;
+}
+
+static bool can_be_taken(const struct lease *lease, const struct watch *watch)
+{
+    return watch->epoch == 0 || watch->record.state != LEASE_HELD || stale(lease, watch);
+}
+
+/* The deployment's attempts so far that ended without a clean pass. */
+static int failed_attempts(const struct lease *lease, const struct watch *watch)
+{
+    if (watch->epoch == 0 || watch->record.state == LEASE_RELEASED ||
+        strcmp(watch->record.deployment, lease->own.deployment) != 0)
+        return 0;
+    return watch->record.attempts;
+}
+
+/* A deployment that fails again and again, or dies, must not hammer the service. The age is told by the service's clock
+ * alone, so it survives our restart. */
+static bool backed_off(const struct lease *lease, const struct watch *watch, struct error *error)
+{
+    int attempts = failed_attempts(lease, watch);
+    int64_t left = lease_backoff(attempts) - watch->age;
+
+    if (!watch->wait->back_off || watch->age < 0 || left <= 0)
+        return false;
+    error_set(error, ERROR_BUSY,
+              "the sync of this deployment has failed %d times in a row; the next attempt is due in %lld s",
+              attempts, (long long)(left / 1000 + 1));
+    return true;
+}
+
+/* ---- taking it ---- */
+
+enum taking { TAKEN, TAKEN_BY_ANOTHER, NOT_TAKEN };
+
+/* Without the primitive the last writer wins: writes, lets everybody else's writes come in, and looks who it was. */
+static enum taking take_advisory(struct lease *lease, struct error *error)
+{
+    struct lease_record found;
+    int64_t until = clock_mono() + LEASE_SETTLE;
+
+    lease->advisory = true;
+    if (!write_and_wait(lease, false)) {
+        *error = lease->call.error;
+        return NOT_TAKEN;
+    }
+    while (clock_mono() < until) {
+        if (stop_requested(error))
+            return NOT_TAKEN;
+        store_idle(lease->http, stop_wait((int)(until - clock_mono())));
+    }
+    if (is_ours(lease, &found))
+        return TAKEN;
+    *error = lease->call.error;
+    return error->kind == ERROR_NONE ? TAKEN_BY_ANOTHER : NOT_TAKEN;
+}
+
+/* The create went through. Would a second one, too? Then it proves nothing. */
+static enum taking prove(struct lease *lease, struct error *error)
+{
+    write_and_wait(lease, true);
+    if (lease->call.error.kind == ERROR_NONE || lease->call.error.kind == ERROR_UNSUPPORTED)
+        return take_advisory(lease, error);
+    if (lease->call.error.kind == ERROR_INTERRUPTED || lease->call.error.kind == ERROR_TIMEOUT) {
+        *error = lease->call.error;
+        return stop_requested(error) ? NOT_TAKEN : TAKEN;
+    }
+    return TAKEN;
+}
+
+/* INVARIANT (L1): the only place that creates an epoch. */
+static enum taking create(struct lease *lease, struct error *error)
+{
+    for (int i = 0; i < CREATE_TRIES; i++) {
+        struct lease_record found;
+        struct error failure;
+
+        if (write_and_wait(lease, true))
+            return prove(lease, error);
+        failure = lease->call.error;
+        if (failure.kind == ERROR_UNSUPPORTED)
+            return take_advisory(lease, error);
+        if (stop_requested(error) || failure.kind == ERROR_PERMISSION || failure.kind == ERROR_CREDENTIALS) {
+            *error = failure;
+            return NOT_TAKEN;
+        }
+        if (is_ours(lease, &found))
+            return TAKEN;
+        if (lease->call.error.kind == ERROR_NONE)
+            return TAKEN_BY_ANOTHER;
+        *error = failure;
+        if (lease->call.error.kind != ERROR_NOT_FOUND)
+            return NOT_TAKEN;
+    }
+    return NOT_TAKEN;
+}
+
+/* Is the epoch that was just created the highest? One below it may have been created by somebody who was late: the
+ * higher one's owner had removed its predecessor. */
+static enum taking check_highest(struct lease *lease, struct epochs *epochs, struct error *error)
+{
+    if (!list_and_wait(lease, epochs, error))
+        return NOT_TAKEN;
+    return epochs->highest == lease->own.epoch ? TAKEN : TAKEN_BY_ANOTHER;
+}
+
+/* INVARIANT (L4): removes epochs below our own. Nobody depends on it; what fails is left for the next owner. */
+static void clean(struct lease *lease, const struct epochs *epochs)
+{
+    char key[LEASE_KEY_SIZE];
+
+    for (int i = 0; i < epochs->below_count; i++) {
+        lease_key(epochs->below[i], key);
+        store_remove(lease->store, &lease->call, key);
+        if (!store_wait(lease->http, &lease->call))
+            return;
+    }
+}
+
+static enum taking take(struct lease *lease, const struct watch *watch, struct error *error)
+{
+    int64_t began = clock_mono();
+    struct epochs epochs;
+    enum taking taking;
+
+    lease->own.epoch = watch->epoch + 1;
+    lease->own.state = LEASE_HELD;
+    lease->own.renewals = 0;
+    lease->own.attempts = failed_attempts(lease, watch) + 1;
+    make_nonce(lease->own.nonce);
+    crash_point("lease-before-create");
+    taking = create(lease, error);
+    if (taking == TAKEN)
+        taking = check_highest(lease, &epochs, error);
+    if (taking != TAKEN)
+        return taking;
+    crash_point("lease-created");
+    lease->held = true;
+    lease->renewed = began;
+    lease->next_try = 0;
+    clean(lease, &epochs);
+    return TAKEN;
+}
+
+/* ---- the way to it ---- */
+
+static bool tired_of_waiting(struct watch *watch, struct error *error)
+{
+    int64_t now = clock_mono();
+
+    if (watch->waiting == 0)
+        watch->waiting = now;
+    if (now - watch->waiting < watch->wait->limit)
+        return false;
+    error_set(error, ERROR_BUSY, "replica \"%s\" is still syncing after %lld s (setting wait)",
+              watch->record.owner, (long long)(watch->wait->limit / 1000));
+    return true;
+}
+
+/* Between two looks: full of jitter, so that many replicas spread out. Shorter when staleness or the limit is due. */
+static int64_t pause_until(struct watch *watch, const struct lease *lease)
+{
+    int64_t now = clock_mono();
+    int64_t ttl = watch->record.ttl > lease->own.ttl ? watch->record.ttl : lease->own.ttl;
+    int64_t next;
+
+    watch->random = watch->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    next = now + LEASE_POLL_MIN + (int64_t)((watch->random >> 33) % (LEASE_POLL_MAX - LEASE_POLL_MIN));
+    if (watch->seen + ttl > now && watch->seen + ttl < next)
+        next = watch->seen + ttl;
+    if (watch->waiting + watch->wait->limit < next)
+        next = watch->waiting + watch->wait->limit;
+    return next;
+}
+
+static bool pause(struct lease *lease, struct watch *watch, struct error *error)
+{
+    int64_t until = pause_until(watch, lease);
+
+    while (clock_mono() < until) {
+        if (stop_requested(error))
+            return false;
+        watch->wait->tick(watch->wait->ctx);
+        store_idle(lease->http, stop_wait((int)(until - clock_mono())));
+    }
+    return true;
+}
+
+/* Waits until the watched lease can be taken. False: no need any more (*outcome says why). */
+static bool await(struct lease *lease, struct watch *watch, enum lease_outcome *outcome, struct error *error)
+{
+    uint64_t told = 0;
+
+    *outcome = LEASE_NOT_WON;
+    while (!can_be_taken(lease, watch)) {
+        if (tired_of_waiting(watch, error))
+            return false;
+        if (told != watch->epoch)
+            watch->wait->waiting(watch->wait->ctx, &watch->record);
+        told = watch->epoch;
+        if (!pause(lease, watch, error))
+            return false;
+        if (++watch->looks % NEED_EVERY == 0) {
+            enum lease_need need = watch->wait->need(watch->wait->ctx, error);
+
+            *outcome = need == LEASE_OVER ? LEASE_DONE_BY_ANOTHER : LEASE_NOT_WON;
+            if (need != LEASE_NEEDED)
+                return false;
+        } else if (!look(lease, watch, error) ||
+                   (watch->epoch == 0 && !look_for_highest(lease, watch, error))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The lease is ours, but others had it before: did one of them do the work meanwhile? */
+static enum lease_outcome settle_need(struct lease *lease, const struct watch *watch, struct error *error)
+{
+    enum lease_need need = LEASE_NEEDED;
+
+    if (watch->epoch != 0)
+        need = watch->wait->need(watch->wait->ctx, error);
+    if (need == LEASE_NEEDED)
+        return LEASE_WON;
+    lease_release(lease, need == LEASE_OVER, lease->own.ttl);
+    return need == LEASE_OVER ? LEASE_DONE_BY_ANOTHER : LEASE_NOT_WON;
+}
+
+enum lease_outcome lease_acquire(struct lease *lease, const struct lease_wait *wait, struct error *error)
+{
+    struct watch watch = {.wait = wait, .age = -1};
+    enum lease_outcome outcome;
+
+    error_clear(error);
+    make_nonce(lease->own.nonce);
+    memcpy(&watch.random, lease->own.nonce, sizeof watch.random);
+    if (!look_for_highest(lease, &watch, error))
+        return LEASE_NOT_WON;
+    for (int races = 0; races < RACES_MAX; races++) {
+        bool waited = watch.waiting != 0;
+
+        if (!await(lease, &watch, &outcome, error))
+            return outcome;
+        /* Whoever we waited for has ended: mostly because the work is done. */
+        if (!waited && watch.waiting != 0 && watch.record.state == LEASE_RELEASED) {
+            enum lease_need need = wait->need(wait->ctx, error);
+
+            if (need != LEASE_NEEDED)
+                return need == LEASE_OVER ? LEASE_DONE_BY_ANOTHER : LEASE_NOT_WON;
+        }
+        if (backed_off(lease, &watch, error))
+            return LEASE_NOT_WON;
+        switch (take(lease, &watch, error)) {
+        case TAKEN:
+            return settle_need(lease, &watch, error);
+        case NOT_TAKEN:
+            return LEASE_NOT_WON;
+        case TAKEN_BY_ANOTHER:
+            if (!look_for_highest(lease, &watch, error))
+                return LEASE_NOT_WON;
+            break;
+        }
+    }
+    error_set(error, ERROR_PROTOCOL,
+              "epochs of the lease that were just created are not listed by the destination");
+    return LEASE_NOT_WON;
+}
+
+/* ---- keeping it ---- */
+
+static void lose(struct lease *lease, struct error *error, const char *why)
+{
+    lease->held = false;
+    cursor_close(lease->cursor);
+    lease->cursor = NULL;
+    lease->renewal = LEASE_RESTING;
+    error_set(error, ERROR_BUSY, "the lease is lost: %s", why);
+}
+
+/* INVARIANT (L2): a lease that could not be renewed for a whole TTL is not believed in, whatever the reason. */
+static bool expired(const struct lease *lease)
+{
+    return clock_mono() - lease->renewed >= lease->own.ttl;
+}
+
+static void renewal_failed(struct lease *lease)
+{
+    cursor_close(lease->cursor);
+    lease->cursor = NULL;
+    lease->renewal = LEASE_RESTING;
+    lease->next_try = clock_mono() + RENEWAL_PAUSE;
+}
+
+static void begin_renewal(struct lease *lease)
+{
+    lease->renewal_began = clock_mono();
+    lease->own.renewals++;
+    if (lease->advisory) {
+        char key[LEASE_KEY_SIZE];
+
+        /* Somebody may have written over it: a rewrite would take it away from them again. */
+        lease_key(lease->own.epoch, key);
+        store_read(lease->store, &lease->call, key);
+        lease->renewal = LEASE_CHECKING;
+    } else if (begin_write(lease, false)) {
+        lease->renewal = LEASE_WRITING;
+    } else {
+        renewal_failed(lease);
+    }
+}
+
+static void after_check(struct lease *lease, struct error *error)
+{
+    struct lease_record found;
+
+    lease_read_record(buf_str(&lease->call.body), lease->call.body.len, &found);
+    if (strcmp(found.nonce, lease->own.nonce) != 0)
+        lose(lease, error, "another replica has written over it");
+    else if (begin_write(lease, false))
+        lease->renewal = LEASE_WRITING;
+    else
+        renewal_failed(lease);
+}
+
+static void after_write(struct lease *lease, struct error *error)
+{
+    lease->cursor = cursor_open(lease->store, LEASE_PREFIX, error);
+    if (lease->cursor != NULL)
+        lease->renewal = LEASE_LOOKING;
+    else
+        renewal_failed(lease);
+}
+
+static void after_call(struct lease *lease, struct error *error)
+{
+    if (lease->call.error.kind != ERROR_NONE)
+        renewal_failed(lease);
+    else if (lease->renewal == LEASE_CHECKING)
+        after_check(lease, error);
+    else
+        after_write(lease, error);
+}
+
+static void after_look(struct lease *lease, enum cursor_state state, const struct epochs *epochs,
+                       struct error *error)
+{
+    if (state == CURSOR_FAILED) {
+        renewal_failed(lease);
+    } else if (epochs->highest > lease->own.epoch) {
+        lose(lease, error, "another replica has taken over");
+    } else {
+        cursor_close(lease->cursor);
+        lease->cursor = NULL;
+        lease->renewal = LEASE_RESTING;
+        lease->renewed = lease->renewal_began;
+        lease->next_try = 0;
+    }
+}
+
+static bool renewal_due(const struct lease *lease)
+{
+    return clock_mono() >= lease_wake(lease);
+}
+
+int64_t lease_wake(const struct lease *lease)
+{
+    int64_t due = lease->renewed + lease->own.ttl / 3;
+
+    if (!lease->held || lease->renewal != LEASE_RESTING)
+        return INT64_MAX;
+    return lease->next_try > due ? lease->next_try : due;
+}
+
+static bool step_renewal(struct lease *lease, struct error *error)
+{
+    struct epochs epochs = {.highest = 0};
+    enum cursor_state state;
+    bool moved;
+
+    if (lease->renewal == LEASE_LOOKING) {
+        moved = cursor_step(lease->cursor);
+        state = take_epochs(lease->cursor, &epochs);
+        if (state == CURSOR_WAIT)
+            return moved;
+        after_look(lease, state, &epochs, error);
+        return true;
+    }
+    moved = store_step(&lease->call);
+    if (!lease->call.done)
+        return moved;
+    after_call(lease, error);
+    return true;
+}
+
+bool lease_step(struct lease *lease, struct error *error)
+{
+    if (!lease->held)
+        return false;
+    if (expired(lease)) {
+        lose(lease, error, "it could not be renewed for longer than its TTL");
+        return true;
+    }
+    if (lease->renewal != LEASE_RESTING)
+        return step_renewal(lease, error);
+    if (!renewal_due(lease))
+        return false;
+    begin_renewal(lease);
+    return true;
+}
+
+bool lease_confirm(struct lease *lease, struct error *error)
+{
+    /* One that is under way began before now: wait for it, then renew anew. */
+    while (lease->held && lease->renewal != LEASE_RESTING)
+        if (!lease_step(lease, error))
+            store_idle(lease->http, stop_wait(STORE_IDLE_MAX));
+    if (!lease->held)
+        return false;
+    begin_renewal(lease);
+    while (lease->held && !stop_requested(error)) {
+        if (lease->renewal == LEASE_RESTING && lease->renewed == lease->renewal_began)
+            return true;
+        if (!lease_step(lease, error))
+            store_idle(lease->http,
+                       stop_wait(lease->renewal == LEASE_RESTING ? RENEWAL_PAUSE / 10 : STORE_IDLE_MAX));
+    }
+    return false;
+}
+
+void lease_release(struct lease *lease, bool clean_pass, int64_t limit)
+{
+    struct error why;
+
+    if (!lease->held)
+        return;
+    lease->held = false;
+    lease->own.state = clean_pass ? LEASE_RELEASED : LEASE_FAILED;
+    lease->own.renewals++;
+    error_set(&why, ERROR_INTERRUPTED, "the lease is being released");
+    call_cancel(&lease->call, &why);
+    if (begin_write(lease, false) && !store_wait_for(lease->http, &lease->call, limit))
+        log_warn("the lease could not be released; others will wait for it: %s", lease->call.error.text);
+}

@@ -1,0 +1,103 @@
+/* The object of an epoch: its key, and the JSON in it. Documented in docs/STATUS.md, "State in the bucket". */
+#include "json.h"
+#include "lease.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define EPOCH_DIGITS 16
+#define RECORD_SCHEMA 1
+
+static const char *const state_names[] = {
+    [LEASE_HELD] = "held",
+    [LEASE_RELEASED] = "released",
+    [LEASE_FAILED] = "failed",
+};
+
+void lease_key(uint64_t epoch, char out[LEASE_KEY_SIZE])
+{
+    /* Ten thousand million epochs a second would take a day to reach the 17th digit. */
+    snprintf(out, LEASE_KEY_SIZE, LEASE_PREFIX "%016" PRIu64, epoch % UINT64_C(10000000000000000));
+}
+
+bool lease_parse_key(const char *key, uint64_t *epoch)
+{
+    const char *digits = key + sizeof LEASE_PREFIX - 1;
+
+    if (strncmp(key, LEASE_PREFIX, sizeof LEASE_PREFIX - 1) != 0 || strlen(digits) != EPOCH_DIGITS ||
+        strspn(digits, "0123456789") != EPOCH_DIGITS)
+        return false;
+    *epoch = 0;
+    for (; *digits != '\0'; digits++)
+        *epoch = *epoch * 10 + (uint64_t)(*digits - '0');
+    return *epoch > 0;
+}
+
+bool lease_write_record(const struct lease_record *record, struct buf *out)
+{
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+
+    yyjson_mut_doc_set_root(doc, root);
+    bool ok = yyjson_mut_obj_add_int(doc, root, "schema", RECORD_SCHEMA) &&
+              yyjson_mut_obj_add_uint(doc, root, "epoch", record->epoch) &&
+              json_add_text(doc, root, "state", state_names[record->state]) &&
+              json_add_text(doc, root, "owner", record->owner) &&
+              json_add_text(doc, root, "nonce", record->nonce) &&
+              json_add_text(doc, root, "deploymentId", record->deployment) &&
+              yyjson_mut_obj_add_uint(doc, root, "renewals", record->renewals) &&
+              yyjson_mut_obj_add_int(doc, root, "ttl", record->ttl) &&
+              yyjson_mut_obj_add_int(doc, root, "attempts", record->attempts) &&
+              json_write(doc, false, out) && buf_putc(out, '\n');
+    yyjson_mut_doc_free(doc);
+    return ok;
+}
+
+static enum lease_state state_of(const char *name)
+{
+    for (int i = 0; i < (int)(sizeof state_names / sizeof state_names[0]); i++)
+        if (strcmp(name, state_names[i]) == 0)
+            return (enum lease_state)i;
+    return LEASE_HELD; /* whatever it is, it ends by becoming stale */
+}
+
+static int64_t within(int64_t number, int64_t low, int64_t high)
+{
+    if (number < low)
+        return low;
+    return number > high ? high : number;
+}
+
+bool lease_read_record(const char *json, size_t len, struct lease_record *out)
+{
+    struct error ignored;
+    yyjson_doc *doc = json_parse(json, len, &ignored);
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    bool ok = json_number(root, "schema", 0) == RECORD_SCHEMA;
+
+    *out = (struct lease_record){.state = LEASE_HELD};
+    if (ok) {
+        out->epoch = (uint64_t)within(json_number(root, "epoch", 0), 0, INT64_MAX);
+        out->state = state_of(json_text(root, "state", ""));
+        snprintf(out->owner, sizeof out->owner, "%s", json_text(root, "owner", ""));
+        snprintf(out->nonce, sizeof out->nonce, "%s", json_text(root, "nonce", ""));
+        snprintf(out->deployment, sizeof out->deployment, "%s", json_text(root, "deploymentId", ""));
+        out->renewals = (uint64_t)within(json_number(root, "renewals", 0), 0, INT64_MAX);
+        out->ttl = within(json_number(root, "ttl", 0), 0, INT64_C(3600000));
+        out->attempts = (int)within(json_number(root, "attempts", 0), 0, 1000000);
+    }
+    yyjson_doc_free(doc);
+    return ok;
+}
+
+int64_t lease_backoff(int attempts)
+{
+    int64_t wait = LEASE_BACKOFF_BASE;
+
+    if (attempts < LEASE_FREE_ATTEMPTS)
+        return 0;
+    for (int i = LEASE_FREE_ATTEMPTS; i < attempts && wait < LEASE_BACKOFF_MAX; i++)
+        wait *= 2;
+    return wait < LEASE_BACKOFF_MAX ? wait : LEASE_BACKOFF_MAX;
+}

@@ -1,0 +1,673 @@
+/* The lease between replicas, against a bucket in memory. Clocks are real, so TTLs are short. */
+#include "clock.h"
+#include "fake_store.h"
+#include "lease.h"
+#include "log.h"
+#include "stop.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define TTL 90
+
+struct scene {
+    struct fake_store *store;
+    struct lease_wait wait;
+    enum lease_need need;
+    int asked;
+    int waits;
+    char holder[LEASE_OWNER_SIZE];
+};
+
+static enum lease_need tell_need(void *ctx, struct error *error)
+{
+    struct scene *scene = ctx;
+
+    scene->asked++;
+    if (scene->need == LEASE_UNKNOWN)
+        error_set(error, ERROR_UNREACHABLE, "marker");
+    return scene->need;
+}
+
+static void note_wait(void *ctx, const struct lease_record *holder)
+{
+    struct scene *scene = ctx;
+
+    scene->waits++;
+    snprintf(scene->holder, sizeof scene->holder, "%s", holder->owner);
+}
+
+static void no_tick(void *ctx)
+{
+    (void)ctx;
+}
+
+static struct scene *scene_new(void)
+{
+    struct scene *scene = calloc(1, sizeof *scene);
+
+    stop_reset();
+    scene->store = fake_new("prod");
+    scene->need = LEASE_NEEDED;
+    scene->wait = (struct lease_wait){.limit = 5000,
+                                      .back_off = true,
+                                      .need = tell_need,
+                                      .waiting = note_wait,
+                                      .tick = no_tick,
+                                      .ctx = scene};
+    return scene;
+}
+
+static void scene_free(struct scene *scene)
+{
+    store_close(&scene->store->base);
+    free(scene);
+    stop_reset();
+}
+
+static struct lease *replica(struct scene *scene, const char *owner)
+{
+    struct lease *lease = malloc(sizeof *lease);
+
+    lease_init(lease, NULL, &scene->store->base, owner, "v1", TTL);
+    return lease;
+}
+
+static void drop(struct lease *lease)
+{
+    lease_free(lease);
+    free(lease);
+}
+
+static struct lease_record record_of(struct scene *scene, uint64_t epoch)
+{
+    char key[LEASE_KEY_SIZE];
+    struct fake_object *object;
+    struct lease_record record;
+
+    lease_key(epoch, key);
+    object = fake_get_object(scene->store, key);
+    assert_non_null(object);
+    assert_true(lease_read_record(object->data, object->size, &record));
+    return record;
+}
+
+static void put_record(struct scene *scene, const struct lease_record *record, int64_t modified)
+{
+    char key[LEASE_KEY_SIZE];
+    struct buf json;
+
+    buf_init(&json, 4096);
+    assert_true(lease_write_record(record, &json));
+    lease_key(record->epoch, key);
+    fake_put_bytes(scene->store, key, json.data, json.len, modified);
+    buf_free(&json);
+}
+
+static void pass_time(int64_t ms)
+{
+    int64_t until = clock_mono() + ms;
+
+    while (clock_mono() < until)
+        usleep(1000);
+}
+
+/* ---- the record ---- */
+
+static void a_record_round_trips(void **state)
+{
+    struct lease_record in = {.epoch = 7,
+                              .state = LEASE_FAILED,
+                              .nonce = "00ff",
+                              .owner = "a \"b\"\n",
+                              .deployment = "d/1",
+                              .renewals = 3,
+                              .ttl = 30000,
+                              .attempts = 4};
+    struct lease_record out;
+    struct buf json;
+
+    (void)state;
+    buf_init(&json, 4096);
+    assert_true(lease_write_record(&in, &json));
+    assert_true(lease_read_record(json.data, json.len, &out));
+    assert_int_equal(out.epoch, 7);
+    assert_int_equal(out.state, LEASE_FAILED);
+    assert_string_equal(out.nonce, "00ff");
+    assert_string_equal(out.owner, "a \"b\"\n");
+    assert_string_equal(out.deployment, "d/1");
+    assert_int_equal(out.renewals, 3);
+    assert_int_equal(out.ttl, 30000);
+    assert_int_equal(out.attempts, 4);
+    assert_false(lease_read_record("{}", 2, &out));
+    assert_int_equal(out.state, LEASE_HELD);
+    assert_false(lease_read_record("nonsense", 8, &out));
+    buf_free(&json);
+}
+
+static void keys_sort_as_their_epochs(void **state)
+{
+    char a[LEASE_KEY_SIZE];
+    char b[LEASE_KEY_SIZE];
+    uint64_t epoch;
+
+    (void)state;
+    lease_key(9, a);
+    lease_key(10, b);
+    assert_string_equal(a, ".storsync/lease/0000000000000009");
+    assert_true(strcmp(a, b) < 0);
+    assert_true(lease_parse_key(b, &epoch));
+    assert_int_equal(epoch, 10);
+    assert_false(lease_parse_key(".storsync/lease/10", &epoch));
+    assert_false(lease_parse_key(".storsync/lease/000000000000000x", &epoch));
+    assert_false(lease_parse_key(".storsync/lease/0000000000000000", &epoch));
+    assert_false(lease_parse_key("lease/0000000000000001", &epoch));
+}
+
+static void backoff_doubles_to_its_limit(void **state)
+{
+    (void)state;
+    assert_int_equal(lease_backoff(0), 0);
+    assert_int_equal(lease_backoff(LEASE_FREE_ATTEMPTS - 1), 0);
+    assert_int_equal(lease_backoff(LEASE_FREE_ATTEMPTS), LEASE_BACKOFF_BASE);
+    assert_int_equal(lease_backoff(LEASE_FREE_ATTEMPTS + 1), 2 * LEASE_BACKOFF_BASE);
+    assert_int_equal(lease_backoff(1000000), LEASE_BACKOFF_MAX);
+}
+
+/* ---- taking it ---- */
+
+static void the_first_one_wins_at_once(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *a = replica(scene, "a");
+    struct error error;
+
+    (void)state;
+    assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+    assert_true(a->held);
+    assert_false(a->advisory);
+    assert_int_equal(a->own.epoch, 1);
+    assert_string_equal(record_of(scene, 1).owner, "a");
+    assert_int_equal(record_of(scene, 1).state, LEASE_HELD);
+    /* nobody had it before, so nobody can have done the work */
+    assert_int_equal(scene->asked, 0);
+    lease_release(a, true, 1000);
+    assert_int_equal(record_of(scene, 1).state, LEASE_RELEASED);
+    drop(a);
+    scene_free(scene);
+}
+
+static void the_next_one_takes_the_next_epoch_and_cleans_up(void **state)
+{
+    struct scene *scene = scene_new();
+    struct error error;
+
+    (void)state;
+    for (uint64_t i = 1; i <= 5; i++) {
+        struct lease *lease = replica(scene, "x");
+
+        assert_int_equal(lease_acquire(lease, &scene->wait, &error), LEASE_WON);
+        assert_int_equal(lease->own.epoch, i);
+        assert_int_equal(scene->store->count, 1);
+        lease_release(lease, true, 1000);
+        drop(lease);
+    }
+    assert_int_equal(scene->waits, 0);
+    scene_free(scene);
+}
+
+static void a_held_lease_is_waited_for_and_not_longer_than_allowed(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease_record held = {.epoch = 3, .nonce = "other", .owner = "pod-7", .ttl = 60000};
+    struct lease *b = replica(scene, "b");
+    struct error error;
+
+    (void)state;
+    put_record(scene, &held, 0);
+    scene->wait.limit = 120;
+    assert_int_equal(lease_acquire(b, &scene->wait, &error), LEASE_NOT_WON);
+    assert_int_equal(error.kind, ERROR_BUSY);
+    assert_non_null(strstr(error.text, "pod-7"));
+    assert_int_equal(scene->waits, 1);
+    assert_string_equal(scene->holder, "pod-7");
+    assert_false(b->held);
+    drop(b);
+    scene_free(scene);
+}
+
+static void a_silent_owner_is_replaced_after_its_ttl(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease_record held = {.epoch = 3, .nonce = "other", .owner = "dead", .ttl = 2 * TTL};
+    struct lease *b = replica(scene, "b");
+    int64_t began = clock_mono();
+    struct error error;
+
+    (void)state;
+    put_record(scene, &held, 0);
+    assert_int_equal(lease_acquire(b, &scene->wait, &error), LEASE_WON);
+    assert_true(clock_mono() - began >= 2 * TTL);
+    assert_int_equal(b->own.epoch, 4);
+    assert_int_equal(scene->asked, 1);
+    drop(b);
+    scene_free(scene);
+}
+
+/* Renews the other's lease a few times, whenever it is looked at. */
+static void renew_when_read(struct fake_store *store, enum fake_op op, const char *key)
+{
+    struct lease_record record;
+    struct fake_object *object = fake_get_object(store, key);
+    struct buf json;
+
+    if (op != FAKE_READ || object == NULL || store->calls[FAKE_READ] > 4 ||
+        !lease_read_record(object->data, object->size, &record))
+        return;
+    record.renewals++;
+    buf_init(&json, 4096);
+    lease_write_record(&record, &json);
+    fake_put_bytes(store, key, json.data, json.len, 0);
+    buf_free(&json);
+}
+
+static void a_renewed_lease_is_not_stale(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease_record held = {.epoch = 3, .nonce = "other", .owner = "alive", .ttl = TTL};
+    struct lease *b = replica(scene, "b");
+    int64_t began = clock_mono();
+    struct error error;
+
+    (void)state;
+    put_record(scene, &held, 0);
+    scene->store->on_call = renew_when_read;
+    assert_int_equal(lease_acquire(b, &scene->wait, &error), LEASE_WON);
+    assert_true(clock_mono() - began >= 4 * TTL);
+    drop(b);
+    scene_free(scene);
+}
+
+static void a_record_that_nobody_understands_becomes_stale(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *b = replica(scene, "b");
+    struct error error;
+
+    (void)state;
+    fake_put_bytes(scene->store, LEASE_PREFIX "0000000000000002", "garbage", 7, 0);
+    assert_int_equal(lease_acquire(b, &scene->wait, &error), LEASE_WON);
+    assert_int_equal(b->own.epoch, 3);
+    drop(b);
+    scene_free(scene);
+}
+
+static void what_another_did_meanwhile_is_not_done_again(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease_record done = {
+        .epoch = 1, .state = LEASE_RELEASED, .nonce = "other", .owner = "a", .ttl = TTL};
+    struct lease *b = replica(scene, "b");
+    struct error error;
+
+    (void)state;
+    put_record(scene, &done, 0);
+    scene->need = LEASE_OVER;
+    assert_int_equal(lease_acquire(b, &scene->wait, &error), LEASE_DONE_BY_ANOTHER);
+    assert_false(b->held);
+    assert_int_equal(record_of(scene, 2).state, LEASE_RELEASED);
+    drop(b);
+    scene_free(scene);
+}
+
+static void an_unknown_need_gives_the_lease_back(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease_record done = {
+        .epoch = 1, .state = LEASE_RELEASED, .nonce = "other", .owner = "a", .ttl = TTL};
+    struct lease *b = replica(scene, "b");
+    struct error error;
+
+    (void)state;
+    put_record(scene, &done, 0);
+    scene->need = LEASE_UNKNOWN;
+    assert_int_equal(lease_acquire(b, &scene->wait, &error), LEASE_NOT_WON);
+    assert_int_equal(error.kind, ERROR_UNREACHABLE);
+    assert_int_equal(record_of(scene, 2).state, LEASE_FAILED);
+    drop(b);
+    scene_free(scene);
+}
+
+/* ---- answers that get lost ---- */
+
+static void a_create_whose_answer_is_lost_counts_if_it_happened(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *a = replica(scene, "a");
+    struct error error;
+
+    (void)state;
+    fake_fault(scene->store,
+               (struct fake_fault){.op = FAKE_WRITE, .times = 1, .kind = ERROR_UNREACHABLE, .happens = true});
+    assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+    assert_int_equal(a->own.epoch, 1);
+    assert_int_equal(scene->store->count, 1);
+    drop(a);
+    scene_free(scene);
+}
+
+static void a_create_that_did_not_happen_is_tried_again(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *a = replica(scene, "a");
+    struct error error;
+
+    (void)state;
+    fake_fault(scene->store, (struct fake_fault){.op = FAKE_WRITE, .times = 2, .kind = ERROR_TIMEOUT});
+    assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+    assert_int_equal(a->own.epoch, 1);
+    drop(a);
+    scene_free(scene);
+}
+
+/* Another replica's create arrives just before ours. */
+static void beat_to_it(struct fake_store *store, enum fake_op op, const char *key)
+{
+    static const char rival[] =
+        "{\"schema\":1,\"epoch\":1,\"state\":\"held\",\"owner\":\"rival\",\"nonce\":\"r\",\"ttl\":60000}";
+
+    if (op == FAKE_WRITE && fake_get_object(store, key) == NULL)
+        fake_put_bytes(store, key, rival, sizeof rival - 1, 0);
+}
+
+static void the_loser_of_a_race_waits_for_the_winner(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *b = replica(scene, "b");
+    struct error error;
+
+    (void)state;
+    scene->store->on_call = beat_to_it;
+    scene->wait.limit = 50;
+    assert_int_equal(lease_acquire(b, &scene->wait, &error), LEASE_NOT_WON);
+    assert_int_equal(error.kind, ERROR_BUSY);
+    assert_string_equal(scene->holder, "rival");
+    assert_string_equal(record_of(scene, 1).owner, "rival");
+    drop(b);
+    scene_free(scene);
+}
+
+/* A higher epoch exists by the time our late create of a removed one goes through. */
+static void overtake(struct fake_store *store, enum fake_op op, const char *key)
+{
+    static const char rival[] =
+        "{\"schema\":1,\"epoch\":9,\"state\":\"held\",\"owner\":\"rival\",\"nonce\":\"r\",\"ttl\":60000}";
+
+    (void)key;
+    if (op == FAKE_WRITE && store->calls[FAKE_WRITE] == 1)
+        fake_put_bytes(store, LEASE_PREFIX "0000000000000009", rival, sizeof rival - 1, 0);
+}
+
+static void a_late_create_below_the_highest_epoch_is_no_lease(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *b = replica(scene, "b");
+    struct error error;
+
+    (void)state;
+    scene->store->on_call = overtake;
+    scene->wait.limit = 50;
+    assert_int_equal(lease_acquire(b, &scene->wait, &error), LEASE_NOT_WON);
+    assert_int_equal(error.kind, ERROR_BUSY);
+    assert_string_equal(scene->holder, "rival");
+    drop(b);
+    scene_free(scene);
+}
+
+/* ---- services without the primitive ---- */
+
+static void a_service_that_ignores_the_condition_is_found_out(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *a = replica(scene, "a");
+    struct error error;
+
+    (void)state;
+    scene->store->create_is_put = true;
+    assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+    assert_true(a->advisory);
+    drop(a);
+    scene_free(scene);
+}
+
+static void a_service_that_refuses_the_condition_gets_an_advisory_lease(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *a = replica(scene, "a");
+    struct error error;
+
+    (void)state;
+    fake_fault(scene->store, (struct fake_fault){.op = FAKE_WRITE, .times = 1, .kind = ERROR_UNSUPPORTED});
+    assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+    assert_true(a->advisory);
+    assert_string_equal(record_of(scene, 1).nonce, a->own.nonce);
+    drop(a);
+    scene_free(scene);
+}
+
+static void the_owner_of_an_advisory_lease_notices_that_it_was_overwritten(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *a = replica(scene, "a");
+    struct lease_record rival = {.epoch = 1, .nonce = "rival", .owner = "rival", .ttl = 60000};
+    struct error error;
+
+    (void)state;
+    scene->store->create_is_put = true;
+    a->own.ttl = 60000;
+    assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+    put_record(scene, &rival, 0);
+    assert_false(lease_confirm(a, &error));
+    assert_int_equal(error.kind, ERROR_BUSY);
+    assert_false(a->held);
+    assert_string_equal(record_of(scene, 1).nonce, "rival");
+    drop(a);
+    scene_free(scene);
+}
+
+/* ---- keeping it ---- */
+
+static void it_is_renewed_every_third_of_its_ttl(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *a = replica(scene, "a");
+    int64_t until;
+    struct error error;
+
+    (void)state;
+    assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+    until = clock_mono() + 3 * TTL;
+    while (clock_mono() < until) {
+        lease_step(a, &error);
+        assert_true(a->held);
+        usleep(500);
+    }
+    assert_true(record_of(scene, 1).renewals >= 5);
+    assert_true(record_of(scene, 1).renewals <= 9);
+    drop(a);
+    scene_free(scene);
+}
+
+static void a_sleeper_loses_it(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *a = replica(scene, "a");
+    struct error error;
+
+    (void)state;
+    assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+    pass_time(TTL + 10);
+    assert_true(lease_step(a, &error));
+    assert_false(a->held);
+    assert_int_equal(error.kind, ERROR_BUSY);
+    drop(a);
+    scene_free(scene);
+}
+
+static void a_higher_epoch_ends_it(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *a = replica(scene, "a");
+    struct lease_record rival = {.epoch = 2, .nonce = "rival", .owner = "rival", .ttl = 60000};
+    struct error error;
+
+    (void)state;
+    a->own.ttl = 60000;
+    assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+    assert_true(lease_confirm(a, &error));
+    put_record(scene, &rival, 0);
+    assert_false(lease_confirm(a, &error));
+    assert_false(a->held);
+    assert_non_null(strstr(error.text, "taken over"));
+    /* what is lost is not released: it is not ours to write */
+    lease_release(a, true, 1000);
+    assert_int_equal(record_of(scene, 1).state, LEASE_HELD);
+    drop(a);
+    scene_free(scene);
+}
+
+static void a_renewal_that_fails_is_tried_again_until_the_ttl(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *a = replica(scene, "a");
+    int64_t began;
+    struct error error;
+
+    (void)state;
+    assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+    began = clock_mono();
+    fake_fault(scene->store, (struct fake_fault){.op = FAKE_WRITE, .times = 999, .kind = ERROR_UNREACHABLE});
+    while (a->held) {
+        lease_step(a, &error);
+        usleep(500);
+    }
+    assert_true(clock_mono() - began >= TTL - 20);
+    assert_int_equal(error.kind, ERROR_BUSY);
+    drop(a);
+    scene_free(scene);
+}
+
+static void release_does_not_wait_for_ever(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *a = replica(scene, "a");
+    struct error error;
+
+    (void)state;
+    assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+    scene->store->never_answers = true;
+    lease_release(a, false, 30);
+    assert_false(a->held);
+    drop(a);
+    scene_free(scene);
+}
+
+/* ---- crash loops ---- */
+
+static void a_deployment_that_keeps_failing_is_slowed_down(void **state)
+{
+    struct scene *scene = scene_new();
+    struct error error;
+
+    (void)state;
+    for (int i = 1; i <= LEASE_FREE_ATTEMPTS; i++) {
+        struct lease *lease = replica(scene, "x");
+
+        assert_int_equal(lease_acquire(lease, &scene->wait, &error), LEASE_WON);
+        assert_int_equal(lease->own.attempts, i);
+        lease_release(lease, false, 1000);
+        drop(lease);
+    }
+    {
+        struct lease *lease = replica(scene, "x");
+
+        scene->store->now = clock_wall();
+        assert_int_equal(record_of(scene, LEASE_FREE_ATTEMPTS).attempts, LEASE_FREE_ATTEMPTS);
+        put_record(scene,
+                   &(struct lease_record){.epoch = LEASE_FREE_ATTEMPTS,
+                                          .state = LEASE_FAILED,
+                                          .deployment = "v1",
+                                          .attempts = LEASE_FREE_ATTEMPTS},
+                   clock_wall());
+        assert_int_equal(lease_acquire(lease, &scene->wait, &error), LEASE_NOT_WON);
+        assert_int_equal(error.kind, ERROR_BUSY);
+        assert_non_null(strstr(error.text, "3 times"));
+        /* by hand it may be tried at any time */
+        scene->wait.back_off = false;
+        assert_int_equal(lease_acquire(lease, &scene->wait, &error), LEASE_WON);
+        lease_release(lease, true, 1000);
+        drop(lease);
+    }
+    scene_free(scene);
+}
+
+static void another_deployment_starts_counting_anew(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *a = replica(scene, "a");
+    struct error error;
+
+    (void)state;
+    put_record(scene,
+               &(struct lease_record){.epoch = 8, .state = LEASE_FAILED, .deployment = "v0", .attempts = 50},
+               clock_wall());
+    assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+    assert_int_equal(a->own.attempts, 1);
+    drop(a);
+    scene_free(scene);
+}
+
+static int quiet_log(void **state)
+{
+    (void)state;
+    log_to(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_record_round_trips),
+        cmocka_unit_test(keys_sort_as_their_epochs),
+        cmocka_unit_test(backoff_doubles_to_its_limit),
+        cmocka_unit_test(the_first_one_wins_at_once),
+        cmocka_unit_test(the_next_one_takes_the_next_epoch_and_cleans_up),
+        cmocka_unit_test(a_held_lease_is_waited_for_and_not_longer_than_allowed),
+        cmocka_unit_test(a_silent_owner_is_replaced_after_its_ttl),
+        cmocka_unit_test(a_renewed_lease_is_not_stale),
+        cmocka_unit_test(a_record_that_nobody_understands_becomes_stale),
+        cmocka_unit_test(what_another_did_meanwhile_is_not_done_again),
+        cmocka_unit_test(an_unknown_need_gives_the_lease_back),
+        cmocka_unit_test(a_create_whose_answer_is_lost_counts_if_it_happened),
+        cmocka_unit_test(a_create_that_did_not_happen_is_tried_again),
+        cmocka_unit_test(the_loser_of_a_race_waits_for_the_winner),
+        cmocka_unit_test(a_late_create_below_the_highest_epoch_is_no_lease),
+        cmocka_unit_test(a_service_that_ignores_the_condition_is_found_out),
+        cmocka_unit_test(a_service_that_refuses_the_condition_gets_an_advisory_lease),
+        cmocka_unit_test(the_owner_of_an_advisory_lease_notices_that_it_was_overwritten),
+        cmocka_unit_test(it_is_renewed_every_third_of_its_ttl),
+        cmocka_unit_test(a_sleeper_loses_it),
+        cmocka_unit_test(a_higher_epoch_ends_it),
+        cmocka_unit_test(a_renewal_that_fails_is_tried_again_until_the_ttl),
+        cmocka_unit_test(release_does_not_wait_for_ever),
+        cmocka_unit_test(a_deployment_that_keeps_failing_is_slowed_down),
+        cmocka_unit_test(another_deployment_starts_counting_anew),
+    };
+
+    return cmocka_run_group_tests(tests, quiet_log, NULL);
+}
