@@ -184,6 +184,32 @@ static void copies_in_parts_above_the_limit(void **state)
     scene_free(scene);
 }
 
+/* Replaces the source object while its parts are being copied, by a service that does not notice. */
+static void change_at_second_part_copy(struct fake_store *store, enum fake_op op, const char *key)
+{
+    struct fake_object *object = fake_get_object(store, key);
+
+    if (op == FAKE_HEAD && store->calls[FAKE_HEAD] == 2)
+        fake_put_bytes(store, key, "another version", 15, object->modified + 1);
+}
+
+static void a_version_that_changed_unnoticed_is_not_finished(void **state)
+{
+    struct scene *scene = scene_new();
+
+    (void)state;
+    scene->plan.server_copy = true;
+    scene->to->base.copy_limit = 1000;
+    add(scene->from, "a", LARGE);
+    scene->from->on_call = change_at_second_part_copy;
+    start(scene, "a");
+    assert_int_equal(finish(scene), TRANSFER_COPIED);
+    assert_int_equal(fake_get_object(scene->to, "a")->size, 15);
+    assert_int_equal(scene->to->calls[FAKE_ABORT], 1);
+    assert_int_equal(scene->to->open_uploads, 0);
+    scene_free(scene);
+}
+
 static void parts_grow_when_there_would_be_too_many(void **state)
 {
     struct scene *scene = scene_new();
@@ -460,6 +486,7 @@ int main(void)
         cmocka_unit_test(tags_travel),
         cmocka_unit_test(copies_inside_one_service),
         cmocka_unit_test(copies_in_parts_above_the_limit),
+        cmocka_unit_test(a_version_that_changed_unnoticed_is_not_finished),
         cmocka_unit_test(parts_grow_when_there_would_be_too_many),
         cmocka_unit_test(a_refused_copy_becomes_a_relay),
         cmocka_unit_test(one_refused_copy_among_good_ones_is_relayed_alone),
