@@ -128,6 +128,9 @@ fuzz-run: build/fuzz/$(FUZZ) ## fuzz one target: make fuzz-run FUZZ=xml SECONDS=
 	@mkdir -p build/fuzz/corpus/$(FUZZ)
 	$< -max_total_time=$(SECONDS) -artifact_prefix=build/fuzz/ build/fuzz/corpus/$(FUZZ) $(wildcard tests/fuzz/corpus/$(FUZZ))
 
+docs: all ## put the settings table into README.md, the man page and examples/storsync.ini
+	docs/update build/storsync-init
+
 install: all ## install into PREFIX (/usr/local), below DESTDIR
 	install -D -m 755 build/storsync-init $(DESTDIR)$(PREFIX)/bin/storsync-init
 	install -D -m 644 docs/storsync-init.1 $(DESTDIR)$(PREFIX)/share/man/man1/storsync-init.1
@@ -135,13 +138,15 @@ install: all ## install into PREFIX (/usr/local), below DESTDIR
 # --- tests ---
 
 test: all $(UNIT_TESTS) $(REPLAYS) | need-integration ## run all tests; ends with "N passed, N failed"
-	@tests/run unit fuzz-corpus layers integration
+	@tests/run unit fuzz-corpus layers docs integration
 test-unit: $(UNIT_TESTS) ## run the unit tests (ASan, UBSan)
 	@tests/run unit
 test-fuzz-corpus: $(REPLAYS) ## replay the corpora of the fuzz targets (ASan, UBSan)
 	@tests/run fuzz-corpus
 test-layers: ## check that a file includes only its own and lower layers
 	@tests/run layers
+test-docs: all ## check that the documents show the settings as they are
+	@tests/run docs
 test-integration: all | need-integration ## run the binary against a real S3 server
 	@tests/run integration
 test-san: san | need-integration ## the same with the ASan and UBSan binary
@@ -151,7 +156,8 @@ test-valgrind: all | need-integration ## the same under valgrind
 	@STORSYNC_BIN=build/storsync-init.debug STORSYNC_WRAP='$(VALGRIND)' tests/run integration
 
 # A static binary brings its own malloc: valgrind has to be told to replace that one.
-VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --soname-synonyms=somalloc=NONE
+VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --soname-synonyms=somalloc=NONE \
+	--suppressions=$(CURDIR)/tests/integration/valgrind.supp
 
 lint: build/deps-src/done build/deps-san/done | need-lint ## check format, static analysers, shell scripts
 	clang-format --dry-run -Werror $(C_FILES)
@@ -190,7 +196,7 @@ distclean: ## remove everything that was built (downloads stay in the cache)
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1\t\2/p' Makefile | expand -t 20
 
-.PHONY: all san fuzz run fuzz-run install test test-unit test-fuzz-corpus test-layers test-integration test-san \
+.PHONY: all san fuzz run fuzz-run docs install test test-unit test-fuzz-corpus test-layers test-docs test-integration test-san \
 	test-valgrind lint format need-san need-fuzz need-integration need-lint refresh clean distclean help
 
 -include $(wildcard build/*/*.d build/*/*/*.d)
