@@ -1,6 +1,7 @@
 #include "clock.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -20,9 +21,25 @@ int64_t clock_mono(void)
     return clock_read(CLOCK_MONOTONIC);
 }
 
+#ifdef STORSYNC_TEST
+/* Only in test builds, as in crash.h: STORSYNC_CLOCK_JUMP=SECONDS sets the wall clock by that much, half a second
+ * after it was read for the first time. */
+static int64_t clock_jump(void)
+{
+    static int64_t first;
+    const char *seconds = getenv("STORSYNC_CLOCK_JUMP");
+
+    if (first == 0)
+        first = clock_mono();
+    return seconds != NULL && clock_mono() - first >= 500 ? strtoll(seconds, NULL, 10) * MS_PER_SECOND : 0;
+}
+#else
+#define clock_jump() 0
+#endif
+
 int64_t clock_wall(void)
 {
-    return clock_read(CLOCK_REALTIME);
+    return clock_read(CLOCK_REALTIME) + clock_jump();
 }
 
 /* Days since 1970-01-01 in the proleptic Gregorian calendar. Years are counted from March, so that the leap day

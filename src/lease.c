@@ -540,6 +540,7 @@ static void after_check(struct lease *lease, struct error *error)
 
 static void after_write(struct lease *lease, struct error *error)
 {
+    crash_point("renewing");
     lease->cursor = cursor_open(lease->store, LEASE_PREFIX, error);
     if (lease->cursor != NULL)
         lease->renewal = LEASE_LOOKING;

@@ -1,6 +1,7 @@
 #include "marker.h"
 
 #include "clock.h"
+#include "crash.h"
 #include "json.h"
 #include "sigv4.h"
 #include "uri.h"
@@ -205,8 +206,10 @@ bool marker_commit(struct http *http, struct store *destination, const char *dep
     if (!make_state(deployment_id, report, now, &json) || (has_id && !marker_key(deployment_id, key)))
         ok = error_set(error, ERROR_LOCAL, "out of memory");
     else
-        ok = write_state(http, destination, MARKER_LAST_SYNC, &json, error) &&
-             (!has_id || write_state(http, destination, key, &json, error));
+        ok = write_state(http, destination, MARKER_LAST_SYNC, &json, error);
+    crash_point("between-markers");
+    if (ok && has_id)
+        ok = write_state(http, destination, key, &json, error);
     buf_free(&json);
     return ok;
 }

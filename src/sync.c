@@ -1,6 +1,7 @@
 #include "sync.h"
 
 #include "clock.h"
+#include "crash.h"
 #include "join.h"
 #include "stop.h"
 #include "transfer.h"
@@ -65,6 +66,7 @@ static void settle(struct sync *sync, struct slot *slot)
         sync->unreachable = 0;
         sync->bytes += transfer->entry.size;
         report_synced(report, sync->path, &transfer->entry, slot->reason);
+        crash_point("copying");
         break;
     case TRANSFER_GONE:
         report_skipped(report, sync->path, &transfer->entry, "no longer at the source");
