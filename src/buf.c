@@ -72,19 +72,25 @@ bool buf_putc(struct buf *buf, char c)
 
 bool buf_printf(struct buf *buf, const char *format, ...)
 {
+    /* Mostly it fits into what is there already; formatting once is half the work. */
+    size_t room = buf->data != NULL ? buf->cap - buf->len : 0;
     va_list arguments;
     int needed;
 
     va_start(arguments, format);
-    needed = vsnprintf(NULL, 0, format, arguments);
+    needed = vsnprintf(room != 0 ? buf->data + buf->len : NULL, room, format, arguments);
     va_end(arguments);
     if (needed < 0 || !buf_reserve(buf, (size_t)needed)) {
+        if (room != 0)
+            buf->data[buf->len] = '\0';
         buf->failed = true;
         return false;
     }
-    va_start(arguments, format);
-    vsnprintf(buf->data + buf->len, (size_t)needed + 1, format, arguments);
-    va_end(arguments);
+    if ((size_t)needed >= room) {
+        va_start(arguments, format);
+        vsnprintf(buf->data + buf->len, (size_t)needed + 1, format, arguments);
+        va_end(arguments);
+    }
     buf->len += (size_t)needed;
     return true;
 }

@@ -33,6 +33,7 @@ class Run:
     def __init__(self):
         self.wrap = shlex.split(os.environ.get("STORSYNC_WRAP", ""))
         self.binary = None
+        self.test_binary = None  # the one with named crash points, if STORSYNC_TEST_BIN says where it is
         self.slow = 1        # factor for time limits: a sanitizer or valgrind takes its time
         self.tmp = None
         self._rgws = []
@@ -46,12 +47,18 @@ class Run:
             raise SystemExit(f"integration: {binary}: not there or not executable; build it or set STORSYNC_BIN")
         self.tmp = Path(tempfile.mkdtemp(prefix="storsync-test-", dir=temp_root())).resolve()
         self.tmp.chmod(0o755)
-        # A copy: a rebuild during the run does not matter, and users without rights in the checkout can run it.
-        self.binary = self.tmp / "storsync-init"
-        shutil.copy(binary, self.binary)
-        self.binary.chmod(0o755)
+        self.binary = self._keep(binary, "storsync-init")
+        if os.environ.get("STORSYNC_TEST_BIN"):
+            self.test_binary = self._keep(Path(os.environ["STORSYNC_TEST_BIN"]).resolve(), "storsync-init-test")
         if self.wrap or b"__asan_" in binary.read_bytes():
             self.slow = 20
+
+    def _keep(self, binary, name):
+        """A copy: a rebuild during the run does not matter, and users without rights in the checkout can run it."""
+        copy = self.tmp / name
+        shutil.copy(binary, copy)
+        copy.chmod(0o755)
+        return copy
 
     def close(self):
         for child in [*self._children]:
@@ -94,19 +101,23 @@ RUN = Run()
 
 
 class Tool:
-    """One process of the tool. The instance is the result as well, once wait() has returned."""
+    """One process of the tool. The instance is the result as well, once wait() has returned.
 
-    def __init__(self, args, env, status_file, nobody=False, pass_fds=(), before_exec=None, cwd="/", stdin=None):
+    `prefix` is a command that ends by executing the tool, as nsenter does: the process stays the same.
+    """
+
+    def __init__(self, args, env, status_file, nobody=False, pass_fds=(), before_exec=None, cwd="/", stdin=None,
+                 binary=None, prefix=()):
         self.args = [os.fsencode(a) for a in args]
         self.env = env
         self.status_file = Path(status_file)
         self.code = None
         self.peak_rss = 0  # bytes
-        self._exe = RUN.binary
+        self._exe = binary or RUN.binary
         self._out, self._err = tempfile.TemporaryFile(dir=RUN.tmp), tempfile.TemporaryFile(dir=RUN.tmp)
         ids = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if nobody and os.geteuid() == 0 else {}
         self.started = time.monotonic()
-        self.process = subprocess.Popen([*RUN.wrap, RUN.binary, *self.args], env=env, cwd=cwd,
+        self.process = subprocess.Popen([*prefix, *RUN.wrap, self._exe, *self.args], env=env, cwd=cwd,
                                         stdin=stdin or subprocess.DEVNULL, stdout=self._out, stderr=self._err,
                                         pass_fds=pass_fds, preexec_fn=before_exec, **ids)
         RUN._children.add(self)
@@ -245,6 +256,11 @@ class DirBucket:
     def markers(self):
         return sorted(p.name for p in (self.root / ".storsync" / "deployments").glob("*"))
 
+    def lease(self):
+        """The highest epoch's record; None if there is none."""
+        epochs = sorted((self.root / ".storsync" / "lease").glob("*"))
+        return json.loads(epochs[-1].read_bytes()) if epochs else None
+
 
 class S3Bucket:
     """A bucket on an RGW, seen by boto3."""
@@ -275,8 +291,37 @@ class S3Bucket:
     def markers(self):
         return self.keys(".storsync/deployments/")
 
+    def lease(self):
+        """The highest epoch's record; None if there is none."""
+        epochs = self.keys(".storsync/lease/")
+        return json.loads(self.get(epochs[-1])) if epochs else None
+
     def unfinished_uploads(self):
         return self.client.list_multipart_uploads(Bucket=self.name).get("Uploads", [])
+
+
+class MountNamespace:
+    """Kept open by a sleeping process, and gone with it."""
+
+    def __init__(self, script):
+        self.holder = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "/bin/sh", "-e", "-c",
+                                        script + "\necho ready; exec sleep 100000"],
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        if self.holder.stdout.readline() != b"ready\n":
+            self.close()
+            raise AssertionError("the mounts could not be made")
+
+    # For Tool: runs the tool inside.
+    prefix = property(lambda self: ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt"])
+
+    def path(self, path):
+        """What `path` is inside, seen from outside."""
+        return Path(f"/proc/{self.holder.pid}/root/{path}")
+
+    def close(self):
+        self.holder.kill()
+        self.holder.wait()
+        self.holder.stdout.close()
 
 
 class App:
@@ -356,7 +401,20 @@ class TestCase(unittest.TestCase):
         if RUN.wrap:
             self.skipTest(f"not under {RUN.wrap[0]}: {why}")
 
+    def needs_root(self, why):
+        """Most containers in which a suite runs are root's; not all may make namespaces."""
+        done = subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], capture_output=True, text=True)
+        if os.geteuid() != 0 or done.returncode:
+            self.skipTest(f"SKIPPED, not tested here: {why} (needs root and the right to make namespaces)")
+
     # --- things ---
+
+    def mounts(self, script):
+        """A mount namespace in which `script` ran: what it mounts, only those see who enter it."""
+        self.needs_root("other mounts")
+        space = MountNamespace(script)
+        self.addCleanup(space.close)
+        return space
 
     def app(self, code=0):
         return App(self.dir / RUN.fresh("app"), self.status_file, code)

@@ -316,7 +316,7 @@ class Interference(DirCase):
     def test_no_temporary_files_remain(self):
         self.succeed(env=self.env())
         files = [str(p) for p in self.destination.root.rglob("*") if p.is_file()]
-        self.assertEqual(len(files), 3 + 2, files)  # the objects, the marker, last-sync.json
+        self.assertEqual(len(files), 3 + 3, files)  # the objects, the marker, last-sync.json, the lease
 
 
 class Status(DirCase):

@@ -1,0 +1,444 @@
+"""Several replicas of one deployment: one syncs, the others wait for it, and whoever dies or sleeps is replaced."""
+import collections
+import datetime
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import data
+import proxyfault
+from harness import RUN, TestCase, production
+from proxyfault import FOREVER, answer, s3_error
+
+GATE = ["/bin/sh", "-c", 'read -r _; exec "$@"', "sh"]  # runs what follows once its standard input ends
+TTL = 2  # seconds
+SHORT = {"STORSYNC_LEASE_TTL": f"{TTL}s", "STORSYNC_PART_SIZE": "5MiB"}
+PATHS = {"PUBLIC_OBJECT_SEARCH_PATHS": "/bucket/public", "PRIVATE_OBJECT_DIR": "/bucket/private"}
+
+
+class ReplicaCase(TestCase):
+    def replica(self, env, *args, command=True, **how):
+        """A start of the tool with a status file and an application of its own. The latter notes when it began."""
+        number = RUN.fresh("replica")
+        began = self.dir / f"{number}.began"
+        note = ["--", "/bin/sh", "-c", 'date +%s%N >"$0"', began] if command else []
+        tool = self.start(*args, *note, env={**SHORT, **PATHS, **env,
+                                             "STORSYNC_STATUS_FILE": str(self.dir / f"{number}.json")}, **how)
+        tool.began = began
+        return tool
+
+    def together(self, count, env):
+        """That many replicas, all held back until the last one exists."""
+        gate, opener = os.pipe()
+        with open(gate) as stdin, open(opener, "w"):
+            tools = [self.replica(env, stdin=stdin, prefix=GATE) for _ in range(count)]
+        for tool in tools:
+            tool.wait()
+        return tools
+
+    def assert_one_synced(self, tools, objects, finished):
+        states = collections.Counter(tool.status["state"] for tool in tools)
+        self.assertEqual(states, {"synced": 1, "already-synced": len(tools) - 1})
+        self.assertEqual([tool.code for tool in tools], [0] * len(tools))
+        self.assertEqual(sum(tool.status["syncedFiles"] for tool in tools), objects)
+        for tool in tools:
+            self.assertGreaterEqual(began_at(tool), finished, "no application starts before the sync is complete")
+
+
+def began_at(tool):
+    """When the application began; Unix time."""
+    return int(tool.began.read_text()) / 1e9
+
+
+def finished_at(marker):
+    return datetime.datetime.fromisoformat(json.loads(marker)["finishedAt"].replace("Z", "+00:00")).timestamp()
+
+
+def waited(tools):
+    return sum("waiting for replica" in tool.err for tool in tools)
+
+
+class StartTogether(ReplicaCase):
+    OBJECTS = 60
+
+    def test_sixteen_on_rgw(self):
+        """Twenty times: one syncs, fifteen wait for it, and the access log shows no object copied twice."""
+        source = self.s3_bucket()
+        for number in range(self.OBJECTS):
+            source.put(f"public/{number}", data.body(number, 500))
+        total = 0
+        for number in range(2 if RUN.instrumented else 20):
+            destination = self.s3_bucket()
+            mark = source.server.mark()
+            # One at a time, so that the last of the sixteen finds the first still at work.
+            tools = self.together(16, production(source, destination, f"d{number}", STORSYNC_CONCURRENCY="2"))
+            requests = source.server.requests_since(mark)
+            copies = collections.Counter(r.path for r in requests if r.method == "PUT" and "/public/" in r.path)
+            self.assertEqual(copies, {f"/{destination.name}/public/{n}": 1 for n in range(self.OBJECTS)})
+            marker = destination.get(f".storsync/deployments/d{number}.json")
+            self.assert_one_synced(tools, self.OBJECTS, finished_at(marker))
+            self.assertEqual(destination.lease()["state"], "released")
+            self.assertLess(max(tool.seconds for tool in tools), 10 * RUN.slow)
+            total += waited(tools)
+            self._kill_all()
+        self.assertGreater(total, 150 if not RUN.instrumented else 0, "they really met")
+
+    def test_eight_on_a_directory(self):
+        source = self.dir_bucket()
+        for number in range(self.OBJECTS):
+            source.put(f"public/{number}", data.body(number, 50_000), age=100)
+        total = 0
+        for number in range(2 if RUN.instrumented else 15):
+            destination = self.dir_bucket()
+            tools = self.together(8, production(source, destination, f"d{number}", STORSYNC_CONCURRENCY="1"))
+            self.assertEqual(destination.contents(), source.contents())
+            marker = destination.get(f".storsync/deployments/d{number}.json")
+            self.assert_one_synced(tools, self.OBJECTS, finished_at(marker))
+            self.assertEqual(destination.lease()["state"], "released")
+            total += waited(tools)
+            self._kill_all()
+        self.assertGreater(total, 0, "they really met")
+
+    def test_two_deployments(self):
+        """The lease belongs to the destination: two deployments do not copy into it at the same time either."""
+        source, destination = self.dir_bucket(), self.dir_bucket()
+        for number in range(self.OBJECTS):
+            source.put(f"public/{number}", data.body(number, 50_000), age=100)
+        env = production(source, destination, STORSYNC_MIN_INTERVAL="0s", STORSYNC_CONCURRENCY="1")
+        gate, opener = os.pipe()
+        with open(gate) as stdin, open(opener, "w"):
+            tools = [self.replica({**env, "STORSYNC_DEPLOYMENT_ID": f"d{n}"}, stdin=stdin, prefix=GATE)
+                     for n in range(4)]
+        self.assertEqual([tool.wait().code for tool in tools], [0] * 4)
+        self.assertEqual(sorted(tool.status["syncedFiles"] for tool in tools), [0, 0, 0, self.OBJECTS])
+        self.assertEqual(destination.markers(), ["d0.json", "d1.json", "d2.json", "d3.json"])
+
+
+class SlowSource(ReplicaCase):
+    """An owner whose source is slow, so that there is time to do something to it. Others read it at full speed."""
+
+    OBJECTS = 12
+
+    def setUp(self):
+        super().setUp()
+        if "slow source" not in RUN.cache:
+            RUN.cache["slow source"] = source = self.s3_bucket()
+            for number in range(self.OBJECTS):
+                source.put(f"public/{number}", data.body(number, 700_000 if number < 2 else 20_000))
+        self.source = RUN.cache["slow source"]
+        self.wanted = {f"public/{n}": data.body(n, 700_000 if n < 2 else 20_000) for n in range(self.OBJECTS)}
+
+    def slow(self, proxy, delay=0.3):
+        proxy.fault(proxyfault.delay(delay), method="GET", target="/public/", times=FOREVER)
+        return {**self.source.env("source", endpoint=proxy.endpoint), "STORSYNC_CONCURRENCY": "4"}
+
+    def stalled(self, after=FOREVER):
+        """The source's settings for an owner that comes to a standstill, and the proxy that lets it go on again."""
+        proxy = self.proxy(self.source.server.endpoint)
+        proxy.fault(proxyfault.stall(), method="GET", target="/public/", times=FOREVER)
+        return proxy, {**self.source.env("source", endpoint=proxy.endpoint), "STORSYNC_STALL_TIMEOUT": "5m"}
+
+    def contents(self, bucket):
+        if hasattr(bucket, "contents"):
+            return bucket.contents()
+        return {key: bucket.get(key) for key in bucket.keys("public/")}
+
+    def owner(self, destination, **more):
+        """A replica that holds the lease and gets nowhere; and the proxy that holds it back."""
+        proxy, env = self.stalled()
+        tool = self.replica({**production(self.source, destination), **env, **more})
+        tool.wait_for(lambda: any("/public/" in r.path for r in proxy.requests))
+        return tool, proxy
+
+
+class Crash(SlowSource):
+    """kill -9 at every named point of the protocol, while another replica waits or comes later."""
+
+    BEFORE_MARKER = ("lease-before-create", "lease-created", "copying", "renewing", "synced", "before-marker")
+    AFTER_MARKER = ("after-marker", "before-release", "released")
+    POINTS = (*BEFORE_MARKER, "between-markers", *AFTER_MARKER)
+
+    def setUp(self):
+        super().setUp()
+        if not RUN.test_binary:
+            self.skipTest("NOT TESTED: crash points; build build/test/storsync-init and set STORSYNC_TEST_BIN to it")
+
+    def fail_over(self, point, destination, later, errors):
+        """One owner dies at `point`, another replica comes. What is wrong about it goes to `errors`."""
+        def check(good, what):
+            if not good:
+                errors.append(what)
+
+        env = production(self.source, destination)
+        proxy = self.proxy(self.source.server.endpoint)
+        first = self.replica({**env, **self.slow(proxy), "STORSYNC_CRASH_AT": point}, binary=RUN.test_binary)
+        while first.running() and (later or not destination.lease()):
+            time.sleep(0.02)
+        watcher = threading.Thread(target=self.watch, args=(destination, first, check))
+        watcher.start()
+        second = None if later else self.replica(env)
+        first.wait()
+        died = time.time()
+        check(first.code == -signal.SIGKILL, f"the first ended with {first.code}")
+        had_marker = bool(destination.markers())
+        check(had_marker == (point in self.AFTER_MARKER), f"marker: {had_marker}")
+        if had_marker or point == "between-markers":
+            check(self.contents(destination) == self.wanted, "the marker lies")
+        second = second or self.replica(env)
+        second.wait()
+        watcher.join()
+        check(second.code == 0, f"the second ended with {second.code}")
+        state = second.status["state"]
+        # Complete, but its deployment's own marker is missing: the interval keeps others away nevertheless.
+        wanted = {"between-markers": "too-soon"}.get(point, "already-synced" if had_marker else "synced")
+        check(state == wanted, f"the second says {state}")
+        check(self.contents(destination) == self.wanted, "the result is not complete")
+        late = began_at(second) - died
+        check(late < (TTL + 2) * RUN.slow, f"took over after {late:.1f} s")
+        check(point in ("lease-before-create", "released") or destination.lease()["epoch"] in (1, 2), "epoch")
+
+    def watch(self, destination, tool, check):
+        """While it runs: what is visible is whole. (Of a directory; a server shows nothing half.)"""
+        while hasattr(destination, "contents") and tool.running():
+            for path in destination.root.glob("public/*"):
+                check(path.read_bytes() == self.wanted[f"public/{path.name}"], f"{path.name} is half-written")
+
+    def all_points(self, make, later):
+        """All of them at the same time: most of it is waiting for TTLs."""
+        destinations = {point: make() for point in self.POINTS}
+        errors = {point: [] for point in self.POINTS}
+        with ThreadPoolExecutor(len(self.POINTS)) as pool:
+            jobs = {point: pool.submit(self.fail_over, point, destinations[point], later, errors[point])
+                    for point in self.POINTS}
+        for point, job in jobs.items():
+            with self.subTest(point=point):
+                job.result()
+                self.assertEqual(errors[point], [])
+
+    def test_rgw_another_waits(self):
+        self.all_points(self.s3_bucket, later=False)
+
+    def test_rgw_another_comes_later(self):
+        self.all_points(self.s3_bucket, later=True)
+
+    def test_directory_another_waits(self):
+        self.all_points(self.dir_bucket, later=False)
+
+    def test_directory_another_comes_later(self):
+        self.all_points(self.dir_bucket, later=True)
+
+    def test_again_and_again(self):
+        """Each replica dies a little later than the one before; one after the other they get it done."""
+        destination = self.dir_bucket()
+        env = {**production(self.source, destination), "STORSYNC_LEASE_TTL": "1s"}
+        for point in ("lease-created", "copying"):
+            self.assertEqual(self.replica({**env, "STORSYNC_CRASH_AT": point}, binary=RUN.test_binary).wait().code, -9)
+        tool = self.replica(env).wait()
+        self.assertEqual((tool.code, tool.status["state"]), (0, "synced"))
+        self.assertGreater(tool.status["skippedFiles"], 0, "what the dead ones copied is not copied again")
+        self.assertEqual(self.contents(destination), self.wanted)
+        leases = [*(destination.root / ".storsync" / "lease").iterdir()]
+        self.assertEqual(len(leases), 1, "the epochs of the dead are cleaned away")
+
+
+class Sleeper(SlowSource):
+    """An owner that is stopped for three TTLs and then goes on."""
+
+    def sleep_and_wake(self, destination, replace):
+        proxy = self.proxy(self.source.server.endpoint)
+        owner = self.replica({**production(self.source, destination), **self.slow(proxy, 0.4),
+                              "STORSYNC_CONCURRENCY": "1", "STORSYNC_LEASE_TTL": "1s"})
+        owner.wait_for(lambda: len(self.contents(destination)) >= 2)
+        os.kill(owner.pid, signal.SIGSTOP)
+        stopped = time.monotonic()
+        if replace:
+            other = self.replica({**production(self.source, destination), "STORSYNC_LEASE_TTL": "1s"})
+            other.wait()
+            self.assertEqual((other.code, other.status["state"]), (0, "synced"))
+        time.sleep(max(0, stopped + 3 - time.monotonic()))
+        return owner
+
+    def test_replaced_on_rgw(self):
+        destination = self.s3_bucket()
+        owner = self.sleep_and_wake(destination, replace=True)
+        marker = destination.get(".storsync/deployments/d1.json")
+        mark = destination.server.mark()
+        os.kill(owner.pid, signal.SIGCONT)
+        owner.wait()
+        requests = destination.server.requests_since(mark)
+        writes = [r for r in requests if r.method in ("PUT", "POST") and "/lease/" not in r.path]
+        self.assertEqual(writes, [], "it copies nothing more, and writes no marker")
+        self.assert_noticed(owner)
+        self.assertEqual(destination.get(".storsync/deployments/d1.json"), marker)
+        self.assertEqual(self.contents(destination), self.wanted)
+
+    def test_replaced_on_a_directory(self):
+        destination = self.dir_bucket()
+        owner = self.sleep_and_wake(destination, replace=True)
+        before = {p: p.stat().st_mtime_ns for p in destination.root.rglob("*.json")}
+        inodes = {p: p.stat().st_ino for p in destination.root.glob("public/*")}
+        os.kill(owner.pid, signal.SIGCONT)
+        owner.wait()
+        self.assert_noticed(owner)
+        self.assertEqual({p: p.stat().st_ino for p in destination.root.glob("public/*")}, inodes)
+        self.assertEqual({p: p.stat().st_mtime_ns for p in destination.root.rglob("*.json")}, before)
+
+    def assert_noticed(self, owner):
+        self.assertEqual((owner.code, owner.status["state"]), (0, "already-synced"))
+        self.assertIn("the lease is lost", owner.err)
+        self.assertIn("copying nothing more", owner.err)
+        self.assertLess(owner.status["syncedFiles"], self.OBJECTS)
+
+    def test_nobody_came(self):
+        """Its lease is over all the same: it takes the next epoch before it goes on."""
+        destination = self.dir_bucket()
+        owner = self.sleep_and_wake(destination, replace=False)
+        os.kill(owner.pid, signal.SIGCONT)
+        owner.wait()
+        self.assertIn("the lease is lost", owner.err)
+        self.assertEqual((owner.code, owner.status["state"]), (0, "synced"))
+        self.assertEqual(self.contents(destination), self.wanted)
+        self.assertEqual((destination.lease()["epoch"], destination.lease()["state"]), (2, "released"))
+
+    def test_stopped_while_it_waits(self):
+        """Somebody who only waits and sleeps through it finds the work done."""
+        destination = self.dir_bucket()
+        owner, proxy = self.owner(destination)
+        other = self.replica(production(self.source, destination))
+        other.wait_for(lambda: "waiting for replica" in other.err)
+        os.kill(other.pid, signal.SIGSTOP)
+        proxy.clear()
+        proxy.release()
+        owner.wait()
+        os.kill(other.pid, signal.SIGCONT)
+        self.assertEqual(other.wait().status["state"], "already-synced")
+
+
+def refuse_precondition(x):
+    """A server that does not know If-None-Match with PUT, and says so."""
+    if "if-none-match" not in x.request.headers:
+        return proxyfault.passthrough(x)
+    return answer(501, s3_error("NotImplemented"), {"Content-Type": "application/xml"})(x)
+
+
+def ignore_precondition(client, bucket):
+    """A server that ignores it: whatever is there is overwritten."""
+    def action(x):
+        if "if-none-match" in x.request.headers:
+            client.delete_object(Bucket=bucket, Key=x.request.path.partition(f"/{bucket}/")[2])
+        proxyfault.passthrough(x)
+    return proxyfault.named(action, "ignore_precondition")
+
+
+class Advisory(SlowSource):
+    """Servers without create-if-absent."""
+
+    def behind(self, destination, action):
+        proxy = self.proxy(destination.server.endpoint)
+        proxy.fault(action, method="PUT", target=r"/\.storsync/lease/", times=FOREVER)
+        return proxy, {**production(self.source, destination), **destination.env("destination", endpoint=proxy.endpoint)}
+
+    def servers(self):
+        yield "501", lambda bucket: refuse_precondition
+        yield "ignores it", lambda bucket: ignore_precondition(bucket.client, bucket.name)
+
+    def test_one(self):
+        """It syncs, and says what it could not do."""
+        for name, action in self.servers():
+            with self.subTest(server=name):
+                destination = self.s3_bucket()
+                _, env = self.behind(destination, action(destination))
+                tool = self.replica(env).wait()
+                self.assertEqual((tool.code, tool.status["state"], tool.status["lease"]), (0, "synced", "advisory"))
+                self.assertEqual(len([w for w in tool.warnings if "only if it is absent" in w]), 1, tool.warnings)
+                self.assertEqual(self.contents(destination), self.wanted)
+                self.assertEqual(destination.lease()["state"], "released")
+
+    def test_four_together(self):
+        for name, action in self.servers():
+            with self.subTest(server=name):
+                destination = self.s3_bucket()
+                proxy, env = self.behind(destination, action(destination))
+                tools = self.together(4, env)
+                self.assertEqual([tool.code for tool in tools], [0] * 4)
+                self.assertEqual({tool.status["success"] for tool in tools}, {True})
+                self.assertEqual(self.contents(destination), self.wanted)
+                states = collections.Counter(tool.status["state"] for tool in tools)
+                # Not promised, but what happens when all of them start within the time for settling it.
+                self.assertEqual(states, {"synced": 1, "already-synced": 3})
+
+    def test_real_server_is_exclusive(self):
+        destination = self.s3_bucket()
+        tool = self.replica(production(self.source, destination)).wait()
+        self.assertEqual((tool.status["lease"], tool.warnings), ("exclusive", []))
+
+
+class Losers(SlowSource):
+    """Those who wait: for how long, how politely, and what then."""
+
+    def test_no_time_to_wait(self):
+        destination = self.s3_bucket()
+        self.owner(destination)
+        env = production(self.source, destination)
+        for limit, least in (("0", 0), ("1500ms", 1.5)):
+            with self.subTest(wait=limit):
+                tool = self.replica({**env, "STORSYNC_WAIT": limit}, "--on-failure", "stop").wait()
+                self.assertEqual((tool.code, tool.status["state"], tool.began.exists()), (75, "failed", False))
+                self.assertIn(socket.gethostname(), tool.status["message"])
+                self.assertGreaterEqual(tool.seconds, least)
+                self.assertLess(tool.seconds, (least + 1) * RUN.slow)
+                tool = self.replica({**env, "STORSYNC_WAIT": limit}).wait()
+                self.assertEqual((tool.code, tool.status["state"], tool.began.exists()), (0, "failed", True))
+                tool = self.replica({**env, "STORSYNC_WAIT": limit}, command=False).wait()
+                self.assertEqual(tool.code, 75)
+        tool = self.replica({**env, "STORSYNC_WAIT": "0"}, "--sync", command=False).wait()
+        self.assertEqual(tool.code, 75, "a sync by hand takes the lease as well")
+        self.assertEqual(self.contents(destination), {})
+
+    def test_the_whole_limit_counts_for_waiting_too(self):
+        destination = self.dir_bucket()
+        self.owner(destination)
+        tool = self.replica({**production(self.source, destination), "STORSYNC_TIMEOUT": "2s"},
+                            "--on-failure", "stop").wait()
+        self.assertEqual(tool.code, 75)
+        self.assertLess(tool.seconds, 3 * RUN.slow)
+
+    def test_waits_politely_and_goes_on_at_once(self):
+        """At most a request a second, whom it waits for is told, and it starts when the marker is there."""
+        destination = self.s3_bucket()
+        owner, holder = self.owner(destination)
+        proxy = self.proxy(destination.server.endpoint)
+        tool = self.replica({**production(self.source, destination),
+                             **destination.env("destination", endpoint=proxy.endpoint)})
+        tool.wait_for(lambda: tool.status_file_of("state") == "waiting")
+        self.assertEqual(tool.status["waitingFor"], socket.gethostname())
+        self.assertIn(f"waiting for replica {socket.gethostname()}", tool.err)
+        seen, began = len(proxy.requests), time.monotonic()
+        time.sleep(6)
+        polls = proxy.requests[seen:]
+        self.assertLessEqual(len(polls), time.monotonic() - began + 1)
+        self.assertGreaterEqual(len(polls), 3)
+        gaps = [b.at - a.at for a, b in zip(polls, polls[1:])]
+        self.assertGreater(min(gaps), 0.95)
+        self.assertGreater(max(gaps) - min(gaps), 0.001, "with jitter")
+        holder.clear()
+        holder.release()
+        owner.wait()
+        tool.wait()
+        self.assertEqual((tool.code, tool.status["state"]), (0, "already-synced"))
+        self.assertLess(began_at(tool) - began_at(owner), 3 * RUN.slow)
+
+    def test_owner_that_fails_is_followed(self):
+        """Whoever waited for one that failed tries itself."""
+        destination = self.s3_bucket()
+        owner, holder = self.owner(destination, STORSYNC_RETRIES="0", STORSYNC_STALL_TIMEOUT="2s")
+        other = self.replica(production(self.source, destination))
+        owner.wait()
+        self.assertEqual(owner.status["state"], "partial")
+        other.wait()
+        self.assertEqual((other.code, other.status["state"]), (0, "synced"))
+        self.assertEqual(self.contents(destination), self.wanted)
