@@ -19,11 +19,19 @@
 #define SIGV4_UNSIGNED "UNSIGNED-PAYLOAD"
 #define SIGV4_HASH_SIZE 65
 
+/* The key that follows from a secret is good for a day; deriving it is half of the work of signing. Zeroed, this
+ * holds none. Its owner wipes it, and zeroes it when the secret changes. */
+struct sigv4_derived {
+    char scope[160]; /* what it was derived for, besides the secret */
+    unsigned char key[32];
+};
+
 struct sigv4_key {
     const char *access_key_id;
     const char *secret_access_key;
     const char *region;
-    const char *service; /* "s3" */
+    const char *service;           /* "s3" */
+    struct sigv4_derived *derived; /* kept between calls; NULL: not at all */
 };
 
 struct sigv4_header {

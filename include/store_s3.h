@@ -23,6 +23,7 @@
 #ifndef STORSYNC_STORE_S3_H
 #define STORSYNC_STORE_S3_H
 
+#include "sigv4.h"
 #include "store.h"
 #include "uri.h"
 #include "xml.h"
@@ -61,6 +62,7 @@ struct store_s3 {
 
     /* Learnt from answers. */
     char region[S3_REGION_SIZE];
+    struct sigv4_derived derived;
     int64_t clock_offset; /* ms to add to clock_wall for the service's time */
     bool plain_keys;      /* it ignores encoding-type=url in listings */
 };

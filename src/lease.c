@@ -252,7 +252,9 @@ enum taking { TAKEN, TAKEN_BY_ANOTHER, NOT_TAKEN };
 static enum taking take_advisory(struct lease *lease, struct error *error)
 {
     struct lease_record found;
-    int64_t until = clock_mono() + LEASE_SETTLE;
+    /* Within the TTL, which began with this write, there has to be time to renew it. */
+    int64_t settle = lease->own.ttl / 3 < LEASE_SETTLE ? lease->own.ttl / 3 : LEASE_SETTLE;
+    int64_t until = clock_mono() + settle;
 
     lease->advisory = true;
     if (!write_and_wait(lease, false)) {

@@ -113,7 +113,7 @@ bool s3_meta_fields(struct s3_call *c, const struct object_meta *meta, struct er
 /* ---- one attempt ---- */
 
 /* The single place where credentials come in. */
-static bool s3_credentials(const struct store_s3 *store, struct sigv4_key *key, const char **token,
+static bool s3_credentials(struct store_s3 *store, struct sigv4_key *key, const char **token,
                            struct error *error)
 {
     const struct side *side = store->side;
@@ -126,7 +126,8 @@ static bool s3_credentials(const struct store_s3 *store, struct sigv4_key *key, 
             "DESTINATION");
         return false;
     }
-    *key = (struct sigv4_key){side->access_key_id, side->secret_access_key, store->region, "s3"};
+    *key = (struct sigv4_key){side->access_key_id, side->secret_access_key, store->region, "s3",
+                              &store->derived};
     *token = side->session_token;
     return true;
 }

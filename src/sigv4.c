@@ -6,6 +6,7 @@
 
 #include <bearssl_hash.h>
 #include <bearssl_hmac.h>
+#include <stdio.h>
 #include <string.h>
 
 #define ALGORITHM "AWS4-HMAC-SHA256"
@@ -100,7 +101,7 @@ static void hmac(const void *key, size_t key_len, const void *data, size_t len,
     explicit_bzero(&context, sizeof context);
 }
 
-static bool signing_key(const struct sigv4_key *key, const char *date, unsigned char out[br_sha256_SIZE])
+static bool derive(const struct sigv4_key *key, const char *date, unsigned char out[br_sha256_SIZE])
 {
     static const char terminator[] = "aws4_request";
     struct buf secret;
@@ -119,6 +120,28 @@ static bool signing_key(const struct sigv4_key *key, const char *date, unsigned 
     }
     buf_free(&secret);
     return ok;
+}
+
+/* The derived key, from what was kept if that is for the same day, region and service. */
+static bool signing_key(const struct sigv4_key *key, const char *date, unsigned char out[br_sha256_SIZE])
+{
+    struct sigv4_derived *kept = key->derived;
+    char scope[sizeof kept->scope];
+    int len = snprintf(scope, sizeof scope, "%.*s/%s/%s", DATE_SIZE, date, key->region, key->service);
+    bool keep = kept != NULL && len > 0 && (size_t)len < sizeof scope;
+
+    _Static_assert(sizeof kept->key == br_sha256_SIZE, "a derived key is a hash");
+    if (keep && strcmp(kept->scope, scope) == 0) {
+        memcpy(out, kept->key, sizeof kept->key);
+        return true;
+    }
+    if (!derive(key, date, out))
+        return false;
+    if (keep) {
+        memcpy(kept->key, out, sizeof kept->key);
+        memcpy(kept->scope, scope, sizeof scope);
+    }
+    return true;
 }
 
 static void append_scope(struct buf *out, const struct sigv4_key *key, const char *date)

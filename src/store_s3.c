@@ -141,8 +141,11 @@ struct store *store_s3_open(const struct side *side, const char *bucket, struct 
     return &store->base;
 }
 
-static void s3_close(struct store *store)
+static void s3_close(struct store *base)
 {
+    struct store_s3 *store = (struct store_s3 *)base;
+
+    explicit_bzero(&store->derived, sizeof store->derived);
     free(store);
 }
 

@@ -136,23 +136,25 @@ class SlowSource(ReplicaCase):
         proxy.fault(proxyfault.delay(delay), method="GET", target="/public/", times=FOREVER)
         return {**self.source.env("source", endpoint=proxy.endpoint), "STORSYNC_CONCURRENCY": "4"}
 
-    def stalled(self, after=FOREVER):
-        """The source's settings for an owner that comes to a standstill, and the proxy that lets it go on again."""
-        proxy = self.proxy(self.source.server.endpoint)
-        proxy.fault(proxyfault.stall(), method="GET", target="/public/", times=FOREVER)
-        return proxy, {**self.source.env("source", endpoint=proxy.endpoint), "STORSYNC_STALL_TIMEOUT": "5m"}
-
     def contents(self, bucket):
         if hasattr(bucket, "contents"):
             return bucket.contents()
         return {key: bucket.get(key) for key in bucket.keys("public/")}
 
     def owner(self, destination, **more):
-        """A replica that holds the lease and gets nowhere; and the proxy that holds it back."""
-        proxy, env = self.stalled()
-        tool = self.replica({**production(self.source, destination), **env, **more})
+        """A replica that holds the lease and gets nowhere; and the event that lets it go on."""
+        def hold(x):
+            go_on.wait(300)
+            proxyfault.passthrough(x)
+
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+        proxy = self.proxy(self.source.server.endpoint)
+        proxy.fault(hold, method="GET", target="/public/", times=FOREVER)
+        tool = self.replica({**production(self.source, destination), "STORSYNC_STALL_TIMEOUT": "5m",
+                             **self.source.env("source", endpoint=proxy.endpoint), **more})
         tool.wait_for(lambda: any("/public/" in r.path for r in proxy.requests))
-        return tool, proxy
+        return tool, go_on
 
 
 class Crash(SlowSource):
@@ -178,7 +180,8 @@ class Crash(SlowSource):
         first = self.replica({**env, **self.slow(proxy), "STORSYNC_CRASH_AT": point}, binary=RUN.test_binary)
         while first.running() and (later or not destination.lease()):
             time.sleep(0.02)
-        watcher = threading.Thread(target=self.watch, args=(destination, first, check))
+        over = threading.Event()
+        watcher = threading.Thread(target=self.watch, args=(destination, over, check))
         watcher.start()
         second = None if later else self.replica(env)
         first.wait()
@@ -190,6 +193,7 @@ class Crash(SlowSource):
             check(self.contents(destination) == self.wanted, "the marker lies")
         second = second or self.replica(env)
         second.wait()
+        over.set()
         watcher.join()
         check(second.code == 0, f"the second ended with {second.code}")
         state = second.status["state"]
@@ -201,9 +205,9 @@ class Crash(SlowSource):
         check(late < (TTL + 2) * RUN.slow, f"took over after {late:.1f} s")
         check(point in ("lease-before-create", "released") or destination.lease()["epoch"] in (1, 2), "epoch")
 
-    def watch(self, destination, tool, check):
-        """While it runs: what is visible is whole. (Of a directory; a server shows nothing half.)"""
-        while hasattr(destination, "contents") and tool.running():
+    def watch(self, destination, over, check):
+        """All the time: what is visible is whole. (Of a directory; a server shows nothing half.)"""
+        while hasattr(destination, "contents") and not over.wait(0.005):
             for path in destination.root.glob("public/*"):
                 check(path.read_bytes() == self.wanted[f"public/{path.name}"], f"{path.name} is half-written")
 
@@ -307,12 +311,11 @@ class Sleeper(SlowSource):
     def test_stopped_while_it_waits(self):
         """Somebody who only waits and sleeps through it finds the work done."""
         destination = self.dir_bucket()
-        owner, proxy = self.owner(destination)
+        owner, go_on = self.owner(destination)
         other = self.replica(production(self.source, destination))
         other.wait_for(lambda: "waiting for replica" in other.err)
         os.kill(other.pid, signal.SIGSTOP)
-        proxy.clear()
-        proxy.release()
+        go_on.set()
         owner.wait()
         os.kill(other.pid, signal.SIGCONT)
         self.assertEqual(other.wait().status["state"], "already-synced")
@@ -328,9 +331,12 @@ def refuse_precondition(x):
 def ignore_precondition(client, bucket):
     """A server that ignores it: whatever is there is overwritten."""
     def action(x):
-        if "if-none-match" in x.request.headers:
-            client.delete_object(Bucket=bucket, Key=x.request.path.partition(f"/{bucket}/")[2])
-        proxyfault.passthrough(x)
+        with lock:
+            if "if-none-match" in x.request.headers:
+                client.delete_object(Bucket=bucket, Key=x.request.path.partition(f"/{bucket}/")[2])
+            proxyfault.passthrough(x)
+
+    lock = threading.Lock()
     return proxyfault.named(action, "ignore_precondition")
 
 
@@ -410,11 +416,11 @@ class Losers(SlowSource):
     def test_waits_politely_and_goes_on_at_once(self):
         """At most a request a second, whom it waits for is told, and it starts when the marker is there."""
         destination = self.s3_bucket()
-        owner, holder = self.owner(destination)
+        owner, go_on = self.owner(destination)
         proxy = self.proxy(destination.server.endpoint)
         tool = self.replica({**production(self.source, destination),
                              **destination.env("destination", endpoint=proxy.endpoint)})
-        tool.wait_for(lambda: tool.status_file_of("state") == "waiting")
+        tool.wait_for(lambda: tool.status_file.exists() and tool.status["state"] == "waiting")
         self.assertEqual(tool.status["waitingFor"], socket.gethostname())
         self.assertIn(f"waiting for replica {socket.gethostname()}", tool.err)
         seen, began = len(proxy.requests), time.monotonic()
@@ -422,11 +428,11 @@ class Losers(SlowSource):
         polls = proxy.requests[seen:]
         self.assertLessEqual(len(polls), time.monotonic() - began + 1)
         self.assertGreaterEqual(len(polls), 3)
-        gaps = [b.at - a.at for a, b in zip(polls, polls[1:])]
+        looks = [r for r in polls if "/lease/" in r.path]
+        gaps = [b.at - a.at for a, b in zip(looks, looks[1:])]
         self.assertGreater(min(gaps), 0.95)
         self.assertGreater(max(gaps) - min(gaps), 0.001, "with jitter")
-        holder.clear()
-        holder.release()
+        go_on.set()
         owner.wait()
         tool.wait()
         self.assertEqual((tool.code, tool.status["state"]), (0, "already-synced"))
@@ -435,7 +441,7 @@ class Losers(SlowSource):
     def test_owner_that_fails_is_followed(self):
         """Whoever waited for one that failed tries itself."""
         destination = self.s3_bucket()
-        owner, holder = self.owner(destination, STORSYNC_RETRIES="0", STORSYNC_STALL_TIMEOUT="2s")
+        owner, _ = self.owner(destination, STORSYNC_RETRIES="0", STORSYNC_STALL_TIMEOUT="2s")
         other = self.replica(production(self.source, destination))
         owner.wait()
         self.assertEqual(owner.status["state"], "partial")

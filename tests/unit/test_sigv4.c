@@ -18,9 +18,9 @@
 #define EMPTY_HASH "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 static const struct sigv4_key s3_key = {"AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-                                        "us-east-1", "s3"};
+                                        "us-east-1", "s3", NULL};
 static const struct sigv4_key suite_key = {"AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
-                                           "us-east-1", "service"};
+                                           "us-east-1", "service", NULL};
 
 static void expect_s3(const char *method, const char *path, const char *query,
                       const struct sigv4_header *headers, size_t count, const char *hash,
@@ -236,6 +236,35 @@ static char *letters(size_t len)
     return text;
 }
 
+/* What is kept from one call must not show in another with another day, region or service. */
+static void a_kept_key_gives_the_same_signatures(void **state)
+{
+    static const int64_t days[] = {INT64_C(1369353600000), INT64_C(1369353600000), INT64_C(1440938160000)};
+    static const char *const regions[] = {"us-east-1", "eu-central-1"};
+    struct sigv4_request request = {"GET", "/", "", s3_plain_headers, COUNT(s3_plain_headers), EMPTY_HASH};
+    struct sigv4_derived derived = {.scope = ""};
+    struct buf plain;
+    struct buf kept;
+
+    (void)state;
+    buf_init(&plain, 4096);
+    buf_init(&kept, 4096);
+    for (size_t i = 0; i < 2 * COUNT(days) * COUNT(regions); i++) {
+        struct sigv4_key key = s3_key;
+
+        key.region = regions[i / 2 % COUNT(regions)];
+        assert_true(sigv4_authorization(&request, &key, days[i % COUNT(days)], &plain));
+        key.derived = &derived;
+        assert_true(sigv4_authorization(&request, &key, days[i % COUNT(days)], &kept));
+        assert_string_equal(buf_str(&plain), buf_str(&kept));
+        assert_true(derived.scope[0] != '\0');
+        buf_clear(&plain);
+        buf_clear(&kept);
+    }
+    buf_free(&plain);
+    buf_free(&kept);
+}
+
 static void what_does_not_fit_is_an_error(void **state)
 {
     struct sigv4_request request = {"GET", "/", "", s3_plain_headers, COUNT(s3_plain_headers), EMPTY_HASH};
@@ -272,6 +301,7 @@ int main(void)
         cmocka_unit_test(cases_of_the_test_suite),
         cmocka_unit_test(white_space_in_header_values),
         cmocka_unit_test(hashes),
+        cmocka_unit_test(a_kept_key_gives_the_same_signatures),
         cmocka_unit_test(what_does_not_fit_is_an_error),
     };
 

@@ -1,0 +1,542 @@
+#ifndef N
+#define N 3 /* contenders */
+#endif
+#ifndef TTL
+#define TTL 2 /* ticks */
+#endif
+#ifndef LOSSES
+#define LOSSES 1 /* how often, all in all, a lost lease is waited for again */
+#endif
+#ifndef FAULTS
+#define FAULTS 1 /* requests whose answer, or which themselves, are lost or delayed */
+#endif
+#ifndef SLEEPS
+#define SLEEPS 1 /* FINISH: how often a live owner may oversleep */
+#endif
+#ifndef CRASHES
+#define CRASHES (N - 1) /* FINISH: contenders that die or leave without having finished */
+#endif
+
+#define EPOCHS (N + LOSSES) /* highest epoch that can come to be */
+#define TRIES 3             /* CREATE_TRIES */
+
+/* An epoch's object. */
+#define NONE 0
+#define HELD(i) (1 + (i))
+#define ENDED(i) (1 + N + (i))
+#define is_held(r) ((r) != NONE && (r) <= N)
+#define is_ended(r) ((r) > N)
+#define is_of(r, i) ((r) == HELD(i) || (r) == ENDED(i))
+
+/* Requests that are still under way although their sender has given them up. */
+#define LATE_CREATE 1
+#define LATE_RENEWAL 2
+#define LATE_RELEASE 3
+#define LATE_REMOVE 4
+#define LATE_MARKER 5
+#define late_request(kind, epoch) ((kind) * 16 + (epoch))
+
+/* ---- the service ---- */
+
+byte object[EPOCHS + 1];
+bool marker;
+byte late[N];
+byte faults = FAULTS;
+
+/* ---- the contenders, as far as others (or the clock) look at them ---- */
+
+byte watched[N];   /* the epoch that is watched; 0: none */
+bool changed[N];   /* was it written since the last look? */
+byte seen[N];      /* ticks since the first look that showed it as it is */
+byte renewed[N];   /* ticks since the last successful renewal began; TTL: does not believe, or should not */
+byte began[N];     /* ticks since the renewal (or the taking) under way began */
+byte losses = LOSSES;
+byte started;
+byte gone;         /* contenders that have ended */
+
+/* ---- for the assertions only ---- */
+
+byte top;          /* the highest epoch that ever was */
+bool clean_pass;   /* somebody had one */
+
+#ifdef FINISH
+byte crashes = CRASHES;
+byte sleeps = SLEEPS;
+bool dead[N];
+bool left[N];
+#endif
+
+inline put(epoch, what)
+{
+    object[epoch] = what;
+    j = 0;
+    do
+    :: j < N -> changed[j] = changed[j] || watched[j] == epoch; j++
+    :: else -> break
+    od;
+    j = 0;
+    if
+    :: epoch > top -> top = epoch
+    :: else
+    fi
+}
+
+inline remove(epoch)
+{
+    assert(epoch < top); /* (4), L4 */
+    object[epoch] = NONE;
+    assert(object[top] != NONE)
+}
+
+/* What a listing shows. */
+inline list(highest)
+{
+    highest = EPOCHS;
+    do
+    :: highest > 0 && object[highest] == NONE -> highest--
+    :: else -> break
+    od
+}
+
+/* (1), L1 and L2: whoever has just been told that the lease is its own is the only one who believes that. */
+inline alone()
+{
+    j = 0;
+    do
+    :: j < N -> assert(j == id || renewed[id] == TTL || renewed[j] == TTL); j++
+    :: else -> break
+    od;
+    j = 0
+}
+
+inline forget()
+{
+    watched[id] = 0;
+    changed[id] = false;
+    seen[id] = TTL
+}
+
+inline disbelieve()
+{
+    renewed[id] = TTL;
+    began[id] = TTL
+}
+
+#ifdef FINISH
+#define may_fail crashes > 0
+#define leave_unfinished crashes--
+#else
+#define may_fail true
+#define leave_unfinished skip
+#endif
+
+proctype contender(byte id)
+{
+    byte epoch; /* that is wanted, or owned */
+    byte tries;
+    byte x;
+    byte j;
+    bool first;     /* there was no epoch at all */
+    bool too_late;  /* for an assertion: the marker was there when the lease was won */
+    bool confirming;
+    bool confirmed;
+    bool clean;
+
+    {
+    started == id; /* they are alike: only one order of their first steps needs to be looked at */
+
+find:
+    atomic {
+        if
+        :: started == id -> started++
+        :: else
+        fi;
+        list(x);
+        epoch = x + 1;
+        first = x == 0;
+        if
+        :: first -> x = 0; goto take
+        :: else -> watched[id] = x; seen[id] = 0; x = 0
+        fi
+    }
+
+look:
+    atomic {
+        if
+        :: object[watched[id]] == NONE -> forget(); goto find
+        :: is_ended(object[watched[id]]) -> forget(); goto take
+        :: is_held(object[watched[id]]) && changed[id] -> changed[id] = false; seen[id] = 0; goto look
+        :: is_held(object[watched[id]]) && !changed[id] && seen[id] == TTL -> forget(); goto take
+        :: marker -> forget(); goto end
+        fi
+    }
+
+take:
+    atomic {
+        assert(epoch <= EPOCHS);
+        began[id] = 0
+    }
+create:
+    atomic {
+        if
+        :: object[epoch] == NONE -> put(epoch, HELD(id)); goto prove
+        :: object[epoch] != NONE -> goto settle
+        :: faults > 0 ->
+            faults--;
+            if
+            :: object[epoch] == NONE -> put(epoch, HELD(id))
+            :: skip
+            :: late[id] == 0 -> late[id] = late_request(LATE_CREATE, epoch)
+            fi;
+#ifdef BLIND_CREATE
+            goto highest
+#endif
+        fi
+    }
+settle: /* L3 */
+    atomic {
+        if
+        :: is_of(object[epoch], id) -> goto highest
+        :: object[epoch] == NONE && tries < TRIES - 1 -> tries++; goto create
+        :: object[epoch] == NONE && tries == TRIES - 1 -> disbelieve(); leave_unfinished; goto end
+        :: object[epoch] != NONE && !is_of(object[epoch], id) -> disbelieve(); tries = 0; goto find
+        fi
+    }
+prove: /* would a second create go through, too? */
+    atomic {
+        if
+        :: object[epoch] != NONE
+        :: object[epoch] == NONE -> put(epoch, HELD(id)) /* removed meanwhile: looks like a service without create */
+        :: faults > 0 && late[id] == 0 -> faults--; late[id] = late_request(LATE_CREATE, epoch)
+        fi
+    }
+highest:
+    atomic {
+        tries = 0;
+        list(x);
+#ifndef NO_HIGHEST_CHECK
+        if
+        :: x != epoch -> x = 0; goto lose
+        :: else
+        fi;
+#endif
+        x = 0;
+        renewed[id] = began[id];
+        began[id] = TTL;
+        too_late = marker;
+        alone()
+    }
+clean_up:
+    atomic {
+        x = 1;
+        do
+        :: x < epoch && object[x] == NONE -> x++
+        :: else -> break
+        od;
+        if
+        :: x < epoch -> remove(x); x = 0; goto clean_up
+        :: x < epoch && faults > 0 && late[id] == 0 -> faults--; late[id] = late_request(LATE_REMOVE, x)
+        :: skip
+        fi;
+        x = 0
+    }
+need:
+    atomic {
+        if
+#ifndef NO_NEED_CHECK
+        :: !first && marker -> goto release
+#endif
+        :: first || !marker -> assert(!too_late) /* (5) */
+#ifdef NO_NEED_CHECK
+        :: else -> assert(!too_late)
+#endif
+        fi;
+        first = false;
+        too_late = false
+    }
+
+work:
+    atomic {
+        if
+#ifdef NO_EXPIRY
+        :: false
+#else
+        :: renewed[id] == TTL -> goto lose
+#endif
+#ifdef FINISH
+        :: confirming || tries == 0 -> tries = 1; began[id] = 0 /* one renewal a pass is enough of them */
+#else
+        :: began[id] = 0
+#endif
+        :: !confirming -> clean = true; clean_pass = true; tries = 0;
+#ifdef NO_CONFIRM
+            goto mark
+#else
+            confirming = true; began[id] = 0
+#endif
+        :: !confirming && may_fail -> leave_unfinished; tries = 0; goto release
+#ifdef MARKER_EARLY
+        :: !confirming -> confirming = true; began[id] = 0
+#endif
+        fi
+    }
+write:
+    atomic {
+        if
+        :: put(epoch, HELD(id))
+        :: faults > 0 ->
+            faults--;
+            if
+            :: put(epoch, HELD(id))
+            :: skip
+            :: late[id] == 0 -> late[id] = late_request(LATE_RENEWAL, epoch)
+            fi;
+            began[id] = TTL;
+            goto work
+        fi
+    }
+#ifndef NO_EXPIRY
+check:
+    atomic {
+        if
+        :: renewed[id] == TTL -> goto lose
+        :: else
+        fi
+    }
+#endif
+higher:
+    atomic {
+#ifndef NO_LOOK
+        list(x);
+        if
+        :: x > epoch -> x = 0; goto lose
+        :: else
+        fi;
+        x = 0;
+#endif
+#ifdef RENEWED_LATE
+        renewed[id] = 0;
+#else
+        renewed[id] = began[id];
+#endif
+        began[id] = TTL;
+        alone();
+        if
+        :: confirming -> confirming = false; confirmed = true
+        :: else -> goto work
+        fi
+    }
+
+mark:
+    atomic {
+        assert(clean && clean_pass && confirmed); /* (2) */
+        clean = false;
+        confirmed = false;
+        if
+        :: marker = true
+        :: faults > 0 && may_fail ->
+            faults--;
+            leave_unfinished;
+            if
+            :: marker = true
+            :: skip
+            :: late[id] == 0 -> late[id] = late_request(LATE_MARKER, 0)
+            fi
+        fi
+    }
+release:
+    atomic {
+        first = false;
+        too_late = false;
+        disbelieve()
+    }
+#ifdef REMOVE_OWN
+    atomic { remove(epoch); goto end }
+#endif
+    atomic {
+        if
+        :: put(epoch, ENDED(id))
+        :: faults > 0 ->
+            faults--;
+            if
+            :: skip
+            :: late[id] == 0 -> late[id] = late_request(LATE_RELEASE, epoch)
+            fi
+        fi;
+        goto end
+    }
+
+lose:
+    atomic {
+        disbelieve();
+        clean = false;
+        confirming = false;
+        confirmed = false;
+        tries = 0;
+        if
+        :: losses > 0 -> losses--; goto find
+        :: losses == 0
+        fi
+    }
+end:
+    atomic {
+        epoch = 0;
+        tries = 0;
+        gone++
+#ifdef FINISH
+        ;
+        left[id] = true
+#endif
+    }
+    }
+#ifdef FINISH
+    unless {
+        dead[id];
+        atomic { epoch = 0; tries = 0; first = false; too_late = false; confirming = false; confirmed = false;
+            clean = false }
+    }
+#endif
+}
+
+/* What was under way arrives. */
+proctype network()
+{
+    byte i;
+    byte j;
+    byte kind;
+    byte epoch;
+
+end:
+    do
+    :: atomic {
+        if
+        :: late[0] != 0 -> i = 0
+#if N > 1
+        :: late[1] != 0 -> i = 1
+#endif
+#if N > 2
+        :: late[2] != 0 -> i = 2
+#endif
+        fi;
+        kind = late[i] / 16;
+        epoch = late[i] % 16;
+        late[i] = 0;
+        if
+        :: kind == LATE_CREATE && object[epoch] == NONE -> put(epoch, HELD(i))
+        :: kind == LATE_CREATE && object[epoch] != NONE
+        :: kind == LATE_RENEWAL -> put(epoch, HELD(i))
+        :: kind == LATE_RELEASE -> put(epoch, ENDED(i))
+        :: kind == LATE_REMOVE -> remove(epoch)
+        :: kind == LATE_MARKER -> assert(clean_pass); marker = true
+        fi;
+        i = 0;
+        kind = 0;
+        epoch = 0
+    }
+    od
+}
+
+#define older(age) (age < TTL -> age + 1 : TTL)
+#define young(i) (seen[i] < TTL || renewed[i] < TTL || began[i] < TTL)
+#define due(i) (renewed[i] == TTL - 1 || began[i] == TTL - 1)
+
+#if N == 2
+#define any(what) (what(0) || what(1))
+#elif N == 3
+#define any(what) (what(0) || what(1) || what(2))
+#else
+#define any(what) (what(0) || what(1) || what(2) || what(3))
+#endif
+
+proctype time()
+{
+    byte i;
+
+end:
+    do
+    :: atomic {
+        any(young);
+#ifdef FINISH
+        if
+        :: any(due) -> sleeps > 0; sleeps--
+        :: else
+        fi;
+#endif
+        i = 0;
+        do
+        :: i < N ->
+            seen[i] = older(seen[i]);
+            renewed[i] = older(renewed[i]);
+            began[i] = older(began[i]);
+            i++
+        :: else -> break
+        od;
+        i = 0
+    }
+    od
+}
+
+#ifdef FINISH
+proctype death()
+{
+    byte id;
+
+end:
+    do
+    :: atomic {
+        crashes > 0;
+        if
+        :: !left[0] && !dead[0] -> id = 0
+#if N > 1
+        :: !left[1] && !dead[1] -> id = 1
+#endif
+#if N > 2
+        :: !left[2] && !dead[2] -> id = 2
+#endif
+        fi;
+        crashes--;
+        dead[id] = true;
+        gone++;
+        if
+        :: started == id -> started++
+        :: else
+        fi;
+        forget();
+        disbelieve();
+        id = 0
+    }
+    od
+}
+
+proctype judge()
+{
+    atomic {
+        timeout;
+        assert(gone == N); /* nobody waits for ever */
+        assert(marker)     /* (3) */
+    }
+}
+#endif
+
+init {
+    atomic {
+        byte i = 0;
+
+        do
+        :: i < N ->
+            seen[i] = TTL;
+            renewed[i] = TTL;
+            began[i] = TTL;
+            run contender(i);
+            i++
+        :: else -> break
+        od;
+        run network();
+        run time();
+#ifdef FINISH
+        run death();
+        run judge();
+#endif
+        i = 0
+    }
+}
