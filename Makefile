@@ -11,13 +11,12 @@
 .SECONDARY:
 MAKEFLAGS += --no-builtin-rules
 
-VERSION = 0.1.0
 PREFIX = /usr/local
 SECONDS = 60
 CFLAGS = -Os -g
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
-CPPFLAGS = -std=c11 -D_GNU_SOURCE -DSTORSYNC_VERSION='"$(VERSION)"' -Iinclude -Ibuild/deps-src
+CPPFLAGS = -std=c11 -D_GNU_SOURCE -Iinclude -Ibuild/deps-src
 # The same bytes in whatever folder this is built.
 REPRODUCIBLE = -ffile-prefix-map=$(CURDIR)=/storsync-init
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer

@@ -4,6 +4,7 @@
 #include "log.h"
 #include "report.h"
 #include "status.h"
+#include "version.h"
 
 #include <stddef.h>
 #include <stdio.h>

@@ -4,6 +4,7 @@
 #include "http_internal.h"
 
 #include "clock.h"
+#include "version.h"
 
 #include <stdio.h>
 #include <stdlib.h>

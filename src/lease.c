@@ -5,6 +5,7 @@
 #include "log.h"
 #include "stop.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -239,8 +240,9 @@ static bool backed_off(const struct lease *lease, const struct watch *watch, str
     if (!watch->wait->back_off || watch->age < 0 || left <= 0)
         return false;
     error_set(error, ERROR_BUSY,
-              "the sync of this deployment has failed %d times in a row; the next attempt is due in %lld s",
-              attempts, (long long)(left / 1000 + 1));
+              "the sync of this deployment has failed %d times in a row; the next attempt is due in %" PRId64
+              " s",
+              attempts, left / 1000 + 1);
     return true;
 }
 
@@ -369,8 +371,8 @@ static bool tired_of_waiting(struct watch *watch, struct error *error)
         watch->waiting = now;
     if (now - watch->waiting < watch->wait->limit)
         return false;
-    error_set(error, ERROR_BUSY, "replica \"%s\" is still syncing after %lld s (setting wait)",
-              watch->record.owner, (long long)(watch->wait->limit / 1000));
+    error_set(error, ERROR_BUSY, "replica \"%s\" is still syncing after %" PRId64 " s (setting wait)",
+              watch->record.owner, watch->wait->limit / 1000);
     return true;
 }
 

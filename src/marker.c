@@ -5,6 +5,7 @@
 #include "json.h"
 #include "sigv4.h"
 #include "uri.h"
+#include "version.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "json.h"
+#include "version.h"
 
 /* An object under construction. */
 struct object {

@@ -113,6 +113,7 @@ class Tool:
         self.status_file = Path(status_file)
         self.code = None
         self.peak_rss = 0  # bytes
+        self.prefix = [*prefix]
         self._exe = binary or RUN.binary
         self._out, self._err = tempfile.TemporaryFile(dir=RUN.tmp), tempfile.TemporaryFile(dir=RUN.tmp)
         ids = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if nobody and os.geteuid() == 0 else {}

@@ -525,3 +525,39 @@ class BlackHole:
     def __exit__(self, *_):
         for sock in [*self._fillers, self._listener]:
             sock.close()
+
+
+class Silence:
+    """A port that takes connections, or datagrams, and never says a word. `heard` is set when somebody has spoken."""
+
+    def __init__(self, kind=socket.SOCK_STREAM, address=("127.0.0.1", 0)):
+        self.socket = socket.socket(socket.AF_INET, kind)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(address)
+        self.socket.settimeout(0.05)
+        if kind == socket.SOCK_STREAM:
+            self.socket.listen(64)
+        self.port = self.socket.getsockname()[1]
+        self.heard = threading.Event()
+        self.stopping = threading.Event()
+        self.kept = []
+        self.thread = threading.Thread(target=self._listen, daemon=True)
+        self.thread.start()
+
+    def _listen(self):
+        while not self.stopping.is_set():
+            try:
+                if self.socket.type == socket.SOCK_STREAM:
+                    self.kept.append(self.socket.accept()[0])
+                    self.kept[-1].recv(1)
+                else:
+                    self.socket.recvfrom(1)
+                self.heard.set()
+            except OSError:
+                pass  # nobody came in a while, or went away again
+
+    def close(self):
+        self.stopping.set()
+        self.thread.join()
+        for sock in [*self.kept, self.socket]:
+            sock.close()

@@ -56,6 +56,7 @@ byte gone;         /* contenders that have ended */
 
 /* ---- for the assertions only ---- */
 
+byte written;       /* scratch */
 byte top;          /* the highest epoch that ever was */
 bool clean_pass;   /* somebody had one */
 
@@ -66,19 +67,35 @@ bool dead[N];
 bool left[N];
 #endif
 
+/* All contenders: a macro because loops would cost spin its speed. */
+#if N == 2
+#define each(what) what(0); what(1)
+#define any(what) (what(0) || what(1))
+#elif N == 3
+#define each(what) what(0); what(1); what(2)
+#define any(what) (what(0) || what(1) || what(2))
+#else
+#error "two or three contenders"
+#endif
+
+#define notice(i) changed[i] = changed[i] || watched[i] == written
+#define young(i) (seen[i] < TTL || renewed[i] < TTL || began[i] < TTL)
+#define due(i) (renewed[i] == TTL - 1 || began[i] == TTL - 1)
+#define age(i) \
+    seen[i] = (seen[i] < TTL -> seen[i] + 1 : TTL); \
+    renewed[i] = (renewed[i] < TTL -> renewed[i] + 1 : TTL); \
+    began[i] = (began[i] < TTL -> began[i] + 1 : TTL)
+#define believes(i) (i != id && renewed[i] < TTL)
+
 inline put(epoch, what)
 {
-    object[epoch] = what;
-    j = 0;
-    do
-    :: j < N -> changed[j] = changed[j] || watched[j] == epoch; j++
-    :: else -> break
-    od;
-    j = 0;
-    if
-    :: epoch > top -> top = epoch
-    :: else
-    fi
+    d_step {
+        object[epoch] = what;
+        written = epoch;
+        each(notice);
+        top = (written > top -> written : top);
+        written = 0
+    }
 }
 
 inline remove(epoch)
@@ -91,22 +108,19 @@ inline remove(epoch)
 /* What a listing shows. */
 inline list(highest)
 {
-    highest = EPOCHS;
-    do
-    :: highest > 0 && object[highest] == NONE -> highest--
-    :: else -> break
-    od
+    d_step {
+        highest = EPOCHS;
+        do
+        :: highest > 0 && object[highest] == NONE -> highest--
+        :: else -> break
+        od
+    }
 }
 
 /* (1), L1 and L2: whoever has just been told that the lease is its own is the only one who believes that. */
 inline alone()
 {
-    j = 0;
-    do
-    :: j < N -> assert(j == id || renewed[id] == TTL || renewed[j] == TTL); j++
-    :: else -> break
-    od;
-    j = 0
+    assert(renewed[id] == TTL || !any(believes))
 }
 
 inline forget()
@@ -125,9 +139,13 @@ inline disbelieve()
 #ifdef FINISH
 #define may_fail crashes > 0
 #define leave_unfinished crashes--
+#define more_renewals tries == 0 /* one in a pass, and one before the marker */
+#define used_renewal tries = 1
 #else
 #define may_fail true
 #define leave_unfinished skip
+#define more_renewals true
+#define used_renewal skip
 #endif
 
 proctype contender(byte id)
@@ -135,7 +153,6 @@ proctype contender(byte id)
     byte epoch; /* that is wanted, or owned */
     byte tries;
     byte x;
-    byte j;
     bool first;     /* there was no epoch at all */
     bool too_late;  /* for an assertion: the marker was there when the lease was won */
     bool confirming;
@@ -174,10 +191,7 @@ look:
 take:
     atomic {
         assert(epoch <= EPOCHS);
-        began[id] = 0
-    }
-create:
-    atomic {
+        began[id] = (tries == 0 -> 0 : began[id]);
         if
         :: object[epoch] == NONE -> put(epoch, HELD(id)); goto prove
         :: object[epoch] != NONE -> goto settle
@@ -197,7 +211,7 @@ settle: /* L3 */
     atomic {
         if
         :: is_of(object[epoch], id) -> goto highest
-        :: object[epoch] == NONE && tries < TRIES - 1 -> tries++; goto create
+        :: object[epoch] == NONE && tries < TRIES - 1 -> tries++; goto take
         :: object[epoch] == NONE && tries == TRIES - 1 -> disbelieve(); leave_unfinished; goto end
         :: object[epoch] != NONE && !is_of(object[epoch], id) -> disbelieve(); tries = 0; goto find
         fi
@@ -263,36 +277,35 @@ work:
 #else
         :: renewed[id] == TTL -> goto lose
 #endif
-#ifdef FINISH
-        :: confirming || tries == 0 -> tries = 1; began[id] = 0 /* one renewal a pass is enough of them */
-#else
-        :: began[id] = 0
-#endif
-        :: !confirming -> clean = true; clean_pass = true; tries = 0;
+        :: confirming || more_renewals -> /* it begins */
+            used_renewal;
+            began[id] = 0;
+            if
+            :: put(epoch, HELD(id))
+            :: faults > 0 ->
+                faults--;
+                if
+                :: put(epoch, HELD(id))
+                :: skip
+                :: late[id] == 0 -> late[id] = late_request(LATE_RENEWAL, epoch)
+                fi;
+                began[id] = TTL;
+                goto work
+            fi
+        :: !confirming ->
+            clean = true;
+            clean_pass = true;
+            tries = 0;
 #ifdef NO_CONFIRM
             goto mark
 #else
-            confirming = true; began[id] = 0
+            confirming = true;
+            goto work
 #endif
         :: !confirming && may_fail -> leave_unfinished; tries = 0; goto release
 #ifdef MARKER_EARLY
-        :: !confirming -> confirming = true; began[id] = 0
+        :: !confirming -> confirming = true; goto work
 #endif
-        fi
-    }
-write:
-    atomic {
-        if
-        :: put(epoch, HELD(id))
-        :: faults > 0 ->
-            faults--;
-            if
-            :: put(epoch, HELD(id))
-            :: skip
-            :: late[id] == 0 -> late[id] = late_request(LATE_RENEWAL, epoch)
-            fi;
-            began[id] = TTL;
-            goto work
         fi
     }
 #ifndef NO_EXPIRY
@@ -402,7 +415,6 @@ end:
 proctype network()
 {
     byte i;
-    byte j;
     byte kind;
     byte epoch;
 
@@ -436,43 +448,16 @@ end:
     od
 }
 
-#define older(age) (age < TTL -> age + 1 : TTL)
-#define young(i) (seen[i] < TTL || renewed[i] < TTL || began[i] < TTL)
-#define due(i) (renewed[i] == TTL - 1 || began[i] == TTL - 1)
-
-#if N == 2
-#define any(what) (what(0) || what(1))
-#elif N == 3
-#define any(what) (what(0) || what(1) || what(2))
-#else
-#define any(what) (what(0) || what(1) || what(2) || what(3))
-#endif
-
 proctype time()
 {
-    byte i;
-
 end:
     do
-    :: atomic {
-        any(young);
 #ifdef FINISH
-        if
-        :: any(due) -> sleeps > 0; sleeps--
-        :: else
-        fi;
+    :: d_step { any(young) && !any(due) -> each(age) }
+    :: d_step { any(due) && sleeps > 0 -> sleeps--; each(age) }
+#else
+    :: d_step { any(young) -> each(age) }
 #endif
-        i = 0;
-        do
-        :: i < N ->
-            seen[i] = older(seen[i]);
-            renewed[i] = older(renewed[i]);
-            began[i] = older(began[i]);
-            i++
-        :: else -> break
-        od;
-        i = 0
-    }
     od
 }
 

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "json.h"
 #include "log.h"
+#include "version.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
