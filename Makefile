@@ -44,7 +44,7 @@ UNIT_TESTS = $(patsubst tests/unit/%.c,build/san/unit/%,$(wildcard tests/unit/te
 FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS = $(FUZZERS:%=build/san/fuzz/%)
 C_FILES = $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch])
-SCRIPTS = $(shell grep -lsE '^\#! ?/(usr/)?bin/(env )?(ba)?sh' .ci/* deps/* tests/* tests/*/*)
+SCRIPTS = $(shell grep -lsE '^\#! ?/(usr/)?bin/(env )?(ba)?sh' .ci/* deps/* docs/* tests/* tests/*/*)
 
 ifneq ($(words $(CURDIR)),1)
 $(error The path of this folder has a space in it, which neither make nor musl can cope with)
@@ -158,6 +158,9 @@ test-valgrind: all | need-integration ## the same under valgrind
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --soname-synonyms=somalloc=NONE \
 	--suppressions=$(CURDIR)/tests/integration/valgrind.supp
 
+bench: all | need-integration ## measure the budgets: size, start, requests, CPU, memory
+	tests/bench build/storsync-init
+
 lint: build/deps-src/done build/deps-san/done | need-lint ## check format, static analysers, shell scripts
 	clang-format --dry-run -Werror $(C_FILES)
 	printf '%s\n' $(SOURCES) | xargs -n 1 -P "$$(nproc)" \
@@ -196,6 +199,6 @@ help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1\t\2/p' Makefile | expand -t 20
 
 .PHONY: all san fuzz run fuzz-run docs install test test-unit test-fuzz-corpus test-layers test-docs test-integration test-san \
-	test-valgrind lint format need-san need-fuzz need-integration need-lint refresh clean distclean help
+	test-valgrind bench lint format need-san need-fuzz need-integration need-lint refresh clean distclean help
 
 -include $(wildcard build/*/*.d build/*/*/*.d)

@@ -15,6 +15,9 @@
 /* Old epochs that one owner removes at most; there is rarely more than one. */
 #define CLEAN_MAX 16
 
+/* How long giving back a lease that was never used may take, in ms. */
+#define RELEASE_UNUSED 500
+
 /* After a renewal that failed: when to try again, in ms. */
 #define RENEWAL_PAUSE 1000
 
@@ -242,7 +245,7 @@ static bool backed_off(const struct lease *lease, const struct watch *watch, str
     error_set(error, ERROR_BUSY,
               "the sync of this deployment has failed %d times in a row; the next attempt is due in %" PRId64
               " s",
-              attempts, left / 1000 + 1);
+              attempts, (left + 999) / 1000);
     return true;
 }
 
@@ -294,8 +297,10 @@ static enum taking create(struct lease *lease, struct error *error)
         struct lease_record found;
         struct error failure;
 
-        if (write_and_wait(lease, true))
+        if (write_and_wait(lease, true)) {
+            lease->held = true;
             return prove(lease, error);
+        }
         failure = lease->call.error;
         if (failure.kind == ERROR_UNSUPPORTED)
             return take_advisory(lease, error);
@@ -303,8 +308,10 @@ static enum taking create(struct lease *lease, struct error *error)
             *error = failure;
             return NOT_TAKEN;
         }
-        if (is_ours(lease, &found))
+        if (is_ours(lease, &found)) {
+            lease->held = true;
             return TAKEN;
+        }
         if (lease->call.error.kind == ERROR_NONE)
             return TAKEN_BY_ANOTHER;
         *error = failure;
@@ -346,19 +353,24 @@ static enum taking take(struct lease *lease, const struct watch *watch, struct e
     lease->own.state = LEASE_HELD;
     lease->own.renewals = 0;
     lease->own.attempts = failed_attempts(lease, watch) + 1;
+    lease->renewed = began;
+    lease->next_try = 0;
     make_nonce(lease->own.nonce);
     crash_point("lease-before-create");
     taking = create(lease, error);
+    crash_point("lease-created");
     if (taking == TAKEN)
         taking = check_highest(lease, &epochs, error);
-    if (taking != TAKEN)
-        return taking;
-    crash_point("lease-created");
-    lease->held = true;
-    lease->renewed = began;
-    lease->next_try = 0;
-    clean(lease, &epochs);
-    return TAKEN;
+    if (taking == TAKEN) {
+        lease->held = true;
+        clean(lease, &epochs);
+    } else if (taking == TAKEN_BY_ANOTHER) {
+        lease->held = false;
+    } else {
+        /* Created, but not seen through (a signal, say): nobody should wait for it. */
+        lease_release(lease, false, RELEASE_UNUSED);
+    }
+    return taking;
 }
 
 /* ---- the way to it ---- */
@@ -377,7 +389,7 @@ static bool tired_of_waiting(struct watch *watch, struct error *error)
 }
 
 /* Between two looks: full of jitter, so that many replicas spread out. Shorter when staleness or the limit is due. */
-static int64_t pause_until(struct watch *watch, const struct lease *lease)
+static int64_t rest_until(struct watch *watch, const struct lease *lease)
 {
     int64_t now = clock_mono();
     int64_t ttl = watch->record.ttl > lease->own.ttl ? watch->record.ttl : lease->own.ttl;
@@ -392,9 +404,9 @@ static int64_t pause_until(struct watch *watch, const struct lease *lease)
     return next;
 }
 
-static bool pause(struct lease *lease, struct watch *watch, struct error *error)
+static bool rest(struct lease *lease, struct watch *watch, struct error *error)
 {
-    int64_t until = pause_until(watch, lease);
+    int64_t until = rest_until(watch, lease);
 
     while (clock_mono() < until) {
         if (stop_requested(error))
@@ -417,7 +429,7 @@ static bool await(struct lease *lease, struct watch *watch, enum lease_outcome *
         if (told != watch->epoch)
             watch->wait->waiting(watch->wait->ctx, &watch->record);
         told = watch->epoch;
-        if (!pause(lease, watch, error))
+        if (!rest(lease, watch, error))
             return false;
         if (++watch->looks % NEED_EVERY == 0) {
             enum lease_need need = watch->wait->need(watch->wait->ctx, error);

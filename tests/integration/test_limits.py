@@ -123,9 +123,9 @@ class WholeLimit(LimitCase):
 class SingleLimits(LimitCase):
     """Connect and stall limits end a request, the retries' number ends the run."""
 
-    def ends(self, endpoint, least, **more):
+    def ends(self, endpoint, least, code=69, **more):
         env = {**PATIENT, **service(endpoint), "STORSYNC_RETRIES": "0", **more}
-        for tool in self.both_policies(env, 69):
+        for tool in self.both_policies(env, code):
             self.assertGreater(tool.seconds, least)
             self.assertLess(tool.seconds, (least + 1.5) * RUN.slow)
 
@@ -141,7 +141,7 @@ class SingleLimits(LimitCase):
     def test_stall(self):
         server = Silence()
         self.addCleanup(server.close)
-        self.ends(f"http://127.0.0.1:{server.port}", 0.5, STORSYNC_STALL_TIMEOUT="500ms")
+        self.ends(f"http://127.0.0.1:{server.port}", 0.5, 75, STORSYNC_STALL_TIMEOUT="500ms")
 
     def test_name_lookup_fails(self):
         (self.dir / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")

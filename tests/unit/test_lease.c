@@ -429,6 +429,30 @@ static void a_late_create_below_the_highest_epoch_is_no_lease(void **state)
     scene_free(scene);
 }
 
+/* A signal arrives when the epoch has just been created. */
+static void signal_at_the_listing(struct fake_store *store, enum fake_op op, const char *key)
+{
+    (void)key;
+    if (op == FAKE_LIST && store->calls[FAKE_WRITE] > 0)
+        stop_signal(15);
+}
+
+static void a_lease_that_is_interrupted_before_its_use_is_given_back(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *a = replica(scene, "a");
+    struct error error;
+
+    (void)state;
+    scene->store->on_call = signal_at_the_listing;
+    assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_NOT_WON);
+    assert_int_equal(error.kind, ERROR_INTERRUPTED);
+    assert_false(a->held);
+    assert_int_equal(record_of(scene, 1).state, LEASE_FAILED);
+    drop(a);
+    scene_free(scene);
+}
+
 /* ---- services without the primitive ---- */
 
 static void a_service_that_ignores_the_condition_is_found_out(void **state)
@@ -657,6 +681,7 @@ int main(void)
         cmocka_unit_test(a_create_that_did_not_happen_is_tried_again),
         cmocka_unit_test(the_loser_of_a_race_waits_for_the_winner),
         cmocka_unit_test(a_late_create_below_the_highest_epoch_is_no_lease),
+        cmocka_unit_test(a_lease_that_is_interrupted_before_its_use_is_given_back),
         cmocka_unit_test(a_service_that_ignores_the_condition_is_found_out),
         cmocka_unit_test(a_service_that_refuses_the_condition_gets_an_advisory_lease),
         cmocka_unit_test(the_owner_of_an_advisory_lease_notices_that_it_was_overwritten),
