@@ -368,6 +368,19 @@ static void walk_close(struct walk *walk)
 
 /* ---- the merge ---- */
 
+/* No plain path is a key that starts like this: such keys are odd ones, or what is there is the store's own. Of
+ * the program's state, a listing shows one folder at a time. */
+static bool nothing_plain(const char *prefix)
+{
+    static const char *const own[] = {DIR_ODD "/", DIR_META "/", DIR_TEMP "/"};
+
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (strncmp(prefix, own[i], strlen(own[i])) == 0)
+            return true;
+    return prefix[0] == '/' || (strncmp(prefix, DIR_STATE "/", sizeof DIR_STATE) == 0 &&
+                                strchr(prefix + sizeof DIR_STATE, '/') == NULL);
+}
+
 static bool open_walks(struct dir_list *list, const struct dir_tree *tree, const char *prefix, size_t window)
 {
     char odd[DIR_PATH_SIZE];
@@ -377,7 +390,7 @@ static bool open_walks(struct dir_list *list, const struct dir_tree *tree, const
     list->plain.base = list->odd.base = -1;
     if (root < 0 || !walk_open(&list->plain, root, prefix, OBJECT_KEY_MAX, window))
         return false;
-    if (prefix[0] == '/') /* such keys are odd ones */
+    if (nothing_plain(prefix))
         list->plain.state = WALK_END;
     odd_root = dir_open(tree->root, DIR_ODD, sizeof DIR_ODD - 1, O_PATH, false);
     if (odd_root < 0 && !dir_is_absent(errno))

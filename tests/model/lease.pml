@@ -194,7 +194,7 @@ take:
         began[id] = (tries == 0 -> 0 : began[id]);
         if
         :: object[epoch] == NONE -> put(epoch, HELD(id)); goto prove
-        :: object[epoch] != NONE -> goto settle
+        :: object[epoch] != NONE -> goto refused
         :: faults > 0 ->
             faults--;
             if
@@ -207,13 +207,20 @@ take:
 #endif
         fi
     }
-settle: /* L3 */
+settle: /* L3: the answer was lost */
+    atomic {
+        if
+        :: object[epoch] == NONE && tries < TRIES - 1 -> tries++; goto take
+        :: object[epoch] == NONE && tries == TRIES - 1 -> disbelieve(); goto end
+        :: is_of(object[epoch], id) -> goto highest
+        :: object[epoch] != NONE && !is_of(object[epoch], id) -> disbelieve(); tries = 0; goto find
+        fi
+    }
+refused: /* L3: or there was one already; perhaps by a create of our own whose answer was lost */
     atomic {
         if
         :: is_of(object[epoch], id) -> goto highest
-        :: object[epoch] == NONE && tries < TRIES - 1 -> tries++; goto take
-        :: object[epoch] == NONE && tries == TRIES - 1 -> disbelieve(); leave_unfinished; goto end
-        :: object[epoch] != NONE && !is_of(object[epoch], id) -> disbelieve(); tries = 0; goto find
+        :: !is_of(object[epoch], id) -> disbelieve(); tries = 0; goto find
         fi
     }
 prove: /* would a second create go through, too? */
@@ -469,23 +476,19 @@ proctype death()
 end:
     do
     :: atomic {
-        crashes > 0;
+        crashes > 0 && gone < started;
         if
-        :: !left[0] && !dead[0] -> id = 0
+        :: started > 0 && !left[0] && !dead[0] -> id = 0
 #if N > 1
-        :: !left[1] && !dead[1] -> id = 1
+        :: started > 1 && !left[1] && !dead[1] -> id = 1
 #endif
 #if N > 2
-        :: !left[2] && !dead[2] -> id = 2
+        :: started > 2 && !left[2] && !dead[2] -> id = 2
 #endif
         fi;
         crashes--;
         dead[id] = true;
         gone++;
-        if
-        :: started == id -> started++
-        :: else
-        fi;
         forget();
         disbelieve();
         id = 0

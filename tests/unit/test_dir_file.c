@@ -68,6 +68,7 @@ static void state_keys(void **state)
     assert_int_equal(count_sidecars(), 0);
     assert_string_equal(listing(""), "");
     assert_string_equal(listing(".storsync/"), "");
+    assert_string_equal(listing(".storsync/deployments/"), ".storsync/deployments/x.json ");
     store_remove(store, &call, ".storsync/deployments/x.json");
     assert_succeeds();
     assert_absent(".storsync/deployments/x.json");
