@@ -1,7 +1,8 @@
 # storsync-init: `make` builds the static binary, `make help` lists everything else.
 #
-# There are three flavours of the same sources, each in build/FLAVOUR with its dependencies in build/deps-FLAVOUR:
+# There are four flavours of the same sources, each in build/FLAVOUR with its dependencies in build/deps-FLAVOUR:
 #   musl   what is shipped: static-pie, small            -> build/storsync-init, build/storsync-init.debug
+#   test   the same with places to crash at (crash.h)    -> build/test/storsync-init
 #   san    AddressSanitizer and UBSan, machine's libc    -> build/san/, and the unit tests
 #   fuzz   the same with libFuzzer, always clang         -> build/fuzz/
 # The first build takes the dependencies from Debian's source packages (deps/lock says which); see deps/fetch.
@@ -24,15 +25,18 @@ SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 # What dependencies and own sources of a flavour are compiled with; the machine's compiler unless said otherwise.
 musl_CFLAGS = $(CFLAGS) -flto=auto -ffunction-sections -fdata-sections -fstack-protector-strong \
 	-fno-unwind-tables -fno-asynchronous-unwind-tables
+test_CFLAGS = $(musl_CFLAGS) -DSTORSYNC_TEST
 san_CFLAGS = -O1 -g $(SANITIZE)
 fuzz_CFLAGS = -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
 musl_CC = build/deps-musl/bin/musl-cc $(CC)
+test_CC = $(musl_CC)
 san_CC = $(CC)
 fuzz_CC = clang
 
 LIBS = -lcurl -lbearssl -lexpat -linih -lyyjson
 LDFLAGS = -Wl,--gc-sections,--build-id -Wl,-z,relro,-z,now,-z,noexecstack
 musl_LDFLAGS = -Wl,-z,pack-relative-relocs
+test_LDFLAGS = $(musl_LDFLAGS)
 
 SOURCES = $(wildcard src/*.c)
 HEADERS = $(wildcard include/*.h)
@@ -78,19 +82,23 @@ build/deps-%/done: build/deps-src/done deps/build build/config
 	@CC='$(DEPS_CC)' CFLAGS='$($*_CFLAGS)' deps/build $(if $(filter musl,$*),musl,host) build/deps-src $(@D)
 	@touch $@
 
-# --- the three flavours ---
+# --- the flavours ---
 
 # One line a step; `make V=1` shows the commands.
 step = $(if $(V),,@echo "  $(1)  $@" &&) mkdir -p $(@D) &&
+# deps FLAVOUR
+deps = build/deps-$(if $(filter test,$(1)),musl,$(1))
 # compile FLAVOUR
-compile = $(call step,CC) $($(1)_CC) $(CPPFLAGS) -isystem build/deps-$(1)/include $($(1)_CFLAGS) \
+compile = $(call step,CC) $($(1)_CC) $(CPPFLAGS) -isystem $(call deps,$(1))/include $($(1)_CFLAGS) \
 	$(REPRODUCIBLE) $(WARNINGS) -MMD -MP -c -o $@ $<
 # link FLAVOUR,MORE
 link = $(call step,LD) $($(1)_CC) $($(1)_CFLAGS) $(REPRODUCIBLE) $(LDFLAGS) $($(1)_LDFLAGS) -o $@ $(filter %.o,$^) \
-	-Lbuild/deps-$(1)/lib $(LIBS) $(2)
+	-L$(call deps,$(1))/lib $(LIBS) $(2)
 
 build/musl/%.o: src/%.c build/deps-musl/done build/config Makefile
 	$(call compile,musl)
+build/test/%.o: src/%.c build/deps-musl/done build/config Makefile
+	$(call compile,test)
 build/san/%.o: src/%.c build/deps-san/done build/config Makefile | need-san
 	$(call compile,san)
 build/fuzz/%.o: src/%.c build/deps-fuzz/done Makefile | need-fuzz
@@ -104,6 +112,8 @@ build/storsync-init: build/storsync-init.debug
 	$(call step,STRIP) strip -o $@ $<
 build/storsync-init.debug: $(call objects,musl)
 	$(call link,musl)
+build/test/storsync-init: $(call objects,test)
+	$(call link,test)
 build/san/storsync-init: $(call objects,san)
 	$(call link,san)
 build/san/unit/%: build/san/unit/%.o $(call parts,san)
@@ -136,8 +146,8 @@ install: all ## install into PREFIX (/usr/local), below DESTDIR
 
 # --- tests ---
 
-test: all $(UNIT_TESTS) $(REPLAYS) | need-integration ## run all tests; ends with "N passed, N failed"
-	@tests/run unit fuzz-corpus layers docs integration
+test: all build/test/storsync-init $(UNIT_TESTS) $(REPLAYS) | need-integration need-model ## run all tests; ends with "N passed, N failed"
+	@tests/run unit fuzz-corpus layers docs model integration
 test-unit: $(UNIT_TESTS) ## run the unit tests (ASan, UBSan)
 	@tests/run unit
 test-fuzz-corpus: $(REPLAYS) ## replay the corpora of the fuzz targets (ASan, UBSan)
@@ -146,7 +156,7 @@ test-layers: ## check that a file includes only its own and lower layers
 	@tests/run layers
 test-docs: all ## check that the documents show the settings as they are
 	@tests/run docs
-test-integration: all | need-integration ## run the binary against a real S3 server
+test-integration: all build/test/storsync-init | need-integration ## run the binary against a real S3 server
 	@tests/run integration
 test-san: san | need-integration ## the same with the ASan and UBSan binary
 	@STORSYNC_BIN=build/san/storsync-init tests/run integration
@@ -157,6 +167,9 @@ test-valgrind: all | need-integration ## the same under valgrind
 # A static binary brings its own malloc: valgrind has to be told to replace that one.
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --soname-synonyms=somalloc=NONE \
 	--suppressions=$(CURDIR)/tests/integration/valgrind.supp
+
+model: | need-model ## verify the lease's protocol with spin
+	tests/model/run
 
 bench: all | need-integration ## measure the budgets: size, start, requests, CPU, memory
 	tests/bench build/storsync-init
@@ -179,6 +192,8 @@ need-fuzz:
 	@deps/need "libclang-rt-$$(clang -dumpversion | cut -d . -f 1)-dev"
 need-integration:
 	@deps/need python3 python3-boto3 openssl:openssl ceph-mon ceph-osd radosgw
+need-model:
+	@deps/need spin:spin cc:gcc
 need-lint:
 	@deps/need clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck shellcheck:shellcheck
 
@@ -190,7 +205,7 @@ refresh: ## ask Debian's archive again, for newer security patches to the depend
 	touch build/deps-src/done
 
 clean: ## remove what was built from our own sources
-	rm -rf build/musl build/san build/fuzz build/storsync-init build/storsync-init.debug
+	rm -rf build/musl build/test build/san build/fuzz build/storsync-init build/storsync-init.debug
 
 distclean: ## remove everything that was built (downloads stay in the cache)
 	rm -rf build
@@ -199,6 +214,6 @@ help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1\t\2/p' Makefile | expand -t 20
 
 .PHONY: all san fuzz run fuzz-run docs install test test-unit test-fuzz-corpus test-layers test-docs test-integration test-san \
-	test-valgrind bench lint format need-san need-fuzz need-integration need-lint refresh clean distclean help
+	test-valgrind model bench lint format need-san need-fuzz need-integration need-lint need-model refresh clean distclean help
 
 -include $(wildcard build/*/*.d build/*/*/*.d)

@@ -1,8 +1,7 @@
-"""What bounds a start that goes wrong: deadlines, the failure policy, the backoff; and clocks and disks that play up."""
+"""What bounds a start that goes wrong: deadlines, the failure policy, the backoff; clocks and disks that play up."""
 import datetime
 import json
 import os
-import re
 import signal
 import socket
 import time
@@ -211,7 +210,7 @@ class Policy(LimitCase):
     def test_78_configuration(self):
         source, destination = self.dir_bucket(), self.dir_bucket()
         self.both_policies(production(source, destination, STORSYNC_SOURCE_BUCKET="gs://bucket"), 78, message="gs://")
-        self.both_policies(production(source, destination, STORSYNC_CONFIG="/no/such/file"), 78, message="/no/such/file")
+        self.both_policies(production(source, destination, STORSYNC_CONFIG="/no/such/file"), 78, message="/no/such")
 
     def test_words_for_machines(self):
         """The log says the class as well."""
@@ -305,8 +304,8 @@ class Clocks(LimitCase):
         """A last sync that many seconds from now."""
         when = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
         bucket.put(".storsync/last-sync.json", json.dumps({
-            "schema": 1, "version": "0.1.0", "deploymentId": "d0", "finishedAt": when.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
-            "syncedFiles": 0, "skippedFiles": 0, "totalSize": 0}))
+            "schema": 1, "version": "0.1.0", "deploymentId": "d0", "syncedFiles": 0,
+            "finishedAt": when.strftime("%Y-%m-%dT%H:%M:%S.000Z"), "skippedFiles": 0, "totalSize": 0}))
 
     def test_last_sync(self):
         """An hour either way: in the future it is not believed, in the past it is over."""
@@ -433,7 +432,7 @@ class Disks(LimitCase):
         """Not even the lease fits."""
         source = self.dir_bucket()
         source.put("public/a", "a")
-        place, space = self.small("full", "64k", "head -c 70000 /dev/zero >'{place}'/rest || true")
+        place, space = self.small("full", "64k", "head -c 70000 /dev/zero >'{place}'/rest 2>/dev/null || true")
         env = production(source, source, STORSYNC_DESTINATION_BUCKET=f"file://{place}")
         self.both_policies(env, 69, message="(?i)no space left", prefix=space.prefix)
 

@@ -74,7 +74,7 @@ class StartTogether(ReplicaCase):
         for number in range(2 if RUN.instrumented else 20):
             destination = self.s3_bucket()
             mark = source.server.mark()
-            # One at a time, so that the last of the sixteen finds the first still at work.
+            # Few at a time, so that the last of the sixteen finds the first still at work.
             tools = self.together(16, production(source, destination, f"d{number}", STORSYNC_CONCURRENCY="2"))
             requests = source.server.requests_since(mark)
             copies = collections.Counter(r.path for r in requests if r.method == "PUT" and "/public/" in r.path)
@@ -346,7 +346,8 @@ class Advisory(SlowSource):
     def behind(self, destination, action):
         proxy = self.proxy(destination.server.endpoint)
         proxy.fault(action, method="PUT", target=r"/\.storsync/lease/", times=FOREVER)
-        return proxy, {**production(self.source, destination), **destination.env("destination", endpoint=proxy.endpoint)}
+        return proxy, {**production(self.source, destination),
+                       **destination.env("destination", endpoint=proxy.endpoint)}
 
     def servers(self):
         yield "501", lambda bucket: refuse_precondition
@@ -375,7 +376,8 @@ class Advisory(SlowSource):
                 self.assertEqual(self.contents(destination), self.wanted)
                 states = collections.Counter(tool.status["state"] for tool in tools)
                 # Not promised, but what happens when all of them start within the time for settling it.
-                self.assertEqual(states, {"synced": 1, "already-synced": 3})
+                if not RUN.instrumented:
+                    self.assertEqual(states, {"synced": 1, "already-synced": 3})
 
     def test_real_server_is_exclusive(self):
         destination = self.s3_bucket()

@@ -1,3 +1,56 @@
+/*
+ * lease - the protocol of include/lease.h and src/deploy.c, for spin. tests/model/run checks it.
+ *
+ * What is modelled
+ *   - N replicas of one deployment. Each does what deploy_automatic does: it looks for the highest epoch, watches it or
+ *     takes the next one (create, the second create that proves the primitive, the listing, the removal of lower ones,
+ *     the look at the marker), has a pass with renewals in it, confirms, writes the marker, releases.
+ *   - Every request is one step at the service; a replica may rest between any two steps for any time. So a delayed
+ *     answer, one that comes after the world has changed, and an owner that sleeps through its TTL and wakes are
+ *     ordinary runs. A replica that never goes on is one that was killed at that step.
+ *   - FAULTS requests fail: it happened and the answer is lost; it did not happen; or the sender gives it up and it
+ *     happens later, at any time, even after the sender's end (process network).
+ *   - Time: ticks, for every replica alike. `seen` is the age of what an observer sees, `renewed` that of an owner's last
+ *     successful renewal, both counted to TTL. An observer takes over when nothing changed for a TTL since its own
+ *     first look. An owner looks at its clock only when lease_step does: asleep, it does not find out.
+ *   - With -DFINISH: no rest is endless. CRASHES replicas are killed at any step, or leave with a pass that is not clean
+ *     or a marker that cannot be written; a live owner oversleeps at most SLEEPS times. Whatever else can happen does
+ *     happen (a run ends only when nobody can go on).
+ *
+ * What is left out
+ *   - Advisory mode, and the limits after which a waiting replica gives up: `wait`, `timeout`, RACES_MAX, LOSSES_MAX (here
+ *     LOSSES for all together), backoff, the minimum interval. To give up is to be killed, for everybody else.
+ *   - The counter of renewals: `changed` says that an observer would see another record than at its last look.
+ *   - A renewal begins when it is written (earlier, in truth): the owner here believes longer than the real one. What
+ *     an observer first sees is as old as its read (younger, in truth): the observer here takes over sooner.
+ *   - Released and failed are both ENDED. What is copied; two passes at once do no harm, they copy the same.
+ *
+ * Assumptions
+ *   (A1) Create-if-absent is atomic, and reads and listings show every write that was answered before they began.
+ *   (A2) Monotonic clocks run alike, also while a replica sleeps. Without that an owner finds out only when its next
+ *        renewal looks for a higher epoch; that look is what -DNO_LOOK alone leaves out, and not found with (A2).
+ *   (A3) No two writes of one epoch's object have the same content, or else the earlier one does not happen again
+ *        after the later one. -DREPEATED_RENEWAL shows what happens otherwise.
+ *   (A4) Nobody else writes below the prefix.
+ *
+ * Properties, and the invariants of include/lease.h that they keep
+ *   (1) L1, L2  Whoever has won or renewed the lease is the only one with a renewal younger than its TTL: alone().
+ *   (2) L2      The marker is written only after a clean pass, and by an owner that confirmed after it: at `mark`.
+ *   (3)         Somebody finishes: nobody waits for ever, and in the end there is a marker (judge). With -DNP there is
+ *               no endless run either.
+ *   (4) L4      The highest epoch there ever was is never removed: remove().
+ *   (5) L3, L1  Nobody begins a pass who won the lease after the marker was written: at `need`.
+ *       L3 has no assertion of its own: without it (-DBLIND_CREATE) the first one fails.
+ *
+ * Broken on purpose, each of which must be found: NO_RENEWAL_CHECK, NO_EXPIRY, NO_HIGHEST_CHECK, BLIND_CREATE, MARKER_EARLY,
+ * NO_CONFIRM, NO_NEED_CHECK, REMOVE_OWN (instead of marking it as released), RENEWED_LATE (counted from the answer instead of
+ * from the beginning), REPEATED_RENEWAL.
+ */
+#ifdef NO_RENEWAL_CHECK
+#define NO_EXPIRY
+#define NO_LOOK
+#endif
+
 #ifndef N
 #define N 3 /* contenders */
 #endif
@@ -17,7 +70,7 @@
 #define CRASHES (N - 1) /* FINISH: contenders that die or leave without having finished */
 #endif
 
-#define EPOCHS (N + LOSSES) /* highest epoch that can come to be */
+#define EPOCHS (N + LOSSES + FAULTS) /* more cannot come to be */
 #define TRIES 3             /* CREATE_TRIES */
 
 /* An epoch's object. */
@@ -79,6 +132,7 @@ bool left[N];
 #endif
 
 #define notice(i) changed[i] = changed[i] || watched[i] == written
+#define unnoticed(i) changed[i] = false
 #define young(i) (seen[i] < TTL || renewed[i] < TTL || began[i] < TTL)
 #define due(i) (renewed[i] == TTL - 1 || began[i] == TTL - 1)
 #define age(i) \
@@ -289,6 +343,12 @@ work:
             began[id] = 0;
             if
             :: put(epoch, HELD(id))
+#ifdef REPEATED_RENEWAL
+            :: faults > 0 && late[id] == 0 ->
+                faults--;
+                put(epoch, HELD(id));
+                late[id] = late_request(LATE_RENEWAL, epoch)
+#endif
             :: faults > 0 ->
                 faults--;
                 if
@@ -444,6 +504,9 @@ end:
         :: kind == LATE_CREATE && object[epoch] == NONE -> put(epoch, HELD(i))
         :: kind == LATE_CREATE && object[epoch] != NONE
         :: kind == LATE_RENEWAL -> put(epoch, HELD(i))
+#ifdef REPEATED_RENEWAL
+        :: kind == LATE_RENEWAL -> object[epoch] = HELD(i); each(unnoticed) /* as it was when they looked */
+#endif
         :: kind == LATE_RELEASE -> put(epoch, ENDED(i))
         :: kind == LATE_REMOVE -> remove(epoch)
         :: kind == LATE_MARKER -> assert(clean_pass); marker = true
