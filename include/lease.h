@@ -17,7 +17,7 @@
  * INVARIANT (L4): the highest epoch is never removed. Only an owner removes, and only epochs below its own.
  *
  * A service that has no create-if-absent is found out by creating the same epoch a second time. Then the lease is
- * advisory: the last writer of the epoch's object is its owner, after LEASE_SETTLE of quiet. That elects one of
+ * advisory: the last writer of the epoch's object is its owner, after LEASE_SETTLE of quiet (a third of the TTL, if that is less). That elects one of
  * several that start together; it does not hold when a writer is delayed for longer than that.
  */
 #ifndef STORSYNC_LEASE_H
@@ -74,14 +74,14 @@ struct lease {
     int64_t next_try; /* mono */
 };
 
-/* Is there still something to do? Asked when another's lease has ended, and after the lease was won. LEASE_OVER
- * ends lease_acquire: somebody else did the work. */
+/* Is there still something to do? Asked when another's lease has ended, after the lease was won, and now and then while
+ * `waiting`: then one request has to do. LEASE_OVER ends lease_acquire: somebody else did the work. */
 enum lease_need { LEASE_NEEDED, LEASE_OVER, LEASE_UNKNOWN };
 
 struct lease_wait {
     int64_t limit; /* ms that may be spent waiting for others */
     bool back_off; /* respect the backoff of a deployment that keeps failing */
-    enum lease_need (*need)(void *ctx, struct error *error);
+    enum lease_need (*need)(void *ctx, bool waiting, struct error *error);
     void (*waiting)(void *ctx,
                     const struct lease_record *holder); /* at the first wait, and when the holder changes */
     void (*tick)(void *ctx);

@@ -53,6 +53,10 @@ struct marker_finding {
 void marker_check(struct http *http, struct store *destination, const char *deployment_id,
                   int64_t min_interval, int64_t now, struct marker_finding *out, struct error *error);
 
+/* Only whether this deployment (an id is needed) is synced, in one request: ALREADY_SYNCED, DUE or FAILED. */
+void marker_check_deployment(struct http *http, struct store *destination, const char *deployment_id,
+                             struct marker_finding *out, struct error *error);
+
 /* After a clean pass: last-sync.json, then (if there is an id) the deployment's marker. In this order, so
  * that a crash in between only delays the next sync and never claims one. */
 bool marker_commit(struct http *http, struct store *destination, const char *deployment_id,

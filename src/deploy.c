@@ -128,19 +128,24 @@ struct contest {
     struct marker_finding found; /* what ended it, if somebody else did the work */
 };
 
-static enum lease_need need_by_marker(void *ctx, struct error *error)
+static enum lease_need need_by_marker(void *ctx, bool waiting, struct error *error)
 {
     struct contest *contest = ctx;
+    const char *id = contest->run->report.detection.deployment_id;
 
-    look_at_marker(contest->run, &contest->found, error);
+    if (waiting && id[0] != '\0')
+        marker_check_deployment(contest->run->http, contest->run->destination, id, &contest->found, error);
+    else
+        look_at_marker(contest->run, &contest->found, error);
     if (contest->found.verdict == MARKER_FAILED)
         return LEASE_UNKNOWN;
     return contest->found.verdict == MARKER_DUE ? LEASE_NEEDED : LEASE_OVER;
 }
 
-static enum lease_need need_always(void *ctx, struct error *error)
+static enum lease_need need_always(void *ctx, bool waiting, struct error *error)
 {
     (void)ctx;
+    (void)waiting;
     (void)error;
     return LEASE_NEEDED;
 }

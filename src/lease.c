@@ -192,8 +192,9 @@ static bool look(struct lease *lease, struct watch *watch, struct error *error)
         watch->record = record;
         watch->seen = clock_mono();
     }
-    watch->age =
-        info->modified != CLOCK_UNKNOWN && info->served != CLOCK_UNKNOWN ? info->served - info->modified : -1;
+    watch->age = -1;
+    if (info->modified != CLOCK_UNKNOWN && info->served != CLOCK_UNKNOWN)
+        watch->age = info->served > info->modified ? info->served - info->modified : 0;
     return true;
 }
 
@@ -432,7 +433,7 @@ static bool await(struct lease *lease, struct watch *watch, enum lease_outcome *
         if (!rest(lease, watch, error))
             return false;
         if (++watch->looks % NEED_EVERY == 0) {
-            enum lease_need need = watch->wait->need(watch->wait->ctx, error);
+            enum lease_need need = watch->wait->need(watch->wait->ctx, true, error);
 
             *outcome = need == LEASE_OVER ? LEASE_DONE_BY_ANOTHER : LEASE_NOT_WON;
             if (need != LEASE_NEEDED)
@@ -451,7 +452,7 @@ static enum lease_outcome settle_need(struct lease *lease, const struct watch *w
     enum lease_need need = LEASE_NEEDED;
 
     if (watch->epoch != 0)
-        need = watch->wait->need(watch->wait->ctx, error);
+        need = watch->wait->need(watch->wait->ctx, false, error);
     if (need == LEASE_NEEDED)
         return LEASE_WON;
     lease_release(lease, need == LEASE_OVER, lease->own.ttl);
@@ -475,7 +476,7 @@ enum lease_outcome lease_acquire(struct lease *lease, const struct lease_wait *w
             return outcome;
         /* Whoever we waited for has ended: mostly because the work is done. */
         if (!waited && watch.waiting != 0 && watch.record.state == LEASE_RELEASED) {
-            enum lease_need need = wait->need(wait->ctx, error);
+            enum lease_need need = wait->need(wait->ctx, false, error);
 
             if (need != LEASE_NEEDED)
                 return need == LEASE_OVER ? LEASE_DONE_BY_ANOTHER : LEASE_NOT_WON;

@@ -16,6 +16,9 @@
 
 _Static_assert(sizeof PREFIX + sizeof SUFFIX + 200 < MARKER_KEY_MAX, "a marker's key has room");
 
+static const struct marker_finding nothing_found = {
+    .verdict = MARKER_DUE, .last_sync = CLOCK_UNKNOWN, .due_at = CLOCK_UNKNOWN};
+
 bool marker_key(const char *deployment_id, char out[MARKER_KEY_MAX])
 {
     struct buf encoded;
@@ -62,8 +65,7 @@ enum marker_verdict marker_judge(const char *last_sync_json, size_t len, int64_t
     int64_t last = finished_at(last_sync_json, len);
     char text[CLOCK_RFC3339_SIZE];
 
-    *out =
-        (struct marker_finding){.verdict = MARKER_DUE, .last_sync = CLOCK_UNKNOWN, .due_at = CLOCK_UNKNOWN};
+    *out = nothing_found;
     if (last == CLOCK_UNKNOWN) {
         warn_unreadable(out, MARKER_LAST_SYNC);
         return out->verdict;
@@ -141,23 +143,34 @@ static void check_interval(struct http *http, struct store *destination, struct 
     }
 }
 
-void marker_check(struct http *http, struct store *destination, const char *deployment_id,
-                  int64_t min_interval, int64_t now, struct marker_finding *out, struct error *error)
+void marker_check_deployment(struct http *http, struct store *destination, const char *deployment_id,
+                             struct marker_finding *out, struct error *error)
 {
     struct call call;
-    enum presence presence = ABSENT;
+    enum presence presence;
 
-    *out =
-        (struct marker_finding){.verdict = MARKER_DUE, .last_sync = CLOCK_UNKNOWN, .due_at = CLOCK_UNKNOWN};
+    *out = nothing_found;
     call_init(&call);
-    if (deployment_id[0] != '\0')
-        presence = check_deployment(http, destination, &call, deployment_id, out, error);
+    presence = check_deployment(http, destination, &call, deployment_id, out, error);
     if (presence == PRESENT)
         out->verdict = MARKER_ALREADY_SYNCED;
     else if (presence == UNKNOWN)
         out->verdict = MARKER_FAILED;
-    else
-        check_interval(http, destination, &call, min_interval, now, out, error);
+    call_free(&call);
+}
+
+void marker_check(struct http *http, struct store *destination, const char *deployment_id,
+                  int64_t min_interval, int64_t now, struct marker_finding *out, struct error *error)
+{
+    struct call call;
+
+    *out = nothing_found;
+    if (deployment_id[0] != '\0')
+        marker_check_deployment(http, destination, deployment_id, out, error);
+    if (out->verdict != MARKER_DUE)
+        return;
+    call_init(&call);
+    check_interval(http, destination, &call, min_interval, now, out, error);
     call_free(&call);
 }
 

@@ -61,7 +61,7 @@ class Tls(TestCase):
         self.assertEqual(tool.code, 69)
         self.assertEqual(len(tool.errors), 1, tool.err)
         self.assertIn("certificate", tool.errors[0].lower())
-        self.assertEqual(self.destination.keys(), [])
+        self.assertEqual(self.destination.keys("public/"), [])
 
     def test_unknown_authority(self):
         self.refused(self.sync(ca="stranger"))

@@ -24,10 +24,11 @@ struct scene {
     char holder[LEASE_OWNER_SIZE];
 };
 
-static enum lease_need tell_need(void *ctx, struct error *error)
+static enum lease_need tell_need(void *ctx, bool waiting, struct error *error)
 {
     struct scene *scene = ctx;
 
+    (void)waiting;
     scene->asked++;
     if (scene->need == LEASE_UNKNOWN)
         error_set(error, ERROR_UNREACHABLE, "marker");
