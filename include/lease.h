@@ -71,6 +71,8 @@ struct lease {
     struct cursor *cursor;
     enum { LEASE_RESTING, LEASE_CHECKING, LEASE_WRITING, LEASE_LOOKING } renewal;
     int64_t renewal_began;
+    uint64_t highest; /* epoch that this renewal's look has found so far */
+    bool confirmed;   /* a renewal that began after lease_confirm was called has succeeded */
     int64_t next_try; /* mono */
 };
 

@@ -42,6 +42,7 @@ struct object_info {
 };
 
 struct call {
+    bool once; /* the owner's: a write whose outcome is unknown is not sent again, but ends with that error */
     bool done;
     struct error error;
     bool again;      /* a streamed half broke in a way that a new attempt may mend */

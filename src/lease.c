@@ -50,6 +50,9 @@ void lease_init(struct lease *lease, struct http *http, struct store *store, con
     snprintf(lease->own.owner, sizeof lease->own.owner, "%s", owner);
     snprintf(lease->own.deployment, sizeof lease->own.deployment, "%s", deployment_id);
     call_init(&lease->call);
+    /* A renewal that arrives a second time, after a later one, would bring back a record that an observer has seen
+     * before, who might take the lease for stale. Each attempt is one of our own, with a counter of its own. */
+    lease->call.once = true;
 }
 
 void lease_free(struct lease *lease)
@@ -318,6 +321,9 @@ static enum taking create(struct lease *lease, struct error *error)
         *error = failure;
         if (lease->call.error.kind != ERROR_NOT_FOUND)
             return NOT_TAKEN;
+        /* It was there, and is gone: removed by the owner of a higher one. */
+        if (failure.kind == ERROR_PRECONDITION)
+            return TAKEN_BY_ANOTHER;
     }
     return NOT_TAKEN;
 }
@@ -368,7 +374,9 @@ static enum taking take(struct lease *lease, const struct watch *watch, struct e
     } else if (taking == TAKEN_BY_ANOTHER) {
         lease->held = false;
     } else {
-        /* Created, but not seen through (a signal, say): nobody should wait for it. */
+        /* Created, but not seen through (a signal, say): nobody should wait for it. An advisory one may be
+         * another's by now, and has to become stale. */
+        lease->held = lease->held && !lease->advisory;
         lease_release(lease, false, RELEASE_UNUSED);
     }
     return taking;
@@ -559,6 +567,7 @@ static void after_write(struct lease *lease, struct error *error)
 {
     crash_point("renewing");
     lease->cursor = cursor_open(lease->store, LEASE_PREFIX, error);
+    lease->highest = 0;
     if (lease->cursor != NULL)
         lease->renewal = LEASE_LOOKING;
     else
@@ -575,12 +584,11 @@ static void after_call(struct lease *lease, struct error *error)
         after_write(lease, error);
 }
 
-static void after_look(struct lease *lease, enum cursor_state state, const struct epochs *epochs,
-                       struct error *error)
+static void after_look(struct lease *lease, enum cursor_state state, struct error *error)
 {
     if (state == CURSOR_FAILED) {
         renewal_failed(lease);
-    } else if (epochs->highest > lease->own.epoch) {
+    } else if (lease->highest > lease->own.epoch) {
         lose(lease, error, "another replica has taken over");
     } else {
         cursor_close(lease->cursor);
@@ -588,6 +596,7 @@ static void after_look(struct lease *lease, enum cursor_state state, const struc
         lease->renewal = LEASE_RESTING;
         lease->renewed = lease->renewal_began;
         lease->next_try = 0;
+        lease->confirmed = true;
     }
 }
 
@@ -614,9 +623,11 @@ static bool step_renewal(struct lease *lease, struct error *error)
     if (lease->renewal == LEASE_LOOKING) {
         moved = cursor_step(lease->cursor);
         state = take_epochs(lease->cursor, &epochs);
+        if (epochs.highest > lease->highest)
+            lease->highest = epochs.highest;
         if (state == CURSOR_WAIT)
             return moved;
-        after_look(lease, state, &epochs, error);
+        after_look(lease, state, error);
         return true;
     }
     moved = store_step(&lease->call);
@@ -642,23 +653,35 @@ bool lease_step(struct lease *lease, struct error *error)
     return true;
 }
 
+/* One turn of waiting for a renewal. */
+static void wait_for_renewal(struct lease *lease, struct error *error)
+{
+    int64_t pause = lease->renewal == LEASE_RESTING ? lease_wake(lease) - clock_mono() : STORE_IDLE_MAX;
+
+    if (pause < 0)
+        pause = 0;
+    if (!lease_step(lease, error))
+        store_idle(lease->http, stop_wait(pause < STORE_IDLE_MAX ? (int)pause : STORE_IDLE_MAX));
+}
+
 bool lease_confirm(struct lease *lease, struct error *error)
 {
-    /* One that is under way began before now: wait for it, then renew anew. */
-    while (lease->held && lease->renewal != LEASE_RESTING)
-        if (!lease_step(lease, error))
-            store_idle(lease->http, stop_wait(STORE_IDLE_MAX));
+    /* A renewal that is under way began before now: it does not count. */
+    while (lease->held && lease->renewal != LEASE_RESTING) {
+        if (stop_requested(error))
+            return false;
+        wait_for_renewal(lease, error);
+    }
     if (!lease->held)
         return false;
+    lease->confirmed = false;
     begin_renewal(lease);
-    while (lease->held && !stop_requested(error)) {
-        if (lease->renewal == LEASE_RESTING && lease->renewed == lease->renewal_began)
-            return true;
-        if (!lease_step(lease, error))
-            store_idle(lease->http,
-                       stop_wait(lease->renewal == LEASE_RESTING ? RENEWAL_PAUSE / 10 : STORE_IDLE_MAX));
+    while (lease->held && !lease->confirmed) {
+        if (stop_requested(error))
+            return false;
+        wait_for_renewal(lease, error);
     }
-    return false;
+    return lease->held;
 }
 
 void lease_release(struct lease *lease, bool clean_pass, int64_t limit)

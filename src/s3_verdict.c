@@ -32,7 +32,7 @@ static enum http_verdict try_again(struct s3_call *c, enum http_verdict how)
     if (how == HTTP_RETRY_NOW || !is_ambiguous(c))
         return how;
     c->may_have_done = true;
-    return c->create ? HTTP_DONE : HTTP_RETRY;
+    return c->create || (c->op == S3_WRITE && c->call->once) ? HTTP_DONE : HTTP_RETRY;
 }
 
 /* The region in "bucket.s3.eu-west-1.amazonaws.com" or "s3-eu-west-1.amazonaws.com"; false if there

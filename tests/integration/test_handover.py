@@ -70,7 +70,9 @@ class Handover(TestCase):
     def signals(self, before_exec=None):
         """Blocked, ignored and caught in the application."""
         text = self.succeed("--", "/bin/cat", "/proc/self/status", env=self.env, before_exec=before_exec).out
-        return [int(re.search(rf"(?m)^{field}:\s*(\S+)", text)[1], 16) for field in ("SigBlk", "SigIgn", "SigCgt")]
+        # 32 and 33 are the C library's own; some supervisors leave them ignored, and nobody can tell otherwise.
+        return [int(re.search(rf"(?m)^{field}:\s*(\S+)", text)[1], 16) & ~(3 << 31)
+                for field in ("SigBlk", "SigIgn", "SigCgt")]
 
     def test_signals_as_by_default(self):
         self.assertEqual(self.signals(), [0, 0, 0])

@@ -2,24 +2,24 @@
  * lease - the protocol of include/lease.h and src/deploy.c, for spin. tests/model/run checks it.
  *
  * What is modelled
- *   - N replicas of one deployment. Each does what deploy_automatic does: it looks for the highest epoch, watches it or
- *     takes the next one (create, the second create that proves the primitive, the listing, the removal of lower ones,
- *     the look at the marker), has a pass with renewals in it, confirms, writes the marker, releases.
+ *   - N replicas of one deployment. Each does what deploy_automatic does: it looks for the highest epoch, watches it
+ *     or takes the next one (create, the second create that proves the primitive, the listing, the removal of lower
+ *     ones, the look at the marker), has a pass with renewals in it, confirms, writes the marker, releases.
  *   - Every request is one step at the service; a replica may rest between any two steps for any time. So a delayed
  *     answer, one that comes after the world has changed, and an owner that sleeps through its TTL and wakes are
  *     ordinary runs. A replica that never goes on is one that was killed at that step.
  *   - FAULTS requests fail: it happened and the answer is lost; it did not happen; or the sender gives it up and it
  *     happens later, at any time, even after the sender's end (process network).
- *   - Time: ticks, for every replica alike. `seen` is the age of what an observer sees, `renewed` that of an owner's last
- *     successful renewal, both counted to TTL. An observer takes over when nothing changed for a TTL since its own
- *     first look. An owner looks at its clock only when lease_step does: asleep, it does not find out.
- *   - With -DFINISH: no rest is endless. CRASHES replicas are killed at any step, or leave with a pass that is not clean
- *     or a marker that cannot be written; a live owner oversleeps at most SLEEPS times. Whatever else can happen does
- *     happen (a run ends only when nobody can go on).
+ *   - Time: ticks, for every replica alike. `seen` is the age of what an observer sees, `renewed` that of an owner's
+ *     last successful renewal, both counted to TTL. An observer takes over when nothing changed for a TTL since its
+ *     own first look. An owner looks at its clock only when lease_step does: asleep, it does not find out.
+ *   - With -DFINISH: no rest is endless. CRASHES replicas are killed at any step, or leave with a pass that is not
+ *     clean or a marker that cannot be written; a live owner oversleeps at most SLEEPS times. Whatever else can
+ *     happen does happen (a run ends only when nobody can go on).
  *
  * What is left out
- *   - Advisory mode, and the limits after which a waiting replica gives up: `wait`, `timeout`, RACES_MAX, LOSSES_MAX (here
- *     LOSSES for all together), backoff, the minimum interval. To give up is to be killed, for everybody else.
+ *   - Advisory mode, and the limits after which a waiting replica gives up: `wait`, `timeout`, RACES_MAX, LOSSES_MAX
+ *     (here LOSSES for all together), backoff, the minimum interval. To give up is to be killed, for everybody else.
  *   - The counter of renewals: `changed` says that an observer would see another record than at its last look.
  *   - A renewal begins when it is written (earlier, in truth): the owner here believes longer than the real one. What
  *     an observer first sees is as old as its read (younger, in truth): the observer here takes over sooner.
@@ -36,15 +36,15 @@
  * Properties, and the invariants of include/lease.h that they keep
  *   (1) L1, L2  Whoever has won or renewed the lease is the only one with a renewal younger than its TTL: alone().
  *   (2) L2      The marker is written only after a clean pass, and by an owner that confirmed after it: at `mark`.
- *   (3)         Somebody finishes: nobody waits for ever, and in the end there is a marker (judge). With -DNP there is
- *               no endless run either.
+ *   (3)         Somebody finishes: nobody waits for ever, and in the end there is a marker (judge). With -DNP there
+ *               is no endless run either.
  *   (4) L4      The highest epoch there ever was is never removed: remove().
  *   (5) L3, L1  Nobody begins a pass who won the lease after the marker was written: at `need`.
  *       L3 has no assertion of its own: without it (-DBLIND_CREATE) the first one fails.
  *
- * Broken on purpose, each of which must be found: NO_RENEWAL_CHECK, NO_EXPIRY, NO_HIGHEST_CHECK, BLIND_CREATE, MARKER_EARLY,
- * NO_CONFIRM, NO_NEED_CHECK, REMOVE_OWN (instead of marking it as released), RENEWED_LATE (counted from the answer instead of
- * from the beginning), REPEATED_RENEWAL.
+ * Broken on purpose, each of which must be found: NO_RENEWAL_CHECK, NO_EXPIRY, NO_HIGHEST_CHECK, BLIND_CREATE,
+ * MARKER_EARLY, NO_CONFIRM, NO_NEED_CHECK, REMOVE_OWN (instead of marking it as released), RENEWED_LATE (counted from
+ * the answer instead of from the beginning), REPEATED_RENEWAL.
  */
 #ifdef NO_RENEWAL_CHECK
 #define NO_EXPIRY

@@ -403,6 +403,37 @@ static void the_loser_of_a_race_waits_for_the_winner(void **state)
     scene_free(scene);
 }
 
+/* Another's create of our epoch arrives first; by the time we look whose it is, its successor has removed it. */
+static void beat_to_it_and_go(struct fake_store *store, enum fake_op op, const char *key)
+{
+    static const char rival[] =
+        "{\"schema\":1,\"epoch\":2,\"state\":\"held\",\"owner\":\"rival\",\"nonce\":\"r\",\"ttl\":60000}";
+
+    if (op == FAKE_WRITE && store->calls[FAKE_WRITE] == 1) {
+        fake_put_bytes(store, key, rival, sizeof rival - 1, 0);
+    } else if (op == FAKE_READ && store->calls[FAKE_READ] == 1) {
+        fake_drop_object(store, key);
+        fake_put_bytes(store, LEASE_PREFIX "0000000000000002", rival, sizeof rival - 1, 0);
+    }
+}
+
+static void a_refused_create_whose_epoch_is_gone_means_a_higher_one(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *b = replica(scene, "b");
+    struct error error;
+
+    (void)state;
+    scene->store->on_call = beat_to_it_and_go;
+    scene->wait.limit = 50;
+    assert_int_equal(lease_acquire(b, &scene->wait, &error), LEASE_NOT_WON);
+    assert_int_equal(error.kind, ERROR_BUSY);
+    assert_int_equal(scene->store->calls[FAKE_WRITE], 1);
+    assert_string_equal(scene->holder, "rival");
+    drop(b);
+    scene_free(scene);
+}
+
 /* A higher epoch exists by the time our late create of a removed one goes through. */
 static void overtake(struct fake_store *store, enum fake_op op, const char *key)
 {
@@ -681,6 +712,7 @@ int main(void)
         cmocka_unit_test(a_create_whose_answer_is_lost_counts_if_it_happened),
         cmocka_unit_test(a_create_that_did_not_happen_is_tried_again),
         cmocka_unit_test(the_loser_of_a_race_waits_for_the_winner),
+        cmocka_unit_test(a_refused_create_whose_epoch_is_gone_means_a_higher_one),
         cmocka_unit_test(a_late_create_below_the_highest_epoch_is_no_lease),
         cmocka_unit_test(a_lease_that_is_interrupted_before_its_use_is_given_back),
         cmocka_unit_test(a_service_that_ignores_the_condition_is_found_out),
