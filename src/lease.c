@@ -210,8 +210,12 @@ static bool look_for_highest(struct lease *lease, struct watch *watch, struct er
         if (!list_and_wait(lease, &epochs, error))
             return false;
         watch->epoch = epochs.highest;
-        if (watch->epoch == 0 || !look(lease, watch, error) || watch->epoch != 0)
-            return error->kind == ERROR_NONE;
+        if (watch->epoch == 0)
+            return true;
+        if (!look(lease, watch, error))
+            return false;
+        if (watch->epoch != 0)
+            return true;
     }
     return error_set(error, ERROR_PROTOCOL, "the lease's epochs cannot be read although they are listed");
 }
@@ -318,12 +322,12 @@ static enum taking create(struct lease *lease, struct error *error)
         }
         if (lease->call.error.kind == ERROR_NONE)
             return TAKEN_BY_ANOTHER;
+        /* It was there, and is gone: removed by the owner of a higher one. */
+        if (failure.kind == ERROR_PRECONDITION && lease->call.error.kind == ERROR_NOT_FOUND)
+            return TAKEN_BY_ANOTHER;
         *error = failure;
         if (lease->call.error.kind != ERROR_NOT_FOUND)
             return NOT_TAKEN;
-        /* It was there, and is gone: removed by the owner of a higher one. */
-        if (failure.kind == ERROR_PRECONDITION)
-            return TAKEN_BY_ANOTHER;
     }
     return NOT_TAKEN;
 }
@@ -493,6 +497,7 @@ enum lease_outcome lease_acquire(struct lease *lease, const struct lease_wait *w
             return LEASE_NOT_WON;
         switch (take(lease, &watch, error)) {
         case TAKEN:
+            error_clear(error); /* of attempts that failed before */
             return settle_need(lease, &watch, error);
         case NOT_TAKEN:
             return LEASE_NOT_WON;

@@ -371,6 +371,7 @@ static void a_create_that_did_not_happen_is_tried_again(void **state)
     (void)state;
     fake_fault(scene->store, (struct fake_fault){.op = FAKE_WRITE, .times = 2, .kind = ERROR_TIMEOUT});
     assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+    assert_int_equal(error.kind, ERROR_NONE);
     assert_int_equal(a->own.epoch, 1);
     drop(a);
     scene_free(scene);
