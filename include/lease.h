@@ -17,8 +17,9 @@
  * INVARIANT (L4): the highest epoch is never removed. Only an owner removes, and only epochs below its own.
  *
  * A service that has no create-if-absent is found out by creating the same epoch a second time. Then the lease is
- * advisory: the last writer of the epoch's object is its owner, after LEASE_SETTLE of quiet (a third of the TTL, if that is less). That elects one of
- * several that start together; it does not hold when a writer is delayed for longer than that.
+ * advisory: the last writer of the epoch's object is its owner, after LEASE_SETTLE of quiet (a third of the TTL,
+ * if that is less). That elects one of several that start together; it does not hold when a writer is delayed
+ * for longer than that.
  */
 #ifndef STORSYNC_LEASE_H
 #define STORSYNC_LEASE_H
