@@ -18,7 +18,7 @@
  * not give up. Owners whose requests feed each other (a relay) need room for all of them at once.
  *
  * INVARIANT: every submitted request ends: with the answer, with an error, by cancel, or because a limit
- * passed: connect_timeout, stall_timeout (twice that for an upload, where what the peer has acknowledged is
+ * passed: connect_timeout, request_timeout, stall_timeout (twice that for an upload, where what the peer has acknowledged is
  * looked at only so often), and the retry limit.
  */
 #ifndef STORSYNC_HTTP_H
@@ -43,6 +43,7 @@ struct http_limits {
     int64_t connect_timeout; /* ms: name, TCP and TLS together */
     int64_t stall_timeout;   /* ms without a byte in either direction while not paused by a hook */
     int retries;             /* of a request, beyond its first attempt */
+    int64_t request_timeout; /* ms for one attempt, however much moves; 0: no limit */
 };
 
 enum http_verdict {

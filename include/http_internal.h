@@ -29,6 +29,7 @@ struct http_transfer {
     int at_once;       /* HTTP_RETRY_NOW verdicts so far */
     int64_t delivered; /* bytes of the body that the peer had acknowledged when the stall limit passed last */
     int64_t due;       /* mono; waiting: not before */
+    int64_t began;     /* mono; the attempt */
     int64_t moved;     /* mono; when the stall limit began to count */
     char detail[CURL_ERROR_SIZE];
 };

@@ -53,10 +53,10 @@ struct settings {
     const char *private_object_dir;         /* /bucket/prefix */
     const char *environment;                /* "", "production" or "development" */
     const char *deployment_id;
-    const char *status_file;                        /* "": the defaults of status.h, in turn */
-    const char *config;                             /* the INI file; "" if there is none */
-    int64_t min_interval, timeout, wait, lease_ttl; /* ms */
-    int64_t connect_timeout, stall_timeout;         /* ms */
+    const char *status_file;                                 /* "": the defaults of status.h, in turn */
+    const char *config;                                      /* the INI file; "" if there is none */
+    int64_t min_interval, timeout, wait, lease_ttl;          /* ms */
+    int64_t connect_timeout, stall_timeout, request_timeout; /* ms */
     int64_t concurrency, retries;
     int64_t part_size;  /* bytes */
     int64_t compare;    /* enum compare */

@@ -175,20 +175,48 @@ static bool delivers(struct http_transfer *transfer)
     return true;
 }
 
-static void end_stalled(struct http *http)
+static bool has_stalled(struct http_transfer *transfer, int64_t now)
+{
+    return can_stall(transfer) && now - transfer->moved >= transfer->http->limits.stall_timeout &&
+           !delivers(transfer);
+}
+
+static bool takes_too_long(const struct http_transfer *transfer, int64_t now)
+{
+    int64_t limit = transfer->http->limits.request_timeout;
+
+    return transfer->active && limit != 0 && now - transfer->began >= limit;
+}
+
+static void end_overdue(struct http *http)
 {
     int64_t now = clock_mono();
     struct http_transfer *next;
 
     for (struct http_transfer *transfer = http->transfers; transfer != NULL; transfer = next) {
         next = transfer->next;
-        if (!can_stall(transfer) || now - transfer->moved < http->limits.stall_timeout || delivers(transfer))
+        if (has_stalled(transfer, now))
+            http_fail(transfer->request, ERROR_TIMEOUT, "connected, but nothing moved for %lld ms",
+                      (long long)http->limits.stall_timeout);
+        else if (takes_too_long(transfer, now))
+            http_fail(transfer->request, ERROR_TIMEOUT, "not done after %lld ms (setting request_timeout)",
+                      (long long)http->limits.request_timeout);
+        else
             continue;
-        http_fail(transfer->request, ERROR_TIMEOUT, "connected, but nothing moved for %lld ms",
-                  (long long)http->limits.stall_timeout);
         transfer->request->retryable = true;
         complete(transfer, CURLE_OPERATION_TIMEDOUT);
     }
+}
+
+/* When one of its limits passes, if nothing moves until then: mono. */
+static int64_t limit_of(const struct http_transfer *transfer)
+{
+    const struct http_limits *limits = &transfer->http->limits;
+    int64_t stall = can_stall(transfer) ? transfer->moved + limits->stall_timeout : INT64_MAX;
+    int64_t end = transfer->active && limits->request_timeout != 0 ? transfer->began + limits->request_timeout
+                                                                   : INT64_MAX;
+
+    return stall < end ? stall : end;
 }
 
 /* Milliseconds until something is to be done without the network's help, at most `wait`. */
@@ -200,8 +228,8 @@ static int next_wake(const struct http *http, int wait)
 
     for (const struct http_transfer *transfer = http->transfers; transfer != NULL;
          transfer = transfer->next) {
-        if (can_stall(transfer))
-            until = transfer->moved + http->limits.stall_timeout - now;
+        if (limit_of(transfer) != INT64_MAX)
+            until = limit_of(transfer) - now;
         else if (!transfer->active && http->active < http->limits.connections)
             until = transfer->due - now;
         else
@@ -265,7 +293,7 @@ void http_step(struct http *http, int wait)
     complete_finished(http);
     if (code != CURLM_OK)
         end_active(http, code);
-    end_stalled(http);
+    end_overdue(http);
 }
 
 /* ---- the rest of the interface ---- */

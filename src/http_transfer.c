@@ -283,6 +283,7 @@ bool http_transfer_activate(struct http_transfer *transfer)
     request->upload_size = -1;
     transfer->answer = (struct http_answer){0};
     transfer->connected = false;
+    transfer->began = clock_mono();
     transfer->body_paused = false;
     transfer->upload_paused = false;
     transfer->resume = false;

@@ -73,6 +73,7 @@ static bool start_http(struct run *run, struct error *error)
         .connections = (int)settings->concurrency * 2 + 2,
         .connect_timeout = settings->connect_timeout,
         .stall_timeout = settings->stall_timeout,
+        .request_timeout = settings->request_timeout,
         .retries = (int)settings->retries,
     };
 

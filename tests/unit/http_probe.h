@@ -387,7 +387,7 @@ static void probe_free(struct probe *probe)
 
 static struct http *new_http(int connections, int64_t stall_timeout, int retries)
 {
-    struct http_limits limits = {connections, 30000, stall_timeout, retries};
+    struct http_limits limits = {connections, 30000, stall_timeout, retries, 0};
     struct error error = {0};
     struct http *http = http_new(&limits, &error);
 

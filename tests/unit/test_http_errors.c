@@ -240,6 +240,26 @@ static void test_proxy_that_refuses(void **state)
 
 /* ---- limits ---- */
 
+/* However much moves: the limit of one attempt passes, and another attempt may be made. */
+static void test_a_request_that_takes_too_long(void **state)
+{
+    static const struct act script[] =
+        SCRIPT(ACCEPT, REQUEST, SEND("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"), HOLD);
+    struct http_limits limits = {4, 30000, 30000, 0, 200};
+    struct single single;
+    struct error error;
+
+    (void)state;
+    single_begin(&single, script, "GET");
+    http_free(single.http);
+    single.http = http_new(&limits, &error);
+    assert_non_null(single.http);
+    single_run(&single);
+    assert_error(&single.probe, ERROR_TIMEOUT, true, "not done after 200 ms");
+    assert_int_equal(single.probe.finished, 1);
+    single_end(&single);
+}
+
 static void test_stall(void **state)
 {
     static const struct act never_answers[] = SCRIPT(ACCEPT, REQUEST, HOLD);
@@ -281,7 +301,7 @@ static void test_stalled_upload(void **state)
 static void test_no_tls_handshake(void **state)
 {
     static const struct act script[] = SCRIPT(ACCEPT, HOLD);
-    struct http_limits limits = {4, 200, 30000, 0};
+    struct http_limits limits = {4, 200, 30000, 0, 0};
     struct error error = {0};
     struct single single;
 
@@ -410,15 +430,25 @@ static void test_transport_error_is_retried(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_transport_errors),    cmocka_unit_test(test_heads_that_are_too_large),
-        cmocka_unit_test(test_connection_refused),  cmocka_unit_test(test_name_that_does_not_exist),
-        cmocka_unit_test(test_urls_that_are_none),  cmocka_unit_test(test_header_injection_is_refused),
-        cmocka_unit_test(test_prepare_that_fails),  cmocka_unit_test(test_tls_handshakes_that_fail),
-        cmocka_unit_test(test_https_to_an_address), cmocka_unit_test(test_ca_file_that_does_not_exist),
-        cmocka_unit_test(test_proxy_that_refuses),  cmocka_unit_test(test_stall),
-        cmocka_unit_test(test_stalled_upload),      cmocka_unit_test(test_no_tls_handshake),
-        cmocka_unit_test(test_retry_after),         cmocka_unit_test(test_retries_end),
-        cmocka_unit_test(test_budget_is_shared),    cmocka_unit_test(test_transport_error_is_retried),
+        cmocka_unit_test(test_transport_errors),
+        cmocka_unit_test(test_heads_that_are_too_large),
+        cmocka_unit_test(test_connection_refused),
+        cmocka_unit_test(test_name_that_does_not_exist),
+        cmocka_unit_test(test_urls_that_are_none),
+        cmocka_unit_test(test_header_injection_is_refused),
+        cmocka_unit_test(test_prepare_that_fails),
+        cmocka_unit_test(test_tls_handshakes_that_fail),
+        cmocka_unit_test(test_https_to_an_address),
+        cmocka_unit_test(test_ca_file_that_does_not_exist),
+        cmocka_unit_test(test_proxy_that_refuses),
+        cmocka_unit_test(test_stall),
+        cmocka_unit_test(test_a_request_that_takes_too_long),
+        cmocka_unit_test(test_stalled_upload),
+        cmocka_unit_test(test_no_tls_handshake),
+        cmocka_unit_test(test_retry_after),
+        cmocka_unit_test(test_retries_end),
+        cmocka_unit_test(test_budget_is_shared),
+        cmocka_unit_test(test_transport_error_is_retried),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,7 @@ static void test_defaults(void **state)
     assert_int_equal(settings->lease_ttl, 30000);
     assert_int_equal(settings->connect_timeout, 10000);
     assert_int_equal(settings->stall_timeout, 30000);
+    assert_int_equal(settings->request_timeout, 600000);
     assert_int_equal(settings->concurrency, 16);
     assert_int_equal(settings->retries, 5);
     assert_int_equal(settings->part_size, 32 * 1024 * 1024);
