@@ -220,11 +220,15 @@ static bool look_for_highest(struct lease *lease, struct watch *watch, struct er
     return error_set(error, ERROR_PROTOCOL, "the lease's epochs cannot be read although they are listed");
 }
 
+/* How long the watched record has to stay the same to be stale: the owner's TTL, or ours if that is longer. */
+static int64_t patience(const struct lease *lease, const struct watch *watch)
+{
+    return watch->record.ttl > lease->own.ttl ? watch->record.ttl : lease->own.ttl;
+}
+
 static bool stale(const struct lease *lease, const struct watch *watch)
 {
-    int64_t ttl = watch->record.ttl > lease->own.ttl ? watch->record.ttl : lease->own.ttl;
-
-    return watch->looked - watch->seen >= ttl;
+    return watch->looked - watch->seen >= patience(lease, watch);
 }
 
 static bool can_be_taken(const struct lease *lease, const struct watch *watch)
@@ -405,13 +409,13 @@ static bool tired_of_waiting(struct watch *watch, struct error *error)
 static int64_t rest_until(struct watch *watch, const struct lease *lease)
 {
     int64_t now = clock_mono();
-    int64_t ttl = watch->record.ttl > lease->own.ttl ? watch->record.ttl : lease->own.ttl;
+    int64_t stale_at = watch->seen + patience(lease, watch);
     int64_t next;
 
     watch->random = watch->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     next = now + LEASE_POLL_MIN + (int64_t)((watch->random >> 33) % (LEASE_POLL_MAX - LEASE_POLL_MIN));
-    if (watch->seen + ttl > now && watch->seen + ttl < next)
-        next = watch->seen + ttl;
+    if (stale_at > now && stale_at < next)
+        next = stale_at;
     if (watch->waiting + watch->wait->limit < next)
         next = watch->waiting + watch->wait->limit;
     return next;
@@ -514,12 +518,17 @@ enum lease_outcome lease_acquire(struct lease *lease, const struct lease_wait *w
 
 /* ---- keeping it ---- */
 
-static void lose(struct lease *lease, struct error *error, const char *why)
+static void end_renewal(struct lease *lease)
 {
-    lease->held = false;
     cursor_close(lease->cursor);
     lease->cursor = NULL;
     lease->renewal = LEASE_RESTING;
+}
+
+static void lose(struct lease *lease, struct error *error, const char *why)
+{
+    lease->held = false;
+    end_renewal(lease);
     error_set(error, ERROR_BUSY, "the lease is lost: %s", why);
 }
 
@@ -531,9 +540,7 @@ static bool expired(const struct lease *lease)
 
 static void renewal_failed(struct lease *lease)
 {
-    cursor_close(lease->cursor);
-    lease->cursor = NULL;
-    lease->renewal = LEASE_RESTING;
+    end_renewal(lease);
     lease->next_try = clock_mono() + RENEWAL_PAUSE;
 }
 
@@ -596,9 +603,7 @@ static void after_look(struct lease *lease, enum cursor_state state, struct erro
     } else if (lease->highest > lease->own.epoch) {
         lose(lease, error, "another replica has taken over");
     } else {
-        cursor_close(lease->cursor);
-        lease->cursor = NULL;
-        lease->renewal = LEASE_RESTING;
+        end_renewal(lease);
         lease->renewed = lease->renewal_began;
         lease->next_try = 0;
         lease->confirmed = true;
