@@ -53,6 +53,9 @@ enum http_verdict {
 };
 
 struct http_hooks {
+    /* May an attempt begin? False: it waits, and is asked about again whenever another request has ended. Only for
+     * what another request brings (credentials), which must be under way then. Optional. */
+    bool (*ready)(struct http_request *request);
     /* Fills request->url, request->headers (lines "Name: value", each ended by '\n') and upload_size, which
      * are "", "" and -1 before. False ends the request with *error. */
     bool (*prepare)(struct http_request *request, struct error *error);
@@ -76,7 +79,9 @@ struct http_request {
     const struct http_hooks *hooks;
     void *ctx;
     const char *method;  /* static storage; "HEAD" gets no body */
-    const char *ca_file; /* NULL: $SSL_CERT_FILE, else the machine's */
+    const char *ca_file; /* see tls_trust; NULL if there is none */
+    bool direct;         /* never through a proxy: the peer is this machine's own (a metadata service) */
+    int64_t time_limit;  /* ms for connecting, and for an attempt; 0: the limits of all */
 
     /* Filled in by prepare. */
     struct buf url;

@@ -22,6 +22,7 @@ struct http_transfer {
     struct curl_slist *headers;
     struct http_answer answer;
     bool active;
+    bool blocked;   /* its owner was not ready, and no request has ended since */
     bool connected; /* in this attempt; from then on the stall limit applies, until then the connect limit */
     bool body_paused; /* by the hooks */
     bool upload_paused;
@@ -62,6 +63,9 @@ void http_transfer_deactivate(struct http_transfer *transfer);
 
 /* Forgets the results of the attempt before. */
 void http_transfer_reset(struct http_request *request);
+
+/* Milliseconds until it has to be connected. */
+int64_t http_connect_limit(const struct http_transfer *transfer);
 
 /* Something moved: the stall limit begins anew. */
 void http_transfer_moved(struct http_transfer *transfer);

@@ -9,7 +9,7 @@
  * that is empty is not set.
  *
  * The AWS_ variables are for both sides, so whatever a side has of its own, from any source, comes first. Profile,
- * key, secret and token are one unit: a side that has one of them takes none of AWS_PROFILE, AWS_ACCESS_KEY_ID, ...
+ * key, secret, token and role are one unit: a side that has one of them takes none of AWS_PROFILE, AWS_ROLE_ARN, ...
  *
  * A value that cannot be used is replaced by the default with a problem noted that names the source, the value
  * and the default; so is an unknown INI key or STORSYNC_ variable, with the nearest known name. Problems are
@@ -42,8 +42,13 @@ struct side {
     const char *access_key_id;
     const char *secret_access_key;
     const char *session_token;
+    const char *role_arn;
+    const char *web_identity_token_file;
+    const char *role_session_name;
+    const char *sts_endpoint;
     const char *ca_file;
     int64_t path_style; /* enum path_style */
+    int64_t allow_http; /* credentials may go over plain http to any host */
 };
 
 struct settings {
@@ -55,6 +60,7 @@ struct settings {
     const char *deployment_id;
     const char *status_file;                                 /* "": the defaults of status.h, in turn */
     const char *config;                                      /* the INI file; "" if there is none */
+    const char *drop_env;                                    /* names, comma-separated */
     int64_t min_interval, timeout, wait, lease_ttl;          /* ms */
     int64_t connect_timeout, stall_timeout, request_timeout; /* ms */
     int64_t concurrency, retries;

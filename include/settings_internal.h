@@ -63,7 +63,7 @@ struct slot {
     const char *variables; /* "" if none */
 };
 
-#define SETTINGS_SLOTS (21 + 2 * 9)
+#define SETTINGS_SLOTS (22 + 2 * 14)
 struct slot settings_slot(int index);
 
 /* The part of the table that is for the whole run, or for each side; ends with a name of NULL. */

@@ -52,6 +52,8 @@ static void end(struct http_transfer *transfer)
         link = &(*link)->next;
     *link = transfer->next;
     http->ended++;
+    for (struct http_transfer *other = http->transfers; other != NULL; other = other->next)
+        other->blocked = false;
     transfer->request->transfer = NULL;
     transfer->request->done = true;
     transfer_put_back(transfer);
@@ -116,6 +118,15 @@ static void complete(struct http_transfer *transfer, CURLcode code)
 
 /* ---- the loop ---- */
 
+static bool is_blocked(struct http_transfer *transfer)
+{
+    const struct http_request *request = transfer->request;
+
+    if (!transfer->blocked && request->hooks->ready != NULL)
+        transfer->blocked = !request->hooks->ready(transfer->request);
+    return transfer->blocked;
+}
+
 static void start_due(struct http *http)
 {
     int64_t now = clock_mono();
@@ -125,7 +136,8 @@ static void start_due(struct http *http)
         next = transfer->next;
         if (http->active >= http->limits.connections)
             break;
-        if (!transfer->active && transfer->due <= now && !http_transfer_activate(transfer))
+        if (!transfer->active && transfer->due <= now && !is_blocked(transfer) &&
+            !http_transfer_activate(transfer))
             end(transfer);
     }
 }
@@ -181,9 +193,17 @@ static bool has_stalled(struct http_transfer *transfer, int64_t now)
            !delivers(transfer);
 }
 
+/* Milliseconds for an attempt; 0: no limit. */
+static int64_t attempt_limit(const struct http_transfer *transfer)
+{
+    int64_t own = transfer->request->time_limit;
+
+    return own != 0 ? own : transfer->http->limits.request_timeout;
+}
+
 static bool takes_too_long(const struct http_transfer *transfer, int64_t now)
 {
-    int64_t limit = transfer->http->limits.request_timeout;
+    int64_t limit = attempt_limit(transfer);
 
     return transfer->active && limit != 0 && now - transfer->began >= limit;
 }
@@ -199,8 +219,9 @@ static void end_overdue(struct http *http)
             http_fail(transfer->request, ERROR_TIMEOUT, "connected, but nothing moved for %lld ms",
                       (long long)http->limits.stall_timeout);
         else if (takes_too_long(transfer, now))
-            http_fail(transfer->request, ERROR_TIMEOUT, "not done after %lld ms (setting request_timeout)",
-                      (long long)http->limits.request_timeout);
+            http_fail(transfer->request, ERROR_TIMEOUT, "not done after %lld ms%s",
+                      (long long)attempt_limit(transfer),
+                      transfer->request->time_limit != 0 ? "" : " (setting request_timeout)");
         else
             continue;
         transfer->request->retryable = true;
@@ -213,8 +234,8 @@ static int64_t limit_of(const struct http_transfer *transfer)
 {
     const struct http_limits *limits = &transfer->http->limits;
     int64_t stall = can_stall(transfer) ? transfer->moved + limits->stall_timeout : INT64_MAX;
-    int64_t end = transfer->active && limits->request_timeout != 0 ? transfer->began + limits->request_timeout
-                                                                   : INT64_MAX;
+    int64_t limit = attempt_limit(transfer);
+    int64_t end = transfer->active && limit != 0 ? transfer->began + limit : INT64_MAX;
 
     return stall < end ? stall : end;
 }
@@ -230,7 +251,7 @@ static int next_wake(const struct http *http, int wait)
          transfer = transfer->next) {
         if (limit_of(transfer) != INT64_MAX)
             until = limit_of(transfer) - now;
-        else if (!transfer->active && http->active < http->limits.connections)
+        else if (!transfer->active && !transfer->blocked && http->active < http->limits.connections)
             until = transfer->due - now;
         else
             continue;
@@ -397,6 +418,7 @@ void http_submit(struct http *http, struct http_request *request)
     }
     transfer->request = request;
     transfer->next = NULL;
+    transfer->blocked = false;
     transfer->at_once = 0;
     transfer->due = clock_mono();
     while (*link != NULL)

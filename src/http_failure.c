@@ -101,7 +101,7 @@ static void fail_connect(struct http_transfer *transfer)
 /* The only timeout that libcurl has been given is the one for connecting. */
 static void fail_connect_timeout(struct http_transfer *transfer)
 {
-    long long limit = transfer->http->limits.connect_timeout;
+    long long limit = http_connect_limit(transfer);
     curl_off_t resolved = 0;
 
     curl_easy_getinfo(transfer->easy, CURLINFO_NAMELOOKUP_TIME_T, &resolved);

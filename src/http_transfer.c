@@ -142,7 +142,6 @@ static bool set_constants(struct http_transfer *transfer)
     SET(CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_SIZE);
     SET(CURLOPT_TCP_NODELAY, 1L);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)transfer->http->limits.connect_timeout);
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
@@ -258,7 +257,17 @@ static bool set_request(struct http_transfer *transfer, struct error *error)
         SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)(request->upload_size > 0 ? request->upload_size : 0));
     }
     SET(CURLOPT_CUSTOMREQUEST, method);
+    SET(CURLOPT_PROXY, request->direct ? "" : NULL);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)http_connect_limit(transfer));
     return ok ? true : error_set(error, ERROR_LOCAL, "out of memory");
+}
+
+int64_t http_connect_limit(const struct http_transfer *transfer)
+{
+    int64_t own = transfer->request->time_limit;
+    int64_t limit = transfer->http->limits.connect_timeout;
+
+    return own != 0 && own < limit ? own : limit;
 }
 
 void http_transfer_reset(struct http_request *request)

@@ -281,8 +281,22 @@ struct probe {
     int64_t retry_after;       /* the longest seen */
     struct http_request *also; /* submitted by `finish` */
     struct probe *wakes;       /* its upload is let go on by `body` */
+    struct probe *needs;       /* it has to be done before this one may begin; submitted by `ready` */
+    int asked;                 /* how often `ready` was */
     struct http *http;
 };
+
+static bool on_ready(struct http_request *request)
+{
+    struct probe *probe = request->ctx;
+
+    probe->asked++;
+    if (probe->needs == NULL || probe->needs->request.done)
+        return true;
+    if (probe->needs->request.transfer == NULL)
+        http_submit(probe->http, &probe->needs->request);
+    return false;
+}
 
 static bool on_prepare(struct http_request *request, struct error *error)
 {
@@ -362,7 +376,7 @@ static enum http_verdict on_finish(struct http_request *request)
     return verdict;
 }
 
-static const struct http_hooks hooks = {on_prepare, on_header, on_body, on_upload, on_finish};
+static const struct http_hooks hooks = {on_ready, on_prepare, on_header, on_body, on_upload, on_finish};
 
 static void probe_init(struct probe *probe, const struct server *server, const char *method, const char *path)
 {

@@ -486,6 +486,89 @@ static void test_submit_in_finish(void **state)
 
 /* ---- cancelling and stopping ---- */
 
+/* With a single connection: what waits for another request does not stand in its way. */
+static void test_ready_after_another(void **state)
+{
+    static const struct act script[] =
+        SCRIPT(ACCEPT, REQUEST, SEND("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst"), REQUEST,
+               SEND("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond"), HOLD);
+    struct single single;
+    struct probe first;
+
+    (void)state;
+    single_begin(&single, script, "GET");
+    http_free(single.http);
+    single.http = new_http(1, 30000, 0);
+    probe_init(&first, &single.server, "GET", "/first");
+    single.probe.http = single.http;
+    single.probe.needs = &first;
+    single_run(&single);
+    assert_string_equal(buf_str(&first.body), "first");
+    assert_string_equal(buf_str(&single.probe.body), "second");
+    assert_int_equal(single.probe.asked, 2);
+    assert_int_equal(single.probe.request.attempts, 1);
+    probe_free(&first);
+    single_end(&single);
+}
+
+/* What it waits for ends without an answer, too. */
+static void test_ready_after_a_cancel(void **state)
+{
+    static const struct act script[] =
+        SCRIPT(ACCEPT, REQUEST, WAIT, ACCEPT, REQUEST, SEND("HTTP/1.1 204 No Content\r\n\r\n"), HOLD);
+    struct error why = {.kind = ERROR_TIMEOUT};
+    struct single single;
+    struct probe first;
+
+    (void)state;
+    single_begin(&single, script, "GET");
+    probe_init(&first, &single.server, "GET", "/first");
+    single.probe.http = single.http;
+    single.probe.needs = &first;
+    http_submit(single.http, &single.probe.request);
+    while (single.server.seen.len == 0)
+        http_step(single.http, 10);
+    http_cancel(&first.request, &why);
+    assert_int_equal(write(single.server.gate[1], "", 1), 1);
+    run(single.http, &single.probe.request);
+    assert_int_equal(single.probe.request.status, 204);
+    probe_free(&first);
+    single_end(&single);
+}
+
+/* Its own limit is shorter than everybody's, which are none here. */
+static void test_time_limit(void **state)
+{
+    static const struct act script[] = SCRIPT(ACCEPT, REQUEST, HOLD);
+    struct single single;
+
+    (void)state;
+    single_begin(&single, script, "GET");
+    single.probe.request.time_limit = 50;
+    single_run(&single);
+    assert_error(&single.probe, ERROR_TIMEOUT, true, "not done after 50 ms");
+    single_end(&single);
+}
+
+/* The proxy does not exist; a direct request does not notice. */
+static void test_direct(void **state)
+{
+    static const struct act script[] = SCRIPT(ACCEPT, REQUEST, SEND("HTTP/1.1 204 No Content\r\n\r\n"), HOLD);
+    struct single single;
+
+    (void)state;
+    single_begin(&single, script, "GET");
+    unsetenv("no_proxy");
+    setenv("http_proxy", "http://127.0.0.1:1", 1);
+    single_run(&single);
+    assert_error(&single.probe, ERROR_UNREACHABLE, true, "cannot connect to the proxy");
+    single.probe.request.direct = true;
+    single_run(&single);
+    assert_int_equal(single.probe.request.status, 204);
+    unsetenv("http_proxy");
+    single_end(&single);
+}
+
 static void test_cancel(void **state)
 {
     static const struct act script[] = SCRIPT(ACCEPT, REQUEST, HOLD, ACCEPT, HOLD);
@@ -565,6 +648,10 @@ int main(void)
         cmocka_unit_test(test_stale_connection),
         cmocka_unit_test(test_connections_are_limited),
         cmocka_unit_test(test_submit_in_finish),
+        cmocka_unit_test(test_ready_after_another),
+        cmocka_unit_test(test_ready_after_a_cancel),
+        cmocka_unit_test(test_time_limit),
+        cmocka_unit_test(test_direct),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_stop_wakes_once),
     };
