@@ -18,9 +18,11 @@ struct buf {
     size_t cap;
     size_t max; /* ceiling of len, in bytes */
     bool failed;
+    bool secret; /* all memory that it gives up is wiped */
 };
 
 void buf_init(struct buf *buf, size_t max);
+void buf_init_secret(struct buf *buf, size_t max);
 void buf_free(struct buf *buf);
 void buf_clear(struct buf *buf); /* empties it, keeps the memory */
 

@@ -5,8 +5,11 @@
  * SIGTERM, SIGINT, SIGHUP and SIGQUIT ask the run to stop (stop.h); a second one ends the process at once.
  * SIGPIPE is ignored. A signal that was ignored when we were started (nohup) stays ignored.
  *
- * The application gets argument vector and environment byte for byte, the signal mask and dispositions as they
- * were found, and no descriptor that we opened.
+ * The application gets argument vector and environment byte for byte (but for what drop_env takes away), the signal
+ * mask and dispositions as they were found, and no descriptor that we opened.
+ *
+ * Until then the process leaves no core dump, and nobody but root can look into its memory: it has the secrets of two
+ * buckets. The kernel ends that when the application is executed.
  */
 #ifndef STORSYNC_HANDOFF_H
 #define STORSYNC_HANDOFF_H
@@ -23,6 +26,10 @@ struct handoff {
 };
 
 void handoff_begin(struct handoff *handoff);
+
+/* Takes variables out of the environment: names separated by commas or white space, where one that ends in '*' means
+ * all that begin so. Returns how many there were. */
+int handoff_drop_env(const char *names);
 
 /* Becomes `command` (looked up in PATH as execvp(3) does). Returns only if that failed, with the exit code:
  * 127 not found, 126 found but not runnable, 128+N when signal N arrived before. */

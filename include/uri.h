@@ -31,6 +31,9 @@ struct uri {
  * password. */
 bool uri_parse(const char *text, const char *what, struct uri *out, struct error *error);
 
+/* Does what is sent there stay on this machine: localhost and the names below it (RFC 6761, 6.3), 127.0.0.0/8, ::1? */
+bool uri_is_loopback(const struct uri *uri);
+
 /* host[:port] as it goes into Host: and into a signature; the port is left out when it is the default. */
 bool uri_authority(const struct uri *uri, struct buf *out);
 

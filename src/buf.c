@@ -11,18 +11,47 @@ void buf_init(struct buf *buf, size_t max)
     *buf = (struct buf){.max = max};
 }
 
+void buf_init_secret(struct buf *buf, size_t max)
+{
+    *buf = (struct buf){.max = max, .secret = true};
+}
+
+static void wipe(struct buf *buf)
+{
+    if (buf->secret && buf->data != NULL)
+        explicit_bzero(buf->data, buf->cap);
+}
+
 void buf_free(struct buf *buf)
 {
+    wipe(buf);
     free(buf->data);
-    buf_init(buf, buf->max);
+    *buf = (struct buf){.max = buf->max, .secret = buf->secret};
 }
 
 void buf_clear(struct buf *buf)
 {
+    wipe(buf);
     buf->len = 0;
     buf->failed = false;
     if (buf->data != NULL)
         buf->data[0] = '\0';
+}
+
+/* realloc(3), but for a secret: that would leave a copy behind. */
+static char *resize(struct buf *buf, size_t cap)
+{
+    char *data;
+
+    if (!buf->secret || buf->data == NULL)
+        return realloc(buf->data, cap);
+    data = malloc(cap);
+    if (data == NULL)
+        return NULL;
+    memcpy(data, buf->data, buf->len + 1);
+    wipe(buf);
+    free(buf->data);
+    return data;
 }
 
 /* Makes room for `more` bytes and the NUL. */
@@ -39,7 +68,7 @@ static bool buf_reserve(struct buf *buf, size_t more)
         return true;
     while (cap <= buf->len + more)
         cap = cap > buf->max / 2 ? buf->max + 1 : cap * 2;
-    data = realloc(buf->data, cap);
+    data = resize(buf, cap);
     if (data == NULL) {
         buf->failed = true;
         return false;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 static const int caught[HANDOFF_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE};
@@ -18,6 +19,7 @@ static void on_signal(int signal)
 
 void handoff_begin(struct handoff *handoff)
 {
+    prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L);
     for (size_t i = 0; i < HANDOFF_SIGNALS; i++) {
         struct sigaction action = {.sa_handler = caught[i] == SIGPIPE ? SIG_IGN : on_signal};
 
@@ -26,6 +28,39 @@ void handoff_begin(struct handoff *handoff)
         if (handoff->found[i].sa_handler != SIG_IGN)
             sigaction(caught[i], &action, NULL);
     }
+}
+
+static bool is_named(const char *variable, const char *names)
+{
+    static const char separators[] = ", \t\r\n";
+
+    while (names[strspn(names, separators)] != '\0') {
+        const char *name = names + strspn(names, separators);
+        size_t len = strcspn(name, separators);
+        bool all = name[len - 1] == '*';
+
+        if (all && strncmp(variable, name, len - 1) == 0)
+            return true;
+        if (!all && strncmp(variable, name, len) == 0 && variable[len] == '=')
+            return true;
+        names = name + len;
+    }
+    return false;
+}
+
+int handoff_drop_env(const char *names)
+{
+    char **kept = environ;
+    int dropped = 0;
+
+    for (char **variable = environ; *variable != NULL; variable++) {
+        if (is_named(*variable, names))
+            dropped++;
+        else
+            *kept++ = *variable;
+    }
+    *kept = NULL;
+    return dropped;
 }
 
 /* A signal that came after the last look at stop_requested and is still blocked here. */

@@ -390,7 +390,7 @@ void http_request_init(struct http_request *request)
 {
     memset(request, 0, sizeof *request);
     buf_init(&request->url, HTTP_URL_MAX);
-    buf_init(&request->headers, HTTP_HEADERS_MAX);
+    buf_init_secret(&request->headers, HTTP_HEADERS_MAX);
     request->upload_size = -1;
 }
 

@@ -105,12 +105,13 @@ static bool application_starts(const struct options *options, const struct setti
     return settings->on_failure == ON_FAILURE_START;
 }
 
-static int become(const struct handoff *handoff, char **command)
+static int become(const struct handoff *handoff, const struct settings *settings, char **command)
 {
     struct error error;
     int code;
 
     stop_close();
+    log_debug("%d variables of drop_env were there", handoff_drop_env(settings->drop_env));
     code = handoff_exec(handoff, command, &error);
     log_error("%s", error.text);
     return code;
@@ -136,7 +137,7 @@ static int perform(const struct options *options, const struct settings *setting
     }
     tell_problems(settings);
     code = work_and_tell(options, settings, error);
-    return application_starts(options, settings, error) ? become(handoff, options->command) : code;
+    return application_starts(options, settings, error) ? become(handoff, settings, options->command) : code;
 }
 
 int main(int argc, char **argv)

@@ -107,7 +107,7 @@ static bool derive(const struct sigv4_key *key, const char *date, unsigned char 
     struct buf secret;
     bool ok;
 
-    buf_init(&secret, SECRET_MAX);
+    buf_init_secret(&secret, SECRET_MAX);
     buf_puts(&secret, "AWS4");
     buf_puts(&secret, key->secret_access_key);
     ok = !secret.failed;
@@ -116,7 +116,6 @@ static bool derive(const struct sigv4_key *key, const char *date, unsigned char 
         hmac(out, br_sha256_SIZE, key->region, strlen(key->region), out);
         hmac(out, br_sha256_SIZE, key->service, strlen(key->service), out);
         hmac(out, br_sha256_SIZE, terminator, strlen(terminator), out);
-        explicit_bzero(secret.data, secret.len);
     }
     buf_free(&secret);
     return ok;
@@ -175,7 +174,7 @@ bool sigv4_authorization(const struct sigv4_request *request, const struct sigv4
     bool ok;
 
     clock_format_basic(wall, stamp);
-    buf_init(&text, CANONICAL_MAX);
+    buf_init_secret(&text, CANONICAL_MAX); /* it may have a session token */
     ok = string_to_sign(request, key, stamp, &text) && signing_key(key, stamp, derived);
     if (ok) {
         hmac(derived, sizeof derived, text.data, text.len, signature);

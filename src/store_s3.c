@@ -106,6 +106,12 @@ static bool set_endpoint(struct store_s3 *store, struct error *error)
         if (strcmp(store->endpoint.scheme, "http") != 0 && strcmp(store->endpoint.scheme, "https") != 0)
             return error_set(error, ERROR_CONFIG, "endpoint: \"%s\" is neither http:// nor https://",
                              side->endpoint);
+        if (store->endpoint.scheme[4] == '\0' && !side->allow_http && !uri_is_loopback(&store->endpoint))
+            return error_set(
+                error, ERROR_CONFIG,
+                "endpoint: \"%s\" is not encrypted, so others on the network could read the data and the "
+                "session tokens: use https://, or set allow_http = yes for this side",
+                side->endpoint);
     }
     store->virtual_host = label && (side->path_style == PATH_STYLE_NO ||
                                     (side->path_style == PATH_STYLE_AUTO && store->amazon));

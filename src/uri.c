@@ -206,6 +206,20 @@ bool uri_parse(const char *text, const char *what, struct uri *out, struct error
     return problem == NULL || error_set(error, ERROR_CONFIG, "%s: %s", what, problem);
 }
 
+bool uri_is_loopback(const struct uri *uri)
+{
+    static const char name[] = "localhost";
+    struct in_addr address;
+    size_t len = strlen(uri->host), tail = sizeof name - 1;
+
+    if (inet_pton(AF_INET, uri->host, &address) == 1)
+        return ntohl(address.s_addr) >> 24 == 127;
+    if (strcmp(uri->host, "[::1]") == 0)
+        return true;
+    return len >= tail && strcmp(uri->host + len - tail, name) == 0 &&
+           (len == tail || uri->host[len - tail - 1] == '.');
+}
+
 static int default_port(const char *scheme)
 {
     if (strcmp(scheme, "https") == 0)

@@ -4,7 +4,7 @@ import re
 import signal
 
 import proxyfault
-from harness import PATH, TestCase, production, sides
+from harness import NOBODY, PATH, TestCase, production, sides
 
 
 class Handover(TestCase):
@@ -41,6 +41,34 @@ class Handover(TestCase):
         tool = self.start("--", app.path, bare=True, env=env)
         tool.wait()
         self.assertEqual(app.environ, [k + b"=" + v for k, v in env.items()], "same variables, same order")
+
+    def test_dropped_variables(self):
+        self.not_wrapped("it is a shell script, which adds variables")
+        env = {**self.env, "STORSYNC_DROP_ENV": "AWS_*,TOKEN STORSYNC_DROP_ENV,NOT_THERE", "AWS_ACCESS_KEY_ID": "a",
+               "AWS_SECRET_ACCESS_KEY": "s", "TOKEN": "t", "TOKENS": "stays", "MY_AWS_KEY": "stays", "LAST": "stays"}
+        app = self.app()
+        self.succeed("--", app.path, env=env)
+        names = [variable.split(b"=")[0].decode() for variable in app.environ]
+        kept = [name for name in ["PATH", "STORSYNC_STATUS_FILE", *env]
+                if name not in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "TOKEN", "STORSYNC_DROP_ENV")]
+        self.assertEqual(names, kept, "the others are there, in their order")
+
+    def test_memory_is_for_root_only_until_then(self):
+        """What a core dump would hold, and a debugger of the same user could read. The kernel shows it in who owns it."""
+        self.needs_root("another user")
+        self.not_wrapped("it is another program")
+        proxy = self.proxy()
+        proxy.fault(proxyfault.stall())
+        env = {**self.destination.env("destination"), "STORSYNC_ENVIRONMENT": "production", "STORSYNC_RETRIES": "0",
+               "STORSYNC_STALL_TIMEOUT": "1s", "STORSYNC_SOURCE_BUCKET": "b",
+               "STORSYNC_SOURCE_ENDPOINT": proxy.endpoint, "STORSYNC_SOURCE_ACCESS_KEY_ID": "a",
+               "STORSYNC_SOURCE_SECRET_ACCESS_KEY": "s"}
+        self.destination.root.chmod(0o777)
+        tool = self.start("--", "/bin/sleep", "1000", env=env, nobody=True)
+        tool.wait_for(lambda: proxy.requests)
+        self.assertEqual(os.stat(f"/proc/{tool.pid}/mem").st_uid, 0, "while it has the secrets")
+        tool.wait_for(lambda: os.readlink(f"/proc/{tool.pid}/exe") != str(tool._exe))
+        self.assertEqual(os.stat(f"/proc/{tool.pid}/mem").st_uid, NOBODY, "the application is debugged as ever")
 
     def descriptors(self, **how):
         """What is open in the application (here ls, whose own hold on the folder does not count)."""

@@ -50,7 +50,8 @@ static inline void hand_begin(struct hand *hand, const char *endpoint, const cha
                                .access_key_id = "AKIDEXAMPLE",
                                .secret_access_key = "secret",
                                .session_token = "",
-                               .ca_file = ""};
+                               .ca_file = "",
+                               .allow_http = 1};
     hand->http = http_new(&limits, &error);
     hand->store = store_s3_open(&hand->side, bucket, hand->http, &error);
     call_init(&hand->call);

@@ -113,6 +113,22 @@ static void buf_grows_to_its_ceiling_and_no_further(void **state)
     buf_free(&buf);
 }
 
+static void buf_of_a_secret_leaves_nothing(void **state)
+{
+    struct buf buf;
+
+    (void)state;
+    buf_init_secret(&buf, 1000);
+    for (int i = 0; i < 500; i++)
+        assert_true(buf_putc(&buf, 's'));
+    assert_int_equal(strspn(buf_str(&buf), "s"), 500);
+    buf_clear(&buf);
+    for (size_t i = 0; i < 500; i++)
+        assert_int_equal(buf.data[i], 0);
+    buf_free(&buf);
+    assert_true(buf.secret);
+}
+
 static void buf_holds_any_bytes(void **state)
 {
     struct buf buf;
@@ -307,6 +323,7 @@ int main(void)
         cmocka_unit_test(error_is_one_line_and_cut),
         cmocka_unit_test(error_exit_codes_are_the_documented_ones),
         cmocka_unit_test(buf_grows_to_its_ceiling_and_no_further),
+        cmocka_unit_test(buf_of_a_secret_leaves_nothing),
         cmocka_unit_test(buf_holds_any_bytes),
         cmocka_unit_test(pipe_gives_back_what_went_in),
         cmocka_unit_test(pipe_is_bounded),

@@ -17,9 +17,12 @@
 
 /* ---- opening ---- */
 
+static bool allow_http = true;
+
 static enum error_kind open_kind(const char *bucket, const char *endpoint, const char *region)
 {
-    struct side side = {.bucket = bucket, .endpoint = endpoint, .region = region, .ca_file = ""};
+    struct side side = {
+        .bucket = bucket, .endpoint = endpoint, .region = region, .ca_file = "", .allow_http = allow_http};
     struct error error = {0};
     struct store *store = store_s3_open(&side, bucket, NULL, &error);
 
@@ -52,6 +55,18 @@ static void test_open_checks_names(void **state)
     assert_int_equal(open_kind("bucket", "host:9000", ""), ERROR_CONFIG);
     assert_int_equal(open_kind("bucket", "", "eu west"), ERROR_CONFIG);
     assert_int_equal(open_kind("bucket", "", "x.evil.example/"), ERROR_CONFIG);
+}
+
+static void test_open_checks_encryption(void **state)
+{
+    (void)state;
+    allow_http = false;
+    assert_int_equal(open_kind("bucket", "http://h:1", ""), ERROR_CONFIG);
+    assert_int_equal(open_kind("bucket", "HTTP://10.0.0.1", ""), ERROR_CONFIG);
+    assert_int_equal(open_kind("bucket", "http://localhost:1", ""), ERROR_NONE);
+    assert_int_equal(open_kind("bucket", "https://h:1", ""), ERROR_NONE);
+    allow_http = true;
+    assert_int_equal(open_kind("bucket", "http://h:1", ""), ERROR_NONE);
 }
 
 static void expect_head_url(const char *endpoint, const char *bucket, const char *region,
@@ -762,6 +777,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open_checks_names),
+        cmocka_unit_test(test_open_checks_encryption),
         cmocka_unit_test(test_addressing),
         cmocka_unit_test(test_one_service),
         cmocka_unit_test(test_key_bytes),

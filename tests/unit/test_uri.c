@@ -235,6 +235,34 @@ static void the_default_port_is_left_out(void **state)
     expect_authority("http://[::1]:9000", "[::1]:9000");
 }
 
+static bool is_loopback(const char *url)
+{
+    struct error error;
+    struct uri uri;
+
+    assert_true(uri_parse(url, "x", &uri, &error));
+    return uri_is_loopback(&uri);
+}
+
+static void loopback_is_this_machine(void **state)
+{
+    (void)state;
+    assert_true(is_loopback("http://localhost"));
+    assert_true(is_loopback("http://LOCALHOST:80/x"));
+    assert_true(is_loopback("http://s3.localhost"));
+    assert_true(is_loopback("http://127.0.0.1:9000"));
+    assert_true(is_loopback("http://127.255.1.2"));
+    assert_true(is_loopback("http://[::1]:1"));
+    assert_false(is_loopback("http://notlocalhost"));
+    assert_false(is_loopback("http://localhost.example"));
+    assert_false(is_loopback("http://127.0.0.1.example"));
+    assert_false(is_loopback("http://128.0.0.1"));
+    assert_false(is_loopback("http://0.0.0.0"));
+    assert_false(is_loopback("http://169.254.169.254"));
+    assert_false(is_loopback("http://[::]"));
+    assert_false(is_loopback("http://[::ffff:127.0.0.1]"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +274,7 @@ int main(void)
         cmocka_unit_test(what_is_no_such_url_is_refused),
         cmocka_unit_test(lengths_have_limits),
         cmocka_unit_test(the_default_port_is_left_out),
+        cmocka_unit_test(loopback_is_this_machine),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
