@@ -72,7 +72,7 @@ class WholeLimit(LimitCase):
         space = self.mounts(f"mount --bind '{self.dir}/resolv.conf' /etc/resolv.conf")
         resolver = Silence(socket.SOCK_DGRAM, (address, 53))
         self.addCleanup(resolver.close)
-        self.bounded("http://storage.example.test:8000", prefix=space.prefix)
+        self.bounded("https://storage.example.test:8000", prefix=space.prefix)
         self.assertTrue(resolver.heard.is_set())
 
     def test_answer_that_drips(self):
@@ -145,7 +145,7 @@ class SingleLimits(LimitCase):
     def test_name_lookup_fails(self):
         (self.dir / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
         space = self.mounts(f"mount --bind '{self.dir}/resolv.conf' /etc/resolv.conf")
-        env = {**PATIENT, **service("http://storage.invalid:8000"), "STORSYNC_RETRIES": "0",
+        env = {**PATIENT, **service("https://storage.invalid:8000"), "STORSYNC_RETRIES": "0",
                "STORSYNC_CONNECT_TIMEOUT": "3s"}
         self.both_policies(env, 69, message="storage.invalid", prefix=space.prefix)
 

@@ -84,7 +84,7 @@ class Moments(SignalCase):
 
         def begin(_):
             resolver.heard.clear()
-            tool = self.begin(self.hosts({"STORSYNC_SOURCE_ENDPOINT": "http://storage.example.test:8000"}),
+            tool = self.begin(self.hosts({"STORSYNC_SOURCE_ENDPOINT": "https://storage.example.test:8000"}),
                               prefix=space.prefix)
             tool.wait_for(resolver.heard.is_set)
             return tool

@@ -74,7 +74,7 @@ class Addresses(MistakeCase):
         self.mistake(69, str(port), "refused", env=self.s3(f"http://127.0.0.1:{port}"))
 
     def test_host_does_not_exist(self):
-        self.mistake(69, "no-such-host.invalid", env=self.s3("http://no-such-host.invalid:9"))
+        self.mistake(69, "no-such-host.invalid", env=self.s3("https://no-such-host.invalid:9"))
 
     def test_address_that_swallows_everything(self):
         with proxyfault.BlackHole() as hole:
@@ -95,6 +95,11 @@ class Addresses(MistakeCase):
 
     def test_https_to_a_server_without_tls(self):
         self.mistake(69, env=self.s3(self.proxy().endpoint.replace("http://127.0.0.1", "https://localhost")))
+
+    def test_plain_http_to_another_machine(self):
+        env = self.s3("http://no-such-host.invalid:9")
+        self.mistake(78, "http://no-such-host.invalid:9", "not encrypted", "allow_http", env=env)
+        self.mistake(69, "resolved", env={**env, "STORSYNC_SOURCE_ALLOW_HTTP": "yes"})
 
     def test_endpoint_is_nonsense(self):
         self.mistake(78, "source", "endpoint", env=self.s3("not a url"))
