@@ -55,24 +55,21 @@ static struct upload *upload_new(struct store *store, const char *key, uint64_t 
 /* Parts may end in any order. */
 static bool upload_set_part(struct upload *upload, int number, const char *etag)
 {
-    char **etags = upload->etags;
-    char *copy = strdup(etag);
+    char **slot;
 
-    if (copy == NULL)
-        return false;
     if (number > upload->part_count) {
-        etags = realloc(etags, (size_t)number * sizeof *etags);
-        if (etags == NULL) {
-            free(copy);
+        char **etags = realloc(upload->etags, (size_t)number * sizeof *etags);
+
+        if (etags == NULL)
             return false;
-        }
         while (upload->part_count < number)
             etags[upload->part_count++] = NULL;
         upload->etags = etags;
     }
-    free(etags[number - 1]);
-    etags[number - 1] = copy;
-    return true;
+    slot = &upload->etags[number - 1];
+    free(*slot);
+    *slot = strdup(etag);
+    return *slot != NULL;
 }
 
 /* ---- beginning ---- */
