@@ -1,10 +1,11 @@
 # storsync-init: `make` builds the static binary, `make help` lists everything else.
 #
-# There are four flavours of the same sources, each in build/FLAVOUR with its dependencies in build/deps-FLAVOUR:
-#   musl   what is shipped: static-pie, small            -> build/storsync-init, build/storsync-init.debug
-#   test   the same with places to crash at (crash.h)    -> build/test/storsync-init
-#   san    AddressSanitizer and UBSan, machine's libc    -> build/san/, and the unit tests
-#   fuzz   the same with libFuzzer, always clang         -> build/fuzz/
+# There are five flavours of the same sources, each in build/FLAVOUR with its dependencies in build/deps-FLAVOUR:
+#   musl     what is shipped: static-pie, small          -> build/storsync-init, build/storsync-init.debug
+#   aarch64  the same for that CPU, cross-compiled       -> build/aarch64/storsync-init, and the unit tests again
+#   test     as musl, with places to crash at (crash.h)  -> build/test/storsync-init
+#   san      AddressSanitizer and UBSan, machine's libc  -> build/san/, and the unit tests
+#   fuzz     the same with libFuzzer, always clang       -> build/fuzz/
 # The first build takes the dependencies from Debian's source packages (deps/lock says which); see deps/fetch.
 
 .SUFFIXES:
@@ -16,6 +17,13 @@ PREFIX = /usr/local
 SECONDS = 60
 CFLAGS = -Os -g
 
+VERSION = $(shell sed -n 's/^.define STORSYNC_VERSION "\(.*\)"/\1/p' include/version.h)
+# A checkout's commit; a copy without .git has none.
+REVISION = $(shell git rev-parse HEAD 2>/dev/null)
+IMAGE = storsync-init:$(VERSION)
+IMAGE_FLAGS =
+ENGINE = $(shell for engine in podman buildah docker; do command -v $$engine && break; done)
+
 WARNINGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 CPPFLAGS = -std=c11 -D_GNU_SOURCE -Iinclude -Ibuild/deps-src
 # The same bytes in whatever folder this is built.
@@ -25,10 +33,12 @@ SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 # What dependencies and own sources of a flavour are compiled with; the machine's compiler unless said otherwise.
 musl_CFLAGS = $(CFLAGS) -flto=auto -ffunction-sections -fdata-sections -fstack-protector-strong \
 	-fno-unwind-tables -fno-asynchronous-unwind-tables
+aarch64_CFLAGS = $(musl_CFLAGS)
 test_CFLAGS = $(musl_CFLAGS) -DSTORSYNC_TEST
 san_CFLAGS = -O1 -g $(SANITIZE)
 fuzz_CFLAGS = -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
 musl_CC = build/deps-musl/bin/musl-cc $(CC)
+aarch64_CC = build/deps-aarch64/bin/musl-cc aarch64-linux-gnu-gcc
 test_CC = $(musl_CC)
 san_CC = $(CC)
 fuzz_CC = clang
@@ -57,7 +67,7 @@ endif
 all: build/storsync-init ## build build/storsync-init, and .debug with its symbols (the default)
 
 # A change of compiler or flags rebuilds everything, dependencies included.
-ifneq ($(filter-out help clean distclean format,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out help clean distclean format image,$(or $(MAKECMDGOALS),all)),)
 $(shell deps/need $(CC):$(CC:cc=gcc) >&2)
 CONFIG := $(CC) $(shell $(CC) --version | head -n 1): $(musl_CFLAGS)
 ifneq ($(CONFIG),$(file <build/config))
@@ -72,14 +82,20 @@ build/deps-src/done: deps/lock deps/fetch $(wildcard deps/patches/*/*.patch)
 	@deps/fetch $(@D)
 	@touch $@
 
+build/deps-tests/done: deps/lock-tests deps/fetch
+	@deps/fetch $(@D) $<
+	@touch $@
+
 build/deps-musl/done: DEPS_CC = $(CC)
 build/deps-musl/done: deps/musl-cc
+build/deps-aarch64/done: DEPS_CC = aarch64-linux-gnu-gcc
+build/deps-aarch64/done: deps/musl-cc | need-aarch64
 build/deps-san/done: DEPS_CC = $(san_CC)
 build/deps-san/done: | need-san
 build/deps-fuzz/done: DEPS_CC = $(fuzz_CC)
 build/deps-fuzz/done: | need-fuzz
 build/deps-%/done: build/deps-src/done deps/build build/config
-	@CC='$(DEPS_CC)' CFLAGS='$($*_CFLAGS)' deps/build $(if $(filter musl,$*),musl,host) build/deps-src $(@D)
+	@CC='$(DEPS_CC)' CFLAGS='$($*_CFLAGS)' deps/build $(if $(filter musl aarch64,$*),musl,host) build/deps-src $(@D)
 	@touch $@
 
 # --- the flavours ---
@@ -97,6 +113,10 @@ link = $(call step,LD) $($(1)_CC) $($(1)_CFLAGS) $(REPRODUCIBLE) $(LDFLAGS) $($(
 
 build/musl/%.o: src/%.c build/deps-musl/done build/config Makefile
 	$(call compile,musl)
+build/aarch64/%.o: src/%.c build/deps-aarch64/done build/config Makefile | need-aarch64
+	$(call compile,aarch64)
+build/aarch64/%.o: tests/%.c build/deps-aarch64/done build/deps-tests/done build/config Makefile | need-aarch64
+	$(call compile,aarch64) -isystem build/deps-tests/cmocka/include
 build/test/%.o: src/%.c build/deps-musl/done build/config Makefile
 	$(call compile,test)
 build/san/%.o: src/%.c build/deps-san/done build/config Makefile | need-san
@@ -114,6 +134,17 @@ build/storsync-init.debug: $(call objects,musl)
 	$(call link,musl)
 build/test/storsync-init: $(call objects,test)
 	$(call link,test)
+build/aarch64/storsync-init: build/aarch64/storsync-init.debug
+	$(call step,STRIP) aarch64-linux-gnu-strip -o $@ $<
+build/aarch64/storsync-init.debug: $(call objects,aarch64)
+	$(call link,aarch64)
+build/aarch64/unit/%: build/aarch64/unit/%.o build/aarch64/cmocka.o $(call parts,aarch64)
+	$(call link,aarch64)
+build/aarch64/fuzz/%: build/aarch64/fuzz/fuzz_%.o build/aarch64/fuzz/replay.o $(call parts,aarch64)
+	$(call link,aarch64)
+build/aarch64/cmocka.o: build/deps-aarch64/done build/deps-tests/done
+	$(call step,CC) $(aarch64_CC) $(aarch64_CFLAGS) -Ibuild/deps-tests/cmocka/include -DHAVE_SIGNAL_H -DHAVE_SIGLONGJMP \
+		-DHAVE_STRSIGNAL -DHAVE_INTTYPES_H -c -o $@ build/deps-tests/cmocka/src/cmocka.c
 build/san/storsync-init: $(call objects,san)
 	$(call link,san)
 build/san/unit/%: build/san/unit/%.o $(call parts,san)
@@ -143,6 +174,10 @@ docs: all ## put the settings table into README.md, the man page and examples/st
 install: all ## install into PREFIX (/usr/local), below DESTDIR
 	install -D -m 755 build/storsync-init $(DESTDIR)$(PREFIX)/bin/storsync-init
 	install -D -m 644 docs/storsync-init.1 $(DESTDIR)$(PREFIX)/share/man/man1/storsync-init.1
+
+image: ## build the container image: make image IMAGE=name:tag ENGINE=podman|buildah|docker IMAGE_FLAGS=...
+	$(or $(ENGINE),$(error podman, buildah or docker is needed)) build -t $(IMAGE) --build-arg VERSION=$(VERSION) \
+		--build-arg REVISION=$(REVISION) $(IMAGE_FLAGS) .
 
 # --- tests ---
 
@@ -191,6 +226,10 @@ ANALYZER = -O1 -fanalyzer -Wno-analyzer-malloc-leak $(WARNINGS)
 format: | need-lint ## bring the C files into the project's format
 	clang-format -i $(C_FILES)
 
+need-aarch64:
+	@deps/need aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
+need-qemu:
+	@deps/need qemu-aarch64-static:qemu-user-static
 need-san:
 	@deps/need libc6-dev libcmocka-dev
 need-fuzz:
@@ -219,7 +258,7 @@ distclean: ## remove everything that was built (downloads stay in the cache)
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1\t\2/p' Makefile | expand -t 20
 
-.PHONY: all san fuzz run fuzz-run docs install test test-unit test-fuzz-corpus test-layers test-docs test-integration test-san \
+.PHONY: all san fuzz run fuzz-run docs install image test test-unit test-fuzz-corpus test-layers test-docs test-integration test-san \
 	test-valgrind model bench lint format need-san need-fuzz need-integration need-lint need-model refresh clean distclean help
 
 -include $(wildcard build/*/*.d build/*/*/*.d)
