@@ -33,7 +33,9 @@ SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 # What dependencies and own sources of a flavour are compiled with; the machine's compiler unless said otherwise.
 musl_CFLAGS = $(CFLAGS) -flto=auto -ffunction-sections -fdata-sections -fstack-protector-strong \
 	-fno-unwind-tables -fno-asynchronous-unwind-tables
-aarch64_CFLAGS = $(musl_CFLAGS)
+# With machine code beside what LTO needs: linking every test program with LTO would take minutes.
+aarch64_CFLAGS = $(musl_CFLAGS) -ffat-lto-objects
+CMOCKA = -isystem build/deps-tests/cmocka/include -DHAVE_UINTPTR_T
 test_CFLAGS = $(musl_CFLAGS) -DSTORSYNC_TEST
 san_CFLAGS = -O1 -g $(SANITIZE)
 fuzz_CFLAGS = -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
@@ -69,7 +71,7 @@ all: build/storsync-init ## build build/storsync-init, and .debug with its symbo
 # A change of compiler or flags rebuilds everything, dependencies included.
 ifneq ($(filter-out help clean distclean format image,$(or $(MAKECMDGOALS),all)),)
 $(shell deps/need $(CC):$(CC:cc=gcc) >&2)
-CONFIG := $(CC) $(shell $(CC) --version | head -n 1): $(musl_CFLAGS)
+CONFIG := $(CC) $(shell $(CC) --version | head -n 1): $(aarch64_CFLAGS)
 ifneq ($(CONFIG),$(file <build/config))
 $(shell mkdir -p build)
 $(file >build/config,$(CONFIG))
@@ -116,7 +118,7 @@ build/musl/%.o: src/%.c build/deps-musl/done build/config Makefile
 build/aarch64/%.o: src/%.c build/deps-aarch64/done build/config Makefile | need-aarch64
 	$(call compile,aarch64)
 build/aarch64/%.o: tests/%.c build/deps-aarch64/done build/deps-tests/done build/config Makefile | need-aarch64
-	$(call compile,aarch64) -isystem build/deps-tests/cmocka/include
+	$(call compile,aarch64) $(CMOCKA)
 build/test/%.o: src/%.c build/deps-musl/done build/config Makefile
 	$(call compile,test)
 build/san/%.o: src/%.c build/deps-san/done build/config Makefile | need-san
@@ -139,12 +141,12 @@ build/aarch64/storsync-init: build/aarch64/storsync-init.debug
 build/aarch64/storsync-init.debug: $(call objects,aarch64)
 	$(call link,aarch64)
 build/aarch64/unit/%: build/aarch64/unit/%.o build/aarch64/cmocka.o $(call parts,aarch64)
-	$(call link,aarch64)
+	$(call link,aarch64,-fno-lto)
 build/aarch64/fuzz/%: build/aarch64/fuzz/fuzz_%.o build/aarch64/fuzz/replay.o $(call parts,aarch64)
-	$(call link,aarch64)
-build/aarch64/cmocka.o: build/deps-aarch64/done build/deps-tests/done
-	$(call step,CC) $(aarch64_CC) $(aarch64_CFLAGS) -Ibuild/deps-tests/cmocka/include -DHAVE_SIGNAL_H -DHAVE_SIGLONGJMP \
-		-DHAVE_STRSIGNAL -DHAVE_INTTYPES_H -c -o $@ build/deps-tests/cmocka/src/cmocka.c
+	$(call link,aarch64,-fno-lto)
+build/aarch64/cmocka.o: build/deps-aarch64/done build/deps-tests/done build/config
+	$(call step,CC) $(aarch64_CC) $(aarch64_CFLAGS) $(CMOCKA) -DHAVE_INTTYPES_H -DHAVE_SIGNAL_H \
+		-DHAVE_SIGLONGJMP -DHAVE_STRSIGNAL -c -o $@ build/deps-tests/cmocka/src/cmocka.c
 build/san/storsync-init: $(call objects,san)
 	$(call link,san)
 build/san/unit/%: build/san/unit/%.o $(call parts,san)
