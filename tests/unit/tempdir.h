@@ -38,8 +38,8 @@ static inline int tempdir_remove_one(const char *path, const struct stat *status
 
 static inline void tempdir_remove(const char *path)
 {
-    /* A limit of descriptors, which is one of depth to musl: it does not even look further down. */
-    if (nftw(path, tempdir_remove_one, 256, FTW_DEPTH | FTW_PHYS) != 0)
+    /* A limit of descriptors; to musl it is one of depth, and a key of 1,024 bytes is up to 512 folders deep. */
+    if (nftw(path, tempdir_remove_one, 600, FTW_DEPTH | FTW_PHYS) != 0)
         abort();
 }
 
