@@ -141,6 +141,10 @@ bool report_json(const struct report *report, bool pretty, struct buf *out);
 /* The same for a person: what --status prints, from a document that report_json made. */
 bool report_text(const char *json, size_t len, struct buf *out, struct error *error);
 
+/* After report_finish: state and message, the figures of a run that did not get to its end, and the first
+ * failures, a line each and the most useful first, as far as whole lines fit into `out`. */
+void report_brief(const struct report *report, struct buf *out);
+
 /* "145.32 KB", "12.45 MB", "512 B" into out: units of 1,024, rounded half up. */
 const char *report_size(uint64_t bytes, char out[32]);
 

@@ -11,6 +11,7 @@
 #include "error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Tried in this order when the setting is empty. */
 #define STATUS_DEFAULT "/run/storsync/status.json"
@@ -35,10 +36,12 @@ bool status_write_places(const struct status_places *places, const struct buf *j
 bool status_read_places(const struct status_places *places, struct buf *out, const char **found,
                         struct error *error);
 
-/* Kubernetes shows this file's content as the reason why a container ended. It is written only where it
- * exists: the kubelet makes it. That it cannot be written changes nothing for anyone. */
+/* Kubernetes shows the last 4 KiB of this file as the reason why a container ended. It is written only where it
+ * exists: the kubelet makes it, with mode 0666. That it cannot be written changes nothing for anyone.
+ * https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/ */
 #define STATUS_TERMINATION_LOG "/dev/termination-log"
-void status_termination_log(const char *path, const char *line);
+#define STATUS_TERMINATION_MAX ((size_t)4096)
+void status_termination_log(const char *path, const char *text);
 
 /* 0 healthy, 1 not; `why` gets one line (without a newline). Healthy: synced, already-synced, too-soon,
  * inactive, nothing-to-do. Not: running and waiting (the application has not started), partial, failed,

@@ -10,6 +10,7 @@
 #include "log.h"
 #include "options.h"
 #include "run.h"
+#include "status.h"
 #include "stop.h"
 #include "validate.h"
 
@@ -42,9 +43,11 @@ static void validate(struct run *run, struct error *error)
         run_open_stores(run, error) && validate_run(run->http, run->source, run->destination, run->settings,
                                                     run->options->json, &run->report, error);
 
+    enum report_state state = report_valid(&run->report) ? REPORT_SYNCED : REPORT_PARTIAL;
+
     if (compared)
         error_clear(error);
-    run_finish(run, compared ? REPORT_SYNCED : REPORT_FAILED, error);
+    run_finish(run, compared ? state : REPORT_FAILED, error);
 }
 
 /* The work of this mode; *error is how it ended. */
@@ -105,6 +108,20 @@ static bool application_starts(const struct options *options, const struct setti
     return settings->on_failure == ON_FAILURE_START;
 }
 
+/* Without a command somebody else starts the application, by this exit code. Kubernetes never starts it after an
+ * init container that failed; so that on_failure=start can mean the same there, it has to be said: by default the
+ * code tells what happened. */
+static bool failure_is_forgiven(const struct options *options, const struct settings *settings,
+                                const struct error *error)
+{
+    if (options->mode != MODE_DEPLOY || options->command != NULL || error->kind == ERROR_NONE ||
+        error->kind == ERROR_INTERRUPTED || settings->on_failure != ON_FAILURE_START ||
+        settings_is_default(settings, &settings->on_failure))
+        return false;
+    log_warn("ending with 0 all the same (on_failure=start)");
+    return true;
+}
+
 static int become(const struct handoff *handoff, const struct settings *settings, char **command)
 {
     struct error error;
@@ -112,8 +129,10 @@ static int become(const struct handoff *handoff, const struct settings *settings
 
     stop_close();
     log_debug("%d variables of drop_env were there", handoff_drop_env(settings->drop_env));
+    status_termination_log(STATUS_TERMINATION_LOG, "");
     code = handoff_exec(handoff, command, &error);
     log_error("%s", error.text);
+    status_termination_log(STATUS_TERMINATION_LOG, error.text);
     return code;
 }
 
@@ -137,7 +156,9 @@ static int perform(const struct options *options, const struct settings *setting
     }
     tell_problems(settings);
     code = work_and_tell(options, settings, error);
-    return application_starts(options, settings, error) ? become(handoff, settings, options->command) : code;
+    if (application_starts(options, settings, error))
+        return become(handoff, settings, options->command);
+    return failure_is_forgiven(options, settings, error) ? 0 : code;
 }
 
 int main(int argc, char **argv)
@@ -151,6 +172,7 @@ int main(int argc, char **argv)
     handoff_begin(&handoff);
     if (!options_parse(argc, argv, &options, &error)) {
         log_error("%s", error.text);
+        status_termination_log(STATUS_TERMINATION_LOG, error.text);
         return error_exit_code(&error);
     }
     if (options.mode == MODE_HELP)

@@ -1,6 +1,7 @@
 #include "report.h"
 
 #include "clock.h"
+#include "log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -108,15 +109,14 @@ const char *report_size(uint64_t bytes, char out[32])
 /* ---- the end ---- */
 
 /* "Synced 42 objects (12.45 MB), 15 already up to date, 3 failed" */
-static void tell_figures(struct report *report)
+static void figures(const struct report *report, char *out, size_t out_size)
 {
     char size[32];
     char failed[40] = "";
 
     if (report->failed > 0)
         snprintf(failed, sizeof failed, ", %" PRIu64 " failed", report->failed);
-    snprintf(report->message, sizeof report->message,
-             "%s %" PRIu64 " object%s (%s), %" PRIu64 " already up to date%s",
+    snprintf(out, out_size, "%s %" PRIu64 " object%s (%s), %" PRIu64 " already up to date%s",
              report->dry_run ? "Would sync" : "Synced", report->synced, report->synced == 1 ? "" : "s",
              report_size(report->total_size, size), report->skipped, failed);
 }
@@ -182,7 +182,7 @@ static void tell_result(struct report *report)
         if (report->validation.done)
             tell_validation(report);
         else
-            tell_figures(report);
+            figures(report, report->message, sizeof report->message);
         break;
     }
 }
@@ -195,4 +195,40 @@ void report_finish(struct report *report, enum report_state state, const struct 
         report->error = *error;
     if (report->message[0] == '\0')
         tell_result(report);
+}
+
+/* ---- in brief ---- */
+
+#define BRIEF_LINE 768
+
+/* A whole line, made safe, or none if it does not fit and leave room for the last one. */
+static bool add_brief(struct buf *out, size_t max, const char *line)
+{
+    char safe[LOG_SAFE_SIZE];
+    size_t len = strlen(log_safe(line, safe));
+
+    return out->len + len + 1 <= max && buf_append(out, safe, len) && buf_putc(out, '\n');
+}
+
+void report_brief(const struct report *report, struct buf *out)
+{
+    char line[BRIEF_LINE];
+    size_t max = out->max > 64 ? out->max - 64 : 0; /* the rest is for how many there are besides */
+    uint64_t told = 0;
+
+    snprintf(line, sizeof line, "%s: %s", report_state_name(report->state), report->message);
+    add_brief(out, max, line);
+    bool broken_off = report->state == REPORT_FAILED || report->state == REPORT_INTERRUPTED;
+    if (broken_off && report->synced + report->skipped + report->failed > 0) {
+        figures(report, line, sizeof line);
+        add_brief(out, max, line);
+    }
+    for (int i = 0; i < report->failure_count; i++) {
+        snprintf(line, sizeof line, "%.250s: %s", report->failures[i].file, report->failures[i].error);
+        told += add_brief(out, max, line) ? 1 : 0;
+    }
+    if (told < report->failed) {
+        snprintf(line, sizeof line, "and %" PRIu64 " more: see the log", report->failed - told);
+        add_brief(out, out->max, line);
+    }
 }

@@ -132,12 +132,24 @@ void run_tick(void *ctx)
         run_save_status(run);
 }
 
+/* Why this container ended, if it ends here: the application's reasons are its own (see main). */
+static void save_reason(const struct run *run)
+{
+    struct buf text;
+
+    if (run->report.dry_run)
+        return;
+    buf_init(&text, STATUS_TERMINATION_MAX);
+    report_brief(&run->report, &text);
+    status_termination_log(STATUS_TERMINATION_LOG, buf_str(&text));
+    buf_free(&text);
+}
+
 bool run_finish(struct run *run, enum report_state state, const struct error *error)
 {
     report_finish(&run->report, state, error, clock_wall());
     run_save_status(run);
-    if (!run->report.dry_run)
-        status_termination_log(STATUS_TERMINATION_LOG, run->report.message);
+    save_reason(run);
     if (run->options->mode == MODE_VALIDATE)
         report_validation_summary(&run->report);
     else

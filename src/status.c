@@ -100,7 +100,7 @@ bool status_write(const char *path, const struct buf *json, struct error *error)
     return *path != '\0' ? write_place(path, json, error) : status_write_places(&defaults, json, error);
 }
 
-void status_termination_log(const char *path, const char *line)
+void status_termination_log(const char *path, const char *text)
 {
     struct stat info;
     int fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
@@ -108,7 +108,7 @@ void status_termination_log(const char *path, const char *line)
     if (fd < 0)
         return;
     if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && ftruncate(fd, 0) == 0)
-        write_all(fd, line, strlen(line));
+        write_all(fd, text, strlen(text));
     close(fd);
 }
 

@@ -19,7 +19,7 @@ class Validate(TestCase):
 
     def test_equal(self):
         document = self.validate("--json").json
-        self.assertIs(document["valid"], True)
+        self.assertEqual((document["state"], document["success"], document["valid"]), ("synced", True, True))
         self.assertEqual([document[f] for f in ("missingFiles", "mismatchedFiles", "extraFiles")], [0, 0, 0])
         self.validate()
 
@@ -30,7 +30,7 @@ class Validate(TestCase):
         self.destination.put("private/only-here", "x")
         self.destination.put("elsewhere/does-not-count", "x")
         tool = self.validate("--json", code=1)
-        self.assertIs(tool.json["valid"], False)
+        self.assertEqual([tool.json[f] for f in ("state", "success", "valid")], ["partial", False, False])
         self.assertEqual([tool.json[f] for f in ("missingFiles", "mismatchedFiles", "extraFiles")], [2, 1, 1])
         for key in ("public/03", "public/04", "public/05", "private/only-here"):
             self.assertIn(key, str(tool.json["details"]))

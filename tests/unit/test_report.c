@@ -734,6 +734,60 @@ static void test_states(void **state)
     assert_false(report_state_parse("", &found));
 }
 
+static void assert_brief(size_t max, const char *expected)
+{
+    struct buf out;
+
+    buf_init(&out, max);
+    report_brief(&report, &out);
+    assert_string_equal(buf_str(&out), expected);
+    buf_free(&out);
+}
+
+static void test_in_brief(void **state)
+{
+    (void)state;
+    struct error error;
+
+    report_finish(&report, REPORT_ALREADY_SYNCED, NULL, STARTED);
+    assert_brief(4096, "already-synced: Deployment v42 is already synced\n");
+    report.message[0] = '\0';
+    error_set(&error, ERROR_NO_BUCKET, "bucket dev does not exist");
+    report_finish(&report, REPORT_FAILED, &error, STARTED);
+    assert_brief(4096, "failed: bucket dev does not exist\n");
+    synced("p/", "p/a", 512);
+    failed("p/", "p/b\n\xE2\x80\xAE", "access denied");
+    assert_brief(4096, "failed: bucket dev does not exist\n"
+                       "Synced 1 object (512 B), 0 already up to date, 1 failed\n"
+                       "p/b\\x0a\\xe2\\x80\\xae: access denied\n");
+    report.message[0] = '\0';
+    report_finish(&report, REPORT_PARTIAL, NULL, STARTED);
+    assert_brief(4096, "partial: Synced 1 object (512 B), 0 already up to date, 1 failed\n"
+                       "p/b\\x0a\\xe2\\x80\\xae: access denied\n");
+}
+
+static void test_in_brief_only_whole_lines(void **state)
+{
+    (void)state;
+    char key[1025];
+    struct buf out;
+
+    memset(key, 'k', sizeof key - 1);
+    key[sizeof key - 1] = '\0';
+    for (int i = 0; i < 40; i++)
+        failed("p/", key, "access denied");
+    report_finish(&report, REPORT_PARTIAL, NULL, STARTED);
+    key[250] = '\0';
+    buf_init(&out, 1000);
+    report_brief(&report, &out);
+    assert_true(out.len <= 1000 && !out.failed);
+    const char *tail = "k: access denied\nand 37 more: see the log\n";
+    assert_string_equal(buf_str(&out) + out.len - strlen(tail), tail);
+    buf_free(&out);
+    assert_brief(100, "and 40 more: see the log\n");
+    assert_brief(10, "");
+}
+
 static void test_progress_stays_out_of_files(void **state)
 {
     (void)state;
@@ -772,6 +826,8 @@ int main(void)
         TEST(text_of_what_is_no_document),
         TEST(sizes),
         TEST(states),
+        TEST(in_brief),
+        TEST(in_brief_only_whole_lines),
         TEST(progress_stays_out_of_files),
     };
 
