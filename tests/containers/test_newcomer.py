@@ -1,0 +1,45 @@
+"""docs/CONTAINERS.md, followed to the letter."""
+import re
+
+from containers import ENGINE, TOOL_IMAGE, ContainerCase
+from engine import clean_environment, run
+from harness import CHECKOUT
+import rgw
+
+# Somebody else's application, with nothing of ours in it.
+SERVER = """\
+require('node:http').createServer((_, answer) => answer.end(`mine, PID ${process.pid}`)).listen(process.env.PORT);
+"""
+
+
+def blocks(language):
+    return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", (CHECKOUT / "docs/CONTAINERS.md").read_text())
+
+
+class Newcomer(ContainerCase):
+    def test_from_the_clone_to_an_image(self):
+        first = blocks("sh")[0].splitlines()
+        self.assertEqual([line.split()[:2] for line in first],
+                         [["git", "clone"], ["cd", "storsync-init"], ["make", "image"]])
+        clone = self.dir / "storsync-init"
+        # What is committed is what others get.
+        run(["git", "-c", "safe.directory=*", "clone", "--quiet", "--no-local", CHECKOUT, clone], True, 120)
+        planned = run(["make", "--no-print-directory", "--dry-run", "image", "ENGINE=docker"], True, 60, cwd=clone,
+                      env=clean_environment()).stdout
+        self.assertRegex(planned, rf"^docker build -t {re.escape(TOOL_IMAGE)} ")
+
+    def test_the_dockerfile(self):
+        (dockerfile,) = blocks("dockerfile")
+        self.assertLess(len(dockerfile.splitlines()), 10)
+        self.assertIn(f"--from={TOOL_IMAGE} ", dockerfile)
+        (self.dir / "app").mkdir()
+        (self.dir / "app" / "Dockerfile").write_text(dockerfile)
+        (self.dir / "app" / "server.js").write_text(SERVER)
+        image = ENGINE.image("my-own-app", self.dir / "app")
+        self.buckets()
+        port = rgw.free_ports(1)[0]
+        env = self.production("2026-11-22", PORT=str(port), NODE_ENV=None)  # the image says that it is production
+        app = self.start(image, env=env, port=port)
+        self.assertEqual(app.answers(), (200, "mine, PID 1"))
+        self.assertEqual(self.destination.markers(), [".storsync/deployments/2026-11-22.json"])
+        self.assertIn("NODE_ENV=production", app.logs)
