@@ -183,8 +183,11 @@ image: ## build the container image: make image IMAGE=name:tag ENGINE=podman|bui
 
 # --- tests ---
 
+TEST_PARTS = unit fuzz-corpus layers docs model integration
 test: all build/test/storsync-init $(UNIT_TESTS) $(REPLAYS) | need-integration need-model ## run all tests; ends with "N passed, N failed"
-	@tests/run unit fuzz-corpus layers docs model integration
+	@tests/run $(TEST_PARTS)
+test-all: all build/test/storsync-init $(UNIT_TESTS) $(REPLAYS) | need-integration need-model need-containers ## the same and test-containers
+	@tests/run $(TEST_PARTS) containers
 test-unit: $(UNIT_TESTS) ## run the unit tests (ASan, UBSan)
 	@tests/run unit
 test-fuzz-corpus: $(REPLAYS) ## replay the corpora of the fuzz targets (ASan, UBSan)
@@ -195,6 +198,8 @@ test-docs: all ## check that the documents show the settings as they are
 	@tests/run docs
 test-integration: all build/test/storsync-init | need-integration ## run the binary against a real S3 server
 	@tests/run integration
+test-containers: all | need-integration need-containers ## run the image and all of examples/ in containers (podman, root)
+	@tests/run containers
 test-san: san | need-integration ## the same with the ASan and UBSan binary
 	@STORSYNC_BIN=build/san/storsync-init tests/run integration
 test-valgrind: all | need-integration ## the same under valgrind
@@ -239,6 +244,9 @@ need-fuzz:
 	@deps/need "libclang-rt-$$(clang -dumpversion | cut -d . -f 1)-dev"
 need-integration:
 	@deps/need python3 python3-boto3 openssl:openssl ceph-mon ceph-osd radosgw
+# Without them the tests say so in one line, and count as skipped.
+need-containers:
+	-@deps/need podman:podman runc:runc catatonit:catatonit mmdebstrap:mmdebstrap podman-compose:podman-compose python3-yaml
 need-model:
 	@deps/need spin:spin cc:gcc
 need-lint:
@@ -260,7 +268,8 @@ distclean: ## remove everything that was built (downloads stay in the cache)
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1\t\2/p' Makefile | expand -t 20
 
-.PHONY: all san fuzz run fuzz-run docs install image test test-unit test-fuzz-corpus test-layers test-docs test-integration test-san \
-	test-valgrind model bench lint format need-san need-fuzz need-integration need-lint need-model refresh clean distclean help
+.PHONY: all san fuzz run fuzz-run docs install image test test-unit test-fuzz-corpus test-layers test-docs \
+	test-integration test-containers test-all test-san test-valgrind model bench lint format need-san need-fuzz \
+	need-integration need-containers need-lint need-model refresh clean distclean help
 
 -include $(wildcard build/*/*.d build/*/*/*.d)
