@@ -15,6 +15,8 @@ MAKEFLAGS += --no-builtin-rules
 
 PREFIX = /usr/local
 SECONDS = 60
+ROOTS = yes
+HOSTCC = cc
 CFLAGS = -Os -g
 
 VERSION = $(shell sed -n 's/^.define STORSYNC_VERSION "\(.*\)"/\1/p' include/version.h)
@@ -25,7 +27,7 @@ IMAGE_FLAGS =
 ENGINE = $(shell for engine in podman buildah docker; do command -v $$engine && break; done)
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
-CPPFLAGS = -std=c11 -D_GNU_SOURCE -Iinclude -Ibuild/deps-src
+CPPFLAGS = -std=c11 -D_GNU_SOURCE -Iinclude -Ibuild/deps-src -Ibuild/roots
 # The same bytes in whatever folder this is built.
 REPRODUCIBLE = -ffile-prefix-map=$(CURDIR)=/storsync-init
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -78,6 +80,12 @@ $(file >build/config,$(CONFIG))
 endif
 endif
 
+# So does a change of ROOTS with what has to do with them.
+ifneq ($(ROOTS),$(file <build/roots/config))
+$(shell mkdir -p build/roots)
+$(file >build/roots/config,$(ROOTS))
+endif
+
 # --- dependencies ---
 
 build/deps-src/done: deps/lock deps/fetch $(wildcard deps/patches/*/*.patch)
@@ -99,6 +107,18 @@ build/deps-fuzz/done: | need-fuzz
 build/deps-%/done: build/deps-src/done deps/build build/config
 	@CC='$(DEPS_CC)' CFLAGS='$($*_CFLAGS)' deps/build $(if $(filter musl aarch64,$*),musl,host) build/deps-src $(@D)
 	@touch $@
+
+# The roots built in, or none: make ROOTS=no. What makes them out of ca-certificates runs here, whatever is built for.
+build/roots/generate: deps/roots.c src/tls_cert.c src/tls_der.c src/clock.c src/utf8.c $(HEADERS)
+	$(call step,HOSTCC) $(HOSTCC) -std=c11 -D_GNU_SOURCE -Iinclude $(WARNINGS) -O1 -o $@ $(filter %.c,$^)
+build/roots/tls_roots_data.h: build/roots/generate build/roots/config build/deps-src/done
+ifeq ($(ROOTS),no)
+	@printf '%s\n' '#define TLS_ROOTS_VERSION ""' 'static const unsigned char tls_roots_data[] = {0};' \
+		'static const size_t tls_roots_records = 0;' >$@
+else
+	$(call step,ROOTS) $< $(addprefix build/deps-src/ca-certificates/mozilla/,certdata.txt blacklist.txt) \
+		"$$(sed -n 's/^ca-certificates \([^ ]*\) .*/\1/p' build/deps-src/versions)" >$@
+endif
 
 # --- the flavours ---
 
@@ -129,6 +149,8 @@ build/san/%.o: tests/%.c build/deps-san/done build/config Makefile | need-san
 	$(call compile,san)
 build/fuzz/%.o: tests/%.c build/deps-fuzz/done Makefile | need-fuzz
 	$(call compile,fuzz)
+
+$(patsubst %,build/%/tls_roots.o,musl test san fuzz): build/roots/tls_roots_data.h
 
 build/storsync-init: build/storsync-init.debug
 	$(call step,STRIP) strip -o $@ $<
@@ -216,7 +238,7 @@ model: | need-model ## verify the lease's protocol with spin
 bench: all | need-integration ## measure the budgets: size, start, requests, CPU, memory
 	tests/bench build/storsync-init
 
-lint: build/deps-src/done build/deps-san/done | need-lint ## check format, static analysers, shell scripts
+lint: build/roots/tls_roots_data.h build/deps-san/done | need-lint ## check format, static analysers, shell scripts
 	clang-format --dry-run -Werror $(C_FILES)
 	printf '%s\n' $(SOURCES) | xargs -n 1 -P "$$(nproc)" \
 		sh -c 'clang-tidy --quiet "$$0" -- $(CPPFLAGS) -Itests/unit -isystem build/deps-san/include $(WARNINGS)'

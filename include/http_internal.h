@@ -11,6 +11,7 @@
 
 #include "http.h"
 #include "http_answer.h"
+#include "tls.h"
 
 #include <curl/curl.h>
 
@@ -32,6 +33,7 @@ struct http_transfer {
     int64_t due;       /* mono; waiting: not before */
     int64_t began;     /* mono; the attempt */
     int64_t moved;     /* mono; when the stall limit began to count */
+    struct tls_peer *peer; /* of its last handshake */
     char detail[CURL_ERROR_SIZE];
 };
 
@@ -46,7 +48,8 @@ struct http {
     uint64_t requests;
     uint64_t ended;
     bool stop_seen;      /* stop_fd() woke us once; it stays readable and would do so forever */
-    const char *ca_file; /* the machine's, NULL if it has none */
+    struct tls *tls;
+    const char *ca_file; /* for requests that have none of their own; NULL: the roots built in */
 };
 
 /* ---- http_transfer.c ---- */
@@ -63,6 +66,9 @@ void http_transfer_deactivate(struct http_transfer *transfer);
 
 /* Forgets the results of the attempt before. */
 void http_transfer_reset(struct http_request *request);
+
+/* Whose authorities count; NULL: those built in. */
+const char *http_ca_file(const struct http_transfer *transfer);
 
 /* Milliseconds until it has to be connected. */
 int64_t http_connect_limit(const struct http_transfer *transfer);

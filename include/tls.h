@@ -42,12 +42,12 @@ struct tls_peer *tls_peer_new(void); /* NULL: no memory */
 void tls_peer_free(struct tls_peer *peer);
 
 /*
- * Sets up `client`, a br_ssl_client_context, for a handshake with `host` (a name, or an IP address with or without
- * brackets), and makes `peer` its judge. `peer` must live until the handshake is over; it can be used again. To be called
- * after br_ssl_client_zero and before br_ssl_client_reset.
+ * Sets up `client`, a br_ssl_client_context, for a handshake, and makes `peer` its judge, which must live until the
+ * handshake is over and can be used again. To be called after br_ssl_client_zero and before br_ssl_client_reset, with
+ * the host in the engine's server_name: a name, or an IP address with or without brackets. (Only who makes the
+ * connection knows whether that is the request's host or an https proxy.)
  */
-void tls_begin(struct tls *tls, struct tls_peer *peer, const struct tls_trust *trust, void *client,
-               const char *host);
+void tls_begin(struct tls *tls, struct tls_peer *peer, const struct tls_trust *trust, void *client);
 
 /*
  * A handshake failed with BearSSL's error `code` (256 + n is a fatal alert n from the peer, 0 that the connection broke):

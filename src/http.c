@@ -319,26 +319,6 @@ void http_step(struct http *http, int wait)
 
 /* ---- the rest of the interface ---- */
 
-/* SSL_CERT_FILE as with OpenSSL, else where the distributions keep their bundle. */
-static const char *find_ca_file(void)
-{
-    static const char *const places[] = {
-        "/etc/ssl/certs/ca-certificates.crt", /* Debian, Alpine, Arch */
-        "/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora, RHEL */
-        "/etc/ssl/ca-bundle.pem",             /* openSUSE */
-        "/etc/ssl/cert.pem",                  /* Alpine without ca-certificates */
-    };
-    const char *file = getenv("SSL_CERT_FILE");
-
-    if (file != NULL && *file != '\0')
-        return file;
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        if (access(places[i], R_OK) == 0)
-            return places[i];
-    }
-    return NULL;
-}
-
 struct http *http_new(const struct http_limits *limits, struct error *error)
 {
     struct http *http = calloc(1, sizeof *http);
@@ -354,9 +334,10 @@ struct http *http_new(const struct http_limits *limits, struct error *error)
         http->limits.connections = 1;
     connections = http->limits.connections;
     retry_init(&http->retry, limits->retries, (uint64_t)clock_wall() ^ ((uint64_t)getpid() << 48));
-    http->ca_file = find_ca_file();
+    http->ca_file = tls_file(NULL);
+    http->tls = tls_new();
     http->multi = curl_multi_init();
-    if (http->multi == NULL ||
+    if (http->tls == NULL || http->multi == NULL ||
         curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, connections) != CURLM_OK ||
         curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections) != CURLM_OK) {
         http_free(http);
@@ -382,6 +363,7 @@ void http_free(struct http *http)
     }
     if (http->multi != NULL)
         curl_multi_cleanup(http->multi);
+    tls_free(http->tls);
     curl_global_cleanup();
     free(http);
 }

@@ -1,15 +1,15 @@
 /*
- * The errors of libcurl (https://curl.se/libcurl/c/libcurl-errors.html) and the numbers of BearSSL
- * (bearssl_ssl.h, bearssl_x509.h; 256 + n is the server's fatal alert n of RFC 5246, 7.2), in words for a
- * person.
+ * The errors of libcurl (https://curl.se/libcurl/c/libcurl-errors.html), in words for a person.
  */
 #include "http_internal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define HOST_SIZE 300
+#define FAILURE_SIZE 480
 
 /* host[:port] of a URL, without user info. */
 static const char *host_of(const char *url, char out[HOST_SIZE])
@@ -52,31 +52,14 @@ static const struct failure failures[] = {
     {CURLE_WEIRD_SERVER_REPLY, ERROR_PROTOCOL, false, "the answer is not valid HTTP: check the endpoint"},
     {CURLE_TOO_LARGE, ERROR_PROTOCOL, false, "the head of the answer is too large"},
     {CURLE_URL_MALFORMAT, ERROR_CONFIG, false, "not a host name and port: check the endpoint"},
-    {CURLE_SSL_CACERT_BADFILE, ERROR_CONFIG, false,
-     "cannot check the certificate: the CA file cannot be read, or holds a certificate that cannot be used"},
     {CURLE_OUT_OF_MEMORY, ERROR_LOCAL, false, "out of memory"},
     {CURLE_OK, ERROR_UNREACHABLE, false, "the request failed inside the HTTP library"},
-};
-
-/* What libcurl says of a TLS handshake that failed; the numbers are BearSSL's. */
-static const struct {
-    const char *detail;
-    const char *text;
-} tls_failures[] = {
-    {"not yet valid", "the certificate is expired or not yet valid: check the clock of this machine first"},
-    {"server name", "the certificate is for another name: check the endpoint"},
-    {"trust anchor", "the certificate is not from an authority known here: set ca_file to that authority's"},
-    {"IP address", "https needs a host name: a certificate cannot be checked against a bare address"},
-    {"0x0003", "no TLS 1.2 there, or no TLS at all: is it an http:// endpoint?"},
-    {"0x0004", "no TLS 1.2 there, or no TLS at all: is it an http:// endpoint?"},
-    {"0x0128", "none of the TLS ciphers and curves offered was accepted"},
-    {"0x0146", "TLS 1.3 is required there, and TLS 1.2 is the newest spoken here"},
 };
 
 void http_fail(struct http_request *request, enum error_kind kind, const char *format, ...)
 {
     char host[HOST_SIZE];
-    char text[256];
+    char text[FAILURE_SIZE];
     va_list arguments;
 
     va_start(arguments, format);
@@ -114,33 +97,16 @@ static void fail_connect_timeout(struct http_transfer *transfer)
                   limit);
 }
 
+/* With the engine's error as our patch to libcurl writes it (handshake-by-application), or none. */
 static void fail_tls(struct http_transfer *transfer)
 {
-    struct http_request *request = transfer->request;
-    const char *number = strstr(transfer->detail, "0x");
+    static const char mark[] = "BearSSL error ";
+    const char *number = strstr(transfer->detail, mark);
+    int code = number != NULL ? (int)strtol(number + sizeof mark - 1, NULL, 10) : 0;
+    char text[FAILURE_SIZE];
 
-    for (size_t i = 0; i < sizeof tls_failures / sizeof *tls_failures; i++) {
-        if (strstr(transfer->detail, tls_failures[i].detail) != NULL) {
-            http_fail(request, ERROR_UNREACHABLE, "%s", tls_failures[i].text);
-            return;
-        }
-    }
-    if (number != NULL) {
-        http_fail(request, ERROR_UNREACHABLE, "the TLS handshake failed with BearSSL's error %.6s", number);
-        return;
-    }
-    request->retryable = true;
-    http_fail(request, ERROR_UNREACHABLE, "the connection broke during the TLS handshake");
-}
-
-static void fail_certificate(struct http_transfer *transfer)
-{
-    if (transfer->request->ca_file != NULL || transfer->http->ca_file != NULL)
-        fail_tls(transfer);
-    else
-        http_fail(
-            transfer->request, ERROR_CONFIG,
-            "cannot check the certificate, this machine has no CA certificates: install them or set ca_file");
+    transfer->request->retryable = tls_explain(transfer->peer, code, text, sizeof text);
+    http_fail(transfer->request, ERROR_UNREACHABLE, "%s", text);
 }
 
 /* A proxy's answer to CONNECT that was not 2xx. */
@@ -168,9 +134,6 @@ void http_fail_curl(struct http_transfer *transfer, CURLcode code)
         return;
     case CURLE_OPERATION_TIMEDOUT:
         fail_connect_timeout(transfer);
-        return;
-    case CURLE_PEER_FAILED_VERIFICATION:
-        fail_certificate(transfer);
         return;
     case CURLE_SSL_CONNECT_ERROR:
         fail_tls(transfer);

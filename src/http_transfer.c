@@ -19,6 +19,11 @@
 /* Sets an option, or remembers in `ok` that one could not be set. */
 #define SET(option, value) (ok = curl_easy_setopt(easy, option, value) == CURLE_OK && ok)
 
+const char *http_ca_file(const struct http_transfer *transfer)
+{
+    return transfer->request->ca_file != NULL ? transfer->request->ca_file : transfer->http->ca_file;
+}
+
 void http_transfer_moved(struct http_transfer *transfer)
 {
     transfer->moved = clock_mono();
@@ -120,6 +125,20 @@ static int on_seek(void *ctx, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_FAIL;
 }
 
+/* A handshake begins: with the request's host, or with an https proxy, for which the same authorities count. */
+static CURLcode on_handshake(CURL *easy, void *client, void *ctx)
+{
+    struct http_transfer *transfer = ctx;
+    struct http *http = transfer->http;
+    const struct tls_trust *trust = tls_trust(http->tls, http_ca_file(transfer), &transfer->request->error);
+
+    (void)easy;
+    if (trust == NULL)
+        return CURLE_ABORTED_BY_CALLBACK;
+    tls_begin(http->tls, transfer->peer, trust, client);
+    return CURLE_OK;
+}
+
 /* ---- the handle ---- */
 
 /* What stays the same from one request to the next. */
@@ -142,9 +161,8 @@ static bool set_constants(struct http_transfer *transfer)
     SET(CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_SIZE);
     SET(CURLOPT_TCP_NODELAY, 1L);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    SET(CURLOPT_SSL_VERIFYPEER, 1L);
-    SET(CURLOPT_SSL_VERIFYHOST, 2L);
+    SET(CURLOPT_SSL_CTX_FUNCTION, on_handshake);
+    SET(CURLOPT_SSL_CTX_DATA, transfer);
     SET(CURLOPT_PREREQFUNCTION, on_connected);
     SET(CURLOPT_PREREQDATA, transfer);
     SET(CURLOPT_HEADERFUNCTION, on_header);
@@ -166,7 +184,8 @@ struct http_transfer *http_transfer_new(struct http *http)
         return NULL;
     transfer->http = http;
     transfer->easy = curl_easy_init();
-    if (transfer->easy == NULL || !set_constants(transfer)) {
+    transfer->peer = tls_peer_new();
+    if (transfer->easy == NULL || transfer->peer == NULL || !set_constants(transfer)) {
         http_transfer_free(transfer);
         return NULL;
     }
@@ -176,6 +195,7 @@ struct http_transfer *http_transfer_new(struct http *http)
 void http_transfer_free(struct http_transfer *transfer)
 {
     curl_easy_cleanup(transfer->easy);
+    tls_peer_free(transfer->peer);
     free(transfer);
 }
 
@@ -237,7 +257,6 @@ static bool add_headers(struct http_transfer *transfer, struct error *error)
 static bool set_request(struct http_transfer *transfer, struct error *error)
 {
     const struct http_request *request = transfer->request;
-    const char *ca_file = request->ca_file != NULL ? request->ca_file : transfer->http->ca_file;
     const char *method = request->method;
     CURL *easy = transfer->easy;
     bool ok = true;
@@ -248,7 +267,9 @@ static bool set_request(struct http_transfer *transfer, struct error *error)
         return false;
     SET(CURLOPT_URL, buf_str(&request->url));
     SET(CURLOPT_HTTPHEADER, transfer->headers);
-    SET(CURLOPT_CAINFO, ca_file);
+    /* Nobody reads that file here: it keeps connections and sessions of different trust apart. */
+    SET(CURLOPT_CAINFO, http_ca_file(transfer));
+    SET(CURLOPT_PROXY_CAINFO, http_ca_file(transfer));
     SET(CURLOPT_HTTPGET, 1L); /* whatever the handle's last request was */
     if (strcmp(method, "HEAD") == 0)
         SET(CURLOPT_NOBODY, 1L);

@@ -1,0 +1,200 @@
+/*
+ * Makes the header that src/tls_roots.c includes, from Mozilla's list of authorities as Debian's ca-certificates has it.
+ * A program of the machine that builds, not of the one that is built for.
+ *
+ * usage: roots CERTDATA BLACKLIST VERSION
+ *
+ * certdata.txt is a list of objects, each a series of lines "ATTRIBUTE TYPE VALUE" up to an empty one, where the value
+ * of type MULTILINE_OCTAL is on the following lines, as \ooo, up to END. A certificate is taken if the trust object with
+ * its issuer and serial number trusts it for servers, and its label is not in blacklist.txt: that is what Debian's
+ * certdata2pem.py does. What BearSSL cannot use is left out and said. The same input gives the same output.
+ */
+#include "tls_cert.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OBJECTS_MAX 4096
+#define VALUE_MAX 8192
+#define LINE_MAX_ 1024
+
+enum { VALUE, ISSUER, SERIAL, VALUES };
+static const char *const value_names[] = {"CKA_VALUE", "CKA_ISSUER", "CKA_SERIAL_NUMBER"};
+
+struct object {
+    bool certificate;
+    bool trust;
+    bool for_servers;
+    char label[LINE_MAX_];
+    struct tls_span values[VALUES];
+};
+
+static struct object objects[OBJECTS_MAX];
+static size_t object_count;
+
+static void fail(const char *what)
+{
+    fprintf(stderr, "deps/roots: %s\n", what);
+    exit(1);
+}
+
+static char *read_line(FILE *file, char line[LINE_MAX_])
+{
+    if (fgets(line, LINE_MAX_, file) == NULL)
+        return NULL;
+    if (strchr(line, '\n') == NULL)
+        fail("a line is too long");
+    line[strcspn(line, "\r\n")] = '\0';
+    return line;
+}
+
+/* The lines up to END. */
+static struct tls_span read_octal(FILE *file)
+{
+    unsigned char *data = malloc(VALUE_MAX);
+    size_t len = 0;
+    char line[LINE_MAX_];
+
+    if (data == NULL)
+        fail("out of memory");
+    while (read_line(file, line) != NULL && strcmp(line, "END") != 0) {
+        for (const char *at = strchr(line, '\\'); at != NULL; at = strchr(at + 1, '\\')) {
+            if (len == VALUE_MAX)
+                fail("a value is too long");
+            data[len++] = (unsigned char)strtoul(at + 1, NULL, 8);
+        }
+    }
+    return (struct tls_span){data, len};
+}
+
+static bool has_prefix(const char *line, const char *prefix)
+{
+    return strncmp(line, prefix, strlen(prefix)) == 0;
+}
+
+static void read_attribute(FILE *file, const char *line, struct object *object)
+{
+    if (strstr(line, " MULTILINE_OCTAL") != NULL) {
+        struct tls_span value = read_octal(file);
+
+        for (int i = 0; i < VALUES; i++) {
+            if (has_prefix(line, value_names[i]) && line[strlen(value_names[i])] == ' ')
+                object->values[i] = value;
+        }
+    } else if (has_prefix(line, "CKA_LABEL UTF8 ")) {
+        snprintf(object->label, sizeof object->label, "%s", line + strlen("CKA_LABEL UTF8 "));
+    } else if (has_prefix(line, "CKA_CLASS ")) {
+        object->certificate = strstr(line, " CKO_CERTIFICATE") != NULL;
+        object->trust = strstr(line, " CKO_NSS_TRUST") != NULL;
+    } else if (has_prefix(line, "CKA_TRUST_SERVER_AUTH ")) {
+        object->for_servers = strstr(line, " CKT_NSS_TRUSTED_DELEGATOR") != NULL;
+    }
+}
+
+static void read_objects(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    char line[LINE_MAX_];
+    bool inside = false;
+
+    if (file == NULL)
+        fail("cannot read certdata.txt");
+    while (read_line(file, line) != NULL && strcmp(line, "BEGINDATA") != 0)
+        ;
+    while (read_line(file, line) != NULL) {
+        if (line[0] == '#')
+            continue;
+        if (inside && line[0] == '\0')
+            object_count++;
+        inside = line[0] != '\0';
+        if (object_count == OBJECTS_MAX)
+            fail("too many objects");
+        if (inside)
+            read_attribute(file, line, &objects[object_count]);
+    }
+    object_count += inside;
+    fclose(file);
+}
+
+static bool is_blacklisted(const char *path, const char *label)
+{
+    FILE *file = fopen(path, "r");
+    char line[LINE_MAX_];
+    bool found = false;
+
+    if (file == NULL)
+        fail("cannot read blacklist.txt");
+    while (!found && read_line(file, line) != NULL)
+        found = line[0] != '#' && line[0] != '\0' && has_prefix(line, label);
+    fclose(file);
+    return found;
+}
+
+static bool is_trusted(const struct object *certificate)
+{
+    for (size_t i = 0; i < object_count; i++) {
+        if (objects[i].trust && tls_span_equal(objects[i].values[ISSUER], certificate->values[ISSUER]) &&
+            tls_span_equal(objects[i].values[SERIAL], certificate->values[SERIAL]))
+            return objects[i].for_servers;
+    }
+    return false;
+}
+
+static size_t written;
+
+static void write_bytes(struct tls_span bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++)
+        printf("%u,%s", bytes.data[i], ++written % 32 == 0 ? "\n" : "");
+}
+
+static void write_number(size_t number)
+{
+    const unsigned char bytes[2] = {(unsigned char)(number >> 8), (unsigned char)number};
+
+    write_bytes((struct tls_span){bytes, 2});
+}
+
+static void write_root(const struct tls_cert *cert)
+{
+    const unsigned char kind = cert->key == TLS_KEY_RSA ? TLS_ROOT_RSA : (unsigned char)cert->curve;
+    struct tls_span key = cert->key == TLS_KEY_RSA ? cert->n : cert->q;
+
+    write_bytes((struct tls_span){&kind, 1});
+    write_number(cert->subject.len);
+    write_number(key.len);
+    write_number(cert->e.len);
+    write_bytes(cert->subject);
+    write_bytes(key);
+    write_bytes(cert->e);
+}
+
+int main(int argc, char **argv)
+{
+    size_t count = 0;
+
+    if (argc != 4)
+        fail("usage: roots CERTDATA BLACKLIST VERSION");
+    read_objects(argv[1]);
+    printf("/* Made by deps/roots.c from ca-certificates %s. */\n#define TLS_ROOTS_VERSION \"%s\"\n"
+           "static const unsigned char tls_roots_data[] = {\n",
+           argv[3], argv[3]);
+    for (size_t i = 0; i < object_count; i++) {
+        const struct object *object = &objects[i];
+        struct tls_cert cert;
+
+        if (!object->certificate || !is_trusted(object) || is_blacklisted(argv[2], object->label))
+            continue;
+        if (!tls_cert_parse(object->values[VALUE], &cert) || !tls_cert_usable(&cert) || !tls_cert_is_authority(&cert)) {
+            fprintf(stderr, "deps/roots: left out %s\n", object->label);
+            continue;
+        }
+        write_root(&cert);
+        count++;
+    }
+    if (count == 0)
+        fail("no root in certdata.txt");
+    printf("};\nstatic const size_t tls_roots_records = %zu;\n", count);
+    return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
+}

@@ -1,0 +1,229 @@
+/*
+ * Trust anchors: from a bundle once a process, into one block of memory of exactly the size they need.
+ */
+#include "tls_internal.h"
+
+#include "buf.h"
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FILE_MAX ((size_t)4 * 1024 * 1024)
+
+const char *tls_file(const char *ca_file)
+{
+    static const char *const places[] = {
+        "/etc/ssl/certs/ca-certificates.crt", /* Debian, Alpine, Arch */
+        "/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora, RHEL */
+        "/etc/ssl/ca-bundle.pem",             /* openSUSE */
+        "/etc/ssl/cert.pem",                  /* Alpine without ca-certificates */
+    };
+    const char *file = ca_file != NULL && *ca_file != '\0' ? ca_file : getenv("SSL_CERT_FILE");
+
+    if (file != NULL && *file != '\0')
+        return file;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        if (access(places[i], R_OK) == 0)
+            return places[i];
+    }
+    return NULL;
+}
+
+void tls_describe(const char *ca_file, char *out, size_t room)
+{
+    const char *file = tls_file(ca_file);
+
+    if (file != NULL)
+        snprintf(out, room, "%s", file);
+    else if (tls_roots_count() > 0)
+        snprintf(out, room, "built in (ca-certificates %s)", tls_roots_version());
+    else
+        snprintf(out, room, "none");
+}
+
+/* ---- a bundle ---- */
+
+struct bundle {
+    size_t count; /* of usable certificates */
+    size_t bytes; /* of their names and keys */
+    int unusable;
+};
+
+static bool count_certificate(void *ctx, const struct tls_cert *cert)
+{
+    struct bundle *bundle = ctx;
+
+    if (!tls_cert_usable(cert)) {
+        bundle->unusable++;
+        return false;
+    }
+    bundle->count++;
+    bundle->bytes += cert->subject.len + cert->n.len + cert->e.len + cert->q.len;
+    return true;
+}
+
+static unsigned char *copy(unsigned char **to, struct tls_span from)
+{
+    unsigned char *start = *to;
+
+    memcpy(start, from.data, from.len);
+    *to += from.len;
+    return start;
+}
+
+static void fill_anchor(br_x509_trust_anchor *anchor, const struct tls_cert *cert, unsigned char **room)
+{
+    br_x509_pkey *key = &anchor->pkey;
+
+    anchor->dn = (br_x500_name){copy(room, cert->subject), cert->subject.len};
+    anchor->flags = tls_cert_is_authority(cert) ? BR_X509_TA_CA : 0;
+    if (cert->key == TLS_KEY_RSA) {
+        key->key_type = BR_KEYTYPE_RSA;
+        key->key.rsa = (br_rsa_public_key){copy(room, cert->n), cert->n.len, copy(room, cert->e), cert->e.len};
+    } else {
+        key->key_type = BR_KEYTYPE_EC;
+        key->key.ec = (br_ec_public_key){cert->curve, copy(room, cert->q), cert->q.len};
+    }
+}
+
+static struct tls_trust *new_trust(size_t count, size_t bytes)
+{
+    struct tls_trust *trust = calloc(1, sizeof *trust + count * sizeof trust->anchors[0] + bytes);
+
+    if (trust != NULL)
+        trust->count = count;
+    return trust;
+}
+
+/* `der`: certificates that were found usable, one after the other. */
+static struct tls_trust *make_trust(const struct bundle *bundle, struct tls_span der)
+{
+    struct tls_trust *trust = new_trust(bundle->count, bundle->bytes);
+    unsigned char *room;
+
+    if (trust == NULL)
+        return NULL;
+    room = (unsigned char *)&trust->anchors[bundle->count];
+    for (size_t i = 0; i < bundle->count; i++) {
+        struct tls_span rest = der;
+        struct tls_span content;
+        struct tls_cert cert;
+
+        if (tls_der_expect(&rest, DER_SEQUENCE, &content) &&
+            tls_cert_parse((struct tls_span){der.data, der.len - rest.len}, &cert))
+            fill_anchor(&trust->anchors[i], &cert, &room);
+        der = rest;
+    }
+    return trust;
+}
+
+static bool read_file(const char *file, struct buf *content, struct error *error)
+{
+    char data[16384];
+    ssize_t got;
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return error_set(error, ERROR_CONFIG, "cannot read the CA file %s: %s", file, strerror(errno));
+    do {
+        got = read(fd, data, sizeof data);
+        if (got > 0)
+            buf_append(content, data, (size_t)got);
+    } while ((got > 0 && !content->failed) || (got < 0 && errno == EINTR));
+    if (got < 0)
+        error_set(error, ERROR_CONFIG, "cannot read the CA file %s: %s", file, strerror(errno));
+    else if (content->failed)
+        error_set(error, ERROR_CONFIG, "the CA file %s has more than %zu MiB, or there is no memory for it", file,
+                  FILE_MAX >> 20);
+    close(fd);
+    return got == 0 && !content->failed;
+}
+
+/* `content` is the file's, and is changed. */
+static struct tls_trust *parse_bundle(const char *file, struct buf *content, struct error *error)
+{
+    struct bundle bundle = {0};
+    struct tls_trust *trust;
+    unsigned char *data = (unsigned char *)content->data;
+    int damaged = 0;
+    size_t len = tls_pem_decode(data, content->len, count_certificate, &bundle, &damaged);
+
+    if (bundle.count == 0) {
+        error_set(error, ERROR_CONFIG,
+                  "the CA file %s has no certificate that can be used: it has to hold certificates in PEM, with RSA keys "
+                  "of 2048 to 4096 bits or on the curves P-256, P-384, P-521",
+                  file);
+        return NULL;
+    }
+    if (damaged + bundle.unusable > 0)
+        log_warn("%s: left out %d of its certificates: %d damaged, %d with a key or name that cannot be used here", file,
+                 damaged + bundle.unusable, damaged, bundle.unusable);
+    trust = make_trust(&bundle, (struct tls_span){data, len});
+    if (trust != NULL)
+        trust->file = strdup(file);
+    if (trust == NULL || trust->file == NULL) {
+        free(trust);
+        error_set(error, ERROR_LOCAL, "out of memory");
+        return NULL;
+    }
+    return trust;
+}
+
+static struct tls_trust *load(const char *file, struct error *error)
+{
+    struct tls_trust *trust = NULL;
+    struct buf content;
+
+    buf_init(&content, FILE_MAX);
+    if (read_file(file, &content, error))
+        trust = parse_bundle(file, &content, error);
+    buf_free(&content);
+    return trust;
+}
+
+/* ---- all of them ---- */
+
+static struct tls_trust *take_roots(struct error *error)
+{
+    struct tls_trust *trust;
+
+    if (tls_roots_count() == 0) {
+        error_set(error, ERROR_CONFIG,
+                  "cannot check certificates: this machine has no CA certificates, and this program was built without "
+                  "any: install ca-certificates or set ca_file");
+        return NULL;
+    }
+    trust = new_trust(tls_roots_count(), 0);
+    if (trust == NULL)
+        error_set(error, ERROR_LOCAL, "out of memory");
+    else
+        tls_roots_fill(trust->anchors);
+    return trust;
+}
+
+static bool same_file(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+const struct tls_trust *tls_trust(struct tls *tls, const char *ca_file, struct error *error)
+{
+    const char *file = tls_file(ca_file);
+    struct tls_trust *trust = tls->trusts;
+
+    while (trust != NULL && !same_file(trust->file, file))
+        trust = trust->next;
+    if (trust != NULL)
+        return trust;
+    trust = file != NULL ? load(file, error) : take_roots(error);
+    if (trust != NULL) {
+        trust->next = tls->trusts;
+        tls->trusts = trust;
+    }
+    return trust;
+}
