@@ -109,7 +109,7 @@ build/deps-%/done: build/deps-src/done deps/build build/config
 	@touch $@
 
 # The roots built in, or none: make ROOTS=no. What makes them out of ca-certificates runs here, whatever is built for.
-build/roots/generate: deps/roots.c src/tls_cert.c src/tls_der.c src/clock.c src/utf8.c $(HEADERS)
+build/roots/generate: deps/roots.c src/tls_cert.c src/tls_der.c src/clock.c src/utf8.c include/tls_cert.h include/clock.h
 	$(call step,HOSTCC) $(HOSTCC) -std=c11 -D_GNU_SOURCE -Iinclude $(WARNINGS) -O1 -o $@ $(filter %.c,$^)
 build/roots/tls_roots_data.h: build/roots/generate build/roots/config build/deps-src/done
 ifeq ($(ROOTS),no)

@@ -186,7 +186,8 @@ int main(int argc, char **argv)
 
         if (!object->certificate || !is_trusted(object) || is_blacklisted(argv[2], object->label))
             continue;
-        if (!tls_cert_parse(object->values[VALUE], &cert) || !tls_cert_usable(&cert) || !tls_cert_is_authority(&cert)) {
+        if (!tls_cert_parse(object->values[VALUE], &cert) || !tls_cert_usable(&cert) ||
+            !tls_cert_is_authority(&cert)) {
             fprintf(stderr, "deps/roots: left out %s\n", object->label);
             continue;
         }

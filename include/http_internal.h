@@ -47,7 +47,7 @@ struct http {
     int pooled;
     uint64_t requests;
     uint64_t ended;
-    bool stop_seen;      /* stop_fd() woke us once; it stays readable and would do so forever */
+    bool stop_seen; /* stop_fd() woke us once; it stays readable and would do so forever */
     struct tls *tls;
     const char *ca_file; /* for requests that have none of their own; NULL: the roots built in */
 };

@@ -35,6 +35,10 @@ const char *tls_file(const char *ca_file);
  * nothing. */
 void tls_describe(const char *ca_file, char *out, size_t room);
 
+/* How many authorities are built into the binary, and of which ca-certificates. 0 and "" if it was built without. */
+size_t tls_roots_count(void);
+const char *tls_roots_version(void);
+
 /* The anchors for that ca_file. NULL with ERROR_CONFIG: the file cannot be read or has no certificate that is any use. */
 const struct tls_trust *tls_trust(struct tls *tls, const char *ca_file, struct error *error);
 

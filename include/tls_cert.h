@@ -54,7 +54,13 @@ bool tls_span_equal(struct tls_span a, struct tls_span b);
 #define TLS_DN_MAX 1024 /* bytes of a name; as in curl, and nobody needs more */
 
 enum tls_key { TLS_KEY_OTHER, TLS_KEY_RSA, TLS_KEY_EC };
-enum tls_signature { TLS_SIGNATURE_OTHER, TLS_SIGNATURE_SHA2, TLS_SIGNATURE_SHA1, TLS_SIGNATURE_MD5, TLS_SIGNATURE_PSS };
+enum tls_signature {
+    TLS_SIGNATURE_OTHER,
+    TLS_SIGNATURE_SHA2,
+    TLS_SIGNATURE_SHA1,
+    TLS_SIGNATURE_MD5,
+    TLS_SIGNATURE_PSS
+};
 
 /* The spans point into the certificate. */
 struct tls_cert {
@@ -64,20 +70,20 @@ struct tls_cert {
     size_t signature_len; /* bytes */
 
     enum tls_key key;
-    int curve;              /* number of RFC 8422, 5.1.1 (secp256r1 is 23), 0 for any but the three in use */
-    int bits;               /* of the RSA modulus */
-    struct tls_span n, e;   /* RSA, without leading zeros */
-    struct tls_span q;      /* EC: the point */
+    int curve;            /* number of RFC 8422, 5.1.1 (secp256r1 is 23), 0 for any but the three in use */
+    int bits;             /* of the RSA modulus */
+    struct tls_span n, e; /* RSA, without leading zeros */
+    struct tls_span q;    /* EC: the point */
 
-    int version;            /* 1 to 3 */
-    bool ca;                /* basicConstraints say so */
+    int version;                  /* 1 to 3 */
+    bool ca;                      /* basicConstraints say so */
     bool has_key_usage, may_sign; /* digitalSignature */
     bool has_extended_usage, for_servers;
     bool for_clients;
     bool has_names;
-    struct tls_span names;  /* the GeneralNames of subjectAltName */
-    bool constrained;       /* has critical nameConstraints */
-    bool issuer_elsewhere;  /* authorityInfoAccess says where the issuer's certificate can be had */
+    struct tls_span names; /* the GeneralNames of subjectAltName */
+    bool constrained;      /* has critical nameConstraints */
+    bool issuer_elsewhere; /* authorityInfoAccess says where the issuer's certificate can be had */
 };
 
 /* False: damaged. `der` is exactly one certificate. */
@@ -114,7 +120,7 @@ void tls_text_append(char *out, size_t room, struct tls_span text);
  * servers: left out without a word); lines ended as anyone does; white space before them and a byte order mark;
  * whatever else is between blocks. Or DER: the file is one certificate. *damaged counts the blocks that are neither.
  */
-size_t tls_pem_decode(unsigned char *file, size_t len, bool (*keep)(void *ctx, const struct tls_cert *cert), void *ctx,
-                      int *damaged);
+size_t tls_pem_decode(unsigned char *file, size_t len, bool (*keep)(void *ctx, const struct tls_cert *cert),
+                      void *ctx, int *damaged);
 
 #endif

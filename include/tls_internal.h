@@ -64,8 +64,8 @@ struct tls_peer {
     struct tls_fact facts[TLS_FACTS];
     unsigned char *der; /* the certificate that is coming in */
     size_t room, len;
-    bool whole; /* so far all of it is there */
-    bool for_clients; /* with TLS_FAULT_PURPOSE */
+    bool whole;                    /* so far all of it is there */
+    bool for_clients;              /* with TLS_FAULT_PURPOSE */
     char names[3 * TLS_NAME_SIZE]; /* of the server's certificate, for people */
 };
 
@@ -75,10 +75,7 @@ extern const br_x509_class tls_peer_vtable;
 
 /* ---- tls_roots.c: the roots built into the binary ---- */
 
-size_t tls_roots_count(void); /* 0: built without */
-const char *tls_roots_version(void);
-
-/* Fills in that many anchors. */
+/* Fills in tls_roots_count() anchors. */
 void tls_roots_fill(br_x509_trust_anchor *anchors);
 
 /* ---- tls_name.c: RFC 6125, section 6.4; RFC 5280, 4.2.1.6 ---- */

@@ -4,10 +4,12 @@
 #include "log.h"
 #include "report.h"
 #include "status.h"
+#include "tls.h"
 #include "version.h"
 
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #define OUTPUT_MAX ((size_t)16 * 1024 * 1024)
 
@@ -37,8 +39,13 @@ int answer_version(void)
 
     buf_init(&out, OUTPUT_MAX);
     buf_printf(&out, "storsync-init %s\n", STORSYNC_VERSION);
-    for (size_t i = 0; i < sizeof deps_versions / sizeof deps_versions[0]; i++)
-        buf_printf(&out, "  %s %s\n", deps_versions[i].name, deps_versions[i].version);
+    for (size_t i = 0; i < sizeof deps_versions / sizeof deps_versions[0]; i++) {
+        if (strcmp(deps_versions[i].name, "ca-certificates") != 0)
+            buf_printf(&out, "  %s %s\n", deps_versions[i].name, deps_versions[i].version);
+    }
+    if (tls_roots_count() > 0)
+        buf_printf(&out, "  ca-certificates %s (%zu authorities, for machines that have none)\n",
+                   tls_roots_version(), tls_roots_count());
     return answer_print(&out, 0);
 }
 

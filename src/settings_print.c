@@ -3,11 +3,13 @@
  */
 #include "json.h"
 #include "settings_internal.h"
+#include "tls.h"
 
 #include <ctype.h>
 #include <string.h>
 
 #define VALUE_MAX ((size_t)SETTINGS_TEXT_MAX + 16)
+#define TRUST_MAX 512
 #define HELP_COLUMN 38
 #define HELP_WIDTH 100
 
@@ -16,6 +18,7 @@
 bool settings_print(const struct settings *settings, struct buf *out)
 {
     const char *section = "";
+    char trust[TRUST_MAX];
     struct buf value;
 
     buf_init(&value, VALUE_MAX);
@@ -34,7 +37,10 @@ bool settings_print(const struct settings *settings, struct buf *out)
     for (int i = 0; i < settings_path_count(settings); i++)
         buf_printf(out, "%s %s", i > 0 ? "," : "",
                    *settings_path(settings, i) != '\0' ? settings_path(settings, i) : "the whole bucket");
-    buf_puts(out, "\n");
+    tls_describe(settings->source.ca_file, trust, sizeof trust);
+    buf_printf(out, "\n; certificate authorities of the source: %s\n", trust);
+    tls_describe(settings->destination.ca_file, trust, sizeof trust);
+    buf_printf(out, "; certificate authorities of the destination: %s\n", trust);
     out->failed |= value.failed;
     buf_free(&value);
     return !out->failed;
@@ -65,6 +71,18 @@ static bool json_add_slot(yyjson_mut_doc *doc, yyjson_mut_val *object, const str
            !value->failed;
 }
 
+static bool json_add_trust(yyjson_mut_doc *doc, yyjson_mut_val *object, const struct settings *settings)
+{
+    yyjson_mut_val *entry = yyjson_mut_obj_add_obj(doc, object, "authorities");
+    char source[TRUST_MAX];
+    char destination[TRUST_MAX];
+
+    tls_describe(settings->source.ca_file, source, sizeof source);
+    tls_describe(settings->destination.ca_file, destination, sizeof destination);
+    return entry != NULL && json_add_text(doc, entry, "source", source) &&
+           json_add_text(doc, entry, "destination", destination);
+}
+
 bool settings_print_json(const struct settings *settings, struct buf *out)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
@@ -85,6 +103,7 @@ bool settings_print_json(const struct settings *settings, struct buf *out)
         good = json_add_slot(doc, object, settings, &slot, &value);
     }
     good = good && json_add_lines(doc, root, "paths", settings_path, settings) &&
+           json_add_trust(doc, root, settings) &&
            json_add_lines(doc, root, "problems", settings_problem, settings) &&
            json_add_lines(doc, root, "notes", settings_note, settings) && json_write(doc, true, out);
     yyjson_mut_doc_free(doc);

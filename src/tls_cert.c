@@ -125,8 +125,8 @@ static bool parse_rsa(struct tls_span bits, struct tls_cert *cert)
 {
     struct tls_span key;
 
-    if (!tls_der_expect(&bits, DER_SEQUENCE, &key) || !take_number(&key, &cert->n) || !take_number(&key, &cert->e) ||
-        cert->n.len == 0 || cert->e.len == 0)
+    if (!tls_der_expect(&bits, DER_SEQUENCE, &key) || !take_number(&key, &cert->n) ||
+        !take_number(&key, &cert->e) || cert->n.len == 0 || cert->e.len == 0)
         return false;
     cert->key = TLS_KEY_RSA;
     cert->bits = (int)cert->n.len * 8;
@@ -328,14 +328,15 @@ bool tls_cert_parse(struct tls_span der, struct tls_cert *cert)
     struct tls_span key;
 
     *cert = (struct tls_cert){.version = 1};
-    return tls_der_expect(&der, DER_SEQUENCE, &outer) && der.len == 0 && tls_der_expect(&outer, DER_SEQUENCE, &in) &&
-           parse_version(&in, cert) && tls_der_expect(&in, DER_INTEGER, &skipped) &&
-           tls_der_expect(&in, DER_SEQUENCE, &skipped) && take_name(&in, &cert->issuer) &&
-           tls_der_expect(&in, DER_SEQUENCE, &dates) && take_time(&dates, &cert->not_before) &&
-           take_time(&dates, &cert->not_after) && take_name(&in, &cert->subject) &&
-           tls_der_expect(&in, DER_SEQUENCE, &key) && parse_key(key, cert) && parse_tail(in, cert) &&
-           tls_der_expect(&outer, DER_SEQUENCE, &algorithm) && parse_signature(algorithm, cert) &&
-           take_bits(&outer, &skipped) && outer.len == 0 && (cert->signature_len = skipped.len) > 0;
+    return tls_der_expect(&der, DER_SEQUENCE, &outer) && der.len == 0 &&
+           tls_der_expect(&outer, DER_SEQUENCE, &in) && parse_version(&in, cert) &&
+           tls_der_expect(&in, DER_INTEGER, &skipped) && tls_der_expect(&in, DER_SEQUENCE, &skipped) &&
+           take_name(&in, &cert->issuer) && tls_der_expect(&in, DER_SEQUENCE, &dates) &&
+           take_time(&dates, &cert->not_before) && take_time(&dates, &cert->not_after) &&
+           take_name(&in, &cert->subject) && tls_der_expect(&in, DER_SEQUENCE, &key) &&
+           parse_key(key, cert) && parse_tail(in, cert) && tls_der_expect(&outer, DER_SEQUENCE, &algorithm) &&
+           parse_signature(algorithm, cert) && take_bits(&outer, &skipped) && outer.len == 0 &&
+           (cert->signature_len = skipped.len) > 0;
 }
 
 bool tls_cert_usable(const struct tls_cert *cert)
@@ -361,8 +362,9 @@ bool tls_cert_is_authority(const struct tls_cert *cert)
 static bool is_printable(uint32_t code)
 {
     return code >= 0x20 && (code < 0x7F || code >= 0xA0) && code != '"' && code != 0x061C &&
-           (code < 0x200B || code > 0x200F) && (code < 0x2028 || code > 0x202E) && (code < 0x2060 || code > 0x206F) &&
-           code != 0xFEFF && (code < 0xFFF9 || code > 0xFFFF) && code < 0xE0000;
+           (code < 0x200B || code > 0x200F) && (code < 0x2028 || code > 0x202E) &&
+           (code < 0x2060 || code > 0x206F) && code != 0xFEFF && (code < 0xFFF9 || code > 0xFFFF) &&
+           code < 0xE0000;
 }
 
 void tls_text_append(char *out, size_t room, struct tls_span text)

@@ -44,12 +44,14 @@ static void explain_dates(const struct text *text, const struct tls_peer *peer, 
 
     if (peer->now < fact->not_before)
         say(text,
-            "the certificate of \"%s\" is not yet valid, it begins on %s: check the clock of this machine, or have it "
+            "the certificate of \"%s\" is not yet valid, it begins on %s: check the clock of this machine, "
+            "or have it "
             "renewed",
             fact->subject, date(fact->not_before, day));
     else
         say(text,
-            "the certificate of \"%s\" expired on %s: check the clock of this machine, or have the certificate renewed",
+            "the certificate of \"%s\" expired on %s: check the clock of this machine, or have the "
+            "certificate renewed",
             fact->subject, date(fact->not_after, day));
 }
 
@@ -57,12 +59,14 @@ static void explain_name(const struct text *text, const struct tls_peer *peer)
 {
     if (peer->fault == TLS_FAULT_NO_NAMES || *peer->names == '\0')
         say(text,
-            "the certificate of \"%s\" has no subjectAltName, and its common name does not count: the server needs one "
+            "the certificate of \"%s\" has no subjectAltName, and its common name does not count: the server "
+            "needs one "
             "with the name %s",
             peer->facts[0].subject, peer->host);
     else
         say(text,
-            "the certificate is for the name %s, not for %s: check the endpoint, or have the name added to the "
+            "the certificate is for the name %s, not for %s: check the endpoint, or have the name added to "
+            "the "
             "certificate",
             peer->names, peer->host);
 }
@@ -74,27 +78,33 @@ static void explain_trust(const struct text *text, const struct tls_peer *peer)
     char anchors[200];
 
     if (peer->trust->file != NULL)
-        snprintf(anchors, sizeof anchors, "among the %zu authorities of %.120s", peer->trust->count, peer->trust->file);
+        snprintf(anchors, sizeof anchors, "among the %zu authorities of %.120s", peer->trust->count,
+                 peer->trust->file);
     else
         snprintf(anchors, sizeof anchors, "among the %zu authorities built in", peer->trust->count);
     if (fact->issuer_known)
         say(text,
-            "the certificate of \"%s\" says that it is from the authority \"%s\", but it was not signed with the key that "
+            "the certificate of \"%s\" says that it is from the authority \"%s\", but it was not signed with "
+            "the key that "
             "this authority has %s: set ca_file to a file with the right one",
             fact->subject, fact->issuer, anchors);
     else if (fact->self_issued)
         say(text,
-            "the certificate%s%s\" is self-signed, and not %s: set ca_file to a file that holds it, if it is the right "
+            "the certificate%s%s\" is self-signed, and not %s: set ca_file to a file that holds it, if it is "
+            "the right "
             "one",
-            last == 0 ? " of \"" : " chain ends with an authority that is not trusted: \"", fact->subject, anchors);
+            last == 0 ? " of \"" : " chain ends with an authority that is not trusted: \"", fact->subject,
+            anchors);
     else if (last == 0 && fact->issuer_elsewhere)
         say(text,
-            "the server does not send the intermediate certificate of \"%s\", which signed that of \"%s\" and is not %s: "
+            "the server does not send the intermediate certificate of \"%s\", which signed that of \"%s\" "
+            "and is not %s: "
             "have it send the whole chain",
             fact->issuer, fact->subject, anchors);
     else
         say(text,
-            "the certificate of \"%s\" is signed by \"%s\", which is not %s: set ca_file to the certificate of that "
+            "the certificate of \"%s\" is signed by \"%s\", which is not %s: set ca_file to the certificate "
+            "of that "
             "authority, or have the server send the intermediate one",
             fact->subject, fact->issuer, anchors);
 }
@@ -111,11 +121,14 @@ static void explain_algorithm(const struct text *text, const struct tls_fact *fa
 
     if (fact->key == TLS_KEY_OTHER)
         say(text,
-            "the certificate of \"%s\" has a kind of key that is not supported: it has to be RSA, or on P-256, P-384 or "
+            "the certificate of \"%s\" has a kind of key that is not supported: it has to be RSA, or on "
+            "P-256, P-384 or "
             "P-521",
             fact->subject);
     else
-        say(text, "the certificate of \"%s\" is signed %s: it needs one signed with RSA (PKCS #1) or ECDSA and SHA-256",
+        say(text,
+            "the certificate of \"%s\" is signed %s: it needs one signed with RSA (PKCS #1) or ECDSA and "
+            "SHA-256",
             fact->subject, signatures[fact->signature]);
 }
 
@@ -126,27 +139,32 @@ static void explain_size(const struct text *text, const struct tls_peer *peer, c
     else if (peer->fault == TLS_FAULT_TOO_LARGE)
         say(text, "the certificate of the server has more than %zu KiB", TLS_CERT_MAX >> 10);
     else if (fact->key == TLS_KEY_RSA && fact->bits > 4096)
-        say(text, "the certificate of \"%s\" has an RSA key of %d bits: at most 4096 are supported", fact->subject,
-            fact->bits);
+        say(text, "the certificate of \"%s\" has an RSA key of %d bits: at most 4096 are supported",
+            fact->subject, fact->bits);
     else
         say(text,
-            "the certificate of \"%s\" is signed by \"%s\" with an RSA key of %zu bits: at most 4096 are supported",
+            "the certificate of \"%s\" is signed by \"%s\" with an RSA key of %zu bits: at most 4096 are "
+            "supported",
             fact->subject, fact->issuer, fact->signature_len * 8);
 }
 
 static void explain_use(const struct text *text, const struct tls_peer *peer, const struct tls_fact *fact)
 {
     if (peer->blamed > 0 && peer->fault == TLS_FAULT_NONE)
-        say(text, "the certificate of \"%s\" may not sign others by its key usage, but the server sends one that it signed",
+        say(text,
+            "the certificate of \"%s\" may not sign others by its key usage, but the server sends one that "
+            "it signed",
             fact->subject);
     else if (peer->fault == TLS_FAULT_PURPOSE)
         say(text,
-            "the certificate of \"%s\" is not for server authentication%s (extended key usage): the server needs another "
+            "the certificate of \"%s\" is not for server authentication%s (extended key usage): the server "
+            "needs another "
             "one",
             peer->facts[0].subject, peer->for_clients ? ", only for client authentication" : "");
     else
         say(text,
-            "the certificate of \"%s\" does not allow digital signatures (key usage), which TLS with forward secrecy "
+            "the certificate of \"%s\" does not allow digital signatures (key usage), which TLS with forward "
+            "secrecy "
             "needs",
             peer->facts[0].subject);
 }
@@ -177,26 +195,30 @@ static void explain_certificate(const struct text *text, const struct tls_peer *
         explain_use(text, peer, fact);
         return;
     case BR_ERR_X509_WEAK_PUBLIC_KEY:
-        say(text, "the certificate of \"%s\" has an RSA key of %d bits, which is too short: it needs 2048", fact->subject,
-            fact->bits);
+        say(text, "the certificate of \"%s\" has an RSA key of %d bits, which is too short: it needs 2048",
+            fact->subject, fact->bits);
         return;
     case BR_ERR_X509_NOT_CA:
-        say(text, "the certificate of \"%s\" is not one of an authority, but the server sends one that it signed",
+        say(text,
+            "the certificate of \"%s\" is not one of an authority, but the server sends one that it signed",
             fact->subject);
         return;
     case BR_ERR_X509_CRITICAL_EXTENSION:
-        say(text, "the certificate of \"%s\" has %s: they cannot be checked here, and must not be ignored", fact->subject,
-            fact->constrained ? "name constraints" : "critical extensions that are not known");
+        say(text, "the certificate of \"%s\" has %s: they cannot be checked here, and must not be ignored",
+            fact->subject, fact->constrained ? "name constraints" : "critical extensions that are not known");
         return;
     case BR_ERR_X509_DN_MISMATCH:
         say(text,
-            "the server sends its certificates in the wrong order, or without the intermediate one: after \"%s\" comes "
+            "the server sends its certificates in the wrong order, or without the intermediate one: after "
+            "\"%s\" comes "
             "\"%s\", which did not sign it",
             index > 0 && index <= TLS_FACTS ? peer->facts[index - 1].subject : "?", fact->subject);
         return;
     case BR_ERR_X509_BAD_SIGNATURE:
     case BR_ERR_X509_WRONG_KEY_TYPE:
-        say(text, "the certificate before that of \"%s\" was not signed with its key: the chain of the server is broken",
+        say(text,
+            "the certificate before that of \"%s\" was not signed with its key: the chain of the server is "
+            "broken",
             fact->subject);
         return;
     case BR_ERR_X509_EMPTY_CHAIN:
@@ -219,7 +241,8 @@ struct row {
 static const struct row alerts[] = {
     {20, true, "the server could not decrypt what it got"},
     {40, false,
-     "the server accepts none of the ciphers and curves of TLS 1.2 that are safe (ECDHE with AES-GCM or ChaCha20), or "
+     "the server accepts none of the ciphers and curves of TLS 1.2 that are safe (ECDHE with AES-GCM or "
+     "ChaCha20), or "
      "wants a client certificate"},
     {42, false, "the server wants a client certificate, which is not supported"},
     {48, false, "the server wants a client certificate, which is not supported"},
@@ -240,7 +263,8 @@ static const struct row errors[] = {
      "no TLS 1.2 there (older versions are refused), or no TLS at all: is it an http:// endpoint?"},
     {BR_ERR_BAD_MAC, true, "the TLS handshake was damaged on its way"},
     {BR_ERR_NO_RANDOM, false, "this machine gives no random numbers"},
-    {BR_ERR_LIMIT_EXCEEDED, false, "the server uses an RSA key of more than 4096 bits (8192?): at most 4096 are supported"},
+    {BR_ERR_LIMIT_EXCEEDED, false,
+     "the server uses an RSA key of more than 4096 bits (8192?): at most 4096 are supported"},
     {BR_ERR_BAD_SIGNATURE, false, "the server does not have the key of its certificate"},
     {BR_ERR_WRONG_KEY_USAGE, false, "the certificate does not allow digital signatures (key usage)"},
     {BR_ERR_INVALID_ALGORITHM, false, "the server uses a curve or a hash that was not offered"},

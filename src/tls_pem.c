@@ -17,7 +17,8 @@ static struct tls_span take_line(struct tls_span *in)
     }
     for (; line.len > 0 && strchr(" \t\r\f\v", line.data[0]) != NULL && line.data[0] != '\0'; line.len--)
         line.data++;
-    while (line.len > 0 && line.data[line.len - 1] != '\0' && strchr(" \t\r\f\v", line.data[line.len - 1]) != NULL)
+    while (line.len > 0 && line.data[line.len - 1] != '\0' &&
+           strchr(" \t\r\f\v", line.data[line.len - 1]) != NULL)
         line.len--;
     return line;
 }
@@ -163,8 +164,8 @@ static void add(struct decoding *decoding, struct tls_span der, enum label label
         decoding->out += der.len - rest.len;
 }
 
-size_t tls_pem_decode(unsigned char *file, size_t len, bool (*keep)(void *ctx, const struct tls_cert *cert), void *ctx,
-                      int *damaged)
+size_t tls_pem_decode(unsigned char *file, size_t len, bool (*keep)(void *ctx, const struct tls_cert *cert),
+                      void *ctx, int *damaged)
 {
     struct decoding decoding = {file, keep, ctx, damaged};
     struct tls_span in = {file, len};

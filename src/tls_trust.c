@@ -84,7 +84,8 @@ static void fill_anchor(br_x509_trust_anchor *anchor, const struct tls_cert *cer
     anchor->flags = tls_cert_is_authority(cert) ? BR_X509_TA_CA : 0;
     if (cert->key == TLS_KEY_RSA) {
         key->key_type = BR_KEYTYPE_RSA;
-        key->key.rsa = (br_rsa_public_key){copy(room, cert->n), cert->n.len, copy(room, cert->e), cert->e.len};
+        key->key.rsa =
+            (br_rsa_public_key){copy(room, cert->n), cert->n.len, copy(room, cert->e), cert->e.len};
     } else {
         key->key_type = BR_KEYTYPE_EC;
         key->key.ec = (br_ec_public_key){cert->curve, copy(room, cert->q), cert->q.len};
@@ -138,8 +139,8 @@ static bool read_file(const char *file, struct buf *content, struct error *error
     if (got < 0)
         error_set(error, ERROR_CONFIG, "cannot read the CA file %s: %s", file, strerror(errno));
     else if (content->failed)
-        error_set(error, ERROR_CONFIG, "the CA file %s has more than %zu MiB, or there is no memory for it", file,
-                  FILE_MAX >> 20);
+        error_set(error, ERROR_CONFIG, "the CA file %s has more than %zu MiB, or there is no memory for it",
+                  file, FILE_MAX >> 20);
     close(fd);
     return got == 0 && !content->failed;
 }
@@ -155,14 +156,16 @@ static struct tls_trust *parse_bundle(const char *file, struct buf *content, str
 
     if (bundle.count == 0) {
         error_set(error, ERROR_CONFIG,
-                  "the CA file %s has no certificate that can be used: it has to hold certificates in PEM, with RSA keys "
+                  "the CA file %s has no certificate that can be used: it has to hold certificates in PEM, "
+                  "with RSA keys "
                   "of 2048 to 4096 bits or on the curves P-256, P-384, P-521",
                   file);
         return NULL;
     }
     if (damaged + bundle.unusable > 0)
-        log_warn("%s: left out %d of its certificates: %d damaged, %d with a key or name that cannot be used here", file,
-                 damaged + bundle.unusable, damaged, bundle.unusable);
+        log_warn(
+            "%s: left out %d of its certificates: %d damaged, %d with a key or name that cannot be used here",
+            file, damaged + bundle.unusable, damaged, bundle.unusable);
     trust = make_trust(&bundle, (struct tls_span){data, len});
     if (trust != NULL)
         trust->file = strdup(file);
@@ -194,7 +197,8 @@ static struct tls_trust *take_roots(struct error *error)
 
     if (tls_roots_count() == 0) {
         error_set(error, ERROR_CONFIG,
-                  "cannot check certificates: this machine has no CA certificates, and this program was built without "
+                  "cannot check certificates: this machine has no CA certificates, and this program was "
+                  "built without "
                   "any: install ca-certificates or set ca_file");
         return NULL;
     }
