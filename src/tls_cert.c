@@ -370,6 +370,7 @@ static bool is_printable(uint32_t code)
 void tls_text_append(char *out, size_t room, struct tls_span text)
 {
     size_t len = strlen(out);
+    size_t dots = len; /* where they go if not all of it fits */
     const char *in = (const char *)text.data;
 
     while (text.len > 0) {
@@ -379,14 +380,15 @@ void tls_text_append(char *out, size_t room, struct tls_span text)
         size_t step = size > 0 ? size : 1;
         size_t put = good ? size : 1;
 
-        /* While more follows there has to be room for the dots, too. */
-        if (len + put + (text.len > step ? 3 : 0) >= room) {
-            for (int i = 0; i < 3 && len + 1 < room; i++)
-                out[len++] = '.';
+        if (len + put >= room) {
+            for (len = dots; len < dots + 3 && len + 1 < room; len++)
+                out[len] = '.';
             break;
         }
         memcpy(out + len, good ? in : "?", put);
         len += put;
+        if (len + 3 < room)
+            dots = len;
         in += step;
         text.len -= step;
     }
