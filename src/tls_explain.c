@@ -28,6 +28,14 @@ static void say(const struct text *text, const char *format, ...)
 
 /* ---- the certificate ---- */
 
+/* What is known of the certificate number `index`. */
+static const struct tls_fact *fact_of(const struct tls_peer *peer, int index)
+{
+    static const struct tls_fact unknown = {.subject = "?", .issuer = "?"};
+
+    return index >= 0 && index < peer->count && index < TLS_FACTS ? &peer->facts[index] : &unknown;
+}
+
 #define DATE_SIZE 11
 static const char *date(int64_t wall, char out[DATE_SIZE])
 {
@@ -62,7 +70,7 @@ static void explain_name(const struct text *text, const struct tls_peer *peer)
             "the certificate of \"%s\" has no subjectAltName, and its common name does not count: the server "
             "needs one "
             "with the name %s",
-            peer->facts[0].subject, peer->host);
+            fact_of(peer, 0)->subject, peer->host);
     else
         say(text,
             "the certificate is for the name %s, not for %s: check the endpoint, or have the name added to "
@@ -74,7 +82,7 @@ static void explain_name(const struct text *text, const struct tls_peer *peer)
 static void explain_trust(const struct text *text, const struct tls_peer *peer)
 {
     int last = (peer->count < TLS_FACTS ? peer->count : TLS_FACTS) - 1;
-    const struct tls_fact *fact = &peer->facts[last];
+    const struct tls_fact *fact = fact_of(peer, last);
     char anchors[200];
 
     if (peer->trust->file != NULL)
@@ -160,20 +168,19 @@ static void explain_use(const struct text *text, const struct tls_peer *peer, co
             "the certificate of \"%s\" is not for server authentication%s (extended key usage): the server "
             "needs another "
             "one",
-            peer->facts[0].subject, peer->for_clients ? ", only for client authentication" : "");
+            fact_of(peer, 0)->subject, peer->for_clients ? ", only for client authentication" : "");
     else
         say(text,
             "the certificate of \"%s\" does not allow digital signatures (key usage), which TLS with forward "
             "secrecy "
             "needs",
-            peer->facts[0].subject);
+            fact_of(peer, 0)->subject);
 }
 
 static void explain_certificate(const struct text *text, const struct tls_peer *peer, int code)
 {
-    static const struct tls_fact unknown = {.subject = "?", .issuer = "?"};
     int index = peer->blamed >= 0 ? peer->blamed : 0;
-    const struct tls_fact *fact = index < peer->count && index < TLS_FACTS ? &peer->facts[index] : &unknown;
+    const struct tls_fact *fact = fact_of(peer, index);
 
     switch (code) {
     case BR_ERR_X509_EXPIRED:
@@ -212,7 +219,7 @@ static void explain_certificate(const struct text *text, const struct tls_peer *
             "the server sends its certificates in the wrong order, or without the intermediate one: after "
             "\"%s\" comes "
             "\"%s\", which did not sign it",
-            index > 0 && index <= TLS_FACTS ? peer->facts[index - 1].subject : "?", fact->subject);
+            fact_of(peer, index - 1)->subject, fact->subject);
         return;
     case BR_ERR_X509_BAD_SIGNATURE:
     case BR_ERR_X509_WRONG_KEY_TYPE:

@@ -121,7 +121,7 @@ static void on_end_cert(const br_x509_class **ctx)
     if (peer->count < TLS_FACTS) {
         bool read = peer->whole && tls_cert_parse((struct tls_span){peer->der, peer->len}, &cert);
 
-        memset(&peer->facts[peer->count], 0, sizeof peer->facts[0]);
+        peer->facts[peer->count] = (struct tls_fact){.subject = "?", .issuer = "?"};
         if (read)
             remember(peer, &cert);
         if (peer->count == 0 && peer->fault == TLS_FAULT_NONE)
