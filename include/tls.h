@@ -9,7 +9,8 @@
  *
  * What is accepted: TLS 1.2 with ECDHE and an AEAD; RSA of 2048 to 4096 bits, P-256, P-384, P-521; SHA-256 and up; a
  * chain that is valid now; a leaf for server authentication whose subjectAltName (never its CN) has the host's name, or
- * its IP address. RFC 5280, RFC 6125 (6.4), RFC 5246.
+ * its IP address. RFC 5280, RFC 6125 (6.4), RFC 5246. A certificate that was made an anchor is one whatever its dates
+ * are; if it is no authority by its basicConstraints, it is trusted as a server's own, and for nothing else.
  *
  * INVARIANT: no connection gets past its handshake without this module's verdict; there is no way to turn that off.
  */

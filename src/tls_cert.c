@@ -442,5 +442,5 @@ void tls_cert_name(struct tls_span name, char out[TLS_NAME_SIZE])
             tls_text_append(out, TLS_NAME_SIZE, value);
         return;
     }
-    strcpy(out, "?");
+    memcpy(out, "?", sizeof "?");
 }

@@ -292,8 +292,10 @@ static bool explain_row(const struct text *text, const struct row *row, int code
 
 bool tls_explain(const struct tls_peer *peer, int code, char *out, size_t room)
 {
-    const struct text text = {out, room};
+    struct text text;
 
+    text.out = out;
+    text.room = room;
     if (code >= BR_ERR_RECV_FATAL_ALERT && code < BR_ERR_SEND_FATAL_ALERT)
         return explain_row(&text, alerts, code - BR_ERR_RECV_FATAL_ALERT, "the server's alert");
     if (peer != NULL && code >= BR_ERR_X509_OK && code <= BR_ERR_X509_NOT_TRUSTED) {

@@ -64,14 +64,14 @@ bool tls_names_match(struct tls_span names, const char *host)
 {
     unsigned char address[16];
     size_t address_len = address_of(host, address);
-    struct tls_span name = {(const unsigned char *)host, strlen(host)};
+    struct tls_span wanted = {(const unsigned char *)host, strlen(host)};
     struct tls_span value;
     unsigned tag;
 
-    if (name.len > 1 && host[name.len - 1] == '.')
-        name.len--;
+    if (wanted.len > 1 && host[wanted.len - 1] == '.')
+        wanted.len--;
     while (tls_der_take(&names, &tag, &value)) {
-        if (address_len == 0 && tag == NAME_DNS && dns_matches(value, name))
+        if (address_len == 0 && tag == NAME_DNS && dns_matches(value, wanted))
             return true;
         if (address_len != 0 && tag == NAME_ADDRESS &&
             tls_span_equal(value, (struct tls_span){address, address_len}))

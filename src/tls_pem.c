@@ -102,8 +102,9 @@ static bool base64_end(struct base64 *base64)
  * that may begin the next block. */
 static bool take_block(struct tls_span *in, enum label label, unsigned char *out, size_t *len)
 {
-    struct base64 base64 = {.out = out};
+    struct base64 base64 = {0};
 
+    base64.out = out;
     while (in->len > 0) {
         struct tls_span before = *in;
         struct tls_span line = take_line(in);

@@ -6,11 +6,13 @@ import data
 from harness import RUN, TestCase, sides
 
 
-def certificate(directory, name, issuer=None):
-    """Makes NAME.pem (key and certificate, for the DNS name `name`), signed by `issuer` or by itself."""
+def certificate(directory, name, issuer=None, authority=None, names=None):
+    """Makes NAME.pem (key and certificate, for `names`, else the DNS name `name`), signed by `issuer` or by itself."""
+    authority = not issuer if authority is None else authority
     key, request, certificate = (directory / f"{name}.{end}" for end in ("key", "csr", "crt"))
     extensions = directory / f"{name}.ext"
-    extensions.write_text(f"basicConstraints=CA:{'FALSE' if issuer else 'TRUE'}\nsubjectAltName=DNS:{name}\n")
+    extensions.write_text(f"basicConstraints=CA:{'TRUE' if authority else 'FALSE'}\n"
+                          f"subjectAltName={names or 'DNS:' + name}\n")
     signer = ["-CA", directory / f"{issuer}.crt", "-CAkey", directory / f"{issuer}.key", "-CAcreateserial"] \
         if issuer else ["-signkey", key]
     for command in (["openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", key,
@@ -39,18 +41,21 @@ class Tls(TestCase):
             certificate(directory, "localhost", issuer="authority")
             certificate(directory, "other.example", issuer="authority")
             certificate(directory, "stranger")
+            certificate(directory, "address", issuer="authority", names="IP:127.0.0.1")
+            certificate(directory, "own", authority=False, names="DNS:localhost")
             RUN.cache["tls"] = directory
         self.certificates = RUN.cache["tls"]
         self.source, self.destination = self.s3_bucket(), self.s3_bucket()
         for number in range(40):
             self.source.put(f"public/{number} +%", data.body(number, 100_000), ContentType="image/png")
 
-    def sync(self, name="localhost", ca="authority", **context):
+    def sync(self, name="localhost", ca="authority", host=None, **context):
         proxy = self.proxy(self.source.server.endpoint,
                            tls=server_context(self.certificates / f"{name}.pem", **context))
         ca_file = str(self.certificates / f"{ca}.crt")
+        endpoint = proxy.endpoint.replace("localhost", host or "localhost")
         env = {**sides(self.source, self.destination, STORSYNC_RETRIES="1"),
-               **self.source.env("source", endpoint=proxy.endpoint, ca_file=ca_file)}
+               **self.source.env("source", endpoint=endpoint, ca_file=ca_file)}
         return self.tool("--sync", env=env)
 
     def test_private_authority(self):
@@ -75,6 +80,39 @@ class Tls(TestCase):
         self.assertEqual(tool.code, 69)
         self.assertEqual(len(tool.errors), 1, tool.err)
         self.assertIn("TLS 1.", tool.errors[0])
+
+    def test_address(self):
+        self.assertEqual(self.sync(name="address", host="127.0.0.1").code, 0)
+        self.assertEqual(data.compare_buckets(self.source, self.destination, ("public/",)), [])
+
+    def test_certificate_for_another_address(self):
+        self.refused(self.sync(host="127.0.0.1"))
+
+    def test_own_certificate_as_ca_file(self):
+        """A server with a certificate that it signed itself, and that is no authority."""
+        self.refused(self.sync(name="own", ca="stranger"))
+        self.assertEqual(self.sync(name="own", ca="own").code, 0)
+
+    def test_trust_of_one_side_is_not_that_of_the_other(self):
+        """Neither a connection nor a session that one ca_file brought about is good for the other side."""
+        proxy = self.proxy(self.source.server.endpoint, tls=server_context(self.certificates / "localhost.pem"))
+        sides = self.source, self.destination
+        for good, bad in (("source", "destination"), ("destination", "source")):
+            for mode in ("--sync", "--validate"):
+                env = {**self.source.env("source", endpoint=proxy.endpoint),
+                       **self.destination.env("destination", endpoint=proxy.endpoint),
+                       f"STORSYNC_{good.upper()}_CA_FILE": str(self.certificates / "authority.crt"),
+                       f"STORSYNC_{bad.upper()}_CA_FILE": str(self.certificates / "stranger.crt"),
+                       "STORSYNC_RETRIES": "0"}
+                with self.subTest(bad=bad, mode=mode):
+                    tool = self.tool(mode, env=env)
+                    self.assertEqual(tool.code, 69, tool.err)
+                    self.assertIn(f"authorities of {self.certificates}/stranger.crt", tool.err)
+        env = {**self.source.env("source", endpoint=proxy.endpoint, ca_file=str(self.certificates / "authority.crt")),
+               **self.destination.env("destination", endpoint=proxy.endpoint,
+                                      ca_file=str(self.certificates / "authority.crt"))}
+        self.assertEqual(self.tool("--sync", env=env).code, 0)
+        self.assertEqual(data.compare_buckets(*sides, ("public/",)), [])
 
     def test_unusable_ca_file(self):
         self.assertEqual(self.sync(ca="missing").code, 78)

@@ -1,0 +1,137 @@
+/*
+ * Our patch to libcurl, deps/patches/curl/handshake-by-application.patch: without somebody who sets up the handshake and
+ * judges the server there is no connection. (What such a somebody gets is tested by everything that speaks https.)
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <arpa/inet.h>
+#include <bearssl.h>
+#include <cmocka.h>
+#include <curl/curl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A port where connections are accepted, by the kernel, and nothing else. */
+static int listen_somewhere(int *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+/* What becomes of a request with this callback: the code, and what is said. */
+static CURLcode get(const char *host, curl_ssl_ctx_callback callback, void *ctx, char detail[CURL_ERROR_SIZE])
+{
+    CURL *easy = curl_easy_init();
+    char url[600];
+    int port;
+    int fd = listen_somewhere(&port);
+    struct curl_slist *resolve = NULL;
+    CURLcode code;
+
+    assert_non_null(easy);
+    detail[0] = '\0';
+    snprintf(url, sizeof url, "%s:%d:127.0.0.1", host, port);
+    resolve = curl_slist_append(NULL, url);
+    snprintf(url, sizeof url, "https://%s:%d/", host, port);
+    curl_easy_setopt(easy, CURLOPT_URL, url);
+    curl_easy_setopt(easy, CURLOPT_RESOLVE, resolve);
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, detail);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT, 30L);
+    /* Nothing of this helps. */
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+    curl_easy_setopt(easy, CURLOPT_CAINFO, "/etc/ssl/certs/ca-certificates.crt");
+    if (callback != NULL) {
+        curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, callback);
+        curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, ctx);
+    }
+    code = curl_easy_perform(easy);
+    curl_easy_cleanup(easy);
+    curl_slist_free_all(resolve);
+    close(fd);
+    return code;
+}
+
+static void nobody(void **state)
+{
+    char detail[CURL_ERROR_SIZE];
+
+    (void)state;
+    assert_int_equal(get("localhost", NULL, NULL, detail), CURLE_SSL_CONNECT_ERROR);
+    assert_non_null(strstr(detail, "no SSL context callback"));
+}
+
+/* Notes the host, and sets up nothing. */
+static CURLcode look(CURL *easy, void *client, void *ctx)
+{
+    (void)easy;
+    snprintf(ctx, 256, "%s", ((br_ssl_client_context *)client)->eng.server_name);
+    return CURLE_OK;
+}
+
+static void somebody_who_does_nothing(void **state)
+{
+    char detail[CURL_ERROR_SIZE];
+    char host[256] = "";
+
+    (void)state;
+    assert_int_equal(get("a.example", look, host, detail), CURLE_SSL_CONNECT_ERROR);
+    assert_non_null(strstr(detail, "set up no verification"));
+    assert_string_equal(host, "a.example");
+    assert_int_equal(get("127.0.0.1", look, host, detail), CURLE_SSL_CONNECT_ERROR);
+    assert_string_equal(host, "127.0.0.1");
+}
+
+static CURLcode refuse(CURL *easy, void *client, void *ctx)
+{
+    (void)easy;
+    (void)client;
+    (void)ctx;
+    return CURLE_ABORTED_BY_CALLBACK;
+}
+
+static void somebody_who_refuses(void **state)
+{
+    char detail[CURL_ERROR_SIZE];
+
+    (void)state;
+    assert_int_equal(get("localhost", refuse, NULL, detail), CURLE_ABORTED_BY_CALLBACK);
+}
+
+static void a_host_that_is_too_long(void **state)
+{
+    char detail[CURL_ERROR_SIZE];
+    char host[300];
+
+    (void)state;
+    memset(host, 'a', sizeof host);
+    for (size_t i = 50; i < sizeof host; i += 50)
+        host[i] = '.';
+    host[260] = '\0';
+    assert_int_not_equal(get(host, look, host, detail), CURLE_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nobody),
+        cmocka_unit_test(somebody_who_does_nothing),
+        cmocka_unit_test(somebody_who_refuses),
+        cmocka_unit_test(a_host_that_is_too_long),
+    };
+    return cmocka_run_group_tests_name("curl_patch", tests, NULL, NULL);
+}
