@@ -123,6 +123,15 @@ static struct tls_trust *make_trust(const struct bundle *bundle, struct tls_span
     return trust;
 }
 
+static bool fail_read(const char *file, struct error *error)
+{
+    return error_set(
+        error, ERROR_CONFIG,
+        "cannot read the CA file %s: %s: correct or unset ca_file, AWS_CA_BUNDLE or SSL_CERT_FILE, "
+        "whichever names it",
+        file, strerror(errno));
+}
+
 static bool read_file(const char *file, struct buf *content, struct error *error)
 {
     char data[16384];
@@ -130,14 +139,14 @@ static bool read_file(const char *file, struct buf *content, struct error *error
     int fd = open(file, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
-        return error_set(error, ERROR_CONFIG, "cannot read the CA file %s: %s", file, strerror(errno));
+        return fail_read(file, error);
     do {
         got = read(fd, data, sizeof data);
         if (got > 0)
             buf_append(content, data, (size_t)got);
     } while ((got > 0 && !content->failed) || (got < 0 && errno == EINTR));
     if (got < 0)
-        error_set(error, ERROR_CONFIG, "cannot read the CA file %s: %s", file, strerror(errno));
+        fail_read(file, error);
     else if (content->failed)
         error_set(error, ERROR_CONFIG, "the CA file %s has more than %zu MiB, or there is no memory for it",
                   file, FILE_MAX >> 20);
