@@ -148,20 +148,21 @@ class Engine:
         return name
 
     def tool_image(self):
-        """The project's own image, through `make image`."""
-        if TOOL_IMAGE not in self._ready:
+        """The project's own image, through `make image`, or from an archive of it."""
+        if TOOL_IMAGE not in self._ready and os.environ.get("STORSYNC_IMAGE"):
+            self("load", "--quiet", "--input", os.environ["STORSYNC_IMAGE"])
+        elif TOOL_IMAGE not in self._ready:
             base = re.search(r"(?m)^ARG BASE=(\S+)", (CHECKOUT / "Dockerfile").read_text())[1]
             self.base(base)
             sources, archives = cache() / "sources", cache() / "containers" / "archives"
             for folder in (sources, archives / "partial"):
                 folder.mkdir(parents=True, exist_ok=True)
-            # The context as a clone has it: nothing of build/, and no `make` that takes the outer one's settings.
             flags = (f"--quiet --pull=never --network=host --volume={sources}:/root/.cache/storsync-init/sources "
                      f"--volume={archives}:/var/cache/apt/archives")
             run(["make", "--no-print-directory", "-C", CHECKOUT, "image", f"ENGINE={self.wrapper}",
-                 f"IMAGE={TOOL_IMAGE}", f"IMAGE_FLAGS={flags}"], True, 540, env=clean_environment())
-            self("tag", TOOL_IMAGE, f"my-registry.example/{TOOL_IMAGE}")
-            self._ready.add(TOOL_IMAGE)
+                 f"IMAGE={TOOL_IMAGE}", f"IMAGE_FLAGS={flags}"], True, 1500, env=clean_environment())
+        self("tag", TOOL_IMAGE, f"my-registry.example/{TOOL_IMAGE}")
+        self._ready.add(TOOL_IMAGE)
         return TOOL_IMAGE
 
     def base(self, name):
@@ -186,7 +187,7 @@ def make_base(tar, packages):
     with tempfile.TemporaryDirectory(dir=tar.parent, prefix=".new-") as folder:
         new = Path(folder) / "base.tar"
         run(["mmdebstrap", "--quiet", "--variant=minbase", *options, "--include=" + ",".join(packages), SUITE, new,
-             *mirror()], True, 540)
+             *mirror()], True, 900)
         new.rename(tar)
 
 
