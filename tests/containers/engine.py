@@ -38,7 +38,7 @@ network_config_dir = "{dir}/net"
 WRAPPER = """\
 #!/bin/sh
 export CONTAINERS_CONF='{dir}/containers.conf' DISABLE_HC_SYSTEMD=true
-exec podman --root '{dir}/root' --runroot '{dir}/runroot' "$@"
+exec podman --root '{dir}/root' --runroot '{dir}/run' "$@"
 """
 
 
@@ -82,7 +82,9 @@ class Engine:
 
     def open(self):
         # On disk: memory that a container writes to its file system would count against its limit.
-        self.dir = Path(tempfile.mkdtemp(prefix="storsync-containers-")).resolve()
+        # podman wants the path of its runroot below 50 bytes.
+        place = Path(tempfile.gettempdir()).resolve()
+        self.dir = Path(tempfile.mkdtemp(prefix="storsync-podman-", dir=place if len(str(place)) < 20 else "/tmp"))
         for name in ("tmp", "net"):
             (self.dir / name).mkdir()
         (self.dir / "containers.conf").write_text(CONF.format(dir=self.dir))

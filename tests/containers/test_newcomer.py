@@ -12,8 +12,8 @@ require('node:http').createServer((_, answer) => answer.end(`mine, PID ${process
 """
 
 
-def blocks(language):
-    return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", (CHECKOUT / "docs/CONTAINERS.md").read_text())
+def blocks(language, document="docs/CONTAINERS.md"):
+    return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", (CHECKOUT / document).read_text())
 
 
 class Newcomer(ContainerCase):
@@ -31,6 +31,7 @@ class Newcomer(ContainerCase):
     def test_the_dockerfile(self):
         (dockerfile,) = blocks("dockerfile")
         self.assertLess(len(dockerfile.splitlines()), 10)
+        self.assertIn(dockerfile, blocks("dockerfile", "README.md"), "both documents show the same")
         self.assertIn(f"--from={TOOL_IMAGE} ", dockerfile)
         (self.dir / "app").mkdir()
         (self.dir / "app" / "Dockerfile").write_text(dockerfile)
