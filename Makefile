@@ -61,8 +61,9 @@ parts = $(filter-out %/main.o,$(call objects,$(1)))
 UNIT_TESTS = $(patsubst tests/unit/%.c,build/san/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS = $(FUZZERS:%=build/san/fuzz/%)
+AARCH64_TESTS = build/aarch64/storsync-init $(UNIT_TESTS:build/san/%=build/aarch64/%) $(REPLAYS:build/san/%=build/aarch64/%)
 C_FILES = $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch])
-SCRIPTS = $(shell grep -lsE '^\#! ?/(usr/)?bin/(env )?(ba)?sh' .ci/* deps/* docs/* tests/* tests/*/*)
+SCRIPTS = $(shell grep -lsE '^\#! ?/(usr/)?bin/(env )?(ba)?sh' .ci/* deps/* dist/* docs/* tests/* tests/*/*)
 
 ifneq ($(words $(CURDIR)),1)
 $(error The path of this folder has a space in it, which neither make nor musl can cope with)
@@ -179,6 +180,8 @@ build/fuzz/%: build/fuzz/fuzz/fuzz_%.o $(call parts,fuzz)
 	$(call link,fuzz,-fsanitize=fuzzer)
 
 
+aarch64: build/aarch64/storsync-init ## build build/aarch64/storsync-init with Debian's cross compiler
+
 san: build/san/storsync-init ## build build/san/storsync-init, the same with ASan and UBSan
 
 fuzz: $(FUZZERS:%=build/fuzz/%) ## build the libFuzzer targets of tests/fuzz into build/fuzz (needs clang)
@@ -203,12 +206,18 @@ image: ## build the container image: make image IMAGE=name:tag ENGINE=podman|bui
 	$(or $(ENGINE),$(error podman, buildah or docker is needed)) build -t $(IMAGE) --build-arg VERSION=$(VERSION) \
 		--build-arg REVISION=$(REVISION) $(IMAGE_FLAGS) .
 
+dist: all aarch64 ## pack archives for both CPUs, SHA256SUMS and an SBOM into build/dist; the same bytes everywhere
+	@deps/need python3 gzip:gzip git:git
+	CC='$(CC)' dist/pack $(VERSION) build/dist \
+		x86_64=build/storsync-init aarch64=build/aarch64/storsync-init
+
 # --- tests ---
 
-TEST_PARTS = unit fuzz-corpus layers docs model integration
-test: all build/test/storsync-init $(UNIT_TESTS) $(REPLAYS) | need-integration need-model ## run all tests; ends with "N passed, N failed"
+TEST_PARTS = unit fuzz-corpus layers docs dist aarch64 model integration
+TEST_PROGRAMS = build/test/storsync-init $(UNIT_TESTS) $(REPLAYS) $(AARCH64_TESTS)
+test: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu ## run all tests; ends with "N passed, N failed"
 	@tests/run $(TEST_PARTS)
-test-all: all build/test/storsync-init $(UNIT_TESTS) $(REPLAYS) | need-integration need-model need-containers ## the same and test-containers
+test-all: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu need-containers ## the same and test-containers
 	@tests/run $(TEST_PARTS) containers
 test-unit: $(UNIT_TESTS) ## run the unit tests (ASan, UBSan)
 	@tests/run unit
@@ -216,6 +225,12 @@ test-fuzz-corpus: $(REPLAYS) ## replay the corpora of the fuzz targets (ASan, UB
 	@tests/run fuzz-corpus
 test-layers: ## check that a file includes only its own and lower layers
 	@tests/run layers
+test-aarch64: $(AARCH64_TESTS) | need-qemu need-integration ## unit tests, corpora and some syncs of the other CPU, emulated
+	@tests/run aarch64
+test-dist: dist ## look into what `make dist` packs: archives, SBOM, hardening of the binaries
+	@tests/run dist
+test-reproducible: dist ## build it all once more in another folder, without the cache: the same bytes
+	@tests/reproducible
 test-docs: all ## check that the documents show the settings as they are
 	@tests/run docs
 test-integration: all build/test/storsync-init | need-integration ## run the binary against a real S3 server
@@ -282,16 +297,18 @@ refresh: ## ask Debian's archive again, for newer security patches to the depend
 	touch build/deps-src/done
 
 clean: ## remove what was built from our own sources
-	rm -rf build/musl build/test build/san build/fuzz build/storsync-init build/storsync-init.debug
+	rm -rf build/musl build/test build/san build/fuzz build/aarch64 build/dist build/storsync-init \
+		build/storsync-init.debug
 
 distclean: ## remove everything that was built (downloads stay in the cache)
 	rm -rf build
 
 help: ## list these targets
-	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.* ## \(.*\)/\1\t\2/p' Makefile | expand -t 20
 
-.PHONY: all san fuzz run fuzz-run docs install image test test-unit test-fuzz-corpus test-layers test-docs \
-	test-integration test-containers test-all test-san test-valgrind model bench lint format need-san need-fuzz \
-	need-integration need-containers need-lint need-model refresh clean distclean help
+.PHONY: all aarch64 san fuzz run fuzz-run docs install image dist test test-unit test-fuzz-corpus test-aarch64 test-dist \
+	test-reproducible test-layers test-docs test-integration test-containers test-all test-san test-valgrind model bench \
+	lint format need-aarch64 need-qemu need-san need-fuzz need-integration need-containers need-lint need-model refresh \
+	clean distclean help
 
 -include $(wildcard build/*/*.d build/*/*/*.d)
