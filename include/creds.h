@@ -34,7 +34,7 @@ enum creds_state {
     CREDS_FAILED,
 };
 
-/* Valid until the next http_step. */
+/* Valid until the next creds_get, and until http_step. */
 struct creds_key {
     const char *access_key_id;
     const char *secret_access_key;
@@ -57,6 +57,10 @@ enum creds_state creds_get(struct creds *creds, struct creds_key *key, struct er
 /* The service says that the key of this generation has expired. True if there is or will be another one, so that one
  * more attempt makes sense; false for keys that cannot be renewed. */
 bool creds_expired(struct creds *creds, unsigned generation);
+
+/* Is the time of this key over, or is there another one already? Then a refusal without a reason is for that (a HEAD's
+ * answer cannot say so, Ceph RGW says AccessDenied). Never true for keys that cannot be renewed. */
+bool creds_outlived(const struct creds *creds, unsigned generation);
 
 /* For people: "keys of the environment", "profile \"x\" of /root/.aws/credentials", "EC2 instance metadata". */
 const char *creds_source(const struct creds *creds);

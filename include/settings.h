@@ -127,8 +127,14 @@ int settings_path_count(const struct settings *settings);
 const char *settings_path(const struct settings *settings, int index);
 
 /* --print-config: every setting, its value (secrets as "****"), where it came from. */
-bool settings_print(const struct settings *settings, struct buf *out);
-bool settings_print_json(const struct settings *settings, struct buf *out);
+struct settings_remark { /* what follows from the settings of each side, to be shown behind them */
+    const char *name;    /* "credentials" */
+    const char *source, *destination;
+};
+bool settings_print(const struct settings *settings, const struct settings_remark *remarks, int count,
+                    struct buf *out);
+bool settings_print_json(const struct settings *settings, const struct settings_remark *remarks, int count,
+                         struct buf *out);
 
 /* The settings part of --help, the table of README.md (Markdown), of the man page (mdoc), and a sample INI file. */
 enum settings_doc { SETTINGS_HELP, SETTINGS_MARKDOWN, SETTINGS_MAN, SETTINGS_INI };

@@ -49,6 +49,7 @@ struct setting {
     const char *variables; /* further names in the environment, best first, separated by spaces */
     const char *variables_of_destination;
     const char *shared;  /* variables for both sides, which count after the INI file */
+    const char *of_r2;   /* the same at Cloudflare R2, where they come instead of `shared` */
     const char *choices; /* "start|stop" */
     int64_t min, max;
     const char *word; /* of a text: what stands for the value in --help */

@@ -23,6 +23,7 @@
 #ifndef STORSYNC_STORE_S3_H
 #define STORSYNC_STORE_S3_H
 
+#include "creds.h"
 #include "sigv4.h"
 #include "store.h"
 #include "uri.h"
@@ -33,7 +34,7 @@
 #include <stdint.h>
 
 /* `side` and `http` are borrowed and must outlive the store. ERROR_CONFIG for a bucket name, an endpoint or a
- * region that cannot be one; asks the service nothing. NULL on failure. */
+ * region that cannot be one, or as creds_open; asks the service nothing. NULL on failure. */
 struct store *store_s3_open(const struct side *side, const char *bucket, struct http *http,
                             struct error *error);
 
@@ -54,6 +55,7 @@ struct store_s3 {
     struct store base;
     const struct side *side;
     struct http *http;
+    struct creds *creds;
     char bucket[S3_BUCKET_SIZE];
     bool amazon;         /* no endpoint was configured: it follows from the region */
     bool virtual_host;   /* the bucket is part of the host name, not of the path */
@@ -62,7 +64,8 @@ struct store_s3 {
 
     /* Learnt from answers. */
     char region[S3_REGION_SIZE];
-    struct sigv4_derived derived;
+    struct sigv4_derived derived; /* from the key of this generation */
+    unsigned generation;
     int64_t clock_offset; /* ms to add to clock_wall for the service's time */
     bool plain_keys;      /* it ignores encoding-type=url in listings */
 };
@@ -174,13 +177,16 @@ struct s3_call {
     bool again;         /* see struct call */
     bool may_have_done; /* an earlier attempt may have had its effect, its answer was lost */
     bool clock_learnt;
+    bool key_renewed;  /* because the service said that it had expired */
     bool next;         /* `op` is another one than was sent: submit it */
     uint64_t streamed; /* bytes put into or taken from the pipe, in all attempts */
     size_t payload_sent;
     struct error failure; /* why the rest of an answer's body is thrown away */
     uint64_t wasted;      /* how much of it that was */
     char signed_region[S3_REGION_SIZE];
-    struct xml *xml; /* NULL until needed */
+    struct creds_key signer; /* of the attempt that begins now, or the generation of the one that was made */
+    struct error no_signer;  /* why there is none */
+    struct xml *xml;         /* NULL until needed */
     struct s3_reply reply;
 };
 
@@ -199,6 +205,7 @@ void s3_cancel(struct call *call, const struct error *why);
 void s3_release(struct call *call);
 
 /* s3_request.c */
+bool s3_ready(struct http_request *request);
 bool s3_prepare(struct http_request *request, struct error *error);
 void s3_build_path(struct s3_call *c);
 void s3_field(struct s3_call *c, const char *name, const char *value); /* a failure shows in s3_prepare */

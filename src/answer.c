@@ -1,9 +1,11 @@
 #include "answer.h"
 
+#include "creds.h"
 #include "deps-versions.h"
 #include "log.h"
 #include "report.h"
 #include "status.h"
+#include "store.h"
 #include "tls.h"
 #include "version.h"
 
@@ -12,6 +14,7 @@
 #include <string.h>
 
 #define OUTPUT_MAX ((size_t)16 * 1024 * 1024)
+#define DESCRIPTION_SIZE 512
 
 int answer_print(struct buf *out, int code)
 {
@@ -58,6 +61,27 @@ int answer_document(enum settings_doc form)
     return answer_print(&out, 0);
 }
 
+/* Where a side's credentials would come from; asks nobody. False: that cannot be right, and `out` says why. */
+static bool describe_credentials(const struct side *side, struct buf *out)
+{
+    struct error error = {0};
+    struct creds *creds;
+
+    if (!store_needs_network(side))
+        return buf_puts(out, "none needed");
+    creds = creds_open(side, NULL, &error);
+    buf_puts(out, creds != NULL ? creds_source(creds) : error.text);
+    creds_close(creds);
+    return error.kind == ERROR_NONE;
+}
+
+static const struct side *side_of(const struct settings *settings, int index)
+{
+    return index == 0 ? &settings->source : &settings->destination;
+}
+
+static const char *const side_names[] = {"source", "destination"};
+
 int answer_check_config(const struct settings *settings, const struct error *error)
 {
     int problems = 0;
@@ -70,6 +94,18 @@ int answer_check_config(const struct settings *settings, const struct error *err
         log_error("%s", settings_problem(settings, i));
         problems++;
     }
+    for (int i = 0; i < 2 && problems == 0; i++) {
+        struct buf text;
+
+        buf_init(&text, OUTPUT_MAX);
+        if (describe_credentials(side_of(settings, i), &text)) {
+            log_info("credentials of the %s: %s", side_names[i], buf_str(&text));
+        } else {
+            log_error("%s: %s", side_names[i], buf_str(&text));
+            problems++;
+        }
+        buf_free(&text);
+    }
     for (int i = 0; settings_note(settings, i) != NULL; i++)
         log_warn("%s", settings_note(settings, i));
     if (problems != 0)
@@ -80,13 +116,26 @@ int answer_check_config(const struct settings *settings, const struct error *err
 
 int answer_print_config(const struct settings *settings, bool json)
 {
-    struct buf out;
+    struct settings_remark remarks[] = {{.name = "credentials"}, {.name = "authorities"}};
+    char authorities[2][DESCRIPTION_SIZE];
+    struct buf credentials[2], out;
+    bool printed;
 
+    for (int i = 0; i < 2; i++) {
+        buf_init(&credentials[i], OUTPUT_MAX);
+        describe_credentials(side_of(settings, i), &credentials[i]);
+        tls_describe(side_of(settings, i)->ca_file, authorities[i], sizeof authorities[i]);
+    }
+    remarks[0].source = buf_str(&credentials[0]);
+    remarks[0].destination = buf_str(&credentials[1]);
+    remarks[1].source = authorities[0];
+    remarks[1].destination = authorities[1];
     buf_init(&out, OUTPUT_MAX);
-    if (json)
-        settings_print_json(settings, &out);
-    else
-        settings_print(settings, &out);
+    printed =
+        json ? settings_print_json(settings, remarks, 2, &out) : settings_print(settings, remarks, 2, &out);
+    out.failed = !printed;
+    buf_free(&credentials[0]);
+    buf_free(&credentials[1]);
     return answer_print(&out, 0);
 }
 

@@ -336,6 +336,8 @@ void http_transfer_deactivate(struct http_transfer *transfer)
         transfer->active = false;
         transfer->http->active--;
     }
+    for (struct curl_slist *line = transfer->headers; line != NULL; line = line->next)
+        explicit_bzero(line->data, strlen(line->data)); /* tokens among them */
     curl_slist_free_all(transfer->headers);
     transfer->headers = NULL;
 }

@@ -69,8 +69,8 @@ static bool start_http(struct run *run, struct error *error)
 {
     const struct settings *settings = run->settings;
     struct http_limits limits = {
-        /* Both halves of every relay, and the two listings. */
-        .connections = (int)settings->concurrency * 2 + 2,
+        /* Both halves of every relay, the two listings, and what they all may wait for: the two sides' credentials. */
+        .connections = (int)settings->concurrency * 2 + 4,
         .connect_timeout = settings->connect_timeout,
         .stall_timeout = settings->stall_timeout,
         .request_timeout = settings->request_timeout,

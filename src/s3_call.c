@@ -251,6 +251,7 @@ static long on_upload(struct http_request *request, char *out, size_t room)
 }
 
 const struct http_hooks s3_hooks = {
+    .ready = s3_ready,
     .prepare = s3_prepare,
     .header = s3_on_header,
     .body = s3_on_body,

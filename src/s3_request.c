@@ -112,23 +112,31 @@ bool s3_meta_fields(struct s3_call *c, const struct object_meta *meta, struct er
 
 /* ---- one attempt ---- */
 
-/* The single place where credentials come in. */
-static bool s3_credentials(struct store_s3 *store, struct sigv4_key *key, const char **token,
-                           struct error *error)
+/* The single place where credentials come in. http asks right before s3_prepare. */
+bool s3_ready(struct http_request *request)
 {
-    const struct side *side = store->side;
+    struct s3_call *c = request->ctx;
+    enum creds_state state = creds_get(c->store->creds, &c->signer, &c->no_signer);
 
-    if (side->access_key_id[0] == '\0' || side->secret_access_key[0] == '\0') {
-        error_set(
-            error, ERROR_CREDENTIALS,
-            "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or where the sides differ "
-            "STORSYNC_SOURCE_ACCESS_KEY_ID and STORSYNC_SOURCE_SECRET_ACCESS_KEY, and the same with "
-            "DESTINATION");
+    if (state != CREDS_READY)
+        c->signer.generation = 0;
+    return state != CREDS_PENDING;
+}
+
+static bool s3_credentials(struct s3_call *c, struct sigv4_key *key, struct error *error)
+{
+    struct store_s3 *store = c->store;
+
+    if (c->signer.generation == 0) {
+        *error = c->no_signer;
         return false;
     }
-    *key = (struct sigv4_key){side->access_key_id, side->secret_access_key, store->region, "s3",
+    if (store->generation != c->signer.generation) {
+        explicit_bzero(&store->derived, sizeof store->derived);
+        store->generation = c->signer.generation;
+    }
+    *key = (struct sigv4_key){c->signer.access_key_id, c->signer.secret_access_key, store->region, "s3",
                               &store->derived};
-    *token = side->session_token;
     return true;
 }
 
@@ -201,7 +209,7 @@ static bool sign(struct s3_call *c, const char *host, struct error *error)
 {
     int64_t wall = clock_wall() + c->store->clock_offset;
     char stamp[CLOCK_BASIC_SIZE], hash[SIGV4_HASH_SIZE];
-    const char *name, *value, *token;
+    const char *name, *value;
     struct fields fields = {.count = 0};
     struct sigv4_request request;
     struct sigv4_key key;
@@ -209,7 +217,7 @@ static bool sign(struct s3_call *c, const char *host, struct error *error)
     size_t at = 0;
     bool ok;
 
-    if (!s3_credentials(c->store, &key, &token, error))
+    if (!s3_credentials(c, &key, error))
         return false;
     clock_format_basic(wall, stamp);
     request = (struct sigv4_request){
@@ -221,8 +229,8 @@ static bool sign(struct s3_call *c, const char *host, struct error *error)
     add(&fields, "host", host);
     add(&fields, "x-amz-date", stamp);
     add(&fields, "x-amz-content-sha256", request.payload_hash);
-    if (token[0] != '\0')
-        add(&fields, "x-amz-security-token", token);
+    if (c->signer.session_token[0] != '\0')
+        add(&fields, "x-amz-security-token", c->signer.session_token);
     while (object_meta_next(&c->fields, &at, &name, &value))
         add(&fields, name, value);
     fields.failed |= c->fields.pairs.failed;

@@ -103,6 +103,27 @@ static bool learn_clock(struct s3_call *c)
     return true;
 }
 
+/* Is the key at fault, or can it be? "Error responses" has the codes; an answer to HEAD has none, and Ceph RGW says
+ * AccessDenied of a session that is over. */
+static bool is_expired(const struct s3_call *c)
+{
+    const char *code = c->reply.code;
+    bool silent = code[0] == '\0' || strcmp(code, "AccessDenied") == 0;
+
+    if (strcmp(code, "ExpiredToken") == 0 || strcmp(code, "TokenRefreshRequired") == 0)
+        return true;
+    return silent && (c->request.status == 400 || c->request.status == 403) &&
+           creds_outlived(c->store->creds, c->signer.generation);
+}
+
+static bool learn_key(struct s3_call *c)
+{
+    if (c->key_renewed || !is_expired(c))
+        return false;
+    c->key_renewed = true;
+    return creds_expired(c->store->creds, c->signer.generation);
+}
+
 /* A page whose end is a key that XML cannot hold: RGW's continuation token is that key, unencoded. Ask for a
  * page that ends with another key. */
 static bool shorten_page(struct s3_call *c)
@@ -211,7 +232,7 @@ static enum http_verdict finish_failure(struct s3_call *c)
     const char *code = c->reply.code;
     bool again = s3_explain(c);
 
-    if (learn_region(c) || learn_clock(c))
+    if (learn_region(c) || learn_clock(c) || learn_key(c))
         return try_again(c, HTTP_RETRY_NOW);
     if (c->op == S3_UPLOAD_FINISH && c->may_have_done && strcmp(code, "NoSuchUpload") == 0) {
         s3_upload_verify(c);

@@ -1,17 +1,17 @@
 /*
  * Sources of settings: flags, environment variables, secret files, and the INI file as inih reads it.
  */
+#include "file.h"
 #include "nearest.h"
 #include "settings_internal.h"
+#include "uri.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #if !INI_HANDLER_LINENO || !INI_CALL_HANDLER_ON_NEW_SECTION || INI_ALLOW_MULTILINE || INI_ALLOW_NO_VALUE
 #error "this inih was built with other options: see deps/build"
@@ -110,59 +110,6 @@ static void offer_variables(struct settings_state *state, int slot, enum setting
     }
 }
 
-/* Reads until the end or until `room` is used up. */
-static bool read_up_to(int fd, char *out, size_t room, size_t *len)
-{
-    for (*len = 0; *len < room;) {
-        ssize_t got = read(fd, out + *len, room - *len);
-
-        if (got == 0)
-            break;
-        if (got < 0 && errno != EINTR)
-            return false;
-        if (got > 0)
-            *len += (size_t)got;
-    }
-    return true;
-}
-
-static void wipe_free(char *text, size_t len)
-{
-    if (text != NULL)
-        explicit_bzero(text, len);
-    free(text);
-}
-
-/* A file of at most `max` bytes with a NUL behind them, for wipe_free. NULL with the error. A pipe is not waited for. */
-static char *read_file(const char *path, size_t max, size_t *len, struct error *error)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    char *text;
-    bool good = false;
-
-    *len = 0;
-    if (fd < 0) {
-        error_set_errno(error, "cannot open %s", path);
-        return NULL;
-    }
-    text = malloc(max + 2);
-    if (text == NULL)
-        error_set(error, ERROR_LOCAL, "cannot read %s: out of memory", path);
-    else if (!read_up_to(fd, text, max + 1, len))
-        error_set_errno(error, "cannot read %s", path);
-    else if (*len > max)
-        error_set(error, ERROR_CONFIG, "%s is larger than %zu KiB", path, max / 1024);
-    else
-        good = true;
-    close(fd);
-    if (!good) {
-        wipe_free(text, *len);
-        return NULL;
-    }
-    text[*len] = '\0';
-    return text;
-}
-
 /* Docker and Kubernetes hand secrets over as files: STORSYNC_SOURCE_SECRET_ACCESS_KEY_FILE=/run/secrets/key. */
 static void collect_secret_file(struct settings_state *state, int slot, const char *variable,
                                 const char *const *environ_)
@@ -177,14 +124,14 @@ static void collect_secret_file(struct settings_state *state, int slot, const ch
     path = lookup(environ_, name);
     if (path == NULL || state->values[slot].rank > RANK_SECRET_FILE)
         return;
-    text = read_file(path, SECRET_FILE_MAX, &len, &error);
+    text = file_read(path, SECRET_FILE_MAX, &len, &error);
     if (text == NULL)
         settings_add(state, &state->problems, "%s: %s", name, error.text);
     else if (is_blank(text) || memchr(text, '\0', len) != NULL)
         settings_add(state, &state->problems, "%s: %s does not hold a secret", name, path);
     else
         offer(state, slot, RANK_SECRET_FILE, text, name, 0);
-    wipe_free(text, len);
+    file_free(text, len);
 }
 
 static void collect_variables(struct settings_state *state, const char *const *environ_)
@@ -214,14 +161,39 @@ static bool has_own_credential(const struct settings_state *state, const char *s
     return false;
 }
 
-/* Credentials are all or nothing: one side's key must never meet the secret of another identity. */
+/* "Authentication", Cloudflare R2 documentation, names the variables. Is one of them set, and the side there? */
+static bool has_r2_keys(const struct settings_state *state, const char *section, const char *const *environ_)
+{
+    static const char domain[] = ".r2.cloudflarestorage.com";
+    const char *endpoint = state->values[settings_find(section, "endpoint")].text;
+    struct error ignored;
+    struct uri uri;
+    size_t len;
+
+    if (endpoint == NULL || !uri_parse(endpoint, "endpoint", &uri, &ignored))
+        return false;
+    len = strlen(uri.host);
+    if (len < sizeof domain || strcmp(uri.host + len - strlen(domain), domain) != 0)
+        return false;
+    for (const struct setting *setting = settings_of_side(); setting->name != NULL; setting++)
+        if (setting->of_r2 != NULL && lookup(environ_, setting->of_r2) != NULL)
+            return true;
+    return false;
+}
+
+/* Credentials are all or nothing: one side's key must never meet the secret of another identity. The endpoint, which
+ * decides between R2's and Amazon's, comes before them in the table. */
 static void collect_shared(struct settings_state *state, const char *const *environ_)
 {
     for (int i = 0; i < SETTINGS_SLOTS; i++) {
         struct slot slot = settings_slot(i);
+        const char *names = slot.setting->shared;
 
-        if (!slot.setting->credential || !has_own_credential(state, slot.section))
-            offer_variables(state, i, RANK_SHARED, slot.setting->shared, environ_);
+        if (slot.setting->credential && has_own_credential(state, slot.section))
+            continue;
+        if (slot.setting->credential && has_r2_keys(state, slot.section, environ_))
+            names = slot.setting->of_r2;
+        offer_variables(state, i, RANK_SHARED, names, environ_);
     }
 }
 
@@ -423,7 +395,7 @@ static bool collect_ini(struct settings_state *state, const char **path, struct 
 
     if (asked->text != NULL)
         *path = asked->text;
-    text = read_file(*path, INI_FILE_MAX, &len, error);
+    text = file_read(*path, INI_FILE_MAX, &len, error);
     if (text == NULL && asked->text == NULL && error->sys == ENOENT) {
         *path = "";
         error_clear(error);
@@ -436,7 +408,7 @@ static bool collect_ini(struct settings_state *state, const char **path, struct 
         return false;
     }
     good = parse_ini(state, *path, text, len, error);
-    wipe_free(text, len);
+    file_free(text, len);
     return good;
 }
 

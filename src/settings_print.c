@@ -3,22 +3,20 @@
  */
 #include "json.h"
 #include "settings_internal.h"
-#include "tls.h"
 
 #include <ctype.h>
 #include <string.h>
 
 #define VALUE_MAX ((size_t)SETTINGS_TEXT_MAX + 16)
-#define TRUST_MAX 512
 #define HELP_COLUMN 38
 #define HELP_WIDTH 100
 
 /* ---- values in effect ---- */
 
-bool settings_print(const struct settings *settings, struct buf *out)
+bool settings_print(const struct settings *settings, const struct settings_remark *remarks, int count,
+                    struct buf *out)
 {
     const char *section = "";
-    char trust[TRUST_MAX];
     struct buf value;
 
     buf_init(&value, VALUE_MAX);
@@ -37,10 +35,10 @@ bool settings_print(const struct settings *settings, struct buf *out)
     for (int i = 0; i < settings_path_count(settings); i++)
         buf_printf(out, "%s %s", i > 0 ? "," : "",
                    *settings_path(settings, i) != '\0' ? settings_path(settings, i) : "the whole bucket");
-    tls_describe(settings->source.ca_file, trust, sizeof trust);
-    buf_printf(out, "\n; certificate authorities of the source: %s\n", trust);
-    tls_describe(settings->destination.ca_file, trust, sizeof trust);
-    buf_printf(out, "; certificate authorities of the destination: %s\n", trust);
+    buf_putc(out, '\n');
+    for (int i = 0; i < count; i++)
+        buf_printf(out, "; %s of the source: %s\n; %s of the destination: %s\n", remarks[i].name,
+                   remarks[i].source, remarks[i].name, remarks[i].destination);
     out->failed |= value.failed;
     buf_free(&value);
     return !out->failed;
@@ -71,19 +69,16 @@ static bool json_add_slot(yyjson_mut_doc *doc, yyjson_mut_val *object, const str
            !value->failed;
 }
 
-static bool json_add_trust(yyjson_mut_doc *doc, yyjson_mut_val *object, const struct settings *settings)
+static bool json_add_remark(yyjson_mut_doc *doc, yyjson_mut_val *object, const struct settings_remark *remark)
 {
-    yyjson_mut_val *entry = yyjson_mut_obj_add_obj(doc, object, "authorities");
-    char source[TRUST_MAX];
-    char destination[TRUST_MAX];
+    yyjson_mut_val *entry = yyjson_mut_obj_add_obj(doc, object, remark->name);
 
-    tls_describe(settings->source.ca_file, source, sizeof source);
-    tls_describe(settings->destination.ca_file, destination, sizeof destination);
-    return entry != NULL && json_add_text(doc, entry, "source", source) &&
-           json_add_text(doc, entry, "destination", destination);
+    return entry != NULL && json_add_text(doc, entry, "source", remark->source) &&
+           json_add_text(doc, entry, "destination", remark->destination);
 }
 
-bool settings_print_json(const struct settings *settings, struct buf *out)
+bool settings_print_json(const struct settings *settings, const struct settings_remark *remarks, int count,
+                         struct buf *out)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_obj(doc);
@@ -102,9 +97,10 @@ bool settings_print_json(const struct settings *settings, struct buf *out)
         section = slot.section;
         good = json_add_slot(doc, object, settings, &slot, &value);
     }
-    good = good && json_add_lines(doc, root, "paths", settings_path, settings) &&
-           json_add_trust(doc, root, settings) &&
-           json_add_lines(doc, root, "problems", settings_problem, settings) &&
+    good = good && json_add_lines(doc, root, "paths", settings_path, settings);
+    for (int i = 0; good && i < count; i++)
+        good = json_add_remark(doc, root, &remarks[i]);
+    good = good && json_add_lines(doc, root, "problems", settings_problem, settings) &&
            json_add_lines(doc, root, "notes", settings_note, settings) && json_write(doc, true, out);
     yyjson_mut_doc_free(doc);
     buf_free(&value);
@@ -157,7 +153,8 @@ static void put_variable(struct buf *out, const struct setting *setting, bool si
 static void put_more_variables(struct buf *out, const struct setting *setting, const char *before,
                                const char *after)
 {
-    const char *const lists[] = {setting->variables, setting->variables_of_destination, setting->shared};
+    const char *const lists[] = {setting->variables, setting->variables_of_destination, setting->of_r2,
+                                 setting->shared};
     char word[SETTINGS_NAME_SIZE];
 
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)

@@ -96,27 +96,39 @@ bool s3_set_region(struct store_s3 *store, const char *region)
 static bool set_endpoint(struct store_s3 *store, struct error *error)
 {
     const struct side *side = store->side;
-    const char *region = side->region[0] != '\0' ? side->region : DEFAULT_REGION;
+    const char *endpoint = side->endpoint[0] != '\0' ? side->endpoint : creds_endpoint(store->creds);
+    const char *region = side->region[0] != '\0' ? side->region : creds_region(store->creds);
     bool label = is_host_label(store->bucket);
 
-    store->amazon = side->endpoint[0] == '\0';
+    if (region[0] == '\0')
+        region = DEFAULT_REGION;
+    store->amazon = endpoint[0] == '\0';
     if (!store->amazon) {
-        if (!uri_parse(side->endpoint, "endpoint", &store->endpoint, error))
+        if (!uri_parse(endpoint, "endpoint", &store->endpoint, error))
             return false;
         if (strcmp(store->endpoint.scheme, "http") != 0 && strcmp(store->endpoint.scheme, "https") != 0)
             return error_set(error, ERROR_CONFIG, "endpoint: \"%s\" is neither http:// nor https://",
-                             side->endpoint);
+                             endpoint);
         if (store->endpoint.scheme[4] == '\0' && !side->allow_http && !uri_is_loopback(&store->endpoint))
             return error_set(
                 error, ERROR_CONFIG,
                 "endpoint: \"%s\" is not encrypted, so others on the network could read the data and the "
                 "session tokens: use https://, or set allow_http = yes for this side",
-                side->endpoint);
+                endpoint);
     }
     store->virtual_host = label && (side->path_style == PATH_STYLE_NO ||
                                     (side->path_style == PATH_STYLE_AUTO && store->amazon));
     return s3_set_region(store, region) ||
            error_set(error, ERROR_CONFIG, "\"%s\" is not the name of a region", region);
+}
+
+static void s3_close(struct store *base)
+{
+    struct store_s3 *store = (struct store_s3 *)base;
+
+    creds_close(store->creds);
+    explicit_bzero(&store->derived, sizeof store->derived);
+    free(store);
 }
 
 struct store *store_s3_open(const struct side *side, const char *bucket, struct http *http,
@@ -140,19 +152,12 @@ struct store *store_s3_open(const struct side *side, const char *bucket, struct 
     store->http = http;
     memcpy(store->bucket, bucket, strlen(bucket) + 1);
     memcpy(store->base.name, bucket, strlen(bucket) + 1);
-    if (!set_endpoint(store, error)) {
-        free(store);
+    store->creds = creds_open(side, http, error);
+    if (store->creds == NULL || !set_endpoint(store, error)) {
+        s3_close(&store->base);
         return NULL;
     }
     return &store->base;
-}
-
-static void s3_close(struct store *base)
-{
-    struct store_s3 *store = (struct store_s3 *)base;
-
-    explicit_bzero(&store->derived, sizeof store->derived);
-    free(store);
 }
 
 static bool same_service(const struct store_s3 *a, const struct store_s3 *b)

@@ -245,5 +245,6 @@ void xml_free(struct xml *xml)
     if (xml == NULL)
         return;
     XML_ParserFree(xml->parser);
+    explicit_bzero(xml->text, sizeof xml->text); /* it may have been a secret */
     free(xml);
 }

@@ -115,10 +115,10 @@ static void check_paths(const struct settings *settings)
 static void check_printing(const struct settings *settings, struct buf *out, bool secret)
 {
     buf_clear(out);
-    require(settings_print(settings, out));
+    require(settings_print(settings, NULL, 0, out));
     require(!secret || strstr(buf_str(out), SECRET) == NULL);
     buf_clear(out);
-    require(settings_print_json(settings, out));
+    require(settings_print_json(settings, NULL, 0, out));
     require(!secret || strstr(buf_str(out), SECRET) == NULL);
 }
 

@@ -383,6 +383,7 @@ class TestCase(unittest.TestCase):
     def start(self, *args, env=None, bare=False, **how):
         """Starts the tool with only the given variables (and a status file of this test, unless `bare`)."""
         full = {} if bare else {"PATH": PATH, "STORSYNC_STATUS_FILE": str(self.status_file)}
+        full["AWS_EC2_METADATA_DISABLED"] = "true"  # no test sends anything to 169.254.169.254
         full.update({name: os.environ[name] for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS") if name in os.environ})
         full.update(env or {})
         tool = Tool(args, full, full.get("STORSYNC_STATUS_FILE", self.status_file), **how)

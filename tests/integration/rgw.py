@@ -85,6 +85,7 @@ rgw_dns_name = localhost
 rgw_thread_pool_size = 64
 rgw_s3_auth_use_sts = true
 rgw_sts_key = abcdefghijklmnop
+rgw_sts_min_session_duration = 1
 debug_rgw = 1/1
 {extra}
 """
@@ -225,6 +226,13 @@ class Rgw:
         return session.client("s3", endpoint_url=self.endpoint,
                               config=Config(s3={"addressing_style": "path"}, max_pool_connections=32,
                                             retries={"max_attempts": 1}))
+
+    def iam(self, user=ALICE):
+        """For roles and identity providers, which the user may make from now on."""
+        import boto3
+        self._command("radosgw-admin", "caps", "add", f"--uid={user.name}", "--caps=roles=*;oidc-provider=*")
+        return boto3.client("iam", aws_access_key_id=user.access_key, aws_secret_access_key=user.secret_key,
+                            region_name=REGION, endpoint_url=self.endpoint)
 
     def mark(self):
         """A place in the access log, to count from: see requests_since."""

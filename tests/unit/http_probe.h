@@ -87,7 +87,7 @@ struct server {
     bool lost; /* the client did not keep to the script */
 };
 
-static bool server_receive(struct server *server, int fd)
+static inline bool server_receive(struct server *server, int fd)
 {
     char data[4096];
     ssize_t got = recv(fd, data, sizeof data, 0);
@@ -96,7 +96,7 @@ static bool server_receive(struct server *server, int fd)
 }
 
 /* Moves the first `len` bytes of the input to what was seen. */
-static void server_consume(struct server *server, size_t len)
+static inline void server_consume(struct server *server, size_t len)
 {
     buf_append(&server->seen, server->input.data, len);
     memmove(server->input.data, server->input.data + len, server->input.len - len);
@@ -104,7 +104,7 @@ static void server_consume(struct server *server, size_t len)
     server->input.data[server->input.len] = '\0';
 }
 
-static bool server_request(struct server *server, int fd, bool body)
+static inline bool server_request(struct server *server, int fd, bool body)
 {
     const char *end;
     const char *field;
@@ -126,7 +126,7 @@ static bool server_request(struct server *server, int fd, bool body)
     return true;
 }
 
-static bool server_send(int fd, const char *data, size_t len)
+static inline bool server_send(int fd, const char *data, size_t len)
 {
     ssize_t sent;
 
@@ -140,7 +140,7 @@ static bool server_send(int fd, const char *data, size_t len)
     return true;
 }
 
-static bool server_fill(int fd, size_t count)
+static inline bool server_fill(int fd, size_t count)
 {
     char data[4096];
     size_t len;
@@ -154,7 +154,7 @@ static bool server_fill(int fd, size_t count)
     return true;
 }
 
-static void server_close(struct server *server, int *fd, bool reset)
+static inline void server_close(struct server *server, int *fd, bool reset)
 {
     struct linger at_once = {.l_onoff = 1};
 
@@ -170,7 +170,7 @@ static void server_close(struct server *server, int *fd, bool reset)
 /* So that a failing test ends. */
 static const struct timeval patience = {.tv_sec = 30};
 
-static bool server_act(struct server *server, const struct act *act, int *fd)
+static inline bool server_act(struct server *server, const struct act *act, int *fd)
 {
     char alert[] = {0x15, 3, 3, 0, 2, 2, 0}; /* RFC 5246, 6.2.1 and 7.2 */
     char byte;
@@ -209,7 +209,7 @@ static bool server_act(struct server *server, const struct act *act, int *fd)
     return false;
 }
 
-static void *server_main(void *ctx)
+static inline void *server_main(void *ctx)
 {
     struct server *server = ctx;
     const struct act *act;
@@ -226,7 +226,7 @@ static void *server_main(void *ctx)
     return NULL;
 }
 
-static void server_start(struct server *server, const struct act *script)
+static inline void server_start(struct server *server, const struct act *script)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof address;
@@ -247,7 +247,7 @@ static void server_start(struct server *server, const struct act *script)
 }
 
 /* Waits for the script to end; false if the client did not keep to it. */
-static bool server_finish(struct server *server)
+static inline bool server_finish(struct server *server)
 {
     pthread_join(server->thread, NULL);
     close(server->listener);
@@ -287,7 +287,7 @@ struct probe {
     struct http *http;
 };
 
-static bool on_ready(struct http_request *request)
+static inline bool on_ready(struct http_request *request)
 {
     struct probe *probe = request->ctx;
 
@@ -299,7 +299,7 @@ static bool on_ready(struct http_request *request)
     return false;
 }
 
-static bool on_prepare(struct http_request *request, struct error *error)
+static inline bool on_prepare(struct http_request *request, struct error *error)
 {
     struct probe *probe = request->ctx;
 
@@ -313,7 +313,7 @@ static bool on_prepare(struct http_request *request, struct error *error)
     return true;
 }
 
-static void on_header(struct http_request *request, const char *name, const char *value)
+static inline void on_header(struct http_request *request, const char *name, const char *value)
 {
     struct probe *probe = request->ctx;
 
@@ -321,7 +321,7 @@ static void on_header(struct http_request *request, const char *name, const char
     buf_printf(&probe->seen_headers, "%s=%s\n", name, value);
 }
 
-static bool on_body(struct http_request *request, const char *data, size_t len)
+static inline bool on_body(struct http_request *request, const char *data, size_t len)
 {
     struct probe *probe = request->ctx;
 
@@ -338,7 +338,7 @@ static bool on_body(struct http_request *request, const char *data, size_t len)
     return true;
 }
 
-static long on_upload(struct http_request *request, char *out, size_t room)
+static inline long on_upload(struct http_request *request, char *out, size_t room)
 {
     struct probe *probe = request->ctx;
     uint64_t left = (uint64_t)request->upload_size - request->sent;
@@ -358,7 +358,7 @@ static long on_upload(struct http_request *request, char *out, size_t room)
     return (long)len;
 }
 
-static enum http_verdict on_finish(struct http_request *request)
+static inline enum http_verdict on_finish(struct http_request *request)
 {
     struct probe *probe = request->ctx;
     enum http_verdict verdict = HTTP_DONE;
@@ -379,7 +379,8 @@ static enum http_verdict on_finish(struct http_request *request)
 
 static const struct http_hooks hooks = {on_ready, on_prepare, on_header, on_body, on_upload, on_finish};
 
-static void probe_init(struct probe *probe, const struct server *server, const char *method, const char *path)
+static inline void probe_init(struct probe *probe, const struct server *server, const char *method,
+                              const char *path)
 {
     memset(probe, 0, sizeof *probe);
     http_request_init(&probe->request);
@@ -393,14 +394,14 @@ static void probe_init(struct probe *probe, const struct server *server, const c
     snprintf(probe->url, sizeof probe->url, "http://127.0.0.1:%d%s", server != NULL ? server->port : 1, path);
 }
 
-static void probe_free(struct probe *probe)
+static inline void probe_free(struct probe *probe)
 {
     http_request_free(&probe->request);
     buf_free(&probe->seen_headers);
     buf_free(&probe->body);
 }
 
-static struct http *new_http(int connections, int64_t stall_timeout, int retries)
+static inline struct http *new_http(int connections, int64_t stall_timeout, int retries)
 {
     struct http_limits limits = {connections, 30000, stall_timeout, retries, 0};
     struct error error = {0};
@@ -411,7 +412,7 @@ static struct http *new_http(int connections, int64_t stall_timeout, int retries
     return http;
 }
 
-static void run(struct http *http, struct http_request *request)
+static inline void run(struct http *http, struct http_request *request)
 {
     int64_t limit = clock_mono() + 120000;
 
@@ -429,20 +430,20 @@ struct single {
     struct probe probe;
 };
 
-static void single_begin(struct single *single, const struct act *script, const char *method)
+static inline void single_begin(struct single *single, const struct act *script, const char *method)
 {
     server_start(&single->server, script);
     single->http = new_http(4, 30000, 0);
     probe_init(&single->probe, &single->server, method, "/bucket/key");
 }
 
-static void single_run(struct single *single)
+static inline void single_run(struct single *single)
 {
     http_submit(single->http, &single->probe.request);
     run(single->http, &single->probe.request);
 }
 
-static void single_end(struct single *single)
+static inline void single_end(struct single *single)
 {
     probe_free(&single->probe);
     http_free(single->http);
@@ -451,13 +452,14 @@ static void single_end(struct single *single)
 }
 
 /* The usual case, from start to end: what a GET of this script gives. */
-static void single_get(struct single *single, const struct act *script)
+static inline void single_get(struct single *single, const struct act *script)
 {
     single_begin(single, script, "GET");
     single_run(single);
 }
 
-static void assert_error(const struct probe *probe, enum error_kind kind, bool retryable, const char *part)
+static inline void assert_error(const struct probe *probe, enum error_kind kind, bool retryable,
+                                const char *part)
 {
     const struct error *error = &probe->request.error;
 

@@ -36,12 +36,8 @@ static inline struct http_request *hand_request(const struct hand *hand)
 }
 
 /* With `endpoint` "" it is Amazon's. */
-static inline void hand_begin(struct hand *hand, const char *endpoint, const char *bucket)
+static inline void hand_side(struct hand *hand, const char *endpoint, const char *bucket)
 {
-    static const struct http_limits limits = {
-        .connections = 1, .connect_timeout = 1000, .stall_timeout = 1000};
-    struct error error = {0};
-
     memset(hand, 0, sizeof *hand);
     hand->side = (struct side){.bucket = bucket,
                                .endpoint = endpoint,
@@ -50,14 +46,30 @@ static inline void hand_begin(struct hand *hand, const char *endpoint, const cha
                                .access_key_id = "AKIDEXAMPLE",
                                .secret_access_key = "secret",
                                .session_token = "",
+                               .role_arn = "",
+                               .web_identity_token_file = "",
+                               .role_session_name = "",
+                               .sts_endpoint = "",
                                .ca_file = "",
                                .allow_http = 1};
+}
+
+/* After hand_side, and whatever is to be different. */
+static inline void hand_open(struct hand *hand)
+{
+    static const struct http_limits limits = {
+        .connections = 1, .connect_timeout = 1000, .stall_timeout = 1000};
+    struct error error = {0};
+
+    setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
+    setenv("AWS_CONFIG_FILE", "/dev/null", 1);
+    setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null", 1);
     hand->http = http_new(&limits, &error);
-    hand->store = store_s3_open(&hand->side, bucket, hand->http, &error);
+    hand->store = store_s3_open(&hand->side, hand->side.bucket, hand->http, &error);
     call_init(&hand->call);
     hand->used = &hand->call;
     if (hand->http == NULL || hand->store == NULL || !pipe_init(&hand->pipe)) {
-        printf("hand_begin: %s\n", error.text);
+        printf("hand_open: %s\n", error.text);
         abort();
     }
 }
@@ -69,6 +81,12 @@ static inline void hand_end(struct hand *hand)
     pipe_free(&hand->pipe);
     store_close(hand->store);
     http_free(hand->http);
+}
+
+static inline void hand_begin(struct hand *hand, const char *endpoint, const char *bucket)
+{
+    hand_side(hand, endpoint, bucket);
+    hand_open(hand);
 }
 
 /* The next attempt, or the first one of what was just started. False, and the request is over, if it cannot
@@ -85,6 +103,10 @@ static inline bool hand_attempt(struct hand *hand)
     buf_clear(&request->url);
     buf_clear(&request->headers);
     request->upload_size = -1;
+    if (!request->hooks->ready(request)) {
+        printf("hand_attempt: not ready\n");
+        abort();
+    }
     if (request->hooks->prepare(request, &error))
         return true;
     http_cancel(request, &error);

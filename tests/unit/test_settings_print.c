@@ -20,6 +20,8 @@ static const char *const full[] = {
     NULL,
 };
 
+static const struct settings_remark remark = {"colour", "the left one is red", "the right one is blue"};
+
 static void test_print(void **state)
 {
     struct fixture *fixture = *state;
@@ -28,7 +30,7 @@ static void test_print(void **state)
     assert_true(load_environ(fixture, full));
     buf_init(&first, 65536);
     buf_init(&second, 65536);
-    assert_true(settings_print(&fixture->settings, &first));
+    assert_true(settings_print(&fixture->settings, &remark, 1, &first));
     assert_null(strstr(buf_str(&first), "hush"));
     assert_non_null(strstr(buf_str(&first), "= 64MiB "));
     assert_non_null(strstr(buf_str(&first), "= 90s "));
@@ -37,7 +39,9 @@ static void test_print(void **state)
     assert_non_null(strstr(buf_str(&first), "= true "));
     assert_non_null(strstr(buf_str(&first), "= **** "));
     assert_non_null(strstr(buf_str(&first), "; environment AWS_SECRET_ACCESS_KEY\n"));
-    assert_non_null(strstr(buf_str(&first), "\n; paths: public/, private/\n"));
+    assert_non_null(strstr(buf_str(&first),
+                           "\n; paths: public/, private/\n; colour of the source: the left one is red\n"
+                           "; colour of the destination: the right one is blue\n"));
 
     /* What is printed is an INI file of the same values, but for the secrets and the file's own name. */
     char *config = strstr(first.data, "\nconfig ");
@@ -57,7 +61,7 @@ static void test_print(void **state)
     assert_string_equal(fixture->settings.source.access_key_id, "AKIA");
 
     buf_init(&second, 1000);
-    assert_false(settings_print(&fixture->settings, &second));
+    assert_false(settings_print(&fixture->settings, &remark, 1, &second));
     buf_free(&first);
     buf_free(&second);
 }
@@ -69,7 +73,7 @@ static void test_print_json(void **state)
 
     assert_true(load_environ(fixture, full));
     buf_init(&out, 65536);
-    assert_true(settings_print_json(&fixture->settings, &out));
+    assert_true(settings_print_json(&fixture->settings, &remark, 1, &out));
     assert_null(strstr(buf_str(&out), "hush"));
     yyjson_doc *doc = yyjson_read(buf_str(&out), out.len, 0);
     assert_non_null(doc);
@@ -81,6 +85,8 @@ static void test_print_json(void **state)
     assert_string_equal(yyjson_get_str(yyjson_obj_get(secret, "value")), "****");
     yyjson_val *bucket = yyjson_obj_get(yyjson_obj_get(root, "destination"), "bucket");
     assert_string_equal(yyjson_get_str(yyjson_obj_get(bucket, "value")), "dedw3n-production-storage");
+    yyjson_val *colour = yyjson_obj_get(yyjson_obj_get(root, "colour"), "destination");
+    assert_string_equal(yyjson_get_str(colour), "the right one is blue");
     assert_int_equal(yyjson_arr_size(yyjson_obj_get(root, "paths")), 2);
     assert_int_equal(yyjson_arr_size(yyjson_obj_get(root, "problems")), 0);
     assert_int_equal(yyjson_arr_size(yyjson_obj_get(root, "notes")), 3);

@@ -26,6 +26,10 @@ static struct side side_of(const char *bucket)
                          .access_key_id = "a",
                          .secret_access_key = "s",
                          .session_token = "",
+                         .role_arn = "",
+                         .web_identity_token_file = "",
+                         .role_session_name = "",
+                         .sts_endpoint = "",
                          .ca_file = ""};
 }
 

@@ -21,11 +21,14 @@ static bool allow_http = true;
 
 static enum error_kind open_kind(const char *bucket, const char *endpoint, const char *region)
 {
-    struct side side = {
-        .bucket = bucket, .endpoint = endpoint, .region = region, .ca_file = "", .allow_http = allow_http};
+    struct hand hand;
     struct error error = {0};
-    struct store *store = store_s3_open(&side, bucket, NULL, &error);
+    struct store *store;
 
+    hand_side(&hand, endpoint, bucket);
+    hand.side.region = region;
+    hand.side.allow_http = allow_http;
+    store = store_s3_open(&hand.side, bucket, NULL, &error);
     assert_true((store == NULL) == (error.kind != ERROR_NONE));
     if (store != NULL)
         store->ops->close(store);
@@ -140,8 +143,9 @@ static void test_signature_headers(void **state)
     const char *value;
 
     (void)state;
-    hand_begin(&hand, "http://h:9000", "b");
+    hand_side(&hand, "http://h:9000", "b");
     hand.side.session_token = "TOKEN";
+    hand_open(&hand);
     store_head(hand.store, &hand.call, "k");
     assert_true(hand_attempt(&hand));
     value = hand_header(&hand, "authorization");
@@ -162,8 +166,9 @@ static void test_no_credentials(void **state)
     struct hand hand;
 
     (void)state;
-    hand_begin(&hand, "http://h", "b");
-    hand.side.secret_access_key = "";
+    hand_side(&hand, "http://h", "b");
+    hand.side.access_key_id = hand.side.secret_access_key = "";
+    hand_open(&hand);
     store_head(hand.store, &hand.call, "k");
     assert_false(hand_attempt(&hand));
     assert_true(hand.call.done);

@@ -1,0 +1,282 @@
+/*
+ * "Shared config and credentials files", AWS SDKs and Tools Reference Guide.
+ *
+ * The files look like INI, but a section can hold blocks: lines that are indented more than the property above them
+ * belong to it, whatever names they have. inih does not tell how far a line is indented, and cuts the names of sections.
+ * Names of properties are compared without case. The last of two lines with one name counts, and so do two sections.
+ */
+#include "creds_internal.h"
+
+#include "file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#define FILE_MAX ((size_t)256 * 1024)
+#define SPACE " \t\r\v\f"
+
+static const char *const names[CREDS_FIELD_COUNT] = {
+    [CREDS_ACCESS_KEY_ID] = "aws_access_key_id",
+    [CREDS_SECRET_ACCESS_KEY] = "aws_secret_access_key",
+    [CREDS_SESSION_TOKEN] = "aws_session_token",
+    [CREDS_ROLE_ARN] = "role_arn",
+    [CREDS_SOURCE_PROFILE] = "source_profile",
+    [CREDS_CREDENTIAL_SOURCE] = "credential_source",
+    [CREDS_TOKEN_FILE] = "web_identity_token_file",
+    [CREDS_SESSION_NAME] = "role_session_name",
+    [CREDS_EXTERNAL_ID] = "external_id",
+    [CREDS_DURATION] = "duration_seconds",
+    [CREDS_MFA_SERIAL] = "mfa_serial",
+    [CREDS_REGION] = "region",
+    [CREDS_ENDPOINT] = "endpoint_url",
+    [CREDS_PROCESS] = "credential_process",
+    [CREDS_SSO_SESSION] = "sso_session",
+    [CREDS_SSO_START_URL] = "sso_start_url",
+};
+
+/* A part of the text. */
+struct span {
+    const char *at;
+    size_t len;
+};
+
+static struct span trimmed(struct span span)
+{
+    while (span.len > 0 && strchr(SPACE, span.at[0]) != NULL) {
+        span.at++;
+        span.len--;
+    }
+    while (span.len > 0 && strchr(SPACE, span.at[span.len - 1]) != NULL)
+        span.len--;
+    return span;
+}
+
+static bool is_same(struct span span, const char *text)
+{
+    return span.len == strlen(text) && memcmp(span.at, text, span.len) == 0;
+}
+
+/* ---- one file ---- */
+
+struct reader {
+    struct creds_profile *profile;
+    bool config;
+    const char *path;
+    int line;
+    bool in_section; /* a section has begun */
+    bool in_profile; /* and it is the one */
+    bool in_property;
+    size_t indent; /* of that property */
+    bool found;
+    char *values[CREDS_FIELD_COUNT];
+};
+
+static bool malformed(const struct reader *reader, const char *what, struct error *error)
+{
+    return error_set(error, ERROR_CONFIG, "%s:%d: %s", reader->path, reader->line, what);
+}
+
+/* In the config file: "default", "profile default" or "profile NAME", with or without quotes. */
+static bool is_section(const struct reader *reader, struct span name)
+{
+    static const char word[] = "profile";
+    size_t len = strlen(word);
+
+    if (!reader->config)
+        return is_same(name, reader->profile->name);
+    if (is_same(name, "default"))
+        return strcmp(reader->profile->name, "default") == 0;
+    if (name.len <= len || memcmp(name.at, word, len) != 0 || strchr(SPACE, name.at[len]) == NULL)
+        return false;
+    name = trimmed((struct span){name.at + len, name.len - len});
+    if (name.len >= 2 && (name.at[0] == '"' || name.at[0] == '\'') && name.at[name.len - 1] == name.at[0])
+        name = (struct span){name.at + 1, name.len - 2};
+    return is_same(name, reader->profile->name);
+}
+
+static bool read_section(struct reader *reader, struct span line, struct error *error)
+{
+    const char *end = memchr(line.at, ']', line.len);
+    struct span rest;
+
+    if (end == NULL)
+        return malformed(reader, "a section without its ]", error);
+    rest = trimmed((struct span){end + 1, line.len - (size_t)(end + 1 - line.at)});
+    if (rest.len > 0 && rest.at[0] != '#' && rest.at[0] != ';')
+        return malformed(reader, "something behind the ] of a section", error);
+    reader->in_section = true;
+    reader->in_property = false;
+    reader->in_profile = is_section(reader, trimmed((struct span){line.at + 1, (size_t)(end - line.at) - 1}));
+    reader->found |= reader->in_profile;
+    return true;
+}
+
+/* A comment behind a value has white space in front of it. */
+static struct span without_comment(struct span value)
+{
+    for (size_t i = 1; i < value.len; i++)
+        if ((value.at[i] == '#' || value.at[i] == ';') && strchr(SPACE, value.at[i - 1]) != NULL)
+            return trimmed((struct span){value.at, i});
+    return value;
+}
+
+static void forget(char **value)
+{
+    if (*value != NULL)
+        explicit_bzero(*value, strlen(*value));
+    free(*value);
+    *value = NULL;
+}
+
+static bool read_property(struct reader *reader, struct span line, struct error *error)
+{
+    const char *equals = memchr(line.at, '=', line.len);
+    struct span name, value;
+
+    if (!reader->in_section)
+        return malformed(reader, "a setting before the first section", error);
+    if (equals == NULL || equals == line.at)
+        return malformed(reader, "neither \"name = value\" nor \"[section]\" nor a comment", error);
+    name = trimmed((struct span){line.at, (size_t)(equals - line.at)});
+    value = without_comment(trimmed((struct span){equals + 1, line.len - (size_t)(equals + 1 - line.at)}));
+    for (int i = 0; i < CREDS_FIELD_COUNT && reader->in_profile; i++) {
+        if (name.len != strlen(names[i]) || strncasecmp(name.at, names[i], name.len) != 0)
+            continue;
+        forget(&reader->values[i]);
+        reader->values[i] = strndup(value.at, value.len);
+        if (reader->values[i] == NULL)
+            return error_set(error, ERROR_LOCAL, "out of memory");
+    }
+    return true;
+}
+
+static bool read_line(struct reader *reader, struct span line, struct error *error)
+{
+    struct span text = trimmed(line);
+    size_t indent = (size_t)(text.at - line.at);
+
+    if (text.len == 0 || text.at[0] == '#' || text.at[0] == ';')
+        return true;
+    if (reader->in_property && indent > reader->indent)
+        return true; /* part of a block */
+    if (text.at[0] == '[')
+        return read_section(reader, text, error);
+    reader->in_property = true;
+    reader->indent = indent;
+    return read_property(reader, text, error);
+}
+
+/* Adds what was read to what is known. Id, secret and token come from one file. */
+static void merge(struct reader *reader)
+{
+    struct creds_profile *profile = reader->profile;
+    bool has_keys = false;
+
+    for (int i = CREDS_ACCESS_KEY_ID; i <= CREDS_SESSION_TOKEN; i++)
+        has_keys |= profile->values[i] != NULL;
+    if (reader->found && !has_keys)
+        snprintf(profile->path, sizeof profile->path, "%s", reader->path);
+    for (int i = 0; i < CREDS_FIELD_COUNT; i++) {
+        if (profile->values[i] == NULL && (i > CREDS_SESSION_TOKEN || !has_keys)) {
+            profile->values[i] = reader->values[i];
+            reader->values[i] = NULL;
+        }
+        forget(&reader->values[i]);
+    }
+}
+
+bool creds_profile_parse(struct creds_profile *profile, bool config, const char *path, const char *text,
+                         size_t len, bool *found, struct error *error)
+{
+    struct reader reader = {.profile = profile, .config = config, .path = path};
+    const char *end = text + len, *newline;
+    bool good = true;
+
+    if (len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
+        text += 3;
+    for (; text < end && good; text = newline + 1) {
+        newline = memchr(text, '\n', (size_t)(end - text));
+        if (newline == NULL)
+            newline = end;
+        reader.line++;
+        good = memchr(text, '\0', (size_t)(newline - text)) != NULL
+                   ? malformed(&reader, "a NUL byte; is this a text file in UTF-8?", error)
+                   : read_line(&reader, (struct span){text, (size_t)(newline - text)}, error);
+    }
+    merge(&reader);
+    *found |= reader.found;
+    return good;
+}
+
+/* ---- both files ---- */
+
+/* What the variable says, or below the home folder; "" if there is none. */
+static void find_file(const char *variable, const char *name, char out[512])
+{
+    const char *path = creds_variable(variable);
+    const char *home = creds_variable("HOME");
+
+    out[0] = '\0';
+    if (*path != '\0' && strncmp(path, "~/", 2) != 0)
+        snprintf(out, 512, "%s", path);
+    else if (*home != '\0')
+        snprintf(out, 512, "%s/%s", home, *path != '\0' ? path + 2 : name);
+}
+
+/* A file that is not there, or in a folder that is closed to us, says nothing. */
+static bool load_file(struct creds_profile *profile, bool config, bool *found, struct error *error)
+{
+    char path[512];
+    struct stat status;
+    char *text;
+    size_t len;
+    bool good;
+
+    find_file(config ? "AWS_CONFIG_FILE" : "AWS_SHARED_CREDENTIALS_FILE",
+              config ? ".aws/config" : ".aws/credentials", path);
+    if (path[0] == '\0' || stat(path, &status) != 0)
+        return true;
+    text = file_read(path, FILE_MAX, &len, error);
+    if (text == NULL) {
+        error->kind = error->kind == ERROR_LOCAL && error->sys == 0 ? ERROR_LOCAL : ERROR_CONFIG;
+        return false;
+    }
+    good = creds_profile_parse(profile, config, path, text, len, found, error);
+    file_free(text, len);
+    return good;
+}
+
+struct creds_profile *creds_profile_load(const char *name, struct error *error)
+{
+    struct creds_profile *profile = calloc(1, sizeof *profile);
+    bool found = false;
+
+    if (profile == NULL) {
+        error_set(error, ERROR_LOCAL, "out of memory");
+        return NULL;
+    }
+    if (!creds_copy(profile->name, sizeof profile->name, name))
+        error_set(error, ERROR_CONFIG, "\"%.100s...\" is too long for the name of a profile", name);
+    else if (load_file(profile, false, &found, error) && load_file(profile, true, &found, error) && found)
+        return profile;
+    creds_profile_free(profile);
+    return NULL;
+}
+
+void creds_profile_free(struct creds_profile *profile)
+{
+    if (profile == NULL)
+        return;
+    for (int i = 0; i < CREDS_FIELD_COUNT; i++)
+        forget(&profile->values[i]);
+    free(profile);
+}
+
+const char *creds_profile_get(const struct creds_profile *profile, enum creds_field field)
+{
+    return profile->values[field] != NULL ? profile->values[field] : "";
+}
