@@ -11,7 +11,9 @@ import select
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -325,6 +327,39 @@ class MountNamespace:
         self.holder.stdout.close()
 
 
+class NetNamespace:
+    """A network of its own: a loopback interface with some addresses more. Kept open by a sleeping process."""
+
+    def __init__(self, *addresses):
+        script = "ip link set lo up; " + "".join(f"ip address add {a} dev lo; " for a in addresses)
+        self.holder = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "/bin/sh", "-e", "-c",
+                                        script + "echo ready; exec sleep 100000"], env={"PATH": "/usr/sbin:" + PATH},
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        if self.holder.stdout.readline() != b"ready\n":
+            self.close()
+            raise AssertionError("the network namespace could not be made")
+
+    # For Tool: runs the tool inside.
+    prefix = property(lambda self: ["nsenter", f"--net=/proc/{self.holder.pid}/ns/net"])
+
+    def listen(self, host, port):
+        """A socket that listens there. It stays in its namespace, whoever has it."""
+        ours, theirs = socket.socketpair()
+        script = ("import socket, sys\n"
+                  "listener = socket.create_server((sys.argv[1], int(sys.argv[2])), backlog=128)\n"
+                  "socket.send_fds(socket.socket(fileno=int(sys.argv[3])), [b'x'], [listener.fileno()])")
+        with ours, theirs:
+            subprocess.run([*self.prefix, sys.executable, "-c", script, host, str(port), str(theirs.fileno())],
+                           pass_fds=[theirs.fileno()], check=True)
+            _, fds, _, _ = socket.recv_fds(ours, 1, 1)
+        return socket.socket(fileno=fds[0])
+
+    def close(self):
+        self.holder.kill()
+        self.holder.wait()
+        self.holder.stdout.close()
+
+
 class App:
     """A command for the tool to become: it records what it was given, then exits with `code`."""
 
@@ -415,6 +450,13 @@ class TestCase(unittest.TestCase):
         """A mount namespace in which `script` ran: what it mounts, only those see who enter it."""
         self.needs_root("other mounts")
         space = MountNamespace(script)
+        self.addCleanup(space.close)
+        return space
+
+    def network(self, *addresses):
+        """A network namespace with these addresses, for Tool's prefix."""
+        self.needs_root("another network")
+        space = NetNamespace(*addresses)
         self.addCleanup(space.close)
         return space
 

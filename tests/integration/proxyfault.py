@@ -389,12 +389,13 @@ def s3_error(code, message="made up by the test", **more):
 # --- the server ---
 
 class FaultProxy:
-    """Listens on a free loopback port. Without `upstream` every request needs a rule (the default answers HTML)."""
+    """Listens on a free loopback port, or on the socket it is given. Without `upstream` every request needs a rule (the default answers HTML)."""
 
-    def __init__(self, upstream=None, tls=None):
+    def __init__(self, upstream=None, tls=None, listener=None):
         url = urllib.parse.urlsplit(upstream or "")
         self.upstream = (url.hostname, url.port) if upstream else None
         self.tls = tls
+        self._listener = listener or socket.create_server(("127.0.0.1", 0), backlog=128)
         self.rules = []
         self.requests = []
         self.stopping = threading.Event()
@@ -403,7 +404,6 @@ class FaultProxy:
         self._connections = 0
 
     def start(self):
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
         return self

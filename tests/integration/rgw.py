@@ -227,11 +227,17 @@ class Rgw:
                               config=Config(s3={"addressing_style": "path"}, max_pool_connections=32,
                                             retries={"max_attempts": 1}))
 
+    def sts(self, user=ALICE):
+        return self._service("sts", user)
+
     def iam(self, user=ALICE):
         """For roles and identity providers, which the user may make from now on."""
-        import boto3
         self._command("radosgw-admin", "caps", "add", f"--uid={user.name}", "--caps=roles=*;oidc-provider=*")
-        return boto3.client("iam", aws_access_key_id=user.access_key, aws_secret_access_key=user.secret_key,
+        return self._service("iam", user)
+
+    def _service(self, name, user):
+        import boto3
+        return boto3.client(name, aws_access_key_id=user.access_key, aws_secret_access_key=user.secret_key,
                             region_name=REGION, endpoint_url=self.endpoint)
 
     def mark(self):
