@@ -389,21 +389,26 @@ def s3_error(code, message="made up by the test", **more):
 # --- the server ---
 
 class FaultProxy:
-    """Listens on a free loopback port, or on the socket it is given. Without `upstream` every request needs a rule (the default answers HTML)."""
+    """Listens on a free port of `address`, or on the socket it is given. Without `upstream` every request needs a rule
+    (the default answers HTML)."""
 
-    def __init__(self, upstream=None, tls=None, listener=None):
+    def __init__(self, upstream=None, tls=None, address="127.0.0.1", listener=None):
         url = urllib.parse.urlsplit(upstream or "")
         self.upstream = (url.hostname, url.port) if upstream else None
         self.tls = tls
-        self._listener = listener or socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.address = address
+        self._listener = listener
         self.rules = []
         self.requests = []
         self.stopping = threading.Event()
         self._lock = threading.Lock()
         self._wires = set()
-        self._connections = 0
+        self.connections = 0
 
     def start(self):
+        if not self._listener:
+            family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+            self._listener = socket.create_server((self.address, 0), family=family, backlog=128)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
         return self
@@ -453,8 +458,8 @@ class FaultProxy:
                 sock, _ = self._listener.accept()
             except OSError:
                 return
-            self._connections += 1
-            threading.Thread(target=self._serve, args=(sock, self._connections), daemon=True).start()
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(sock, self.connections), daemon=True).start()
 
     def _serve(self, sock, number):
         client = None
