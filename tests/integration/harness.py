@@ -3,6 +3,7 @@
 RUN is the one object shared by all tests: the binary, the temporary directory, the servers started so far.
 Nothing is started before a test asks for it, so directory tests run on a machine without Ceph.
 """
+import ctypes
 import itertools
 import json
 import os
@@ -18,8 +19,12 @@ import tempfile
 import time
 import unittest
 import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 
+import nginx
+import pki
 import proxyfault
 import rgw
 
@@ -38,7 +43,9 @@ class Run:
         self.test_binary = None  # the one with named crash points, if STORSYNC_TEST_BIN says where it is
         self.slow = 1        # factor for time limits: a sanitizer or valgrind takes its time
         self.tmp = None
+        self.tls = os.environ.get("STORSYNC_TEST_TLS") == "1"  # the tool meets every server over https
         self._rgws = []
+        self._fronts = []
         self._children = set()
         self._numbers = itertools.count(1)
         self.cache = {}      # data sets that several tests read
@@ -66,9 +73,9 @@ class Run:
         for child in [*self._children]:
             child.kill()
             child.process.wait()
-        for server in self._rgws:
+        for server in (*self._fronts, *self._rgws):
             server.stop()
-        self._rgws = []
+        self._rgws, self._fronts = [], []
         if self.tmp:
             shutil.rmtree(self.tmp, ignore_errors=True)
 
@@ -84,7 +91,37 @@ class Run:
             server = rgw.Rgw(self.tmp / f"rgw{len(self._rgws)}")
             self._rgws.append(server)
             server.start()
+            if self.tls:
+                server.front = self.nginx(server.plain)
+                self._fronts.append(server.front)
         return self._rgws[number]
+
+    def nginx(self, upstream=None, **how):
+        """An https server with a certificate of `authority`, for whoever wants one; to be stopped by the caller."""
+        return nginx.Nginx(self.tmp / self.fresh("nginx"), self.pki.pem(self.certificate), upstream, **how).start()
+
+    # Certificates of this run, all from one private authority.
+
+    @cached_property
+    def pki(self):
+        return pki.Pki(self.tmp / "pki")
+
+    @cached_property
+    def authority(self):
+        return self.pki.issue("Test Root", ca=True)
+
+    @cached_property
+    def certificate(self):
+        return self.pki.issue("this machine", self.authority, names=[
+            "localhost", "127.0.0.1", "::1", rgw.DOMAIN, f"*.{rgw.DOMAIN}"])
+
+    @cached_property
+    def ca_file(self):
+        return self.pki.bundle(self.authority)
+
+    def plain(self, endpoint):
+        """The same RGW without TLS."""
+        return next(server.plain for server in self._rgws if server.endpoint == endpoint)
 
     def fresh(self, stem):
         """A name that no other test of this run has."""
@@ -278,7 +315,7 @@ class S3Bucket:
         """The tool's settings for this bucket; `more` and `endpoint` replace single ones."""
         values = {"bucket": self.name, "endpoint": endpoint or self.server.endpoint, "region": rgw.REGION,
                   "path_style": "true", "access_key_id": self.user.access_key,
-                  "secret_access_key": self.user.secret_key, **more}
+                  "secret_access_key": self.user.secret_key, "ca_file": str(RUN.ca_file) if RUN.tls else None, **more}
         return {f"STORSYNC_{side}_{name}".upper(): value for name, value in values.items() if value is not None}
 
     def put(self, key, body=b"x", **headers):
@@ -303,23 +340,33 @@ class S3Bucket:
         return self.client.list_multipart_uploads(Bucket=self.name).get("Uploads", [])
 
 
-class MountNamespace:
-    """Kept open by a sleeping process, and gone with it."""
+class Namespace:
+    """Mounts of its own, and with `network` a network of its own, in which only lo is up. Kept open by a sleeping
+    process, and gone with it."""
 
-    def __init__(self, script):
-        self.holder = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "/bin/sh", "-e", "-c",
+    def __init__(self, script, network=False):
+        kinds = ["--mount", "--net"] if network else ["--mount"]
+        script = ("ip link set lo up\n" if network else "") + script
+        self.holder = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "unshare", *kinds, "/bin/sh", "-e", "-c",
                                         script + "\necho ready; exec sleep 100000"],
                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         if self.holder.stdout.readline() != b"ready\n":
             self.close()
-            raise AssertionError("the mounts could not be made")
-
-    # For Tool: runs the tool inside.
-    prefix = property(lambda self: ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt"])
+            raise AssertionError("the namespace could not be made")
+        # For Tool: runs the tool inside.
+        self.prefix = ["nsenter", *(f"{kind}=/proc/{self.holder.pid}/ns/{kind[2:].replace('mount', 'mnt')}"
+                                    for kind in kinds)]
 
     def path(self, path):
         """What `path` is inside, seen from outside."""
         return Path(f"/proc/{self.holder.pid}/root/{path}")
+
+    def inside(self, function):
+        """Calls it in that network: sockets and threads that it makes stay there."""
+        with ThreadPoolExecutor(1) as thread, open(f"/proc/{self.holder.pid}/ns/net", "rb") as network:
+            if thread.submit(ctypes.CDLL(None).setns, network.fileno(), 0).result():
+                raise AssertionError("no way into the network")
+            return thread.submit(function).result()
 
     def close(self):
         self.holder.kill()
@@ -449,7 +496,15 @@ class TestCase(unittest.TestCase):
     def mounts(self, script):
         """A mount namespace in which `script` ran: what it mounts, only those see who enter it."""
         self.needs_root("other mounts")
-        space = MountNamespace(script)
+        return self._namespace(script)
+
+    def network(self, script):
+        """The same, with a network in which there is nothing but what `script` makes."""
+        self.needs_root("another network")
+        return self._namespace(script, network=True)
+
+    def _namespace(self, script, **how):
+        space = Namespace(script, **how)
         self.addCleanup(space.close)
         return space
 
@@ -470,6 +525,10 @@ class TestCase(unittest.TestCase):
         return S3Bucket(RUN.rgw(number), user)
 
     def proxy(self, upstream=None, **how):
+        """Between the tool and a server, over https if the server is."""
+        if upstream and upstream.startswith("https:"):
+            upstream = RUN.plain(upstream)
+            how.setdefault("tls", pki.server_context(RUN.pki.pem(RUN.certificate)))
         proxy = proxyfault.FaultProxy(upstream, **how).start()
         self.addCleanup(proxy.stop)
         return proxy

@@ -415,7 +415,8 @@ class FaultProxy:
 
     @property
     def endpoint(self):
-        return f"https://localhost:{self.port}" if self.tls else f"http://127.0.0.1:{self.port}"
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
     def stop(self):
         self.stopping.set()
@@ -513,17 +514,22 @@ def closed_port():
 class BlackHole:
     """An address whose connects never finish: the listen queue is full and nobody accepts."""
 
+    def __init__(self, address="127.0.0.1", port=0):
+        self.family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.address, self.port = address, port
+
     def __enter__(self):
-        self._listener = socket.socket()
-        self._listener.bind(("127.0.0.1", 0))
+        self._listener = socket.socket(self.family)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind((self.address, self.port))
         self._listener.listen(0)
         self.port = self._listener.getsockname()[1]
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self._fillers = []
         for _ in range(4):
-            filler = socket.socket()
+            filler = socket.socket(self.family)
             filler.setblocking(False)
-            filler.connect_ex(("127.0.0.1", self.port))
+            filler.connect_ex((self.address, self.port))
             self._fillers.append(filler)
         return self
 

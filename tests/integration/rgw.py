@@ -29,6 +29,7 @@ from pathlib import Path
 PACKAGES = {"/usr/bin/ceph-mon": "ceph-mon", "/usr/bin/ceph-osd": "ceph-osd", "/usr/bin/radosgw": "radosgw",
             "/usr/lib/python3/dist-packages/boto3": "python3-boto3"}
 REGION = "us-east-1"
+DOMAIN = "s3.localhost"  # buckets are hosts below it
 
 User = collections.namedtuple("User", "name access_key secret_key")
 ALICE = User("alice", "ALICEACCESSKEY000001", "alicesecretkey/0000000000000000000+0001")
@@ -81,7 +82,7 @@ memstore_page_size = 65536
 [client.rgw]
 rgw_data = {dir}/rgw
 rgw_frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
-rgw_dns_name = localhost
+rgw_dns_name = {domain}
 rgw_thread_pool_size = 64
 rgw_s3_auth_use_sts = true
 rgw_sts_key = abcdefghijklmnop
@@ -134,10 +135,13 @@ class Rgw:
         self.keep = keep
         self.extra = extra
         self.port = None
+        self.front = None  # a web server before it
         self.daemons = []
         self._marks = 0
 
-    endpoint = property(lambda self: f"http://127.0.0.1:{self.port}")
+    plain = property(lambda self: f"http://127.0.0.1:{self.port}")
+    # For what is tested; the tests themselves ask the server directly.
+    endpoint = property(lambda self: self.front.endpoint if self.front else self.plain)
     log = property(lambda self: self.dir / "log" / "client.rgw.log")
 
     # --- life ---
@@ -165,7 +169,7 @@ class Rgw:
             (self.dir / name).mkdir(parents=True, exist_ok=True)
         self.port, mon_port, mon_port_v1 = free_ports(3)
         fsid, osd = str(uuid.uuid4()), str(uuid.uuid4())
-        self._conf().write_text(CONF.format(fsid=fsid, dir=self.dir, port=self.port, mon_port=mon_port,
+        self._conf().write_text(CONF.format(fsid=fsid, dir=self.dir, port=self.port, domain=DOMAIN, mon_port=mon_port,
                                             mon_port_v1=mon_port_v1, extra=self.extra))
         monmap = str(self.dir / "monmap")
         self._command("monmaptool", "--create", "--clobber", "--fsid", fsid, "--addv", "a",
@@ -206,7 +210,7 @@ class Rgw:
                 if daemon.poll() is not None:
                     raise RuntimeError(f"{daemon.args} ended with {daemon.returncode}\n{self._last_words()}")
             try:
-                with urllib.request.urlopen(self.endpoint, timeout=5):
+                with urllib.request.urlopen(self.plain, timeout=5):
                     return
             except OSError:
                 time.sleep(0.05)
@@ -223,7 +227,7 @@ class Rgw:
         from botocore.config import Config
         session = boto3.session.Session(aws_access_key_id=user.access_key, aws_secret_access_key=user.secret_key,
                                         region_name=REGION)
-        return session.client("s3", endpoint_url=self.endpoint,
+        return session.client("s3", endpoint_url=self.plain,
                               config=Config(s3={"addressing_style": "path"}, max_pool_connections=32,
                                             retries={"max_attempts": 1}))
 
@@ -259,7 +263,7 @@ class Rgw:
         name = f"/mark-{os.getpid()}-{self._marks}"
         time.sleep(0.05)  # a line is written only after the answer was sent
         try:
-            urllib.request.urlopen(self.endpoint + name, timeout=10)
+            urllib.request.urlopen(self.plain + name, timeout=10)
         except OSError:
             pass  # 404, as expected
         end = time.monotonic() + 10

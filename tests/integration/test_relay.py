@@ -106,7 +106,8 @@ class FewObjects(RelayCase):
         source, destination = self.s3_bucket(), self.s3_bucket()
         source.put("public/a", "a")
         common = {"DEV_STORAGE_BUCKET": source.name, "PROD_STORAGE_BUCKET": f"s3://{destination.name}",
-                  "AWS_ENDPOINT_URL": source.server.endpoint, "AWS_REGION": rgw.REGION}
+                  "AWS_ENDPOINT_URL": source.server.endpoint, "AWS_REGION": rgw.REGION,
+                  "AWS_CA_BUNDLE": str(RUN.ca_file)}
         secret = self.dir / "secret"
         secret.write_text(rgw.ALICE.secret_key + "\n")
         sides_own = {f"STORSYNC_{side}_{name}": value for side in ("SOURCE", "DESTINATION") for name, value in
@@ -123,7 +124,7 @@ class FewObjects(RelayCase):
         for key in data.hostile_keys():
             source.put("public/" + key, key)
         source.put("public/large", data.body("large", 20 * data.MIB))
-        endpoint = source.server.endpoint.replace("127.0.0.1", "localhost")
+        endpoint = source.server.endpoint.replace("127.0.0.1", rgw.DOMAIN)
         hosted = {"endpoint": endpoint, "path_style": "no"}
         mark = source.server.mark()
         for own_endpoint in ({}, {"endpoint": source.server.endpoint, "path_style": "yes"}):

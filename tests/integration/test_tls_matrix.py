@@ -115,7 +115,7 @@ class Keys(TlsCase):
     def test_signature_is_damaged(self):
         good = self.leaf()
         bad = pki.Certificate(good.subject, good.der[:-1] + bytes((good.der[-1] ^ 1,)), good.key)
-        self.refused(self.serve(bad), "signature")
+        self.refused(self.serve(bad), "sign")
 
     def test_key_is_not_the_certificates(self):
         """Whoever has the certificate, which is public, but not its key."""
@@ -218,10 +218,11 @@ class Chains(TlsCase):
     def test_huge_chain(self):
         """One that leads in circles: read to its end, but not kept."""
         circle = self.pki.issue("Circle", ca=True)
-        server = self.serve(self.leaf(circle), *[circle] * (2 * GREAT // len(circle.der)))
-        tool = self.refused(server, "authorit|chain|certificates|large")
+        server = self.serve(self.leaf(circle), *[circle] * (GREAT // len(circle.der)))
+        tool = self.refused(server, "chain|certificates")
         if not RUN.instrumented:
             self.assertLess(tool.peak_rss, 6 * GREAT)
+            self.assertLess(tool.cpu, 1, "signatures are not checked for as long as the server likes")
 
 
 class Dates(TlsCase):
@@ -363,8 +364,9 @@ class Purposes(TlsCase):
         self.refused(self.serve(self.leaf(purposes=["emailProtection"])), "server authentication|purpose|for servers")
 
     def test_key_may_not_sign(self):
-        """With ECDHE the server's key signs the handshake."""
-        self.refused(self.serve(self.leaf(usage=("keyAgreement",))), "usage|purpose|sign|used")
+        """With ECDHE the server's key signs the handshake. OpenSSL would not use it, even as a server."""
+        flight = tlsraw.certificate_flight([self.leaf(usage=("keyAgreement",)).der])
+        self.refused(self.raw(flight), "key usage")
 
 
 class Handshakes(TlsCase):
@@ -428,19 +430,16 @@ class Handshakes(TlsCase):
         self.refused(server, "cipher")
 
     def test_cipher_that_was_not_offered(self):
-        self.refused(self.raw(tlsraw.records(tlsraw.server_hello(tlsraw.RSA_AES128_CBC))), "cipher|wrong|protocol")
+        self.refused(self.raw(tlsraw.records(tlsraw.server_hello(tlsraw.RSA_AES128_CBC))), "TLS")
 
     def test_compression(self):
-        self.refused(self.raw(tlsraw.records(tlsraw.server_hello(compression=1))), "compress|wrong|protocol")
+        self.refused(self.raw(tlsraw.records(tlsraw.server_hello(compression=1))), "TLS")
 
     def test_version_of_the_answer(self):
         self.refused(self.raw(tlsraw.records(tlsraw.server_hello(version=b"\x03\x01"))), "TLS 1.2")
 
     def test_client_certificate_is_required(self):
-        def require(context):
-            context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(self.pki.bundle(self.root))
-        server = self.serve(self.leaf(), newest=ssl.TLSVersion.TLSv1_2, change=require)
+        server = self.openssl(self.leaf(), "-Verify", "1", "-CAfile", self.pki.bundle(self.root))
         self.refused(server, "client certificate")
 
     def test_no_certificate(self):
@@ -455,8 +454,11 @@ class Handshakes(TlsCase):
 
     def test_alerts(self):
         """The server gives up, and says why; also with a number that nobody knows."""
-        for number in (40, 47, 71, 80, 112, 199):
-            self.refused(self.raw(tlsraw.alert(number)), "(?i)tls|cipher|refuse|server|alert")
+        for number, says, tries in ((40, "cipher", 1), (47, "TLS", 1), (70, "TLS 1.3", 1), (71, "cipher", 1),
+                                    (80, "internal error", 2), (112, "name", 1), (116, "client certificate", 1),
+                                    (199, "TLS", 1)):
+            with self.subTest(alert=number):
+                self.refused(self.raw(tlsraw.alert(number)), says, tries=tries)
 
     def test_plain_http(self):
         """What a web server says to what it takes for a garbled request."""

@@ -56,11 +56,10 @@ class TlsCase(TestCase):
 
     def setUp(self):
         super().setUp()
-        if "pki" not in RUN.cache:
-            RUN.cache["pki"] = maker = pki.Pki(RUN.tmp / "pki")
-            RUN.cache["root"] = maker.issue("Test Root", ca=True)
-            RUN.cache["middle"] = maker.issue("Test Intermediate", RUN.cache["root"], ca=True)
-        self.pki, self.root, self.middle = (RUN.cache[name] for name in ("pki", "root", "middle"))
+        self.pki, self.root = RUN.pki, RUN.authority
+        if "middle" not in RUN.cache:
+            RUN.cache["middle"] = self.pki.issue("Test Intermediate", self.root, ca=True)
+        self.middle = RUN.cache["middle"]
 
     def leaf(self, by=None, names=("localhost",), **how):
         return self.pki.issue("server of the test", by or self.root, names=names, **how)
@@ -89,7 +88,7 @@ class TlsCase(TestCase):
 
     # --- verdicts ---
 
-    def visit(self, server, ca_file=None, host="localhost", **more):
+    def visit(self, server, ca_file=None, host="localhost", prefix=(), **more):
         """One run that has to ask the server for a listing, and trusts `root` unless told otherwise."""
         env = {"STORSYNC_SOURCE_BUCKET": "b", "STORSYNC_SOURCE_REGION": "us-east-1", "STORSYNC_SOURCE_PATH_STYLE": "yes",
                "STORSYNC_SOURCE_ACCESS_KEY_ID": "a", "STORSYNC_SOURCE_SECRET_ACCESS_KEY": "swordfish",
@@ -97,7 +96,7 @@ class TlsCase(TestCase):
                "STORSYNC_SOURCE_CA_FILE": str(ca_file or self.pki.bundle(self.root)),
                "STORSYNC_PUBLIC_OBJECT_SEARCH_PATHS": "/b/public", "STORSYNC_RETRIES": "0",
                **self.dir_bucket().env("destination"), **more}
-        return self.tool("--validate", env=env)
+        return self.tool("--validate", env=env, prefix=prefix)
 
     def accepted(self, server, **how):
         tool = self.visit(server, **how)

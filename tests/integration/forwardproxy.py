@@ -1,0 +1,105 @@
+"""A forward proxy, as companies have them: CONNECT for https (RFC 9110, 9.3.6), absolute URLs for http (RFC 9112, 3.2.2).
+
+    proxy = ForwardProxy()                          # or ForwardProxy(refuse=403), ForwardProxy(hang=True)
+    ... run the tool with https_proxy=proxy.url ...
+    proxy.requests                                  # [(method, target, headers)], what it could read
+"""
+import base64
+import socket
+import threading
+import urllib.parse
+
+from proxyfault import Disconnected, Wire, framing_of, parse_head
+
+
+class ForwardProxy:
+    """`refuse`: that status instead of a connection; `hang`: no answer at all; `password`: "user:password"."""
+
+    def __init__(self, refuse=None, hang=False, password=None):
+        self.refuse, self.hang, self.password = refuse, hang, password
+        self.requests = []
+        self.stopping = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    url = property(lambda self: f"http://127.0.0.1:{self.port}")
+
+    def stop(self):
+        self.stopping.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self):
+        while not self.stopping.is_set():
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+
+    def _serve(self, sock):
+        with sock:
+            try:
+                while self._one(Wire(sock)):
+                    pass
+            except (Disconnected, OSError):
+                pass
+
+    def _one(self, client):
+        head = client.until(b"\r\n\r\n")
+        if not head:
+            return False
+        first, headers = parse_head(head)
+        method, target, _ = first.split(" ", 2)
+        self.requests.append((method, target, headers))
+        if self.hang:
+            self.stopping.wait(60)
+            return False
+        status = self._verdict(headers)
+        if status:
+            client.send(f"HTTP/1.1 {status} No\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n".encode())
+            return True
+        if method == "CONNECT":
+            return self._tunnel(client, target)
+        return self._forward(client, head, headers, target)
+
+    def _verdict(self, headers):
+        if self.refuse or not self.password:
+            return self.refuse
+        expected = "Basic " + base64.b64encode(self.password.encode()).decode()
+        return None if headers.get("proxy-authorization") == expected else 407
+
+    def _tunnel(self, client, target):
+        host, _, port = target.rpartition(":")
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=60) as server:
+            client.send(b"HTTP/1.1 200 Connected\r\n\r\n")
+            other = threading.Thread(target=pump, args=(server, client.sock), daemon=True)
+            other.start()
+            pump(client.sock, server)
+            other.join()
+        return False
+
+    def _forward(self, client, head, headers, target):
+        url = urllib.parse.urlsplit(target)
+        with socket.create_connection((url.hostname, url.port), timeout=60) as sock:
+            server = Wire(sock)
+            server.send(head.replace(target.encode(), target[target.index("/", 8):].encode(), 1))
+            for piece in client.pieces(framing_of(headers, 0)):
+                server.send(piece)
+            answer = server.until(b"\r\n\r\n")
+            _, headers = parse_head(answer)
+            client.send(answer)
+            for piece in server.pieces(framing_of(headers, "close")):
+                client.send(piece)
+        return "content-length" in headers or "transfer-encoding" in headers
+
+
+def pump(source, sink):
+    """One direction, until it ends."""
+    try:
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
