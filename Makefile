@@ -213,7 +213,7 @@ dist: all aarch64 ## pack archives for both CPUs, SHA256SUMS and an SBOM into bu
 
 # --- tests ---
 
-TEST_PARTS = unit fuzz-corpus layers docs dist aarch64 model integration
+TEST_PARTS = unit fuzz-corpus layers docs dist aarch64 model integration https
 TEST_PROGRAMS = build/test/storsync-init $(UNIT_TESTS) $(REPLAYS) $(AARCH64_TESTS)
 test: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu ## run all tests; ends with "N passed, N failed"
 	@tests/run $(TEST_PARTS)
@@ -235,6 +235,8 @@ test-docs: all ## check that the documents show the settings as they are
 	@tests/run docs
 test-integration: all build/test/storsync-init | need-integration ## run the binary against a real S3 server
 	@tests/run integration
+test-tls: all build/test/storsync-init | need-integration ## the same with nginx and TLS before every S3 server
+	@STORSYNC_TEST_TLS=1 tests/run integration
 test-containers: all | need-integration need-containers ## run the image and all of examples/ in containers (podman, root)
 	@tests/run containers
 test-san: san | need-integration ## the same with the ASan and UBSan binary
@@ -280,7 +282,7 @@ need-fuzz:
 	@deps/need clang:clang
 	@deps/need "libclang-rt-$$(clang -dumpversion | cut -d . -f 1)-dev"
 need-integration:
-	@deps/need python3 python3-boto3 openssl:openssl ip:iproute2 ceph-mon ceph-osd radosgw
+	@deps/need python3 python3-boto3 openssl:openssl ceph-mon ceph-osd radosgw nginx-light ip:iproute2
 # Without them the tests say so in one line, and count as skipped.
 need-containers:
 	-@deps/need podman:podman runc:runc catatonit:catatonit mmdebstrap:mmdebstrap podman-compose:podman-compose python3-yaml
@@ -307,8 +309,8 @@ help: ## list these targets
 	@sed -n 's/^\([a-z0-9-]*\):.* ## \(.*\)/\1\t\2/p' Makefile | expand -t 20
 
 .PHONY: all aarch64 san fuzz run fuzz-run docs install image dist test test-unit test-fuzz-corpus test-aarch64 test-dist \
-	test-reproducible test-layers test-docs test-integration test-containers test-all test-san test-valgrind model bench \
-	lint format need-aarch64 need-qemu need-san need-fuzz need-integration need-containers need-lint need-model refresh \
-	clean distclean help
+	test-reproducible test-layers test-docs test-integration test-tls test-containers test-all test-san test-valgrind \
+	model bench lint format need-aarch64 need-qemu need-san need-fuzz need-integration need-containers need-lint \
+	need-model refresh clean distclean help
 
 -include $(wildcard build/*/*.d build/*/*/*.d)
