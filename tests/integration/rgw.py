@@ -221,13 +221,13 @@ class Rgw:
 
     # --- use ---
 
-    def client(self, user=ALICE):
-        """A boto3 client: the independent opinion on what a bucket holds."""
+    def client(self, user=ALICE, endpoint=None):
+        """A boto3 client: the independent opinion on what a bucket holds. With another `endpoint` only for URLs."""
         import boto3
         from botocore.config import Config
         session = boto3.session.Session(aws_access_key_id=user.access_key, aws_secret_access_key=user.secret_key,
                                         region_name=REGION)
-        return session.client("s3", endpoint_url=self.plain,
+        return session.client("s3", endpoint_url=endpoint or self.plain,
                               config=Config(s3={"addressing_style": "path"}, max_pool_connections=32,
                                             retries={"max_attempts": 1}))
 
