@@ -55,9 +55,11 @@ enum tls_fault {
 struct tls_peer {
     const br_x509_class *vtable; /* BearSSL wants this first */
     br_x509_minimal_context minimal;
+    const br_ssl_client_certificate_class *answer; /* to a request for a client certificate */
     const struct tls_trust *trust;
     char host[256];
     int64_t now; /* wall; when the handshake began */
+    bool asked;  /* for a client certificate */
     enum tls_fault fault;
     int count;  /* certificates so far */
     int blamed; /* the one at which BearSSL came to its verdict; -1: none yet */
@@ -72,6 +74,9 @@ struct tls_peer {
 /* ---- tls_peer.c ---- */
 
 extern const br_x509_class tls_peer_vtable;
+
+/* Sends no client certificate, and notes that one was wanted. */
+extern const br_ssl_client_certificate_class tls_peer_answer;
 
 /* ---- tls_roots.c: the roots built into the binary ---- */
 

@@ -85,6 +85,8 @@ static void begin_judge(struct tls_peer *peer, const struct tls_trust *trust, br
     peer->count = 0;
     peer->blamed = -1;
     peer->fault = TLS_FAULT_NONE;
+    peer->answer = &tls_peer_answer;
+    peer->asked = false;
     br_x509_minimal_init(minimal, &br_sha256_vtable, trust->anchors, trust->count);
     br_x509_minimal_set_rsa(minimal, br_ssl_engine_get_rsavrfy(engine));
     br_x509_minimal_set_ecdsa(minimal, br_ssl_engine_get_ec(engine), br_ssl_engine_get_ecdsa(engine));
@@ -114,4 +116,5 @@ void tls_begin(struct tls *tls, struct tls_peer *peer, const struct tls_trust *t
     br_ssl_engine_set_default_aes_gcm(engine);
     br_ssl_engine_set_default_chapol(engine);
     begin_judge(peer, trust, engine);
+    br_ssl_client_set_client_certificate(client, &peer->answer);
 }

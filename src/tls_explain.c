@@ -249,16 +249,13 @@ static const struct row alerts[] = {
     {20, true, "the server could not decrypt what it got"},
     {40, false,
      "the server accepts none of the ciphers and curves of TLS 1.2 that are safe (ECDHE with AES-GCM or "
-     "ChaCha20), or "
-     "wants a client certificate"},
-    {42, false, "the server wants a client certificate, which is not supported"},
-    {48, false, "the server wants a client certificate, which is not supported"},
+     "ChaCha20), or has "
+     "no certificate for them (RSA, P-256, P-384, P-521)"},
     {70, false, "the server accepts only TLS 1.3, or nothing as new as TLS 1.2: this program speaks TLS 1.2"},
     {71, false, "the server demands stronger ciphers than there are in TLS 1.2: it may want TLS 1.3"},
     {80, true, "the server had an internal error during the TLS handshake"},
     {90, true, "the server cancelled the TLS handshake"},
     {112, false, "the server has no certificate for that name, and does not serve it: check the endpoint"},
-    {116, false, "the server wants a client certificate, which is not supported"},
     {-1, false, NULL},
 };
 
@@ -290,6 +287,21 @@ static bool explain_row(const struct text *text, const struct row *row, int code
     return row->retryable;
 }
 
+/* The alerts about a certificate of ours. */
+static bool is_about_client(const struct tls_peer *peer, int alert)
+{
+    return alert == 116 || (alert >= 41 && alert <= 49 && alert != 47) ||
+           (alert == 40 && peer != NULL && peer->asked);
+}
+
+static bool explain_alert(const struct text *text, const struct tls_peer *peer, int alert)
+{
+    if (!is_about_client(peer, alert))
+        return explain_row(text, alerts, alert, "the server's alert");
+    say(text, "the server wants a client certificate (client authentication), which is not supported");
+    return false;
+}
+
 bool tls_explain(const struct tls_peer *peer, int code, char *out, size_t room)
 {
     struct text text;
@@ -297,7 +309,7 @@ bool tls_explain(const struct tls_peer *peer, int code, char *out, size_t room)
     text.out = out;
     text.room = room;
     if (code >= BR_ERR_RECV_FATAL_ALERT && code < BR_ERR_SEND_FATAL_ALERT)
-        return explain_row(&text, alerts, code - BR_ERR_RECV_FATAL_ALERT, "the server's alert");
+        return explain_alert(&text, peer, code - BR_ERR_RECV_FATAL_ALERT);
     if (peer != NULL && code >= BR_ERR_X509_OK && code <= BR_ERR_X509_NOT_TRUSTED) {
         explain_certificate(&text, peer, code);
         return false;

@@ -182,6 +182,49 @@ const br_x509_class tls_peer_vtable = {
     .get_pkey = on_get_pkey,
 };
 
+/* ---- client authentication ---- */
+
+/* The list of the authorities that the server would accept. */
+static void on_start_names(const br_ssl_client_certificate_class **ctx)
+{
+    (void)ctx;
+}
+
+static void on_start_name(const br_ssl_client_certificate_class **ctx, size_t len)
+{
+    (void)ctx;
+    (void)len;
+}
+
+static void on_name(const br_ssl_client_certificate_class **ctx, const unsigned char *data, size_t len)
+{
+    (void)ctx;
+    (void)data;
+    (void)len;
+}
+
+/* RFC 5246, 7.4.6: an empty chain, and it is for the server to decide whether that will do. */
+static void on_choose(const br_ssl_client_certificate_class **ctx, const br_ssl_client_context *client,
+                      uint32_t auth_types, br_ssl_client_certificate *choices)
+{
+    struct tls_peer *peer = (struct tls_peer *)(void *)((char *)ctx - offsetof(struct tls_peer, answer));
+
+    (void)client;
+    (void)auth_types;
+    peer->asked = true;
+    memset(choices, 0, sizeof *choices);
+}
+
+const br_ssl_client_certificate_class tls_peer_answer = {
+    .context_size = sizeof(struct tls_peer),
+    .start_name_list = on_start_names,
+    .start_name = on_start_name,
+    .append_name = on_name,
+    .end_name = on_start_names,
+    .end_name_list = on_start_names,
+    .choose = on_choose,
+};
+
 struct tls_peer *tls_peer_new(void)
 {
     return calloc(1, sizeof(struct tls_peer));

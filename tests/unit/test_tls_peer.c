@@ -376,6 +376,10 @@ static void test_explanations(void **state)
         assert_int_equal(tls_explain(fixture->peer, rows[i].code, text, sizeof text), rows[i].retryable);
         assert_non_null(strstr(text, rows[i].text));
     }
+    /* A failed handshake may be about a client certificate, if one was wanted. */
+    fixture->peer->asked = true;
+    assert_false(tls_explain(fixture->peer, 256 + 40, text, sizeof text));
+    assert_non_null(strstr(text, "client authentication"));
     assert_false(tls_explain(NULL, BR_ERR_X509_EXPIRED, text, sizeof text));
     assert_string_equal(text, "the TLS handshake failed with BearSSL's error 54");
 }
