@@ -78,6 +78,14 @@ static const char *REPEAT(const char *hex, size_t count)
     return out;
 }
 
+static inline const char *hand_join(const char *a, const char *b)
+{
+    char *out = hand_take(strlen(a) + strlen(b));
+
+    strcpy(out, a);
+    return strcat(out, b);
+}
+
 static struct tls_span bytes(const char *hex)
 {
     size_t len = strlen(hex) / 2;

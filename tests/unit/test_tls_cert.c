@@ -54,6 +54,8 @@ static void test_der(void **state)
     in = bytes(T("04", REPEAT("AA", 0x80), NULL));
     assert_true(tls_der_expect(&in, DER_OCTET_STRING, &value));
     assert_int_equal(value.len, 0x80);
+    in = bytes(hand_join("04820080", REPEAT("AA", 0x80))); /* not the shortest, either */
+    assert_false(tls_der_take(&in, &tag, &value));
     in = bytes(T("04", REPEAT("AA", 0x1234), NULL));
     assert_false(tls_der_expect(&in, DER_OID, &value));
     assert_true(tls_der_expect(&in, DER_OCTET_STRING, &value));
@@ -128,7 +130,7 @@ static void test_fields(void **state)
         struct hand_cert hand;
         bool good;
     } rows[] = {
-        {{NULL}, true},
+        {{.version = NULL}, true},
         {{.version = ""}, true},
         {{.version = "A003020100"}, true},
         {{.version = "A003020103"}, false},

@@ -85,7 +85,7 @@ static int set_up(void **state)
 {
     (void)state;
     hand_used = 0;
-    bundle = malloc((size_t)5 * 1024 * 1024);
+    bundle = calloc(1, (size_t)5 * 1024 * 1024);
     bundle_len = 0;
     tempdir_make(dir);
     snprintf(path, sizeof path, "%s/ca.pem", dir);
@@ -200,6 +200,20 @@ static void test_damage(void **state)
     assert_int_equal(anchors(), 3);
     assert_non_null(strstr(logged(), "left out 10 of its certificates: 10 damaged, 0 with"));
     assert_null(strstr(strstr(logged(), "left out") + 1, "left out"));
+}
+
+static void test_padding(void **state)
+{
+    char *end;
+
+    (void)state;
+    add(SPAN(root_der)); /* its length makes two of them */
+    for (int left = 2; left >= 0; left--) {
+        assert_int_equal(anchors(), left == 2);
+        end = strstr(bundle, "\n-----END");
+        memmove(end - 1, end, strlen(end) + 1);
+        bundle_len--;
+    }
 }
 
 static void test_what_cannot_be_used(void **state)
@@ -420,6 +434,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_byte_order_mark, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_der_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_padding, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_used, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_trusted_certificates, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_files_that_are_none, set_up, tear_down),
