@@ -11,6 +11,7 @@
 
 #define TLS_SUITES 6
 #define TLS_FACTS 6                      /* certificates of a chain that are remembered */
+#define TLS_CHAIN_MAX 16                 /* certificates of a chain that are looked at */
 #define TLS_CERT_MAX ((size_t)32 * 1024) /* bytes of the server's own certificate */
 
 struct tls {

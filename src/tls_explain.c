@@ -90,7 +90,10 @@ static void explain_trust(const struct text *text, const struct tls_peer *peer)
                  peer->trust->file);
     else
         snprintf(anchors, sizeof anchors, "among the %zu authorities built in", peer->trust->count);
-    if (fact->issuer_known)
+    if (peer->count > TLS_CHAIN_MAX)
+        say(text, "the server sends a chain of %d certificates, and the first %d lead to none %s",
+            peer->count, TLS_CHAIN_MAX, anchors);
+    else if (fact->issuer_known)
         say(text,
             "the certificate of \"%s\" says that it is from the authority \"%s\", but it was not signed with "
             "the key that "
@@ -232,7 +235,7 @@ static void explain_certificate(const struct text *text, const struct tls_peer *
         say(text, "the server sends no certificate");
         return;
     default:
-        say(text, "a certificate that the server sends is damaged (BearSSL error %d)", code);
+        say(text, "a certificate that the server sends is damaged (error %d)", code);
         return;
     }
 }
@@ -265,6 +268,10 @@ static const struct row errors[] = {
      "no TLS 1.2 there (older versions are refused), or no TLS at all: is it an http:// endpoint?"},
     {BR_ERR_BAD_VERSION, false,
      "no TLS 1.2 there (older versions are refused), or no TLS at all: is it an http:// endpoint?"},
+    {BR_ERR_UNEXPECTED, false,
+     "the server sends no certificate, or something else that TLS 1.2 does not allow here"},
+    {BR_ERR_BAD_CIPHER_SUITE, false,
+     "the server chose a cipher that was not offered, which TLS does not allow"},
     {BR_ERR_BAD_MAC, true, "the TLS handshake was damaged on its way"},
     {BR_ERR_NO_RANDOM, false, "this machine gives no random numbers"},
     {BR_ERR_LIMIT_EXCEEDED, false,
@@ -283,7 +290,7 @@ static bool explain_row(const struct text *text, const struct row *row, int code
     if (row->text != NULL)
         say(text, "%s", row->text);
     else
-        say(text, "the TLS handshake failed with %s %d", what, code);
+        say(text, "the TLS handshake failed: %s (%d)", what, code);
     return row->retryable;
 }
 
@@ -297,7 +304,7 @@ static bool is_about_client(const struct tls_peer *peer, int alert)
 static bool explain_alert(const struct text *text, const struct tls_peer *peer, int alert)
 {
     if (!is_about_client(peer, alert))
-        return explain_row(text, alerts, alert, "the server's alert");
+        return explain_row(text, alerts, alert, "the server gave up, with an alert that says no more");
     say(text, "the server wants a client certificate (client authentication), which is not supported");
     return false;
 }
@@ -314,5 +321,5 @@ bool tls_explain(const struct tls_peer *peer, int code, char *out, size_t room)
         explain_certificate(&text, peer, code);
         return false;
     }
-    return explain_row(&text, errors, code, "BearSSL's error");
+    return explain_row(&text, errors, code, "the server does something that TLS 1.2 does not allow");
 }

@@ -53,7 +53,8 @@ static void on_start_cert(const br_x509_class **ctx, uint32_t length)
     peer->whole = peer->count < TLS_FACTS && make_room(peer, length);
     if (peer->count == 0 && !peer->whole)
         peer->fault = length > TLS_CERT_MAX ? TLS_FAULT_TOO_LARGE : TLS_FAULT_MEMORY;
-    peer->minimal.vtable->start_cert(&peer->minimal.vtable, length);
+    if (peer->count < TLS_CHAIN_MAX)
+        peer->minimal.vtable->start_cert(&peer->minimal.vtable, length);
 }
 
 static void on_append(const br_x509_class **ctx, const unsigned char *data, size_t len)
@@ -65,7 +66,8 @@ static void on_append(const br_x509_class **ctx, const unsigned char *data, size
         memcpy(peer->der + peer->len, data, len);
         peer->len += len;
     }
-    peer->minimal.vtable->append(&peer->minimal.vtable, data, len);
+    if (peer->count < TLS_CHAIN_MAX)
+        peer->minimal.vtable->append(&peer->minimal.vtable, data, len);
 }
 
 static bool is_anchor(const struct tls_trust *trust, struct tls_span name)
@@ -115,7 +117,8 @@ static void on_end_cert(const br_x509_class **ctx)
     struct tls_peer *peer = peer_of(ctx);
     struct tls_cert cert;
 
-    peer->minimal.vtable->end_cert(&peer->minimal.vtable);
+    if (peer->count < TLS_CHAIN_MAX)
+        peer->minimal.vtable->end_cert(&peer->minimal.vtable);
     if (peer->blamed < 0 && peer->minimal.err != 0)
         peer->blamed = peer->count;
     if (peer->count < TLS_FACTS) {

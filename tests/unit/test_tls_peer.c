@@ -123,12 +123,18 @@ static void test_good_chains(void **state)
     static const char *const hosts[] = {"a.example", "A.EXAMPLE.", "x.b.example",
                                         "127.0.0.1", "::1",        "[::1]"};
 
+    struct tls_span longer[100] = {LEAF, MIDDLE};
+
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
         begin(fixture, hosts[i]);
         assert_int_equal(JUDGE(fixture, LEAF, MIDDLE), 0);
         assert_int_equal(JUDGE(fixture, LEAF, MIDDLE, ROOT), 0);
     }
     assert_int_equal(JUDGE(fixture, LEAF, MIDDLE, ROOT, ROOT, ROOT, ROOT, ROOT, ROOT), 0);
+    /* What comes after the verdict does not count. */
+    for (size_t i = 2; i < sizeof longer / sizeof *longer; i++)
+        longer[i] = (struct tls_span)ROOT;
+    assert_int_equal(judge(fixture, longer, sizeof longer / sizeof *longer), 0);
     /* An intermediate is as good an anchor. */
     trust_in(fixture, (struct tls_span)MIDDLE, BR_X509_TA_CA);
     begin(fixture, "a.example");
@@ -191,6 +197,7 @@ static void test_trust(void **state)
 {
     struct fixture *fixture = *state;
     unsigned char forged[sizeof leaf_der];
+    struct tls_span circle[17];
 
     assert_int_equal(JUDGE(fixture, LEAF), BR_ERR_X509_NOT_TRUSTED);
     assert_says(
@@ -205,6 +212,8 @@ static void test_trust(void **state)
     assert_int_equal(JUDGE(fixture, LEAF, ROOT), BR_ERR_X509_DN_MISMATCH);
     assert_says(fixture, "wrong order");
     assert_says(fixture, "after \"leaf\" comes \"root\"");
+    for (size_t i = 2; i < sizeof circle / sizeof *circle; i++)
+        circle[i] = (struct tls_span)ROOT;
     assert_int_equal(judge(fixture, NULL, 0), BR_ERR_X509_EMPTY_CHAIN);
     assert_says(fixture, "no certificate");
     /* Another root with the same name. */
@@ -213,6 +222,12 @@ static void test_trust(void **state)
     begin(fixture, "a.example");
     assert_int_equal(JUDGE(fixture, LEAF, MIDDLE, ROOT), BR_ERR_X509_NOT_TRUSTED);
     assert_says(fixture, "ends with an authority that is not trusted: \"root\" is self-signed");
+    circle[0] = (struct tls_span)LEAF;
+    circle[1] = (struct tls_span)MIDDLE;
+    assert_int_equal(judge(fixture, circle, 16), BR_ERR_X509_NOT_TRUSTED);
+    assert_says(fixture, "ends with an authority that is not trusted");
+    assert_int_equal(judge(fixture, circle, 17), BR_ERR_X509_NOT_TRUSTED);
+    assert_says(fixture, "a chain of 17 certificates");
     trust_in(fixture, (struct tls_span)LEAF, BR_X509_TA_CA);
     trust_in(fixture, (struct tls_span)ROOT, BR_X509_TA_CA);
     fixture->trust->anchors[0].pkey.key.ec.q = (unsigned char *)(uintptr_t)bytes(REPEAT("04", 65)).data;
@@ -360,13 +375,13 @@ static void test_explanations(void **state)
         {256 + 112, false, "no certificate for that name"},
         {256 + 42, false, "client certificate"},
         {256 + 80, true, "internal error"},
-        {256 + 99, false, "the TLS handshake failed with the server's alert 99"},
+        {256 + 99, false, "the server gave up, with an alert that says no more (99)"},
         {BR_ERR_UNSUPPORTED_VERSION, false, "is it an http:// endpoint?"},
         {BR_ERR_BAD_VERSION, false, "is it an http:// endpoint?"},
         {BR_ERR_BAD_MAC, true, "damaged"},
         {BR_ERR_WRONG_KEY_USAGE, false, "key usage"},
         {BR_ERR_LIMIT_EXCEEDED, false, "8192"},
-        {BR_ERR_BAD_HANDSHAKE, false, "BearSSL's error 14"},
+        {BR_ERR_BAD_HANDSHAKE, false, "does not allow (14)"},
     };
     struct fixture *fixture = *state;
     char text[480];
@@ -380,7 +395,8 @@ static void test_explanations(void **state)
     assert_false(tls_explain(fixture->peer, 256 + 40, text, sizeof text));
     assert_non_null(strstr(text, "client authentication"));
     assert_false(tls_explain(NULL, BR_ERR_X509_EXPIRED, text, sizeof text));
-    assert_string_equal(text, "the TLS handshake failed with BearSSL's error 54");
+    assert_string_equal(
+        text, "the TLS handshake failed: the server does something that TLS 1.2 does not allow (54)");
 }
 
 /* With every code, and everything as long as it can be, the text fits and ends. */
