@@ -58,8 +58,9 @@ enum creds_state creds_get(struct creds *creds, struct creds_key *key, struct er
  * more attempt makes sense; false for keys that cannot be renewed. */
 bool creds_expired(struct creds *creds, unsigned generation);
 
-/* Is the time of this key over, or is there another one already? Then a refusal without a reason is for that (a HEAD's
- * answer cannot say so, Ceph RGW says AccessDenied). Never true for keys that cannot be renewed. */
+/* Is the time of this key over, or nearly so, or is there another one already? Then a refusal without a reason may be
+ * for that: a HEAD's answer cannot say so, Ceph RGW says AccessDenied, and the service's clock is another than ours.
+ * Never true for keys that cannot be renewed. */
 bool creds_outlived(const struct creds *creds, unsigned generation);
 
 /* For people: "keys of the environment", "profile \"x\" of /root/.aws/credentials", "EC2 instance metadata". */

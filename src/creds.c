@@ -63,7 +63,8 @@ static void fail(struct creds *creds, const struct error *why)
 /* How long the new key lives, in milliseconds, by the clock of whoever said so. */
 static int64_t life_of(const struct creds *creds)
 {
-    int64_t now = creds->date != CLOCK_UNKNOWN ? creds->date : clock_wall();
+    /* A Date leaves out the fraction of its second. */
+    int64_t now = creds->date != CLOCK_UNKNOWN ? creds->date + 999 : clock_wall();
     int64_t life = creds->next.expires == CLOCK_UNKNOWN ? LIFE_MAX : creds->next.expires - now;
 
     return life < LIFE_MAX ? life : LIFE_MAX;
@@ -171,7 +172,7 @@ enum creds_state creds_get(struct creds *creds, struct creds_key *key, struct er
 
 bool creds_outlived(const struct creds *creds, unsigned generation)
 {
-    return creds->step_count != 0 && (generation != creds->generation || clock_mono() >= creds->expires_at);
+    return creds->step_count != 0 && (generation != creds->generation || clock_mono() >= creds->renew_at);
 }
 
 bool creds_expired(struct creds *creds, unsigned generation)

@@ -118,13 +118,14 @@ static void test_token_file(void **state)
 /* The old key is used while a new one is fetched, with the token that is there then. */
 static void test_renewal(void **state)
 {
-    static const struct act script[] = SCRIPT(ANSWER(WEB_KEY("ONE", "00:03")), ACCEPT, REQUEST, WAIT,
+    static const struct act script[] = SCRIPT(ANSWER(WEB_KEY("ONE", "00:04")), ACCEPT, REQUEST, WAIT,
                                               SEND(WEB_KEY("TWO", "59:00")), HANG_UP);
     struct fixture *f = *state;
     int64_t until;
 
     open_web(f, script);
     assert_key(f, "ONE", 1);
+    assert_false(creds_outlived(f->creds, 1));
     put_token(f, "ey.second.token");
     until = clock_mono() + 60000;
     while (f->server.connections < 2) {
@@ -132,7 +133,6 @@ static void test_renewal(void **state)
         assert_true(clock_mono() < until);
         http_step(f->http, 20);
     }
-    assert_false(creds_outlived(f->creds, 1));
     assert_int_equal(write(f->server.gate[1], "", 1), 1);
     await_generation(f, 2);
     assert_string_equal(f->key.access_key_id, "TWO");
@@ -146,7 +146,7 @@ static void test_renewal(void **state)
 static void test_renewal_fails(void **state)
 {
     static const struct act script[] =
-        SCRIPT(ANSWER(WEB_KEY("ONE", "00:05")), ANSWER(STS_ERROR("403 No", "AccessDenied", "not now")),
+        SCRIPT(ANSWER(WEB_KEY("ONE", "00:06")), ANSWER(STS_ERROR("403 No", "AccessDenied", "not now")),
                ANSWER(STS_ERROR("403 No", "AccessDenied", "not now")), ANSWER(WEB_KEY("TWO", "59:00")));
     struct fixture *f = *state;
 
@@ -167,7 +167,7 @@ static void test_renewal_fails(void **state)
 static void test_runs_out(void **state)
 {
     static const struct act script[] =
-        SCRIPT(ANSWER(WEB_KEY("ONE", "00:01")), ANSWER(WEB_KEY("TWO", "59:00")));
+        SCRIPT(ANSWER(WEB_KEY("ONE", "00:02")), ANSWER(WEB_KEY("TWO", "59:00")));
     struct fixture *f = *state;
 
     open_web(f, script);
@@ -379,7 +379,7 @@ static void test_store_renews_once(void **state)
 /* Ceph's way to say it, after the key's time. */
 static void test_store_renews_after_silence(void **state)
 {
-    static const struct act sts[] = SCRIPT(ANSWER(WEB_KEY("ONE", "00:02")), ANSWER(WEB_KEY("TWO", "59:00")));
+    static const struct act sts[] = SCRIPT(ANSWER(WEB_KEY("ONE", "00:03")), ANSWER(WEB_KEY("TWO", "59:00")));
     static const struct act s3[] =
         SCRIPT(ACCEPT, REQUEST, WAIT, SEND(HEAD_OF("403 No") "<Error><Code>AccessDenied</Code></Error>"),
                HANG_UP, ANSWER(HEAD_OF("404 No") "<Error><Code>NoSuchKey</Code></Error>"));
