@@ -169,6 +169,37 @@ static void test_aws_credentials_are_one_unit(void **state)
     assert_string_equal(settings->destination.secret_access_key, "");
 }
 
+/* R2's variables are for R2, and a unit like the others. */
+static void test_r2_credentials(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct settings *settings = &fixture->settings;
+
+    assert_true(load_environ(
+        fixture, ENVIRON("AWS_ACCESS_KEY_ID=shared", "AWS_SECRET_ACCESS_KEY=hidden",
+                         "AWS_SESSION_TOKEN=token", "R2_ACCESS_KEY_ID=r2", "R2_SECRET_ACCESS_KEY=r2secret",
+                         "STORSYNC_SOURCE_ENDPOINT=https://Account.R2.cloudflarestorage.com/")));
+    assert_no_problem(fixture);
+    assert_string_equal(settings->source.access_key_id, "r2");
+    assert_string_equal(settings->source.secret_access_key, "r2secret");
+    assert_string_equal(settings->source.session_token, "");
+    assert_origin(fixture, source.access_key_id, "environment R2_ACCESS_KEY_ID");
+    assert_string_equal(settings->destination.access_key_id, "shared");
+    assert_string_equal(settings->destination.session_token, "token");
+
+    assert_true(load_environ(
+        fixture, ENVIRON("R2_ACCESS_KEY_ID=r2", "R2_SECRET_ACCESS_KEY=r2secret",
+                         "STORSYNC_SOURCE_ACCESS_KEY_ID=own", "STORSYNC_SOURCE_SECRET_ACCESS_KEY=secret",
+                         "STORSYNC_DESTINATION_ENDPOINT=https://r2.cloudflarestorage.com.example",
+                         "AWS_ENDPOINT_URL=https://a.eu.r2.cloudflarestorage.com")));
+    assert_string_equal(settings->source.access_key_id, "own");
+    assert_string_equal(settings->destination.access_key_id, "");
+
+    assert_true(load_environ(fixture, ENVIRON("AWS_ACCESS_KEY_ID=shared", "AWS_SECRET_ACCESS_KEY=hidden",
+                                              "AWS_ENDPOINT_URL=https://a.r2.cloudflarestorage.com")));
+    assert_string_equal(settings->source.access_key_id, "shared");
+}
+
 static void test_incomplete_credentials(void **state)
 {
     struct fixture *fixture = *state;
@@ -434,6 +465,7 @@ int main(void)
         SETTINGS_TEST(test_surrounding_space_does_not_count),
         SETTINGS_TEST(test_aws_variables_are_for_both_sides),
         SETTINGS_TEST(test_aws_credentials_are_one_unit),
+        SETTINGS_TEST(test_r2_credentials),
         SETTINGS_TEST(test_incomplete_credentials),
         SETTINGS_TEST(test_grammar),
         SETTINGS_TEST(test_environment_names),
