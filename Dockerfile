@@ -1,11 +1,13 @@
 # The image that has storsync-init and nothing else. `make image` builds it; what it is for is
 #   COPY --from=storsync-init:VERSION /storsync-init /usr/local/bin/
-# For podman, buildah and docker, with or without BuildKit. BASE may name any Debian since bookworm: a mirror, a digest.
+# For podman, buildah and docker, with or without BuildKit. BASE may name any Debian since bookworm: a mirror's, or
+# one by its digest.
 ARG BASE=docker.io/library/debian:bookworm-slim
 
 FROM ${BASE} AS build
 RUN apt-get update && \
-    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev make patch xz-utils
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+        gcc libc6-dev make patch xz-utils
 # The dependencies are a step of their own, which a change of our sources does not repeat.
 COPY Makefile /src/
 COPY deps /src/deps
@@ -20,7 +22,7 @@ ARG VERSION=""
 ARG REVISION=""
 ARG SOURCE=""
 LABEL org.opencontainers.image.title="storsync-init" \
-      org.opencontainers.image.description="Syncs a development bucket to production once per deployment, then becomes the application" \
+      org.opencontainers.image.description="Syncs buckets once per deployment, then becomes the application" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \

@@ -152,7 +152,7 @@ build/san/%.o: tests/%.c build/deps-san/done build/config Makefile | need-san
 build/fuzz/%.o: tests/%.c build/deps-fuzz/done Makefile | need-fuzz
 	$(call compile,fuzz)
 
-$(patsubst %,build/%/tls_roots.o,musl test san fuzz): build/roots/tls_roots_data.h
+$(patsubst %,build/%/tls_roots.o,musl aarch64 test san fuzz): build/roots/tls_roots_data.h
 
 build/storsync-init: build/storsync-init.debug
 	$(call step,STRIP) strip -o $@ $<
