@@ -7,7 +7,7 @@ import urllib.request
 from pathlib import Path
 
 import rgw
-from engine import ENGINE, TOOL_IMAGE
+from engine import ENGINE
 from harness import CHECKOUT, RUN, TestCase
 
 APP_IMAGE = "my-app:1"
@@ -21,9 +21,7 @@ def example(name):
 
 def app_image():
     """The Node example, as its own Dockerfile builds it."""
-    server, dockerfile = example("node/server.js"), example("node/Dockerfile")
-    assert server.parent == dockerfile.parent
-    image = ENGINE.image(APP_IMAGE, dockerfile.parent)
+    image = ENGINE.image(APP_IMAGE, example("node/Dockerfile").parent)
     ENGINE("tag", image, f"my-registry.example/{APP_IMAGE}")
     return image
 
@@ -136,6 +134,3 @@ class ContainerCase(TestCase):
             if time.monotonic() > end:
                 raise AssertionError("waited in vain")
             time.sleep(0.05)
-
-
-__all__ = ["APP_IMAGE", "ENGINE", "EXAMPLES", "TOOL_IMAGE", "Container", "ContainerCase", "app_image", "example"]

@@ -1,7 +1,7 @@
 """podman with storage, settings and locks of its own, and the images of the suite.
 
-No registry can be reached: what the Dockerfiles name in FROM is made from Debian's packages and imported under that name.
-Such a base is kept in the user's cache; everything else is below one folder and removed by close().
+No registry can be reached: what the Dockerfiles name in FROM is made from Debian's packages and imported under that
+name. Such a base is kept in the user's cache; everything else is below one folder and removed by close().
 """
 import os
 import re

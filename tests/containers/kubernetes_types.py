@@ -1,8 +1,8 @@
 """The types of the Kubernetes API, read from the TypeScript declarations of the npm package kubernetes-types.
 
-Those are generated from the API's own OpenAPI document, one interface a type, and have nothing but properties in them; so a
-few regular expressions read them, and no node is needed. `problems` knows what an API server with strict field validation
-refuses: unknown fields, missing ones, values of another type. It knows no rules beyond the types.
+Those are generated from the API's own OpenAPI document, one interface a type, and have nothing but properties in them;
+so a few regular expressions read them, and no node is needed. `problems` knows what an API server with strict field
+validation refuses: unknown fields, missing ones, values of another type. It knows no rules beyond the types.
 """
 import base64
 import hashlib

@@ -91,7 +91,8 @@ class Health(ContainerCase):
         check = json.loads(ENGINE("inspect", "--format", "{{json .HealthCheck.Test}}", app_image()).stdout)
         self.assertEqual(check.pop(0), "CMD")
         app = self.start_app(env=self.production(STORSYNC_SOURCE_BUCKET="no-such-bucket-here"),
-                             flags=["--health-cmd", json.dumps(check), "--health-start-period=1s", "--health-retries=1"])
+                             flags=["--health-cmd", json.dumps(check), "--health-start-period=1s",
+                                    "--health-retries=1"])
         app.answers()
         time.sleep(1)  # until then a failure counts as starting
         self.assertEqual(self.check(app), (1, "unhealthy"))

@@ -54,7 +54,8 @@ class Compose(ContainerCase):
         status, document = app.health()
         self.assertEqual((status, document["state"], document["deploymentId"]), (200, "synced", "2026-11-22"))
         self.assertEqual((document["source"], document["syncedFiles"]), (self.source.name, 20))
-        facts = app.inspect("{{.HostConfig.ReadonlyRootfs}} {{.EffectiveCaps}} {{.HostConfig.SecurityOpt}} {{.Config.User}}")
+        facts = app.inspect("{{.HostConfig.ReadonlyRootfs}} {{.EffectiveCaps}} {{.HostConfig.SecurityOpt}} "
+                            "{{.Config.User}}")
         self.assertEqual(facts, "true [] [no-new-privileges] 1000:1000")
         self.compose("down")
         self.assertEqual(ENGINE("ps", "--all", "--quiet").stdout, "")

@@ -37,7 +37,7 @@ class Manifests(unittest.TestCase):
                 (deployment, lambda spec, pod, c: c.pop("name"), "containers[0].name: missing"),
                 (deployment, lambda spec, pod, c: spec.pop("selector"), "Deployment.spec.selector: missing"),
                 (deployment, lambda spec, pod, c: spec.update(replicas="3"), "spec.replicas: '3' is not a number"),
-                (deployment, lambda spec, pod, c: c["env"].append({"name": "A", "value": True}), "value: True is not a"),
+                (deployment, lambda spec, pod, c: c["env"].append({"name": "A", "value": True}), "value: True is"),
                 (deployment, lambda spec, pod, c: c["resources"]["limits"].update(memory=1), "limits.memory: 1"),
                 (deployment, lambda spec, pod, c: pod.update(containers={}), "containers: not a list"),
                 (deployment, lambda spec, pod, c: c["livenessProbe"]["httpGet"].update(port=[]), "port: [] is not"),

@@ -1,10 +1,10 @@
 """docs/CONTAINERS.md, followed to the letter."""
 import re
 
-from containers import ENGINE, TOOL_IMAGE, ContainerCase
-from engine import clean_environment, run
-from harness import CHECKOUT
 import rgw
+from containers import ENGINE, ContainerCase
+from engine import TOOL_IMAGE, clean_environment, run
+from harness import CHECKOUT
 
 # Somebody else's application, with nothing of ours in it.
 SERVER = """\
