@@ -40,7 +40,8 @@ class Handover(TestCase):
         app = self.app()
         tool = self.start("--", app.path, bare=True, env=env)
         tool.wait()
-        self.assertEqual(app.environ, [k + b"=" + v for k, v in env.items()], "same variables, same order")
+        given = [b"AWS_EC2_METADATA_DISABLED=true", *(k + b"=" + v for k, v in env.items())]  # the first is the harness's
+        self.assertEqual(app.environ, given, "same variables, same order")
 
     def test_dropped_variables(self):
         self.not_wrapped("it is a shell script, which adds variables")
