@@ -86,11 +86,18 @@ static void fail_connect_timeout(struct http_transfer *transfer)
 {
     long long limit = http_connect_limit(transfer);
     curl_off_t resolved = 0;
+    long proxy = 0;
 
     curl_easy_getinfo(transfer->easy, CURLINFO_NAMELOOKUP_TIME_T, &resolved);
+    curl_easy_getinfo(transfer->easy, CURLINFO_USED_PROXY, &proxy);
     transfer->request->retryable = true;
     if (resolved == 0)
         http_fail(transfer->request, ERROR_UNREACHABLE, "no answer from DNS within %lld ms", limit);
+    else if (proxy != 0)
+        http_fail(
+            transfer->request, ERROR_UNREACHABLE,
+            "no connection through the proxy within %lld ms: check http_proxy, https_proxy and no_proxy",
+            limit);
     else
         http_fail(transfer->request, ERROR_UNREACHABLE,
                   "no connection within %lld ms: check address, port, scheme and the firewalls in between",

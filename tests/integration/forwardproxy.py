@@ -1,34 +1,38 @@
-"""A forward proxy, as companies have them: CONNECT for https (RFC 9110, 9.3.6), absolute URLs for http (RFC 9112, 3.2.2).
+"""A forward proxy, as companies have them: CONNECT for https (RFC 9110, 9.3.6), whole URLs for http (RFC 9112, 3.2.2).
 
     proxy = ForwardProxy()                          # or ForwardProxy(refuse=403), ForwardProxy(hang=True)
     ... run the tool with https_proxy=proxy.url ...
     proxy.requests                                  # [(method, target, headers)], what it could read
 """
 import base64
+import contextlib
+import select
 import socket
+import ssl
 import threading
 import urllib.parse
 
-from proxyfault import Disconnected, Wire, framing_of, parse_head
+from proxyfault import Disconnected, Wire, framing_of, parse_head, stop_listening
 
 
 class ForwardProxy:
-    """`refuse`: that status instead of a connection; `hang`: no answer at all; `password`: "user:password"."""
+    """`refuse`: that status instead of a connection; `hang`: no answer at all; `password`: "user:password"; `tls`: an
+    ssl.SSLContext, for a proxy that is itself spoken to over https."""
 
-    def __init__(self, refuse=None, hang=False, password=None):
-        self.refuse, self.hang, self.password = refuse, hang, password
+    def __init__(self, refuse=None, hang=False, password=None, tls=None):
+        self.refuse, self.hang, self.password, self.tls = refuse, hang, password, tls
         self.requests = []
         self.stopping = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
-    url = property(lambda self: f"http://127.0.0.1:{self.port}")
+    url = property(lambda self: f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}")
 
     def stop(self):
         self.stopping.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        stop_listening(self._listener, self._thread)
 
     def _accept(self):
         while not self.stopping.is_set():
@@ -39,12 +43,10 @@ class ForwardProxy:
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock):
-        with sock:
-            try:
-                while self._one(Wire(sock)):
+        with contextlib.suppress(Disconnected, OSError), sock:
+            with self.tls.wrap_socket(sock, server_side=True) if self.tls else sock as client:
+                while self._one(Wire(client)):
                     pass
-            except (Disconnected, OSError):
-                pass
 
     def _one(self, client):
         head = client.until(b"\r\n\r\n")
@@ -74,10 +76,7 @@ class ForwardProxy:
         host, _, port = target.rpartition(":")
         with socket.create_connection((host.strip("[]"), int(port)), timeout=60) as server:
             client.send(b"HTTP/1.1 200 Connected\r\n\r\n")
-            other = threading.Thread(target=pump, args=(server, client.sock), daemon=True)
-            other.start()
             pump(client.sock, server)
-            other.join()
         return False
 
     def _forward(self, client, head, headers, target):
@@ -95,11 +94,12 @@ class ForwardProxy:
         return "content-length" in headers or "transfer-encoding" in headers
 
 
-def pump(source, sink):
-    """One direction, until it ends."""
-    try:
-        while data := source.recv(65536):
-            sink.sendall(data)
-        sink.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
+def pump(client, server):
+    """Both directions, until one ends. In one thread: an SSLSocket is not for two."""
+    while True:
+        decrypted = isinstance(client, ssl.SSLSocket) and client.pending()
+        for sock in [client] if decrypted else select.select([client, server], [], [])[0]:
+            data = sock.recv(65536)
+            if not data:
+                return
+            (server if sock is client else client).sendall(data)

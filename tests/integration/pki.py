@@ -25,8 +25,8 @@ RSA_SIGNATURES = {"md5": 4, "sha1": 5, "sha256": 11, "sha384": 12, "sha512": 13}
 ECDSA_SIGNATURES = {"sha1": "1", "sha256": "3.2", "sha384": "3.3", "sha512": "3.4"}     # 1.2.840.10045.4.*
 KEY_USAGES = ("digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment", "keyAgreement",
               "keyCertSign", "cRLSign")
-PURPOSES = {"serverAuth": "1.3.6.1.5.5.7.3.1", "clientAuth": "1.3.6.1.5.5.7.3.2", "emailProtection": "1.3.6.1.5.5.7.3.4",
-            "any": "2.5.29.37.0"}
+PURPOSES = {"serverAuth": "1.3.6.1.5.5.7.3.1", "clientAuth": "1.3.6.1.5.5.7.3.2",
+            "emailProtection": "1.3.6.1.5.5.7.3.4", "any": "2.5.29.37.0"}
 
 
 # --- DER ---
@@ -96,7 +96,8 @@ def name_constraints(permitted, critical):
 def key_usage(names):
     bits = [usage in names for usage in KEY_USAGES]
     value = sum(bit << (7 - place) for place, bit in enumerate(bits))
-    return extension("2.5.29.15", bit_string(bytes((value,)), 8 - max(n + 1 for n, bit in enumerate(bits) if bit)), True)
+    unused = 7 - max(place for place, bit in enumerate(bits) if bit)
+    return extension("2.5.29.15", bit_string(bytes((value,)), unused), True)
 
 
 def rsa_public_key(modulus):

@@ -410,7 +410,8 @@ class FaultProxy:
             family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
             self._listener = socket.create_server((self.address, 0), family=family, backlog=128)
         self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
         return self
 
     @property
@@ -425,7 +426,7 @@ class FaultProxy:
                 wire.sock.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-        self._listener.close()
+        stop_listening(self._listener, self._thread)
 
     def fault(self, action, method=None, target=None, **when):
         """Adds a rule; rules added first win. `target` is a regular expression for path?query as sent."""
@@ -503,6 +504,14 @@ class FaultProxy:
     def _close(self, wire):
         self._wires.discard(wire)
         wire.close()
+
+
+def stop_listening(listener, thread):
+    """Only when its thread is gone: a thread in accept holds the port, or takes what is meant for the next listener
+    with the same file descriptor."""
+    listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    listener.close()
 
 
 def closed_port():

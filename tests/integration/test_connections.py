@@ -130,6 +130,20 @@ class Proxies(TlsCase):
         self.assertIn("other.example", tool.errors[0])
         self.assertEqual((thief.requests, server.connections), ([], 0))
 
+    def test_proxy_over_https(self):
+        """Two handshakes, one in the other: each certificate has to be for its own host."""
+        for name, accepted in (("127.0.0.1", True), ("localhost", False)):
+            with self.subTest(certificate=name):
+                context = pki.server_context(self.pki.pem(self.leaf(names=[name])))
+                server, proxy = self.serve(self.leaf()), self.forward(tls=context)
+                if accepted:
+                    self.accepted(server, https_proxy=proxy.url)
+                    continue
+                tool = self.visit(server, https_proxy=proxy.url)
+                self.assertEqual((tool.code, len(tool.errors)), (69, 1), tool.err)
+                self.assertIn("localhost, not for 127.0.0.1", tool.errors[0])
+                self.assertEqual((proxy.requests, server.connections), ([], 0))
+
     def test_whole_sync(self):
         """Transfers at once, each through a tunnel of its own."""
         source, destination, proxy = self.s3_bucket(), self.s3_bucket(), self.forward()
@@ -210,7 +224,8 @@ class Proxies(TlsCase):
     def test_is_no_proxy(self):
         """A mail server, say."""
         server = self.raw(b"220 mail.example ESMTP\r\n")
-        self.fails(self.store(), "proxy", https_proxy=f"http://127.0.0.1:{server.port}", STORSYNC_CONNECT_TIMEOUT="500ms")
+        self.fails(self.store(), "proxy", https_proxy=f"http://127.0.0.1:{server.port}",
+                   STORSYNC_CONNECT_TIMEOUT="500ms")
 
 
 class Addresses(TlsCase):

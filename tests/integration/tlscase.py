@@ -90,7 +90,7 @@ class TlsCase(TestCase):
 
     def visit(self, server, ca_file=None, host="localhost", prefix=(), **more):
         """One run that has to ask the server for a listing, and trusts `root` unless told otherwise."""
-        env = {"STORSYNC_SOURCE_BUCKET": "b", "STORSYNC_SOURCE_REGION": "us-east-1", "STORSYNC_SOURCE_PATH_STYLE": "yes",
+        env = {"STORSYNC_SOURCE_BUCKET": "b", "STORSYNC_SOURCE_PATH_STYLE": "yes",
                "STORSYNC_SOURCE_ACCESS_KEY_ID": "a", "STORSYNC_SOURCE_SECRET_ACCESS_KEY": "swordfish",
                "STORSYNC_SOURCE_ENDPOINT": f"https://{host}:{server.port}",
                "STORSYNC_SOURCE_CA_FILE": str(ca_file or self.pki.bundle(self.root)),

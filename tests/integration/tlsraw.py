@@ -7,6 +7,8 @@ import os
 import socket
 import threading
 
+from proxyfault import stop_listening
+
 HANDSHAKE, ALERT = 22, 21
 ECDHE_ECDSA_AES128_GCM, ECDHE_RSA_AES128_GCM, RSA_AES128_CBC = 0xC02B, 0xC02F, 0x002F
 TLS12 = b"\x03\x03"
@@ -55,12 +57,12 @@ class RawServer:
         self.stopping = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
     def stop(self):
         self.stopping.set()
-        self._listener.shutdown(socket.SHUT_RDWR)  # ends a waiting accept, which close does not
-        self._listener.close()
+        stop_listening(self._listener, self._thread)
 
     def _accept(self):
         while not self.stopping.is_set():
