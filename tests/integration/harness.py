@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import unittest
@@ -349,6 +348,7 @@ class Namespace:
         script = ("ip link set lo up\n" if network else "") + script
         self.holder = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "unshare", *kinds, "/bin/sh", "-e", "-c",
                                         script + "\necho ready; exec sleep 100000"],
+                                       env={"PATH": "/usr/sbin:/sbin:" + PATH},
                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         if self.holder.stdout.readline() != b"ready\n":
             self.close()
@@ -368,38 +368,9 @@ class Namespace:
                 raise AssertionError("no way into the network")
             return thread.submit(function).result()
 
-    def close(self):
-        self.holder.kill()
-        self.holder.wait()
-        self.holder.stdout.close()
-
-
-class NetNamespace:
-    """A network of its own: a loopback interface with some addresses more. Kept open by a sleeping process."""
-
-    def __init__(self, *addresses):
-        script = "ip link set lo up; " + "".join(f"ip address add {a} dev lo; " for a in addresses)
-        self.holder = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "/bin/sh", "-e", "-c",
-                                        script + "echo ready; exec sleep 100000"], env={"PATH": "/usr/sbin:" + PATH},
-                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        if self.holder.stdout.readline() != b"ready\n":
-            self.close()
-            raise AssertionError("the network namespace could not be made")
-
-    # For Tool: runs the tool inside.
-    prefix = property(lambda self: ["nsenter", f"--net=/proc/{self.holder.pid}/ns/net"])
-
     def listen(self, host, port):
-        """A socket that listens there. It stays in its namespace, whoever has it."""
-        ours, theirs = socket.socketpair()
-        script = ("import socket, sys\n"
-                  "listener = socket.create_server((sys.argv[1], int(sys.argv[2])), backlog=128)\n"
-                  "socket.send_fds(socket.socket(fileno=int(sys.argv[3])), [b'x'], [listener.fileno()])")
-        with ours, theirs:
-            subprocess.run([*self.prefix, sys.executable, "-c", script, host, str(port), str(theirs.fileno())],
-                           pass_fds=[theirs.fileno()], check=True)
-            _, fds, _, _ = socket.recv_fds(ours, 1, 1)
-        return socket.socket(fileno=fds[0])
+        """A socket that listens there."""
+        return self.inside(lambda: socket.create_server((host, port), backlog=128))
 
     def close(self):
         self.holder.kill()
@@ -498,20 +469,13 @@ class TestCase(unittest.TestCase):
         self.needs_root("other mounts")
         return self._namespace(script)
 
-    def network(self, script):
-        """The same, with a network in which there is nothing but what `script` makes."""
+    def network(self, *addresses):
+        """The same with a network of its own: a loopback interface with these addresses more."""
         self.needs_root("another network")
-        return self._namespace(script, network=True)
+        return self._namespace("".join(f"ip address add {a} dev lo\n" for a in addresses), network=True)
 
     def _namespace(self, script, **how):
         space = Namespace(script, **how)
-        self.addCleanup(space.close)
-        return space
-
-    def network(self, *addresses):
-        """A network namespace with these addresses, for Tool's prefix."""
-        self.needs_root("another network")
-        space = NetNamespace(*addresses)
         self.addCleanup(space.close)
         return space
 
