@@ -3,11 +3,9 @@
  */
 #include "tls_internal.h"
 
-#include "buf.h"
+#include "file.h"
 #include "log.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,51 +121,19 @@ static struct tls_trust *make_trust(const struct bundle *bundle, struct tls_span
     return trust;
 }
 
-static bool fail_read(const char *file, struct error *error)
-{
-    return error_set(
-        error, ERROR_CONFIG,
-        "cannot read the CA file %s: %s: correct or unset ca_file, AWS_CA_BUNDLE or SSL_CERT_FILE, "
-        "whichever names it",
-        file, strerror(errno));
-}
-
-static bool read_file(const char *file, struct buf *content, struct error *error)
-{
-    char data[16384];
-    ssize_t got;
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0)
-        return fail_read(file, error);
-    do {
-        got = read(fd, data, sizeof data);
-        if (got > 0)
-            buf_append(content, data, (size_t)got);
-    } while ((got > 0 && !content->failed) || (got < 0 && errno == EINTR));
-    if (got < 0)
-        fail_read(file, error);
-    else if (content->failed)
-        error_set(error, ERROR_CONFIG, "the CA file %s has more than %zu MiB, or there is no memory for it",
-                  file, FILE_MAX >> 20);
-    close(fd);
-    return got == 0 && !content->failed;
-}
-
 /* `content` is the file's, and is changed. */
-static struct tls_trust *parse_bundle(const char *file, struct buf *content, struct error *error)
+static struct tls_trust *parse_bundle(const char *file, char *content, size_t size, struct error *error)
 {
     struct bundle bundle = {0};
     struct tls_trust *trust;
-    unsigned char *data = (unsigned char *)content->data;
+    unsigned char *data = (unsigned char *)content;
     int damaged = 0;
-    size_t len = tls_pem_decode(data, content->len, count_certificate, &bundle, &damaged);
+    size_t len = tls_pem_decode(data, size, count_certificate, &bundle, &damaged);
 
     if (bundle.count == 0) {
         error_set(error, ERROR_CONFIG,
                   "the CA file %s has no certificate that can be used: it has to hold certificates in PEM, "
-                  "with RSA keys "
-                  "of 2048 to 4096 bits or on the curves P-256, P-384, P-521",
+                  "with RSA keys of 2048 to 4096 bits or on the curves P-256, P-384, P-521",
                   file);
         return NULL;
     }
@@ -188,13 +154,20 @@ static struct tls_trust *parse_bundle(const char *file, struct buf *content, str
 
 static struct tls_trust *load(const char *file, struct error *error)
 {
-    struct tls_trust *trust = NULL;
-    struct buf content;
+    struct tls_trust *trust;
+    struct error why;
+    size_t len;
+    char *content = file_read(file, FILE_MAX, &len, &why);
 
-    buf_init(&content, FILE_MAX);
-    if (read_file(file, &content, error))
-        trust = parse_bundle(file, &content, error);
-    buf_free(&content);
+    if (content == NULL) {
+        error_set(error, ERROR_CONFIG,
+                  "the CA file cannot be used: %s: correct or unset ca_file, AWS_CA_BUNDLE or SSL_CERT_FILE, "
+                  "whichever names it",
+                  why.text);
+        return NULL;
+    }
+    trust = parse_bundle(file, content, len, error);
+    file_free(content, len);
     return trust;
 }
 
@@ -207,8 +180,7 @@ static struct tls_trust *take_roots(struct error *error)
     if (tls_roots_count() == 0) {
         error_set(error, ERROR_CONFIG,
                   "cannot check certificates: this machine has no CA certificates, and this program was "
-                  "built without "
-                  "any: install ca-certificates or set ca_file");
+                  "built without any: install ca-certificates or set ca_file");
         return NULL;
     }
     trust = new_trust(tls_roots_count(), 0);

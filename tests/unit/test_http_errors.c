@@ -195,7 +195,8 @@ static void test_ca_file_that_does_not_exist(void **state)
     single_run(&single);
     assert_int_equal(single.probe.request.error.kind, ERROR_CONFIG);
     assert_false(single.probe.request.retryable);
-    assert_non_null(strstr(single.probe.request.error.text, "CA file /nonexistent/ca.pem"));
+    assert_non_null(strstr(single.probe.request.error.text,
+                           "the CA file cannot be used: cannot open /nonexistent/ca.pem"));
     single_end(&single);
 }
 
