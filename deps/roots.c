@@ -7,7 +7,8 @@
  * certdata.txt is a list of objects, each a series of lines "ATTRIBUTE TYPE VALUE" up to an empty one, where the value
  * of type MULTILINE_OCTAL is on the following lines, as \ooo, up to END. A certificate is taken if the trust object with
  * its issuer and serial number trusts it for servers, and its label is not in blacklist.txt: that is what Debian's
- * certdata2pem.py does. What BearSSL cannot use is left out and said. The same input gives the same output.
+ * certdata2pem.py does. One that Mozilla distrusts for certificates issued after some date, which BearSSL cannot
+ * express, is left out, too: what it issued before that has expired within 13 months. What BearSSL cannot use is left out and said. The same input gives the same output.
  */
 #include "tls_cert.h"
 
@@ -26,6 +27,7 @@ struct object {
     bool certificate;
     bool trust;
     bool for_servers;
+    bool distrusted;
     char label[LINE_MAX_];
     struct tls_span values[VALUES];
 };
@@ -75,6 +77,8 @@ static bool has_prefix(const char *line, const char *prefix)
 
 static void read_attribute(FILE *file, const char *line, struct object *object)
 {
+    if (has_prefix(line, "CKA_NSS_SERVER_DISTRUST_AFTER MULTILINE_OCTAL"))
+        object->distrusted = true;
     if (strstr(line, " MULTILINE_OCTAL") != NULL) {
         struct tls_span value = read_octal(file);
 
@@ -184,7 +188,8 @@ int main(int argc, char **argv)
         const struct object *object = &objects[i];
         struct tls_cert cert;
 
-        if (!object->certificate || !is_trusted(object) || is_blacklisted(argv[2], object->label))
+        if (!object->certificate || object->distrusted || !is_trusted(object) ||
+            is_blacklisted(argv[2], object->label))
             continue;
         if (!tls_cert_parse(object->values[VALUE], &cert) || !tls_cert_usable(&cert) ||
             !tls_cert_is_authority(&cert)) {
