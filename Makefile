@@ -63,7 +63,7 @@ UNIT_TESTS = $(patsubst tests/unit/%.c,build/san/unit/%,$(wildcard tests/unit/te
 FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS = $(FUZZERS:%=build/san/fuzz/%)
 AARCH64_TESTS = build/aarch64/storsync-init $(UNIT_TESTS:build/san/%=build/aarch64/%) $(REPLAYS:build/san/%=build/aarch64/%)
-C_FILES = $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch])
+C_FILES = $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch]) deps/roots.c
 SCRIPTS = $(shell grep -lsE '^\#! ?/(usr/)?bin/(env )?(ba)?sh' .ci/* deps/* dist/* docs/* tests/* tests/*/*)
 
 ifneq ($(words $(CURDIR)),1)

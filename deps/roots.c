@@ -1,14 +1,16 @@
 /*
- * Makes the header that src/tls_roots.c includes, from Mozilla's list of authorities as Debian's ca-certificates has it.
- * A program of the machine that builds, not of the one that is built for.
+ * Makes the header that src/tls_roots.c includes, from Mozilla's list of authorities as Debian's
+ * ca-certificates has it. A program of the machine that builds, not of the one that is built for.
  *
  * usage: roots CERTDATA BLACKLIST VERSION
  *
- * certdata.txt is a list of objects, each a series of lines "ATTRIBUTE TYPE VALUE" up to an empty one, where the value
- * of type MULTILINE_OCTAL is on the following lines, as \ooo, up to END. A certificate is taken if the trust object with
- * its issuer and serial number trusts it for servers, and its label is not in blacklist.txt: that is what Debian's
- * certdata2pem.py does. One that Mozilla distrusts for certificates issued after some date, which BearSSL cannot
- * express, is left out, too: what it issued before that has expired within 13 months. What BearSSL cannot use is left out and said. The same input gives the same output.
+ * certdata.txt is a list of objects, each a series of lines "ATTRIBUTE TYPE VALUE" up to an empty one, where
+ * the value of type MULTILINE_OCTAL is on the following lines, as \ooo, up to END. A certificate is taken if
+ * the trust object with its issuer and serial number trusts it for servers, and its label is not in
+ * blacklist.txt: that is what Debian's certdata2pem.py does. One that Mozilla distrusts for certificates
+ * issued after some date, which BearSSL cannot express, is left out, too: what it issued before that has
+ * expired within 13 months. What BearSSL cannot use is left out and said. The same input gives the same
+ * output.
  */
 #include "tls_cert.h"
 

@@ -1,7 +1,7 @@
 /*
- * tls_cert - certificates: DER, PEM, X.509. Pure, and knows nothing of BearSSL, which decides about trust; this finds
- * what may be a trust anchor, checks what BearSSL does not, and what it says is for people. Everything is bounded by
- * its input, nothing is allocated.
+ * tls_cert - certificates: DER, PEM, X.509. Pure, and knows nothing of BearSSL, which decides about trust;
+ * this finds what may be a trust anchor, checks what BearSSL does not, and what it says is for people.
+ * Everything is bounded by its input, nothing is allocated.
  *
  * Only the files of tls include this, and the generator of the built-in roots.
  */
@@ -36,8 +36,8 @@ struct tls_span {
     size_t len;
 };
 
-/* Takes the first element off `in`: its tag, and what is in it. False, and nothing taken: there is none, or it is
- * damaged. */
+/* Takes the first element off `in`: its tag, and what is in it. False, and nothing taken: there is none,
+ * or it is damaged. */
 bool tls_der_take(struct tls_span *in, unsigned *tag, struct tls_span *value);
 
 /* The same if its tag is `tag`. */
@@ -89,22 +89,24 @@ struct tls_cert {
 /* False: damaged. `der` is exactly one certificate. */
 bool tls_cert_parse(struct tls_span der, struct tls_cert *cert);
 
-/* Is the list of purposes (the content of a SEQUENCE OF OID) one for servers? Sets *clients if it names clients. */
+/* Is the list of purposes (the content of a SEQUENCE OF OID) one for servers? Sets *clients if it names
+ * clients. */
 bool tls_cert_for_servers(struct tls_span purposes, bool *clients);
 
 /* Can it be an anchor for BearSSL? */
 bool tls_cert_usable(const struct tls_cert *cert);
 
-/* May it be one that signs others? By its basicConstraints; one of version 1, which can have none, if it has signed
- * itself. */
+/* May it be one that signs others? By its basicConstraints; one of version 1, which can have none, if it
+ * has signed itself. */
 bool tls_cert_is_authority(const struct tls_cert *cert);
 
-/* A name for people: CN, else OU, else O, as valid UTF-8 without control characters, cut to fit. "?" if it has none. */
+/* A name for people: CN, else OU, else O, as valid UTF-8 without control characters, cut to fit. "?" if it
+ * has none. */
 #define TLS_NAME_SIZE 80
 void tls_cert_name(struct tls_span name, char out[TLS_NAME_SIZE]);
 
-/* Appends `text` (UTF-8, or nearly) to the string in `out` of `room` bytes, made safe like that and cut at a character's
- * end. */
+/* Appends `text` (UTF-8, or nearly) to the string in `out` of `room` bytes, made safe like that and cut at
+ * a character's end. */
 void tls_text_append(char *out, size_t room, struct tls_span text);
 
 /* Kind of key in the records of built-in roots (tls_roots.c); else it is the curve. */
@@ -113,12 +115,13 @@ void tls_text_append(char *out, size_t room, struct tls_span text);
 /* ---- tls_pem.c: certificates in a file (RFC 7468, and what OpenSSL writes) ---- */
 
 /*
- * Decodes every certificate of a file in place and moves them to its front, one after the other: what `keep` says no to
- * is left out. Returns how many bytes there are. Base64 always shrinks, so there is room.
+ * Decodes every certificate of a file in place and moves them to its front, one after the other: what `keep`
+ * says no to is left out. Returns how many bytes there are. Base64 always shrinks, so there is room.
  *
- * Takes PEM: blocks CERTIFICATE, X509 CERTIFICATE and TRUSTED CERTIFICATE (whose further data may say that it is not for
- * servers: left out without a word); lines ended as anyone does; white space before them and a byte order mark;
- * whatever else is between blocks. Or DER: the file is one certificate. *damaged counts the blocks that are neither.
+ * Takes PEM: blocks CERTIFICATE, X509 CERTIFICATE and TRUSTED CERTIFICATE (whose further data may say that it
+ * is not for servers: left out without a word); lines ended as anyone does; white space before them and a
+ * byte order mark; whatever else is between blocks. Or DER: the file is one certificate. *damaged counts the
+ * blocks that are neither.
  */
 size_t tls_pem_decode(unsigned char *file, size_t len, bool (*keep)(void *ctx, const struct tls_cert *cert),
                       void *ctx, int *damaged);

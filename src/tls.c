@@ -1,6 +1,6 @@
 /*
- * What a handshake may be like. BearSSL's ready-made profiles also offer TLS 1.0, CBC, 3DES and SHA-1, and would put
- * every algorithm into the binary; so this sets up only what it uses.
+ * What a handshake may be like. BearSSL's ready-made profiles also offer TLS 1.0, CBC, 3DES and SHA-1, and
+ * would put every algorithm into the binary; so this sets up only what it uses.
  */
 #include "tls_internal.h"
 

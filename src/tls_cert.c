@@ -1,5 +1,6 @@
 /*
- * The fields of RFC 5280, 4.1 and 4.2, that matter here; algorithms of RFC 3279, RFC 4055, RFC 5480, RFC 5758.
+ * The fields of RFC 5280, 4.1 and 4.2, that matter here; algorithms of RFC 3279, RFC 4055, RFC 5480, RFC
+ * 5758.
  */
 #include "tls_cert.h"
 
@@ -245,8 +246,8 @@ static bool parse_extension(struct tls_span oid, bool critical, struct tls_span 
     }
 }
 
-/* Extension ::= SEQUENCE { extnID OID, critical BOOLEAN DEFAULT FALSE, extnValue OCTET STRING }. One that comes twice
- * is forbidden (4.2). */
+/* Extension ::= SEQUENCE { extnID OID, critical BOOLEAN DEFAULT FALSE, extnValue OCTET STRING }. One that
+ * comes twice is forbidden (4.2). */
 static bool parse_extensions(struct tls_span list, struct tls_cert *cert)
 {
     struct tls_span extension;

@@ -1,6 +1,7 @@
 /*
- * Handshakes that failed, in words. The numbers are BearSSL's (bearssl_ssl.h, bearssl_x509.h) and those of alerts (RFC
- * 5246, 7.2; RFC 8446, 6). What the peer sent is only ever quoted through tls_cert_name and tls_names_describe.
+ * Handshakes that failed, in words. The numbers are BearSSL's (bearssl_ssl.h, bearssl_x509.h) and those of
+ * alerts (RFC 5246, 7.2; RFC 8446, 6). What the peer sent is only ever quoted through tls_cert_name and
+ * tls_names_describe.
  */
 #include "tls_internal.h"
 

@@ -1,6 +1,6 @@
 /*
- * Is a certificate for this host? RFC 6125, section 6.4, as RFC 9525 narrows it: only subjectAltName counts, and a
- * wildcard is a whole leftmost label. As everywhere, one needs two labels behind it.
+ * Is a certificate for this host? RFC 6125, section 6.4, as RFC 9525 narrows it: only subjectAltName counts,
+ * and a wildcard is a whole leftmost label. As everywhere, one needs two labels behind it.
  */
 #include "tls_internal.h"
 

@@ -1,6 +1,6 @@
 /*
- * The judge of a handshake: BearSSL's own (br_x509_minimal: signatures, dates, chain, anchors), wrapped so that what it
- * saw is remembered, and that the server's certificate is checked for what it leaves to others.
+ * The judge of a handshake: BearSSL's own (br_x509_minimal: signatures, dates, chain, anchors), wrapped so
+ * that what it saw is remembered, and that the server's certificate is checked for what it leaves to others.
  */
 #include "tls_internal.h"
 

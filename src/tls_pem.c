@@ -98,8 +98,8 @@ static bool base64_end(struct base64 *base64)
     return true;
 }
 
-/* Decodes the lines of a block up to its END line into `out`, which is not behind them. On damage `in` is at the line
- * that may begin the next block. */
+/* Decodes the lines of a block up to its END line into `out`, which is not behind them. On damage `in` is
+ * at the line that may begin the next block. */
 static bool take_block(struct tls_span *in, enum label label, unsigned char *out, size_t *len)
 {
     struct base64 base64 = {0};
@@ -126,8 +126,8 @@ static bool take_block(struct tls_span *in, enum label label, unsigned char *out
     return false;
 }
 
-/* The X509_CERT_AUX behind a TRUSTED CERTIFICATE: SEQUENCE { trust SEQUENCE OF OID OPTIONAL, reject [0] SEQUENCE OF OID
- * OPTIONAL, ... }. Is it, by that, trusted to vouch for servers? */
+/* The X509_CERT_AUX behind a TRUSTED CERTIFICATE: SEQUENCE { trust SEQUENCE OF OID OPTIONAL, reject [0]
+ * SEQUENCE OF OID OPTIONAL, ... }. Is it, by that, trusted to vouch for servers? */
 static bool trusted_for_servers(struct tls_span aux)
 {
     struct tls_span content;

@@ -1,7 +1,8 @@
 /*
- * The roots that Debian trusts for servers, as deps/roots makes them out of Mozilla's certdata.txt: one block of
- * constant data, records one after the other: kind of key (TLS_ROOT_RSA, or the number of the curve), length of the
- * name, of the key and of the RSA exponent (two bytes each, the high one first), name, key, exponent.
+ * The roots that Debian trusts for servers, as deps/roots makes them out of Mozilla's certdata.txt: one block
+ * of constant data, records one after the other: kind of key (TLS_ROOT_RSA, or the number of the curve),
+ * length of the name, of the key and of the RSA exponent (two bytes each, the high one first), name, key,
+ * exponent.
  */
 #include "tls_internal.h"
 

@@ -1,4 +1,5 @@
-/* A bundle: what is kept fits into the file, can be walked and read again, and every name is fit to be shown. */
+/* A bundle: what is kept fits into the file, can be walked and read again, and every name is fit to be
+ * shown. */
 #include "tls_cert.h"
 #include "utf8.h"
 

@@ -1,7 +1,7 @@
 /*
- * A chain of certificates for the judge. The input is a series of certificates, each with its length in two bytes before
- * it. The verdict does not depend on the pieces they come in; it is good only for the server's certificate of
- * tests/data/tls_chain.h, whatever comes with it; and what is said of it is fit to be shown.
+ * A chain of certificates for the judge. The input is a series of certificates, each with its length in two
+ * bytes before it. The verdict does not depend on the pieces they come in; it is good only for the server's
+ * certificate of tests/data/tls_chain.h, whatever comes with it; and what is said of it is fit to be shown.
  */
 #include "tls_internal.h"
 #include "utf8.h"

@@ -1,6 +1,7 @@
 /*
- * Our patch to libcurl, deps/patches/curl/handshake-by-application.patch: without somebody who sets up the handshake and
- * judges the server there is no connection. (What such a somebody gets is tested by everything that speaks https.)
+ * Our patch to libcurl, deps/patches/curl/handshake-by-application.patch: without somebody who sets up the
+ * handshake and judges the server there is no connection. (What such a somebody gets is tested by everything
+ * that speaks https.)
  */
 #include <setjmp.h>
 #include <stdarg.h>
