@@ -107,17 +107,17 @@ struct creds {
 
     /* Decided once. */
     char source[480];
-    struct creds_step steps[CREDS_STEPS_MAX];
-    int step_count;        /* 0: the key never changes, or there is none */
-    struct creds_key base; /* what the first step signs with, or the key that never changes */
-    bool last_resort;      /* nothing else was configured: instance metadata may not be there at all */
     struct creds_profile *profiles[CREDS_STEPS_MAX]; /* own the strings of base and of the roles */
+    struct creds_step steps[CREDS_STEPS_MAX];
+    struct creds_key base; /* what the first step signs with, or the key that never changes */
     int profile_count;
-    char region[64];    /* the profile's */
-    char endpoint[900]; /* the profile's */
+    int step_count;   /* 0: the key never changes, or there is none */
+    bool last_resort; /* nothing else was configured: instance metadata may not be there at all */
     struct uri sts;
     char sts_region[64];
     char metadata_url[1024]; /* of the container's endpoint, or where EC2's service is */
+    char region[64];         /* the profile's */
+    char endpoint[900];      /* the profile's */
 
     /* The key that is handed out; times are mono. */
     struct creds_set now;
@@ -128,21 +128,21 @@ struct creds {
 
     /* The renewal. */
     bool busy;
+    bool answer_too_large;
     int step;
+    int failures; /* in a row */
     struct http_request request;
     struct creds_set next; /* what the last step brought */
     struct creds_key signer;
     struct buf form;
     char *answer; /* CREDS_ANSWER_MAX bytes, NULL at rest */
     size_t answer_len;
-    bool answer_too_large;
     int64_t date;         /* of the answer, wall; CLOCK_UNKNOWN if it has none */
     int64_t clock_offset; /* ms to add to clock_wall for the service's time, once that was learnt */
+    int64_t not_before;   /* mono; the next renewal, after one that failed */
+    struct error error;   /* of the last one */
     char metadata_token[512];
     char role_name[256];
-    int failures;       /* in a row */
-    int64_t not_before; /* mono; the next one */
-    struct error error; /* of the last one */
 };
 
 /* creds_choose.c */

@@ -234,8 +234,8 @@ void creds_close(struct creds *creds)
 {
     if (creds == NULL)
         return;
-    end_renewal(creds);
     http_request_free(&creds->request);
+    end_renewal(creds);
     for (int i = 0; i < creds->profile_count; i++)
         creds_profile_free(creds->profiles[i]);
     explicit_bzero(creds, sizeof *creds);

@@ -45,10 +45,13 @@ bool creds_read_token(const char *path, struct buf *out, struct error *error)
 static bool quotes(const char *text, const char *secret)
 {
     size_t len = strlen(text);
+    char part[QUOTE_MIN + 1] = "";
 
-    for (size_t at = 0; secret != NULL && at + QUOTE_MIN <= len; at++)
-        if (memmem(secret, strlen(secret), text + at, QUOTE_MIN) != NULL)
+    for (size_t at = 0; secret != NULL && at + QUOTE_MIN <= len; at++) {
+        memcpy(part, text + at, QUOTE_MIN);
+        if (strstr(secret, part) != NULL)
             return true;
+    }
     return false;
 }
 
