@@ -64,7 +64,8 @@ FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS = $(FUZZERS:%=build/san/fuzz/%)
 AARCH64_TESTS = build/aarch64/storsync-init $(UNIT_TESTS:build/san/%=build/aarch64/%) $(REPLAYS:build/san/%=build/aarch64/%)
 C_FILES = $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch]) deps/roots.c
-SCRIPTS = $(shell grep -lsE '^\#! ?/(usr/)?bin/(env )?(ba)?sh' .ci/* deps/* dist/* docs/* tests/* tests/*/*)
+SCRIPTS = $(shell find .ci deps dist docs tests -maxdepth 2 -type f -exec \
+	awk 'FNR == 1 && /^.! ?\/(usr\/)?bin\/(env )?(ba)?sh/ { print FILENAME }' {} + | sort)
 
 ifneq ($(words $(CURDIR)),1)
 $(error The path of this folder has a space in it, which neither make nor musl can cope with)

@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Four of libcurl's largest write chunks: one being filled, one being drained, and slack for both. */
-#define PIPE_CAPACITY ((size_t)64 * 1024)
+/* Two of libcurl's largest write chunks: one being filled, one being drained. More makes no relay faster. */
+#define PIPE_CAPACITY ((size_t)32 * 1024)
 
 struct pipe {
     unsigned char *data; /* PIPE_CAPACITY bytes, owned */
