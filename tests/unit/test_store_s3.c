@@ -583,6 +583,7 @@ static void test_get_waits_for_the_pipe(void **state)
     static char block[16384];
     static char out[16384];
     struct hand hand;
+    char head[64];
 
     (void)state;
     hand_begin(&hand, "http://h", "b");
@@ -590,9 +591,10 @@ static void test_get_waits_for_the_pipe(void **state)
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_header(&hand, "if-match"), "\"v1\"");
     assert_null(hand_header(&hand, "range"));
-    hand_answer_head(&hand, 200, "content-length: 81920\netag: \"v1\"\n");
+    snprintf(head, sizeof head, "content-length: %zu\netag: \"v1\"\n", PIPE_CAPACITY + sizeof block);
+    hand_answer_head(&hand, 200, head);
     assert_false(hand.call.head_known);
-    for (int i = 0; i < 4; i++)
+    for (size_t i = 0; i < PIPE_CAPACITY / sizeof block; i++)
         assert_true(hand_answer_body(&hand, block, sizeof block));
     assert_true(hand.call.head_known);
     assert_false(hand_answer_body(&hand, block, sizeof block));
