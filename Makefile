@@ -34,7 +34,7 @@ SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 
 # What dependencies and own sources of a flavour are compiled with; the machine's compiler unless said otherwise.
 musl_CFLAGS = $(CFLAGS) -flto=auto -ffunction-sections -fdata-sections -fstack-protector-strong \
-	-fno-unwind-tables -fno-asynchronous-unwind-tables
+	-fstack-clash-protection -fno-unwind-tables -fno-asynchronous-unwind-tables
 # With machine code beside what LTO needs: linking every test program with LTO would take minutes.
 aarch64_CFLAGS = $(musl_CFLAGS) -ffat-lto-objects
 CMOCKA = -isystem build/deps-tests/cmocka/include -DHAVE_UINTPTR_T
