@@ -215,7 +215,7 @@ dist: all aarch64 ## pack archives for both CPUs, SHA256SUMS and an SBOM into bu
 
 # --- tests ---
 
-TEST_PARTS = unit fuzz-corpus layers docs dist aarch64 model integration https
+TEST_PARTS = integration + unit fuzz-corpus layers docs dist aarch64 model https
 TEST_PROGRAMS = build/test/storsync-init $(UNIT_TESTS) $(REPLAYS) $(AARCH64_TESTS)
 test: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu ## run all tests; ends with "N passed, N failed"
 	@tests/run $(TEST_PARTS)
