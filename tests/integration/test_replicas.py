@@ -201,8 +201,9 @@ class Crash(SlowSource):
         wanted = {"between-markers": "too-soon"}.get(point, "already-synced" if had_marker else "synced")
         check(state == wanted, f"the second says {state}")
         check(self.contents(destination) == self.wanted, "the result is not complete")
+        # TTL + 2 s on a machine with nothing else to do; the point is that nobody waits for `wait`, which is two minutes.
         late = began_at(second) - died
-        check(late < (TTL + 2) * RUN.slow, f"took over after {late:.1f} s")
+        check(late < (TTL + 15) * RUN.slow, f"took over after {late:.1f} s")
         check(point in ("lease-before-create", "released") or destination.lease()["epoch"] in (1, 2), "epoch")
 
     def watch(self, destination, over, check):
