@@ -112,7 +112,7 @@ build/deps-%/done: build/deps-src/done deps/build build/config
 	@touch $@
 
 # The roots built in, or none: make ROOTS=no. What makes them out of ca-certificates runs here, whatever is built for.
-build/roots/generate: deps/roots.c src/tls_cert.c src/tls_der.c src/clock.c src/utf8.c include/tls_cert.h include/clock.h
+build/roots/generate: deps/roots.c src/tls_cert.c src/tls_der.c src/clock.c src/utf8.c include/tls_cert.h include/clock.h | need-host
 	$(call step,HOSTCC) $(HOSTCC) -std=c11 -D_GNU_SOURCE -Iinclude $(WARNINGS) -O1 -o $@ $(filter %.c,$^)
 build/roots/tls_roots_data.h: build/roots/generate build/roots/config build/deps-src/done
 ifeq ($(ROOTS),no)
@@ -278,6 +278,8 @@ need-aarch64:
 	@deps/need aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
 need-qemu:
 	@deps/need qemu-aarch64-static:qemu-user-static
+need-host:
+	@deps/need $(HOSTCC):gcc libc6-dev
 need-san:
 	@deps/need libc6-dev libcmocka-dev
 need-fuzz:
@@ -312,7 +314,7 @@ help: ## list these targets
 
 .PHONY: all aarch64 san fuzz run fuzz-run docs install image dist test test-unit test-fuzz-corpus test-aarch64 test-dist \
 	test-reproducible test-layers test-docs test-integration test-tls test-containers test-all test-san test-valgrind \
-	model bench lint format need-aarch64 need-qemu need-san need-fuzz need-integration need-containers need-lint \
+	model bench lint format need-host need-aarch64 need-qemu need-san need-fuzz need-integration need-containers need-lint \
 	need-model refresh clean distclean help
 
 -include $(wildcard build/*/*.d build/*/*/*.d)
