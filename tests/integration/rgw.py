@@ -242,7 +242,7 @@ class Rgw:
     def _service(self, name, user):
         import boto3
         return boto3.client(name, aws_access_key_id=user.access_key, aws_secret_access_key=user.secret_key,
-                            region_name=REGION, endpoint_url=self.endpoint)
+                            region_name=REGION, endpoint_url=self.plain)
 
     def mark(self):
         """A place in the access log, to count from: see requests_since."""
