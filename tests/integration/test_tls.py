@@ -167,7 +167,8 @@ class Tls(TestCase):
             self.addCleanup(proxy.stop)
             ca_file = str(self.certificates / "authority.crt")
             env = {**self.source.env("source", endpoint=server.endpoint, ca_file=ca_file),
-                   **self.destination.env("destination"), "STORSYNC_RETRIES": "0", "https_proxy": proxy.url}
+                   **self.destination.env("destination", endpoint=self.destination.server.plain),
+                   "STORSYNC_RETRIES": "0", "https_proxy": proxy.url}
             return self.tool("--sync", env=env), proxy
 
         tool, proxy = through("address")
