@@ -124,11 +124,12 @@ static bool failure_is_forgiven(const struct options *options, const struct sett
 
 static int become(const struct handoff *handoff, const struct settings *settings, char **command)
 {
+    int dropped = handoff_drop_env(settings->drop_env);
     struct error error;
     int code;
 
     stop_close();
-    log_debug("%d variables of drop_env were there", handoff_drop_env(settings->drop_env));
+    log_debug("%d variables of drop_env were there", dropped);
     status_termination_log(STATUS_TERMINATION_LOG, "");
     code = handoff_exec(handoff, command, &error);
     log_error("%s", error.text);
