@@ -12,7 +12,7 @@ import ssl
 import threading
 import urllib.parse
 
-from proxyfault import Disconnected, Wire, framing_of, parse_head, stop_listening
+from proxyfault import Disconnected, Wire, accepted, framing_of, parse_head, stop_listening
 
 
 class ForwardProxy:
@@ -35,11 +35,7 @@ class ForwardProxy:
         stop_listening(self._listener, self._thread)
 
     def _accept(self):
-        while not self.stopping.is_set():
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
+        for sock in accepted(self._listener, self.stopping):
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock):

@@ -455,11 +455,7 @@ class FaultProxy:
         return wire
 
     def _accept(self):
-        while not self.stopping.is_set():
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
+        for sock in accepted(self._listener, self.stopping):
             self.connections += 1
             threading.Thread(target=self._serve, args=(sock, self.connections), daemon=True).start()
 
@@ -504,6 +500,16 @@ class FaultProxy:
     def _close(self, wire):
         self._wires.discard(wire)
         wire.close()
+
+
+def accepted(listener, stopping):
+    """The connections that come in, until the listener is closed."""
+    while not stopping.is_set():
+        try:
+            sock, _ = listener.accept()
+        except OSError:
+            return
+        yield sock
 
 
 def stop_listening(listener, thread):

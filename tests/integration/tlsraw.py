@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 
-from proxyfault import stop_listening
+from proxyfault import accepted, stop_listening
 
 HANDSHAKE, ALERT = 22, 21
 ECDHE_ECDSA_AES128_GCM, ECDHE_RSA_AES128_GCM, RSA_AES128_CBC = 0xC02B, 0xC02F, 0x002F
@@ -65,11 +65,7 @@ class RawServer:
         stop_listening(self._listener, self._thread)
 
     def _accept(self):
-        while not self.stopping.is_set():
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
+        for sock in accepted(self._listener, self.stopping):
             self.connections += 1
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
