@@ -66,8 +66,9 @@ struct store_s3 {
     char region[S3_REGION_SIZE];
     struct sigv4_derived derived; /* from the key of this generation */
     unsigned generation;
-    int64_t clock_offset; /* ms to add to clock_wall for the service's time */
-    bool plain_keys;      /* it ignores encoding-type=url in listings */
+    int64_t clock_offset;           /* ms to add to clock_wall for the service's time */
+    bool plain_keys;                /* it ignores encoding-type=url in listings */
+    char told_name[S3_BUCKET_SIZE]; /* what it calls the bucket in listings: `bucket`, but for gateways */
 };
 
 enum s3_op {
@@ -145,6 +146,8 @@ struct s3_reply {
     int safe_keys;        /* how many up to the last one that XML can hold */
     struct object_entry entry;
     bool size_known;
+    bool other_prefix;                  /* it says that it is about another one */
+    char listed_bucket[S3_BUCKET_SIZE]; /* "" if it does not say which */
 };
 
 /* What call->impl is. */
@@ -181,8 +184,9 @@ struct s3_call {
     bool next;         /* `op` is another one than was sent: submit it */
     uint64_t streamed; /* bytes put into or taken from the pipe, in all attempts */
     size_t payload_sent;
-    struct error failure; /* why the rest of an answer's body is thrown away */
-    uint64_t wasted;      /* how much of it that was */
+    struct error failure;              /* why the rest of an answer's body is thrown away */
+    uint64_t wasted;                   /* how much of it that was */
+    char strange_name[S3_BUCKET_SIZE]; /* the bucket that a listing was about, if it was not ours */
     char signed_region[S3_REGION_SIZE];
     struct creds_key signer; /* of the attempt that begins now, or the generation of the one that was made */
     struct error no_signer;  /* why there is none */

@@ -286,6 +286,21 @@ static bool on_entry_leaf(struct s3_call *c, const char *name, const char *text,
     return true;
 }
 
+/* Is this the prefix that was asked for, plain or encoded? Where none is told, nothing is said. */
+static bool is_own_prefix(struct s3_call *c, const char *text)
+{
+    struct buf *decoded = &c->entry_key; /* between two entries nobody needs it */
+    bool same = text[0] == '\0' || strcmp(text, c->key) == 0;
+
+    if (!same) {
+        buf_clear(decoded);
+        same =
+            buf_puts(decoded, text) && uri_decode(decoded->data, true) && strcmp(decoded->data, c->key) == 0;
+    }
+    buf_clear(decoded);
+    return same;
+}
+
 static bool on_list_leaf(struct s3_call *c, const char *name, const char *text, struct error *error)
 {
     if (strncmp(name, "Contents/", 9) == 0)
@@ -297,6 +312,10 @@ static bool on_list_leaf(struct s3_call *c, const char *name, const char *text, 
         c->reply.ends = strcmp(text, "false") == 0;
     } else if (strcmp(name, "EncodingType") == 0) {
         c->reply.url_encoded = strcmp(text, "url") == 0;
+    } else if (strcmp(name, "Prefix") == 0) {
+        c->reply.other_prefix = !is_own_prefix(c, text);
+    } else if (strcmp(name, "Name") == 0) {
+        copy_text(c->reply.listed_bucket, sizeof c->reply.listed_bucket, text);
     } else if (strcmp(name, "NextContinuationToken") == 0) {
         return buf_puts(&c->gathered, text) || error_set(error, ERROR_LOCAL, "out of memory");
     }

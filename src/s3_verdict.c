@@ -146,10 +146,34 @@ static bool learn_plain_keys(struct s3_call *c)
     return true;
 }
 
+/* Is the answer about our bucket and prefix? Caches that look at too little of a request, and connections on which
+ * answers have slipped, give the listing of another, which would make two buckets look alike. A gateway may know
+ * the bucket by a name of its own; it says the same when it is asked again. */
+static bool is_own_listing(struct s3_call *c)
+{
+    struct store_s3 *store = c->store;
+    const char *told = c->reply.listed_bucket;
+    const char *tenant = strrchr(store->bucket, ':'); /* RGW's "tenant:bucket" is told without the tenant */
+
+    if (c->reply.other_prefix)
+        return false;
+    if (told[0] == '\0' || strcmp(told, store->told_name) == 0 ||
+        (tenant != NULL && strcmp(told, tenant + 1) == 0))
+        return true;
+    if (strcmp(told, c->strange_name) == 0)
+        memcpy(store->told_name, told, sizeof store->told_name);
+    memcpy(c->strange_name, told, sizeof c->strange_name);
+    return strcmp(told, store->told_name) == 0;
+}
+
 static enum http_verdict finish_list(struct s3_call *c)
 {
     struct http_request *request = &c->request;
 
+    if (!is_own_listing(c)) {
+        error_set(&request->error, ERROR_PROTOCOL, "the answer is the listing of another bucket or prefix");
+        return try_again(c, HTTP_RETRY);
+    }
     if (learn_plain_keys(c)) {
         error_set(&request->error, ERROR_PROTOCOL, "the service URL-encodes keys against its word");
         return HTTP_RETRY_NOW;

@@ -152,6 +152,7 @@ struct store *store_s3_open(const struct side *side, const char *bucket, struct 
     store->http = http;
     memcpy(store->bucket, bucket, strlen(bucket) + 1);
     memcpy(store->base.name, bucket, strlen(bucket) + 1);
+    memcpy(store->told_name, bucket, strlen(bucket) + 1);
     store->creds = creds_open(side, http, error);
     if (store->creds == NULL || !set_endpoint(store, error)) {
         s3_close(&store->base);

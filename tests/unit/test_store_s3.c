@@ -415,6 +415,59 @@ static void test_list_again(void **state)
     hand_end(&hand);
 }
 
+#define LISTING(bucket, prefix)                                                                              \
+    LIST_BEGIN "<Name>" bucket "</Name><Prefix>" prefix "</Prefix><IsTruncated>false</IsTruncated>"          \
+               "</ListBucketResult>"
+
+static void expect_own(const char *bucket, const char *body, bool own)
+{
+    struct hand hand;
+
+    hand_begin(&hand, "http://h", bucket);
+    hand_list(&hand, "p q+/");
+    assert_int_equal(hand_answer(&hand, 200, "content-type: application/xml\n", body),
+                     own ? HTTP_DONE : HTTP_RETRY);
+    if (!own)
+        assert_non_null(strstr(hand_request(&hand)->error.text, "another bucket or prefix"));
+    hand_end(&hand);
+}
+
+/* An answer that belongs to another request: a cache, or a connection on which answers have slipped. */
+static void test_list_of_another(void **state)
+{
+    (void)state;
+    expect_own("b", LISTING("b", "p q+/"), true);
+    expect_own("b", LISTING("b", "p%20q%2B/"), true);
+    expect_own("b", LISTING("b", "p+q%2B%2F"), true);
+    expect_own("b", LISTING("b", ""), true);
+    expect_own("tenant:b", LISTING("b", "p q+/"), true);
+    expect_own("b", LISTING("b", "p q/"), false);
+    expect_own("b", LISTING("b", "p%zzq+/"), false);
+    expect_own("b", LISTING("dev", "p q+/"), false);
+}
+
+/* A gateway with a name of its own for the bucket says it each time, and nothing else is taken from then on. */
+static void test_list_other_name(void **state)
+{
+    static const char page[] = LISTING("backend", ""), other[] = LISTING("b", "");
+    struct hand hand;
+
+    (void)state;
+    hand_begin(&hand, "http://h", "b");
+    hand_list(&hand, "p/");
+    assert_int_equal(hand_answer(&hand, 200, "content-type: application/xml\n", page), HTTP_RETRY);
+    assert_true(hand_attempt(&hand));
+    assert_int_equal(hand_answer(&hand, 200, "content-type: application/xml\n", page), HTTP_DONE);
+    hand_done(&hand);
+    cursor_close(hand.cursor);
+    hand.store->ops = hand_real_ops;
+    hand_list(&hand, "p/");
+    assert_int_equal(hand_answer(&hand, 200, "content-type: application/xml\n", other), HTTP_RETRY);
+    assert_true(hand_attempt(&hand));
+    assert_int_equal(hand_answer(&hand, 200, "content-type: application/xml\n", page), HTTP_DONE);
+    hand_end(&hand);
+}
+
 /* RGW's continuation token is the page's last key, unencoded; XML cannot hold every key. */
 static void test_list_unwritable_token(void **state)
 {
@@ -798,6 +851,8 @@ int main(void)
         cmocka_unit_test(test_list_encoding_told_late),
         cmocka_unit_test(test_list_not_encoded),
         cmocka_unit_test(test_list_again),
+        cmocka_unit_test(test_list_of_another),
+        cmocka_unit_test(test_list_other_name),
         cmocka_unit_test(test_list_unwritable_token),
         cmocka_unit_test(test_list_nonsense),
         cmocka_unit_test(test_read),
