@@ -1,7 +1,7 @@
 /*
  * lease - one replica syncs at a time: epochs in the destination, made by create-if-absent only.
  *
- *     .storsync/lease/0000000000000007    one object an epoch, 16 digits; the highest is the one that counts
+ *     .storsync/<job>/lease/0000000000000007    one object an epoch, 16 digits; the highest is the one that counts
  *
  * An epoch's object says who holds it, with a nonce that only its owner knows and a counter of renewals. Whoever
  * wants the lease creates the epoch after the highest one: when there is none, when the highest is released, or when
@@ -26,13 +26,14 @@
 
 #include "detect.h"
 #include "error.h"
+#include "job.h"
 #include "store.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LEASE_PREFIX STORE_STATE_PREFIX "lease/"
-#define LEASE_KEY_SIZE (sizeof LEASE_PREFIX + 16)
+#define LEASE_FOLDER "lease/"
+#define LEASE_KEY_SIZE (JOB_PREFIX_SIZE + sizeof LEASE_FOLDER + 16)
 #define LEASE_NONCE_SIZE 33
 #define LEASE_OWNER_SIZE 128
 
@@ -60,8 +61,7 @@ struct lease_record {
 };
 
 struct lease {
-    struct http *http;
-    struct store *store;
+    const struct job *job;
     struct lease_record own;
     bool held;
     bool advisory;   /* the service has no create-if-absent */
@@ -97,8 +97,9 @@ enum lease_outcome {
     LEASE_NOT_WON, /* *error: ERROR_BUSY, a stop, or what the service said */
 };
 
-void lease_init(struct lease *lease, struct http *http, struct store *store, const char *owner,
-                const char *deployment_id, int64_t ttl);
+/* Borrows the job. */
+void lease_init(struct lease *lease, const struct job *job, const char *owner, const char *deployment_id,
+                int64_t ttl);
 void lease_free(struct lease *lease);
 
 enum lease_outcome lease_acquire(struct lease *lease, const struct lease_wait *wait, struct error *error);
@@ -119,8 +120,9 @@ void lease_release(struct lease *lease, bool clean, int64_t limit);
 
 /* ---- pure parts ---- */
 
-void lease_key(uint64_t epoch, char out[LEASE_KEY_SIZE]);
-bool lease_parse_key(const char *key, uint64_t *epoch); /* false: some other object under the prefix */
+void lease_key(const struct job *job, uint64_t epoch, char out[LEASE_KEY_SIZE]);
+bool lease_parse_key(const struct job *job, const char *key,
+                     uint64_t *epoch); /* false: some other object under the prefix */
 bool lease_write_record(const struct lease_record *record, struct buf *out);
 bool lease_read_record(const char *json, size_t len, struct lease_record *out);
 

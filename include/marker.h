@@ -1,35 +1,36 @@
 /*
  * marker - what the destination remembers: which deployments are synced, and when the last sync was.
  *
- *     .storsync/deployments/<id>.json   this deployment is synced; written after a pass with no failure
- *     .storsync/last-sync.json          when the last automatic sync completed, and its figures
- *     .storsync/lease/<epoch>           who is syncing now (between replicas)
+ *     deployments/<id>.json   this deployment is synced; written after a pass with no failure
+ *     last-sync.json          when the last automatic sync completed, and its figures
+ *
+ * below the job's prefix (job.h).
  *
  * Both files hold one small JSON object: schema, version, deploymentId, finishedAt (RFC 3339), syncedFiles,
  * skippedFiles, totalSize. The id is percent-encoded into its key (an image reference has '/' and ':').
  *
- * What cannot be understood is not believed: a state file that is no such object counts as absent, with a
- * warning, and the next clean pass replaces it. The same goes for a last sync that lies in the future. A
+ * What cannot be understood is not believed: a state file that is no such object, or larger than STORE_SMALL_MAX, counts
+ * as absent, with a warning, and the next clean pass replaces it. The same goes for a last sync that lies in the future. A
  * state file that could not be read is another matter: then nothing is known.
  */
 #ifndef STORSYNC_MARKER_H
 #define STORSYNC_MARKER_H
 
 #include "error.h"
+#include "job.h"
 #include "report.h"
-#include "store.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define MARKER_SCHEMA 1
-#define MARKER_LAST_SYNC STORE_STATE_PREFIX "last-sync.json"
+#define MARKER_LAST_SYNC "last-sync.json"
 
 /* Room for a marker's key. The last segment stays below 210 bytes, so that it is also a file name (NAME_MAX,
  * with room for what a directory bucket adds): an id that is longer when encoded is replaced by "sha256-" and
  * its hash. */
-#define MARKER_KEY_MAX 256
+#define MARKER_KEY_MAX (JOB_PREFIX_SIZE + 224)
 
 /* How far the clock of another machine may be ahead, in ms. */
 #define MARKER_SKEW ((int64_t)5 * 60 * 1000)
@@ -50,25 +51,25 @@ struct marker_finding {
 
 /* One request if the deployment is already synced, two otherwise; one if there is no id. `now` is wall,
  * `min_interval` in ms. */
-void marker_check(struct http *http, struct store *destination, const char *deployment_id,
-                  int64_t min_interval, int64_t now, struct marker_finding *out, struct error *error);
+void marker_check(const struct job *job, const char *deployment_id, int64_t min_interval, int64_t now,
+                  struct marker_finding *out, struct error *error);
 
 /* Only whether this deployment (an id is needed) is synced, in one request: ALREADY_SYNCED, DUE or FAILED. */
-void marker_check_deployment(struct http *http, struct store *destination, const char *deployment_id,
-                             struct marker_finding *out, struct error *error);
+void marker_check_deployment(const struct job *job, const char *deployment_id, struct marker_finding *out,
+                             struct error *error);
 
 /* After a clean pass: last-sync.json, then (if there is an id) the deployment's marker. In this order, so
  * that a crash in between only delays the next sync and never claims one. */
-bool marker_commit(struct http *http, struct store *destination, const char *deployment_id,
-                   const struct report *report, int64_t now, struct error *error);
+bool marker_commit(const struct job *job, const char *deployment_id, const struct report *report, int64_t now,
+                   struct error *error);
 
 /* The pure parts. */
 
 /* False: the id is empty, or there is no memory. */
-bool marker_key(const char *deployment_id, char out[MARKER_KEY_MAX]);
+bool marker_key(const struct job *job, const char *deployment_id, char out[MARKER_KEY_MAX]);
 
-/* Judges the content of last-sync.json: MARKER_DUE or MARKER_TOO_SOON. Fills all of *out. */
-enum marker_verdict marker_judge(const char *last_sync_json, size_t len, int64_t min_interval, int64_t now,
-                                 struct marker_finding *out);
+/* Judges the content of last-sync.json, whose key is `key`: MARKER_DUE or MARKER_TOO_SOON. Fills all of *out. */
+enum marker_verdict marker_judge(const char *key, const char *last_sync_json, size_t len,
+                                 int64_t min_interval, int64_t now, struct marker_finding *out);
 
 #endif

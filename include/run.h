@@ -7,6 +7,7 @@
 
 #include "detect.h"
 #include "error.h"
+#include "job.h"
 #include "options.h"
 #include "report.h"
 #include "settings.h"
@@ -22,6 +23,7 @@ struct run {
     struct http *http; /* NULL while no side needs the network */
     struct store *source;
     struct store *destination;
+    struct job job;      /* of a sync, once both stores are open */
     bool status_refused; /* the status file could not be written: said once */
     int64_t status_due;  /* mono; when the next tick writes it */
 };

@@ -58,6 +58,7 @@ struct settings {
     const char *private_object_dir;         /* /bucket/prefix */
     const char *environment;                /* "", "production" or "development" */
     const char *deployment_id;
+    const char *job;                                         /* "": see job.h */
     const char *status_file;                                 /* "": the defaults of status.h, in turn */
     const char *config;                                      /* the INI file; "" if there is none */
     const char *drop_env;                                    /* names, comma-separated */
@@ -85,6 +86,9 @@ struct settings_flag {
     const char *name;  /* without the dashes, as typed: "source-bucket" */
     const char *value; /* NULL is "true" */
 };
+
+/* The longest `job`. */
+#define SETTINGS_SEGMENT_MAX 64
 
 #define SETTINGS_NAME_SIZE 64 /* of a variable or a flag, with its NUL */
 

@@ -29,6 +29,7 @@
 
 enum setting_type {
     SETTING_TEXT,
+    SETTING_SEGMENT,     /* a text that can be a segment of a key in .storsync/ */
     SETTING_SECRET,      /* a text that is never shown and has no flag */
     SETTING_ENVIRONMENT, /* a text: one of `choices`, or short for it */
     SETTING_CHOICE,      /* the position in `choices` */
@@ -64,7 +65,7 @@ struct slot {
     const char *variables; /* "" if none */
 };
 
-#define SETTINGS_SLOTS (22 + 2 * 14)
+#define SETTINGS_SLOTS (23 + 2 * 14)
 struct slot settings_slot(int index);
 
 /* The part of the table that is for the whole run, or for each side; ends with a name of NULL. */

@@ -95,7 +95,7 @@ bool store_check_pair(const struct store *source, const struct store *destinatio
 
 /* ---- operations ---- */
 
-/* Reads a small object into call->body. */
+/* Reads a small object into call->body. One of more than STORE_SMALL_MAX bytes: ERROR_UNSUPPORTED, call->info told. */
 void store_read(struct store *store, struct call *call, const char *key);
 
 /* Writes a small object. With `create`, only if the key does not exist (the one primitive the lease

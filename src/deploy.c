@@ -68,13 +68,15 @@ static bool open_stores(struct run *run, struct error *error)
         finish(run, REPORT_NOTHING_TO_DO, error);
         return false;
     }
+    job_init(&run->job, run->settings, run->http, run->source, run->destination);
+    log_debug("state of this job: %s in %s", run->job.prefix, store_name(run->destination));
     return true;
 }
 
 static void look_at_marker(struct run *run, struct marker_finding *found, struct error *error)
 {
-    marker_check(run->http, run->destination, run->report.detection.deployment_id,
-                 run->settings->min_interval, clock_wall(), found, error);
+    marker_check(&run->job, run->report.detection.deployment_id, run->settings->min_interval, clock_wall(),
+                 found, error);
     if (found->warning[0] != '\0')
         log_warn("%s", found->warning);
 }
@@ -114,8 +116,7 @@ static void commit(struct run *run, struct lease *lease, struct error *error)
     if (!lease_confirm(lease, error))
         return;
     crash_point("before-marker");
-    if (!marker_commit(run->http, run->destination, report->detection.deployment_id, report, clock_wall(),
-                       error))
+    if (!marker_commit(&run->job, report->detection.deployment_id, report, clock_wall(), error))
         error_prefix(error, "everything is copied, but the marker could not be written: ");
     crash_point("after-marker");
 }
@@ -134,7 +135,7 @@ static enum lease_need need_by_marker(void *ctx, bool waiting, struct error *err
     const char *id = contest->run->report.detection.deployment_id;
 
     if (waiting && id[0] != '\0')
-        marker_check_deployment(contest->run->http, contest->run->destination, id, &contest->found, error);
+        marker_check_deployment(&contest->run->job, id, &contest->found, error);
     else
         look_at_marker(contest->run, &contest->found, error);
     if (contest->found.verdict == MARKER_FAILED)
@@ -229,8 +230,7 @@ static bool sync_with_lease(struct run *run, bool automatic, struct error *error
     }
     if (gethostname(host, sizeof host - 1) != 0)
         snprintf(host, sizeof host, "unknown");
-    lease_init(&lease, run->http, run->destination, host, run->report.detection.deployment_id,
-               run->settings->lease_ttl);
+    lease_init(&lease, &run->job, host, run->report.detection.deployment_id, run->settings->lease_ttl);
     fine = sync_alone(run, &lease, automatic, error);
     lease_free(&lease);
     return fine;

@@ -43,10 +43,10 @@ static void make_nonce(char out[LEASE_NONCE_SIZE])
         snprintf(out + 2 * i, 3, "%02x", bytes[i]);
 }
 
-void lease_init(struct lease *lease, struct http *http, struct store *store, const char *owner,
-                const char *deployment_id, int64_t ttl)
+void lease_init(struct lease *lease, const struct job *job, const char *owner, const char *deployment_id,
+                int64_t ttl)
 {
-    *lease = (struct lease){.http = http, .store = store, .own = {.ttl = ttl}};
+    *lease = (struct lease){.job = job, .own = {.ttl = ttl}};
     snprintf(lease->own.owner, sizeof lease->own.owner, "%s", owner);
     snprintf(lease->own.deployment, sizeof lease->own.deployment, "%s", deployment_id);
     call_init(&lease->call);
@@ -69,11 +69,11 @@ static bool begin_write(struct lease *lease, bool create)
     struct buf json;
     bool ok;
 
-    lease_key(lease->own.epoch, key);
+    lease_key(lease->job, lease->own.epoch, key);
     buf_init(&json, RECORD_MAX);
     ok = lease_write_record(&lease->own, &json);
     if (ok)
-        store_write(lease->store, &lease->call, key, json.data, json.len, "application/json", create);
+        store_write(lease->job->store, &lease->call, key, json.data, json.len, "application/json", create);
     else
         error_set(&lease->call.error, ERROR_LOCAL, "out of memory");
     buf_free(&json);
@@ -82,7 +82,7 @@ static bool begin_write(struct lease *lease, bool create)
 
 static bool write_and_wait(struct lease *lease, bool create)
 {
-    return begin_write(lease, create) && store_wait(lease->http, &lease->call);
+    return begin_write(lease, create) && store_wait(lease->job->http, &lease->call);
 }
 
 /* Reads an epoch's object: false with lease->call.error. One that cannot be understood is somebody's nevertheless. */
@@ -90,9 +90,9 @@ static bool read_and_wait(struct lease *lease, uint64_t epoch, struct lease_reco
 {
     char key[LEASE_KEY_SIZE];
 
-    lease_key(epoch, key);
-    store_read(lease->store, &lease->call, key);
-    if (!store_wait(lease->http, &lease->call))
+    lease_key(lease->job, epoch, key);
+    store_read(lease->job->store, &lease->call, key);
+    if (!store_wait(lease->job->http, &lease->call))
         return false;
     lease_read_record(buf_str(&lease->call.body), lease->call.body.len, out);
     return true;
@@ -120,35 +120,43 @@ static void note_epoch(struct epochs *epochs, uint64_t epoch)
 }
 
 /* Takes what the listing has by now. CURSOR_END: all of it. */
-static enum cursor_state take_epochs(struct cursor *cursor, struct epochs *epochs)
+static enum cursor_state take_epochs(const struct lease *lease, struct cursor *cursor, struct epochs *epochs)
 {
     const struct object_entry *entry;
     enum cursor_state state;
     uint64_t epoch;
 
     while ((state = cursor_peek(cursor, &entry)) == CURSOR_ENTRY) {
-        if (lease_parse_key(entry->key, &epoch))
+        if (lease_parse_key(lease->job, entry->key, &epoch))
             note_epoch(epochs, epoch);
         cursor_next(cursor);
     }
     return state;
 }
 
+static struct cursor *open_listing(const struct lease *lease, struct error *error)
+{
+    char prefix[LEASE_KEY_SIZE];
+
+    snprintf(prefix, sizeof prefix, "%s" LEASE_FOLDER, lease->job->prefix);
+    return cursor_open(lease->job->store, prefix, error);
+}
+
 static bool list_and_wait(struct lease *lease, struct epochs *epochs, struct error *error)
 {
-    struct cursor *cursor = cursor_open(lease->store, LEASE_PREFIX, error);
+    struct cursor *cursor = open_listing(lease, error);
     enum cursor_state state = CURSOR_FAILED;
 
     *epochs = (struct epochs){.highest = 0};
     if (cursor == NULL)
         return false;
     while (!stop_requested(error)) {
-        state = take_epochs(cursor, epochs);
+        state = take_epochs(lease, cursor, epochs);
         if (state == CURSOR_FAILED)
             *error = *cursor_error(cursor);
         if (state != CURSOR_WAIT)
             break;
-        store_idle(lease->http, cursor_step(cursor) ? 0 : stop_wait(STORE_IDLE_MAX));
+        store_idle(lease->job->http, cursor_step(cursor) ? 0 : stop_wait(STORE_IDLE_MAX));
     }
     cursor_close(cursor);
     return state == CURSOR_END;
@@ -281,7 +289,7 @@ static enum taking take_advisory(struct lease *lease, struct error *error)
     while (clock_mono() < until) {
         if (stop_requested(error))
             return NOT_TAKEN;
-        store_idle(lease->http, stop_wait((int)(until - clock_mono())));
+        store_idle(lease->job->http, stop_wait((int)(until - clock_mono())));
     }
     if (is_ours(lease, &found))
         return TAKEN;
@@ -351,9 +359,9 @@ static void clean(struct lease *lease, const struct epochs *epochs)
     char key[LEASE_KEY_SIZE];
 
     for (int i = 0; i < epochs->below_count; i++) {
-        lease_key(epochs->below[i], key);
-        store_remove(lease->store, &lease->call, key);
-        if (!store_wait(lease->http, &lease->call))
+        lease_key(lease->job, epochs->below[i], key);
+        store_remove(lease->job->store, &lease->call, key);
+        if (!store_wait(lease->job->http, &lease->call))
             return;
     }
 }
@@ -429,7 +437,7 @@ static bool rest(struct lease *lease, struct watch *watch, struct error *error)
         if (stop_requested(error))
             return false;
         watch->wait->tick(watch->wait->ctx);
-        store_idle(lease->http, stop_wait((int)(until - clock_mono())));
+        store_idle(lease->job->http, stop_wait((int)(until - clock_mono())));
     }
     return true;
 }
@@ -552,8 +560,8 @@ static void begin_renewal(struct lease *lease)
         char key[LEASE_KEY_SIZE];
 
         /* Somebody may have written over it: a rewrite would take it away from them again. */
-        lease_key(lease->own.epoch, key);
-        store_read(lease->store, &lease->call, key);
+        lease_key(lease->job, lease->own.epoch, key);
+        store_read(lease->job->store, &lease->call, key);
         lease->renewal = LEASE_CHECKING;
     } else if (begin_write(lease, false)) {
         lease->renewal = LEASE_WRITING;
@@ -578,7 +586,7 @@ static void after_check(struct lease *lease, struct error *error)
 static void after_write(struct lease *lease, struct error *error)
 {
     crash_point("renewing");
-    lease->cursor = cursor_open(lease->store, LEASE_PREFIX, error);
+    lease->cursor = open_listing(lease, error);
     lease->highest = 0;
     if (lease->cursor != NULL)
         lease->renewal = LEASE_LOOKING;
@@ -632,7 +640,7 @@ static bool step_renewal(struct lease *lease, struct error *error)
 
     if (lease->renewal == LEASE_LOOKING) {
         moved = cursor_step(lease->cursor);
-        state = take_epochs(lease->cursor, &epochs);
+        state = take_epochs(lease, lease->cursor, &epochs);
         if (epochs.highest > lease->highest)
             lease->highest = epochs.highest;
         if (state == CURSOR_WAIT)
@@ -671,7 +679,7 @@ static void wait_for_renewal(struct lease *lease, struct error *error)
     if (pause < 0)
         pause = 0;
     if (!lease_step(lease, error))
-        store_idle(lease->http, stop_wait(pause < STORE_IDLE_MAX ? (int)pause : STORE_IDLE_MAX));
+        store_idle(lease->job->http, stop_wait(pause < STORE_IDLE_MAX ? (int)pause : STORE_IDLE_MAX));
 }
 
 bool lease_confirm(struct lease *lease, struct error *error)
@@ -705,6 +713,6 @@ void lease_release(struct lease *lease, bool clean_pass, int64_t limit)
     lease->own.renewals++;
     error_set(&why, ERROR_INTERRUPTED, "the lease is being released");
     call_cancel(&lease->call, &why);
-    if (begin_write(lease, false) && !store_wait_for(lease->http, &lease->call, limit))
+    if (begin_write(lease, false) && !store_wait_for(lease->job->http, &lease->call, limit))
         log_warn("the lease could not be released; others will wait for it: %s", lease->call.error.text);
 }

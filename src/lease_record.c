@@ -15,17 +15,20 @@ static const char *const state_names[] = {
     [LEASE_FAILED] = "failed",
 };
 
-void lease_key(uint64_t epoch, char out[LEASE_KEY_SIZE])
+void lease_key(const struct job *job, uint64_t epoch, char out[LEASE_KEY_SIZE])
 {
     /* Ten thousand million epochs a second would take a day to reach the 17th digit. */
-    snprintf(out, LEASE_KEY_SIZE, LEASE_PREFIX "%016" PRIu64, epoch % UINT64_C(10000000000000000));
+    snprintf(out, LEASE_KEY_SIZE, "%s" LEASE_FOLDER "%016" PRIu64, job->prefix,
+             epoch % UINT64_C(10000000000000000));
 }
 
-bool lease_parse_key(const char *key, uint64_t *epoch)
+bool lease_parse_key(const struct job *job, const char *key, uint64_t *epoch)
 {
-    const char *digits = key + sizeof LEASE_PREFIX - 1;
+    size_t prefix = strlen(job->prefix);
+    const char *digits = key + prefix + sizeof LEASE_FOLDER - 1;
 
-    if (strncmp(key, LEASE_PREFIX, sizeof LEASE_PREFIX - 1) != 0 || strlen(digits) != EPOCH_DIGITS ||
+    if (strncmp(key, job->prefix, prefix) != 0 ||
+        strncmp(key + prefix, LEASE_FOLDER, sizeof LEASE_FOLDER - 1) != 0 || strlen(digits) != EPOCH_DIGITS ||
         strspn(digits, "0123456789") != EPOCH_DIGITS)
         return false;
     *epoch = 0;

@@ -10,16 +10,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PREFIX STORE_STATE_PREFIX "deployments/"
+#define FOLDER "deployments/"
 #define SUFFIX ".json"
 #define ENCODED_MAX ((size_t)200)
 
-_Static_assert(sizeof PREFIX + sizeof SUFFIX + 200 < MARKER_KEY_MAX, "a marker's key has room");
+_Static_assert(JOB_PREFIX_SIZE + sizeof FOLDER + sizeof SUFFIX + 200 < MARKER_KEY_MAX,
+               "a marker's key has room");
 
 static const struct marker_finding nothing_found = {
     .verdict = MARKER_DUE, .last_sync = CLOCK_UNKNOWN, .due_at = CLOCK_UNKNOWN};
 
-bool marker_key(const char *deployment_id, char out[MARKER_KEY_MAX])
+bool marker_key(const struct job *job, const char *deployment_id, char out[MARKER_KEY_MAX])
 {
     struct buf encoded;
     char hash[SIGV4_HASH_SIZE];
@@ -34,7 +35,7 @@ bool marker_key(const char *deployment_id, char out[MARKER_KEY_MAX])
         buf_printf(&encoded, "sha256-%s", hash);
     }
     bool ok = !encoded.failed;
-    snprintf(out, MARKER_KEY_MAX, PREFIX "%s" SUFFIX, buf_str(&encoded));
+    snprintf(out, MARKER_KEY_MAX, "%s" FOLDER "%s" SUFFIX, job->prefix, buf_str(&encoded));
     buf_free(&encoded);
     return ok;
 }
@@ -59,21 +60,21 @@ static void warn_unreadable(struct marker_finding *out, const char *key)
              "%.150s in the destination is not a state file of this program: ignored", key);
 }
 
-enum marker_verdict marker_judge(const char *last_sync_json, size_t len, int64_t min_interval, int64_t now,
-                                 struct marker_finding *out)
+enum marker_verdict marker_judge(const char *key, const char *last_sync_json, size_t len,
+                                 int64_t min_interval, int64_t now, struct marker_finding *out)
 {
     int64_t last = finished_at(last_sync_json, len);
     char text[CLOCK_RFC3339_SIZE];
 
     *out = nothing_found;
     if (last == CLOCK_UNKNOWN) {
-        warn_unreadable(out, MARKER_LAST_SYNC);
+        warn_unreadable(out, key);
         return out->verdict;
     }
     if (last > now && last - now > MARKER_SKEW) {
         clock_format_rfc3339(last, text);
         snprintf(out->warning, sizeof out->warning,
-                 MARKER_LAST_SYNC " in the destination names a time in the future (%s): ignored", text);
+                 "%.150s in the destination names a time in the future (%s): ignored", key, text);
         return out->verdict;
     }
     out->last_sync = last;
@@ -88,32 +89,35 @@ enum marker_verdict marker_judge(const char *last_sync_json, size_t len, int64_t
 
 enum presence { ABSENT, PRESENT, UNKNOWN };
 
-/* Reads a state file into call->body. */
-static enum presence read_state(struct http *http, struct store *destination, struct call *call,
-                                const char *key, struct error *error)
+/* Reads a state file into call->body. One that is too large is present, and empty: nothing that we wrote. */
+static enum presence read_state(const struct job *job, struct call *call, const char *key,
+                                struct error *error)
 {
-    store_read(destination, call, key);
-    if (store_wait(http, call))
+    store_read(job->store, call, key);
+    if (store_wait(job->http, call))
         return PRESENT;
     if (call->error.kind == ERROR_NOT_FOUND)
         return ABSENT;
+    if (call->error.kind == ERROR_UNSUPPORTED) {
+        buf_clear(&call->body);
+        return PRESENT;
+    }
     *error = call->error;
     error_prefix(error, "looking whether a sync is due: ");
     return UNKNOWN;
 }
 
 /* Has this deployment its marker? UNKNOWN with *error. */
-static enum presence check_deployment(struct http *http, struct store *destination, struct call *call,
-                                      const char *deployment_id, struct marker_finding *out,
-                                      struct error *error)
+static enum presence check_deployment(const struct job *job, struct call *call, const char *deployment_id,
+                                      struct marker_finding *out, struct error *error)
 {
     char key[MARKER_KEY_MAX];
 
-    if (!marker_key(deployment_id, key)) {
+    if (!marker_key(job, deployment_id, key)) {
         error_set(error, ERROR_LOCAL, "out of memory");
         return UNKNOWN;
     }
-    enum presence presence = read_state(http, destination, call, key, error);
+    enum presence presence = read_state(job, call, key, error);
     if (presence == PRESENT && finished_at(buf_str(&call->body), call->body.len) == CLOCK_UNKNOWN) {
         warn_unreadable(out, key);
         return ABSENT;
@@ -121,12 +125,19 @@ static enum presence check_deployment(struct http *http, struct store *destinati
     return presence;
 }
 
-static void check_interval(struct http *http, struct store *destination, struct call *call,
-                           int64_t min_interval, int64_t now, struct marker_finding *out, struct error *error)
+static void last_sync_key(const struct job *job, char out[MARKER_KEY_MAX])
+{
+    snprintf(out, MARKER_KEY_MAX, "%s" MARKER_LAST_SYNC, job->prefix);
+}
+
+static void check_interval(const struct job *job, struct call *call, int64_t min_interval, int64_t now,
+                           struct marker_finding *out, struct error *error)
 {
     struct marker_finding judged;
+    char key[MARKER_KEY_MAX];
 
-    switch (read_state(http, destination, call, MARKER_LAST_SYNC, error)) {
+    last_sync_key(job, key);
+    switch (read_state(job, call, key, error)) {
     case ABSENT:
         out->verdict = MARKER_DUE;
         break;
@@ -134,7 +145,7 @@ static void check_interval(struct http *http, struct store *destination, struct 
         out->verdict = MARKER_FAILED;
         break;
     case PRESENT:
-        marker_judge(buf_str(&call->body), call->body.len, min_interval, now, &judged);
+        marker_judge(key, buf_str(&call->body), call->body.len, min_interval, now, &judged);
         /* Only one can be told; the deployment's marker was looked at first. */
         if (out->warning[0] != '\0')
             memcpy(judged.warning, out->warning, sizeof judged.warning);
@@ -143,15 +154,15 @@ static void check_interval(struct http *http, struct store *destination, struct 
     }
 }
 
-void marker_check_deployment(struct http *http, struct store *destination, const char *deployment_id,
-                             struct marker_finding *out, struct error *error)
+void marker_check_deployment(const struct job *job, const char *deployment_id, struct marker_finding *out,
+                             struct error *error)
 {
     struct call call;
     enum presence presence;
 
     *out = nothing_found;
     call_init(&call);
-    presence = check_deployment(http, destination, &call, deployment_id, out, error);
+    presence = check_deployment(job, &call, deployment_id, out, error);
     if (presence == PRESENT)
         out->verdict = MARKER_ALREADY_SYNCED;
     else if (presence == UNKNOWN)
@@ -159,18 +170,18 @@ void marker_check_deployment(struct http *http, struct store *destination, const
     call_free(&call);
 }
 
-void marker_check(struct http *http, struct store *destination, const char *deployment_id,
-                  int64_t min_interval, int64_t now, struct marker_finding *out, struct error *error)
+void marker_check(const struct job *job, const char *deployment_id, int64_t min_interval, int64_t now,
+                  struct marker_finding *out, struct error *error)
 {
     struct call call;
 
     *out = nothing_found;
     if (deployment_id[0] != '\0')
-        marker_check_deployment(http, destination, deployment_id, out, error);
+        marker_check_deployment(job, deployment_id, out, error);
     if (out->verdict != MARKER_DUE)
         return;
     call_init(&call);
-    check_interval(http, destination, &call, min_interval, now, out, error);
+    check_interval(job, &call, min_interval, now, out, error);
     call_free(&call);
 }
 
@@ -194,36 +205,37 @@ static bool make_state(const char *deployment_id, const struct report *report, i
     return ok;
 }
 
-static bool write_state(struct http *http, struct store *destination, const char *key, const struct buf *json,
-                        struct error *error)
+static bool write_state(const struct job *job, const char *key, const struct buf *json, struct error *error)
 {
     struct call call;
 
     call_init(&call);
-    store_write(destination, &call, key, json->data, json->len, "application/json", false);
-    bool ok = store_wait(http, &call);
+    store_write(job->store, &call, key, json->data, json->len, "application/json", false);
+    bool ok = store_wait(job->http, &call);
     if (!ok)
         *error = call.error;
     call_free(&call);
     return ok;
 }
 
-bool marker_commit(struct http *http, struct store *destination, const char *deployment_id,
-                   const struct report *report, int64_t now, struct error *error)
+bool marker_commit(const struct job *job, const char *deployment_id, const struct report *report, int64_t now,
+                   struct error *error)
 {
+    char last_sync[MARKER_KEY_MAX];
     char key[MARKER_KEY_MAX];
     struct buf json;
     bool has_id = deployment_id[0] != '\0';
     bool ok;
 
+    last_sync_key(job, last_sync);
     buf_init(&json, STORE_SMALL_MAX);
-    if (!make_state(deployment_id, report, now, &json) || (has_id && !marker_key(deployment_id, key)))
+    if (!make_state(deployment_id, report, now, &json) || (has_id && !marker_key(job, deployment_id, key)))
         ok = error_set(error, ERROR_LOCAL, "out of memory");
     else
-        ok = write_state(http, destination, MARKER_LAST_SYNC, &json, error);
+        ok = write_state(job, last_sync, &json, error);
     crash_point("between-markers");
     if (ok && has_id)
-        ok = write_state(http, destination, key, &json, error);
+        ok = write_state(job, key, &json, error);
     buf_free(&json);
     return ok;
 }

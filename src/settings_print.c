@@ -123,6 +123,7 @@ static const char *value_word(const struct setting *setting)
     case SETTING_FLAG:
     case SETTING_ENVIRONMENT:
     case SETTING_SECRET:
+    case SETTING_SEGMENT:
     case SETTING_TEXT:
         break;
     }

@@ -27,7 +27,7 @@ static const struct unit *units_of(const struct setting *setting)
 static bool is_text(const struct setting *setting)
 {
     return setting->type == SETTING_TEXT || setting->type == SETTING_SECRET ||
-           setting->type == SETTING_ENVIRONMENT;
+           setting->type == SETTING_ENVIRONMENT || setting->type == SETTING_SEGMENT;
 }
 
 /* ---- reading ---- */
@@ -107,6 +107,19 @@ static bool parse_number(const struct setting *setting, const char *text, int64_
     return parse_scaled(setting, text, out);
 }
 
+/* A job's name stands in .storsync/ beside what 0.1 and directory buckets keep there. */
+static bool is_segment(const char *text)
+{
+    static const char *const taken[] = {"deployments", "last-sync.json", "lease", "meta", "odd", "tmp"};
+    static const char usable[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+    size_t len = strlen(text);
+
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
+        if (strcmp(text, taken[i]) == 0)
+            return false;
+    return len <= SETTINGS_SEGMENT_MAX && strspn(text, usable) == len && strchr("-_.", *text) == NULL;
+}
+
 /* Control characters have no place in a name, and would let a value break out of a header or a log line. */
 static bool parse_text(const struct setting *setting, const char *text, const char **out)
 {
@@ -119,6 +132,8 @@ static bool parse_text(const struct setting *setting, const char *text, const ch
         *out = environments[which % 2];
         return true;
     }
+    if (setting->type == SETTING_SEGMENT && *text != '\0' && !is_segment(text))
+        return false;
     if (strlen(text) > SETTINGS_TEXT_MAX)
         return false;
     for (const char *c = text; *c != '\0'; c++)
@@ -191,6 +206,7 @@ void settings_range(const struct setting *setting, struct buf *out)
 {
     switch (setting->type) {
     case SETTING_TEXT:
+    case SETTING_SEGMENT:
     case SETTING_SECRET:
     case SETTING_FLAG:
         break;
@@ -214,6 +230,13 @@ void settings_expected(const struct setting *setting, struct buf *out)
     case SETTING_TEXT:
     case SETTING_SECRET:
         buf_printf(out, "text without control characters, at most %d bytes", SETTINGS_TEXT_MAX);
+        break;
+    case SETTING_SEGMENT:
+        buf_printf(out,
+                   "a name of at most %d letters, digits, '-', '_' and '.' that begins with one of the first "
+                   "two and "
+                   "that .storsync/ does not use otherwise",
+                   SETTINGS_SEGMENT_MAX);
         break;
     case SETTING_ENVIRONMENT:
     case SETTING_CHOICE:

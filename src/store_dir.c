@@ -34,8 +34,13 @@ static void dir_op_read(struct store *store, struct call *call, const char *key)
     if (!dir_ready(dir, call))
         return;
     fd = dir_open_object(&dir->tree, key, O_RDONLY, &status);
-    if (fd < 0 || !dir_describe(dir, call, key, &status, false) || !dir_read(fd, &call->body))
+    if (fd < 0 || !dir_describe(dir, call, key, &status, false) || !dir_read(fd, &call->body)) {
+        bool too_large = errno == EFBIG;
+
         dir_fail(call, dir, "reading", key);
+        if (too_large)
+            call->error.kind = ERROR_UNSUPPORTED;
+    }
     if (fd >= 0)
         close(fd);
     call->done = true;

@@ -42,5 +42,5 @@ class Newcomer(ContainerCase):
         env = self.production("2026-11-22", PORT=str(port), NODE_ENV=None)  # the image says that it is production
         app = self.start(image, env=env, port=port)
         self.assertEqual(app.answers(), (200, "mine, PID 1"))
-        self.assertEqual(self.destination.markers(), [".storsync/deployments/2026-11-22.json"])
+        self.assertEqual(self.destination.markers(), ["2026-11-22.json"])
         self.assertIn("NODE_ENV=production", app.logs)

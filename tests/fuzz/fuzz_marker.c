@@ -15,7 +15,7 @@ static void check_judgement(const char *json, size_t len)
 {
     struct marker_finding found;
 
-    if (marker_judge(json, len, HOUR, NOW, &found) == MARKER_TOO_SOON) {
+    if (marker_judge("last-sync.json", json, len, HOUR, NOW, &found) == MARKER_TOO_SOON) {
         if (found.due_at <= NOW || found.due_at - NOW > HOUR + MARKER_SKEW)
             abort();
     } else if (found.verdict != MARKER_DUE || found.due_at != CLOCK_UNKNOWN) {
@@ -25,10 +25,11 @@ static void check_judgement(const char *json, size_t len)
 
 static void check_key(const char *id)
 {
-    static const char prefix[] = STORE_STATE_PREFIX "deployments/";
+    static const char prefix[] = STORE_STATE_PREFIX "shop/deployments/";
+    static const struct job job = {.prefix = STORE_STATE_PREFIX "shop/"};
     char key[MARKER_KEY_MAX];
 
-    if (!marker_key(id, key))
+    if (!marker_key(&job, id, key))
         return;
     if (strncmp(key, prefix, sizeof prefix - 1) != 0 || strchr(key + sizeof prefix - 1, '/') != NULL)
         abort();

@@ -292,13 +292,22 @@ class DirBucket:
         files = {str(p.relative_to(self.root)): p.read_bytes() for p in self.root.rglob("*") if p.is_file()}
         return {k: v for k, v in files.items() if state or not k.startswith(".storsync/")}
 
+    def state(self, name):
+        """Keys of that part of the state, of all jobs."""
+        return sorted(str(p.relative_to(self.root)) for p in self.root.glob(f".storsync/*/{name}/*"))
+
     def markers(self):
-        return sorted(p.name for p in (self.root / ".storsync" / "deployments").glob("*"))
+        return [os.path.basename(key) for key in self.state("deployments")]
+
+    def marker(self, name):
+        """What it says: the only one of that name."""
+        [key] = [key for key in self.state("deployments") if key.endswith(f"/{name}.json")]
+        return self.get(key)
 
     def lease(self):
         """The highest epoch's record; None if there is none."""
-        epochs = sorted((self.root / ".storsync" / "lease").glob("*"))
-        return json.loads(epochs[-1].read_bytes()) if epochs else None
+        epochs = self.state("lease")
+        return json.loads(self.get(epochs[-1])) if epochs else None
 
 
 class S3Bucket:
@@ -327,12 +336,21 @@ class S3Bucket:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
         return [entry["Key"] for page in pages for entry in page.get("Contents", ())]
 
+    def state(self, name):
+        """Keys of that part of the state, of all jobs."""
+        return [key for key in self.keys(".storsync/") if key.split("/")[2:3] == [name]]
+
     def markers(self):
-        return self.keys(".storsync/deployments/")
+        return [os.path.basename(key) for key in self.state("deployments")]
+
+    def marker(self, name):
+        """What it says: the only one of that name."""
+        [key] = [key for key in self.state("deployments") if key.endswith(f"/{name}.json")]
+        return self.get(key)
 
     def lease(self):
         """The highest epoch's record; None if there is none."""
-        epochs = self.keys(".storsync/lease/")
+        epochs = self.state("lease")
         return json.loads(self.get(epochs[-1])) if epochs else None
 
     def unfinished_uploads(self):
@@ -498,10 +516,13 @@ class TestCase(unittest.TestCase):
         return proxy
 
 
+JOB = "shop"
+
+
 def production(source, destination, deployment="d1", **more):
-    """The environment of a production start."""
+    """The environment of a production start. The job has a name, or else a source behind a proxy would be another one."""
     return {**source.env("source"), **destination.env("destination"), "STORSYNC_ENVIRONMENT": "production",
-            "STORSYNC_DEPLOYMENT_ID": deployment, **more}
+            "STORSYNC_JOB": JOB, "STORSYNC_DEPLOYMENT_ID": deployment, **more}
 
 
 def sides(source, destination, **more):

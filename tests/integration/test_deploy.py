@@ -6,7 +6,7 @@ import threading
 import time
 
 import proxyfault
-from harness import RUN, TestCase, production, sides
+from harness import JOB, RUN, TestCase, production, sides
 
 
 class DirCase(TestCase):
@@ -36,7 +36,7 @@ class Deploy(DirCase):
         self.assertIn("application started", tool.out)
         self.assertEqual(self.destination.contents(), self.wanted)
         self.assertEqual(self.destination.markers(), ["d1.json"])
-        self.assertTrue((self.destination.root / ".storsync" / "last-sync.json").exists())
+        self.assertTrue((self.destination.root / ".storsync" / JOB / "last-sync.json").exists())
         status = tool.status
         self.assertEqual(status["state"], "synced")
         self.assertEqual((status["syncedFiles"], status["skippedFiles"], status["failedFiles"]), (3, 0, 0))
@@ -101,6 +101,74 @@ class Deploy(DirCase):
         """The command's own options are not ours."""
         tool = self.succeed("--", "/bin/echo", "--sync", "-n", "--", "x", env=self.env())
         self.assertEqual(tool.out, "--sync -n -- x\n")
+
+
+class Jobs(DirCase):
+    """Several applications, or sources, or sets of paths, on one production bucket."""
+
+    def deploy(self, paths="/x/public", deployment="d1", source=None, **more):
+        env = {**production(source or self.source, self.destination, deployment, **more),
+               "PUBLIC_OBJECT_SEARCH_PATHS": paths}
+        if "STORSYNC_JOB" not in more:
+            del env["STORSYNC_JOB"]
+        return self.succeed(env=env).status["state"]
+
+    def test_paths_and_source_tell_them_apart(self):
+        self.assertEqual(self.deploy(), "synced")
+        self.assertEqual(self.deploy(), "already-synced")
+        self.assertEqual(self.deploy("/x/other", "d2"), "synced", "not too soon: that was another one's sync")
+        self.assertEqual(self.deploy("/x/other"), "too-soon")
+        self.assertEqual(self.deploy("/x/public,/x/private"), "synced", "a path that is added counts at once")
+        self.assertEqual(self.deploy("/y/private/,/x/public,/x/public/deep"), "already-synced", "the set counts")
+        other = self.dir_bucket()
+        other.put("public/theirs", "x")
+        self.assertEqual(self.deploy(source=other), "synced")
+        self.assertEqual(self.deploy(), "already-synced")
+        self.assertEqual(sorted(self.destination.markers()), ["d1.json", "d1.json", "d1.json", "d2.json"])
+        self.assertEqual(len(self.destination.state("lease")), 4)
+
+    def test_a_name_of_ones_own(self):
+        self.assertEqual(self.deploy(STORSYNC_JOB="shop"), "synced")
+        self.assertEqual(self.deploy("/x/other", STORSYNC_JOB="shop"), "already-synced", "it is all that counts")
+        self.assertEqual(self.deploy(STORSYNC_JOB="blog"), "synced")
+        self.assertEqual(sorted(p.name for p in (self.destination.root / ".storsync").iterdir()), ["blog", "shop", "tmp"])
+
+    def test_name_that_cannot_be_used(self):
+        for name in ("a/b", "..", "meta"):
+            tool = self.tool("--check-config", env=self.env(STORSYNC_JOB=name))
+            self.assertEqual(tool.code, 78)
+            self.assertIn(f'STORSYNC_JOB: "{name}" is not a name', tool.err)
+
+    def test_state_of_version_0_1(self):
+        """It had no jobs: its state is left alone, and costs one more sync."""
+        state = json.dumps({"schema": 1, "finishedAt": "2026-01-01T00:00:00.000Z"})
+        for key in ("deployments/d1.json", "last-sync.json", "lease/0000000000000001"):
+            self.destination.put(f".storsync/{key}", state)
+        self.assertEqual(self.deploy(), "synced")
+        self.assertEqual(self.deploy(), "already-synced")
+        self.assertEqual(self.destination.get(".storsync/deployments/d1.json").decode(), state)
+
+
+class Garbage(DirCase):
+    """What lies where the state should be, and is none: said once, replaced, and never in the way."""
+
+    def heals(self, key, body):
+        self.destination.put(f".storsync/{JOB}/{key}", body)
+        env = self.env(PUBLIC_OBJECT_SEARCH_PATHS="/x/public")
+        tool = self.succeed(env=env)
+        self.assertEqual(tool.status["state"], "synced")
+        self.assertEqual([key in warning for warning in tool.warnings], [True])
+        tool = self.succeed(env=env)
+        self.assertEqual((tool.status["state"], tool.warnings), ("already-synced", []))
+
+    def test_markers(self):
+        future = b'{"schema":1,"finishedAt":"9999-12-31T23:59:59Z"}'
+        for key, more in (("deployments/d1.json", ()), ("last-sync.json", (future,))):
+            for body in (b"", b"\0" * 100, b"x" * 300_000, b"[" * 100_000, b"\xff\xfe",
+                         b'{"schema":2,"finishedAt":"2026-01-01T00:00:00Z"}', *more):
+                with self.subTest(key=key, body=body[:20]):
+                    self.destination = self.dir_bucket()
+                    self.heals(key, body)
 
 
 class Manual(DirCase):

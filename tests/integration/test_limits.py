@@ -9,7 +9,7 @@ import time
 import data
 import proxyfault
 import rgw
-from harness import RUN, S3Bucket, TestCase, production
+from harness import JOB, RUN, S3Bucket, TestCase, production
 from proxyfault import FOREVER, BlackHole, Silence, answer, s3_error
 
 # One limit at a time: none of the others ends these runs.
@@ -224,7 +224,7 @@ def hold(bucket, owner, age=0, **more):
     """Makes a directory bucket's lease one that somebody else holds."""
     record = {"schema": 1, "epoch": 1, "state": "held", "owner": owner, "nonce": "f" * 32, "deploymentId": "d1",
               "renewals": 0, "ttl": 30000, "attempts": 1, **more}
-    bucket.put(f".storsync/lease/{record['epoch']:016}", json.dumps(record), age)
+    bucket.put(f".storsync/{JOB}/lease/{record['epoch']:016}", json.dumps(record), age)
 
 
 class CrashLoop(LimitCase):
@@ -303,7 +303,7 @@ class Clocks(LimitCase):
     def last_sync(self, bucket, seconds):
         """A last sync that many seconds from now."""
         when = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
-        bucket.put(".storsync/last-sync.json", json.dumps({
+        bucket.put(f".storsync/{JOB}/last-sync.json", json.dumps({
             "schema": 1, "version": "0.1.0", "deploymentId": "d0", "syncedFiles": 0,
             "finishedAt": when.strftime("%Y-%m-%dT%H:%M:%S.000Z"), "skippedFiles": 0, "totalSize": 0}))
 
@@ -422,11 +422,11 @@ class Disks(LimitCase):
         self.assertGreater(len(found), 3)
         self.assertEqual({k: v for k, v in found.items() if source.get(k) != v}, {})
         self.assertEqual([*(inside / ".storsync" / "tmp").iterdir()], [])
-        self.assertFalse((inside / ".storsync" / "deployments" / "d1.json").exists())
+        self.assertEqual([*inside.glob(".storsync/*/deployments/d1.json")], [])
         os.system(f"nsenter --mount=/proc/{space.holder.pid}/ns/mnt mount -o remount,size=10m '{place}'")
         tool = self.succeed(env=env, prefix=space.prefix)
         self.assertEqual((tool.status["syncedFiles"], tool.status["skippedFiles"]), (30 - len(found), len(found)))
-        self.assertTrue((inside / ".storsync" / "deployments" / "d1.json").exists())
+        self.assertEqual(len([*inside.glob(".storsync/*/deployments/d1.json")]), 1)
 
     def test_destination_is_full(self):
         """Not even the lease fits."""

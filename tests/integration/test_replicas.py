@@ -79,7 +79,7 @@ class StartTogether(ReplicaCase):
             requests = source.server.requests_since(mark)
             copies = collections.Counter(r.path for r in requests if r.method == "PUT" and "/public/" in r.path)
             self.assertEqual(copies, {f"/{destination.name}/public/{n}": 1 for n in range(self.OBJECTS)})
-            marker = destination.get(f".storsync/deployments/d{number}.json")
+            marker = destination.marker(f"d{number}")
             self.assert_one_synced(tools, self.OBJECTS, finished_at(marker))
             self.assertEqual(destination.lease()["state"], "released")
             self.assertLess(max(tool.seconds for tool in tools), 10 * RUN.slow)
@@ -96,7 +96,7 @@ class StartTogether(ReplicaCase):
             destination = self.dir_bucket()
             tools = self.together(8, production(source, destination, f"d{number}", STORSYNC_CONCURRENCY="1"))
             self.assertEqual(destination.contents(), source.contents())
-            marker = destination.get(f".storsync/deployments/d{number}.json")
+            marker = destination.marker(f"d{number}")
             self.assert_one_synced(tools, self.OBJECTS, finished_at(marker))
             self.assertEqual(destination.lease()["state"], "released")
             total += waited(tools)
@@ -247,8 +247,7 @@ class Crash(SlowSource):
         self.assertEqual((tool.code, tool.status["state"]), (0, "synced"))
         self.assertGreater(tool.status["skippedFiles"], 0, "what the dead ones copied is not copied again")
         self.assertEqual(self.contents(destination), self.wanted)
-        leases = [*(destination.root / ".storsync" / "lease").iterdir()]
-        self.assertEqual(len(leases), 1, "the epochs of the dead are cleaned away")
+        self.assertEqual(len(destination.state("lease")), 1, "the epochs of the dead are cleaned away")
 
 
 class Sleeper(SlowSource):
@@ -271,7 +270,7 @@ class Sleeper(SlowSource):
     def test_replaced_on_rgw(self):
         destination = self.s3_bucket()
         owner = self.sleep_and_wake(destination, replace=True)
-        marker = destination.get(".storsync/deployments/d1.json")
+        marker = destination.marker("d1")
         mark = destination.server.mark()
         os.kill(owner.pid, signal.SIGCONT)
         owner.wait()
@@ -279,7 +278,7 @@ class Sleeper(SlowSource):
         writes = [r for r in requests if r.method in ("PUT", "POST") and "/lease/" not in r.path]
         self.assertEqual(writes, [], "it copies nothing more, and writes no marker")
         self.assert_noticed(owner)
-        self.assertEqual(destination.get(".storsync/deployments/d1.json"), marker)
+        self.assertEqual(destination.marker("d1"), marker)
         self.assertEqual(self.contents(destination), self.wanted)
 
     def test_replaced_on_a_directory(self):
@@ -347,7 +346,7 @@ class Advisory(SlowSource):
 
     def behind(self, destination, action):
         proxy = self.proxy(destination.server.endpoint)
-        proxy.fault(action, method="PUT", target=r"/\.storsync/lease/", times=FOREVER)
+        proxy.fault(action, method="PUT", target=r"/\.storsync/[^/]*/lease/", times=FOREVER)
         return proxy, {**production(self.source, destination),
                        **destination.env("destination", endpoint=proxy.endpoint)}
 

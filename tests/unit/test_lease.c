@@ -14,9 +14,13 @@
 #include <cmocka.h>
 
 #define TTL 90
+#define PREFIX STORE_STATE_PREFIX "shop/"
+
+static const struct job shop = {.prefix = PREFIX};
 
 struct scene {
     struct fake_store *store;
+    struct job job;
     struct lease_wait wait;
     enum lease_need need;
     int asked;
@@ -54,6 +58,7 @@ static struct scene *scene_new(void)
 
     stop_reset();
     scene->store = fake_new("prod");
+    scene->job = (struct job){.store = &scene->store->base, .prefix = PREFIX};
     scene->need = LEASE_NEEDED;
     scene->wait = (struct lease_wait){.limit = 5000,
                                       .back_off = true,
@@ -75,7 +80,7 @@ static struct lease *replica(struct scene *scene, const char *owner)
 {
     struct lease *lease = malloc(sizeof *lease);
 
-    lease_init(lease, NULL, &scene->store->base, owner, "v1", TTL);
+    lease_init(lease, &scene->job, owner, "v1", TTL);
     return lease;
 }
 
@@ -91,7 +96,7 @@ static struct lease_record record_of(struct scene *scene, uint64_t epoch)
     struct fake_object *object;
     struct lease_record record;
 
-    lease_key(epoch, key);
+    lease_key(&shop, epoch, key);
     object = fake_get_object(scene->store, key);
     assert_non_null(object);
     assert_true(lease_read_record(object->data, object->size, &record));
@@ -105,7 +110,7 @@ static void put_record(struct scene *scene, const struct lease_record *record, i
 
     buf_init(&json, 4096);
     assert_true(lease_write_record(record, &json));
-    lease_key(record->epoch, key);
+    lease_key(&shop, record->epoch, key);
     fake_put_bytes(scene->store, key, json.data, json.len, modified);
     buf_free(&json);
 }
@@ -158,16 +163,16 @@ static void keys_sort_as_their_epochs(void **state)
     uint64_t epoch;
 
     (void)state;
-    lease_key(9, a);
-    lease_key(10, b);
-    assert_string_equal(a, ".storsync/lease/0000000000000009");
+    lease_key(&shop, 9, a);
+    lease_key(&shop, 10, b);
+    assert_string_equal(a, PREFIX "lease/0000000000000009");
     assert_true(strcmp(a, b) < 0);
-    assert_true(lease_parse_key(b, &epoch));
+    assert_true(lease_parse_key(&shop, b, &epoch));
     assert_int_equal(epoch, 10);
-    assert_false(lease_parse_key(".storsync/lease/10", &epoch));
-    assert_false(lease_parse_key(".storsync/lease/000000000000000x", &epoch));
-    assert_false(lease_parse_key(".storsync/lease/0000000000000000", &epoch));
-    assert_false(lease_parse_key("lease/0000000000000001", &epoch));
+    assert_false(lease_parse_key(&shop, PREFIX "lease/10", &epoch));
+    assert_false(lease_parse_key(&shop, PREFIX "lease/000000000000000x", &epoch));
+    assert_false(lease_parse_key(&shop, PREFIX "lease/0000000000000000", &epoch));
+    assert_false(lease_parse_key(&shop, "lease/0000000000000001", &epoch));
 }
 
 static void backoff_doubles_to_its_limit(void **state)
@@ -301,7 +306,7 @@ static void a_record_that_nobody_understands_becomes_stale(void **state)
     struct error error;
 
     (void)state;
-    fake_put_bytes(scene->store, LEASE_PREFIX "0000000000000002", "garbage", 7, 0);
+    fake_put_bytes(scene->store, PREFIX LEASE_FOLDER "0000000000000002", "garbage", 7, 0);
     assert_int_equal(lease_acquire(b, &scene->wait, &error), LEASE_WON);
     assert_int_equal(b->own.epoch, 3);
     drop(b);
@@ -414,7 +419,7 @@ static void beat_to_it_and_go(struct fake_store *store, enum fake_op op, const c
         fake_put_bytes(store, key, rival, sizeof rival - 1, 0);
     } else if (op == FAKE_READ && store->calls[FAKE_READ] == 1) {
         fake_drop_object(store, key);
-        fake_put_bytes(store, LEASE_PREFIX "0000000000000002", rival, sizeof rival - 1, 0);
+        fake_put_bytes(store, PREFIX LEASE_FOLDER "0000000000000002", rival, sizeof rival - 1, 0);
     }
 }
 
@@ -443,7 +448,7 @@ static void overtake(struct fake_store *store, enum fake_op op, const char *key)
 
     (void)key;
     if (op == FAKE_WRITE && store->calls[FAKE_WRITE] == 1)
-        fake_put_bytes(store, LEASE_PREFIX "0000000000000009", rival, sizeof rival - 1, 0);
+        fake_put_bytes(store, PREFIX LEASE_FOLDER "0000000000000009", rival, sizeof rival - 1, 0);
 }
 
 static void a_late_create_below_the_highest_epoch_is_no_lease(void **state)

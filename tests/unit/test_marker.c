@@ -16,7 +16,8 @@
 
 #define NOW INT64_C(1764000000000) /* 2025-11-24T16:00:00Z */
 #define HOUR INT64_C(3600000)
-#define DEPLOYMENT_KEY ".storsync/deployments/v42.json"
+#define DEPLOYMENT_KEY ".storsync/shop/deployments/v42.json"
+#define LAST_SYNC_KEY ".storsync/shop/last-sync.json"
 
 /* ---- a store in memory ---- */
 
@@ -96,6 +97,7 @@ static void memory_write(struct store *store, struct call *call, const char *key
 
 static const struct store_ops memory_ops = {.scheme = "memory", .read = memory_read, .write = memory_write};
 static struct store memory = {.ops = &memory_ops, .name = "memory", .url = "memory://"};
+static const struct job shop = {.store = &memory, .prefix = ".storsync/shop/"};
 
 static int set_up(void **state)
 {
@@ -114,7 +116,7 @@ static struct marker_finding check(const char *id)
 
     requests[0] = '\0';
     error_clear(&last_error);
-    marker_check(NULL, &memory, id, HOUR, NOW, &found, &last_error);
+    marker_check(&shop, id, HOUR, NOW, &found, &last_error);
     return found;
 }
 
@@ -127,7 +129,7 @@ static bool commit(const char *id)
     report.synced = 42;
     report.skipped = 15;
     report.total_size = 13054771;
-    bool ok = marker_commit(NULL, &memory, id, &report, NOW, &last_error);
+    bool ok = marker_commit(&shop, id, &report, NOW, &last_error);
     report_free(&report);
     return ok;
 }
@@ -137,7 +139,7 @@ static void put_last_sync(const char *finished_at)
     char json[128];
 
     snprintf(json, sizeof json, "{\"schema\":1,\"finishedAt\":\"%s\"}", finished_at);
-    put_object(MARKER_LAST_SYNC, json);
+    put_object(LAST_SYNC_KEY, json);
 }
 
 /* ---- keys ---- */
@@ -146,7 +148,7 @@ static void assert_key(const char *id, const char *expected)
 {
     char key[MARKER_KEY_MAX];
 
-    assert_true(marker_key(id, key));
+    assert_true(marker_key(&shop, id, key));
     assert_string_equal(key, expected);
 }
 
@@ -157,10 +159,10 @@ static void test_keys(void **state)
 
     assert_key("v42", DEPLOYMENT_KEY);
     assert_key("registry.fly.io/app:deployment-01",
-               ".storsync/deployments/registry.fly.io%2Fapp%3Adeployment-01.json");
-    assert_key("..", ".storsync/deployments/...json");
-    assert_key("a b%\xC3\xA9", ".storsync/deployments/a%20b%25%C3%A9.json");
-    assert_false(marker_key("", key));
+               ".storsync/shop/deployments/registry.fly.io%2Fapp%3Adeployment-01.json");
+    assert_key("..", ".storsync/shop/deployments/...json");
+    assert_key("a b%\xC3\xA9", ".storsync/shop/deployments/a%20b%25%C3%A9.json");
+    assert_false(marker_key(&shop, "", key));
 }
 
 static void test_long_ids_are_hashed(void **state)
@@ -172,18 +174,18 @@ static void test_long_ids_are_hashed(void **state)
 
     memset(id, 'a', 200);
     id[200] = '\0';
-    assert_true(marker_key(id, key));
-    assert_int_equal(strlen(key), strlen(".storsync/deployments/.json") + 200);
+    assert_true(marker_key(&shop, id, key));
+    assert_int_equal(strlen(key), strlen(".storsync/shop/deployments/.json") + 200);
 
     memset(id, '/', 67); /* 201 bytes when encoded */
     id[67] = '\0';
-    assert_true(marker_key(id, key));
+    assert_true(marker_key(&shop, id, key));
     /* python3 -c 'import hashlib; print(hashlib.sha256(b"/"*67).hexdigest())' */
-    assert_string_equal(key, ".storsync/deployments/sha256-"
+    assert_string_equal(key, ".storsync/shop/deployments/sha256-"
                              "3eb1349aab9dc074e2028d6801ffe27e5de46b30e87a4e66e5fbb0b764f514e1.json");
     memset(id, '/', 256);
     id[256] = '\0';
-    assert_true(marker_key(id, other));
+    assert_true(marker_key(&shop, id, other));
     assert_string_not_equal(key, other);
 }
 
@@ -191,7 +193,7 @@ static void test_long_ids_are_hashed(void **state)
 
 static enum marker_verdict judge(const char *json, struct marker_finding *found)
 {
-    return marker_judge(json, strlen(json), HOUR, NOW, found);
+    return marker_judge(LAST_SYNC_KEY, json, strlen(json), HOUR, NOW, found);
 }
 
 static void test_the_interval(void **state)
@@ -209,8 +211,9 @@ static void test_the_interval(void **state)
     assert_true(found.due_at == CLOCK_UNKNOWN);
 
     static const char just_now[] = "{\"schema\":1,\"finishedAt\":\"2025-11-24T16:00:00Z\"}";
-    assert_int_equal(marker_judge(just_now, sizeof just_now - 1, 0, NOW, &found), MARKER_DUE);
-    assert_int_equal(marker_judge(just_now, sizeof just_now - 1, 1, NOW, &found), MARKER_TOO_SOON);
+    assert_int_equal(marker_judge(LAST_SYNC_KEY, just_now, sizeof just_now - 1, 0, NOW, &found), MARKER_DUE);
+    assert_int_equal(marker_judge(LAST_SYNC_KEY, just_now, sizeof just_now - 1, 1, NOW, &found),
+                     MARKER_TOO_SOON);
 }
 
 static void test_a_last_sync_in_the_future(void **state)
@@ -260,7 +263,7 @@ static void test_a_first_start_is_due(void **state)
 
     assert_int_equal(found.verdict, MARKER_DUE);
     assert_string_equal(found.warning, "");
-    assert_string_equal(requests, "read " DEPLOYMENT_KEY "\nread .storsync/last-sync.json\n");
+    assert_string_equal(requests, "read " DEPLOYMENT_KEY "\nread " LAST_SYNC_KEY "\n");
 }
 
 static void test_a_synced_deployment_costs_one_request(void **state)
@@ -279,9 +282,9 @@ static void test_without_an_id_only_the_interval_counts(void **state)
 {
     (void)state;
     assert_int_equal(check("").verdict, MARKER_DUE);
-    assert_string_equal(requests, "read .storsync/last-sync.json\n");
+    assert_string_equal(requests, "read " LAST_SYNC_KEY "\n");
     assert_true(commit(""));
-    assert_string_equal(requests, "write .storsync/last-sync.json\n");
+    assert_string_equal(requests, "write " LAST_SYNC_KEY "\n");
     assert_int_equal(check("").verdict, MARKER_TOO_SOON);
 }
 
@@ -289,12 +292,12 @@ static void test_what_is_committed(void **state)
 {
     (void)state;
     assert_true(commit("v42"));
-    assert_string_equal(requests, "write .storsync/last-sync.json\nwrite " DEPLOYMENT_KEY "\n");
+    assert_string_equal(requests, "write " LAST_SYNC_KEY "\nwrite " DEPLOYMENT_KEY "\n");
     assert_string_equal(get_object(DEPLOYMENT_KEY),
                         "{\"schema\":1,\"version\":\"" STORSYNC_VERSION "\",\"deploymentId\":\"v42\","
                         "\"finishedAt\":\"2025-11-24T16:00:00.000Z\",\"syncedFiles\":42,\"skippedFiles\":15,"
                         "\"totalSize\":13054771}\n");
-    assert_string_equal(get_object(MARKER_LAST_SYNC), get_object(DEPLOYMENT_KEY));
+    assert_string_equal(get_object(LAST_SYNC_KEY), get_object(DEPLOYMENT_KEY));
 }
 
 static void test_an_unreadable_marker_counts_as_none(void **state)
@@ -322,7 +325,7 @@ static void test_an_error_is_not_absence(void **state)
     assert_non_null(strstr(last_error.text, "access denied"));
     assert_string_equal(requests, "read " DEPLOYMENT_KEY "\n");
 
-    broken = MARKER_LAST_SYNC;
+    broken = LAST_SYNC_KEY;
     assert_int_equal(check("v42").verdict, MARKER_FAILED);
     assert_int_equal(last_error.kind, ERROR_PERMISSION);
 }
@@ -330,14 +333,14 @@ static void test_an_error_is_not_absence(void **state)
 static void test_a_marker_is_never_claimed_early(void **state)
 {
     (void)state;
-    broken = MARKER_LAST_SYNC;
+    broken = LAST_SYNC_KEY;
     assert_false(commit("v42"));
     assert_int_equal(last_error.kind, ERROR_PERMISSION);
     assert_null(get_object(DEPLOYMENT_KEY));
 
     broken = DEPLOYMENT_KEY;
     assert_false(commit("v42"));
-    assert_non_null(get_object(MARKER_LAST_SYNC));
+    assert_non_null(get_object(LAST_SYNC_KEY));
 }
 
 int main(void)

@@ -179,7 +179,7 @@ static void small_objects_have_a_limit(void **state)
     assert_int_equal(call.body.len, STORE_SMALL_MAX);
     assert_true(put("a", data, sizeof data, sizeof data, CLOCK_UNKNOWN));
     store_read(store, &call, "a");
-    assert_fails(ERROR_LOCAL);
+    assert_fails(ERROR_UNSUPPORTED);
 }
 
 /* ---- keys ---- */

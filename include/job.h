@@ -1,0 +1,36 @@
+/*
+ * job - which sync this is, and where the destination keeps its state.
+ *
+ *     .storsync/<job>/deployments/<id>.json   marker: this deployment is synced
+ *     .storsync/<job>/last-sync.json          when the last automatic sync completed
+ *     .storsync/<job>/lease/<epoch>           lease: who is syncing now
+ *     .storsync/<job>/clock                   lease: what time it is at the destination
+ *
+ * A production bucket can serve several applications, whose deployments may even have the same id (a commit, "v42"). So
+ * marker, interval and lease belong to a job. Its name is the setting `job`, else 16 hexadecimal digits that follow from
+ * the source's URL and the set of paths: neither their order nor one that is named twice counts. Other paths, or another
+ * source, are another job, which has not synced yet. The account that reads the source is no part of it, because keys
+ * are changed now and then.
+ *
+ * The leases of two jobs know nothing of each other.
+ */
+#ifndef STORSYNC_JOB_H
+#define STORSYNC_JOB_H
+
+#include "settings.h"
+#include "store.h"
+
+/* Room for ".storsync/<job>/". */
+#define JOB_PREFIX_SIZE (sizeof STORE_STATE_PREFIX + SETTINGS_SEGMENT_MAX + 1)
+
+struct job {
+    struct http *http;
+    struct store *store; /* the destination */
+    char prefix[JOB_PREFIX_SIZE];
+};
+
+/* Borrows http and destination. Asks nobody. */
+void job_init(struct job *job, const struct settings *settings, struct http *http, const struct store *source,
+              struct store *destination);
+
+#endif

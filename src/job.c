@@ -1,0 +1,47 @@
+#include "job.h"
+
+#include "object.h"
+#include "sigv4.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define NAME_DIGITS 16
+
+/* Takes one more line into the hash. A chain, so that no list has to be put together; no value has a line break in it. */
+static void add_line(char hash[SIGV4_HASH_SIZE], const char *word, const char *value)
+{
+    char line[SIGV4_HASH_SIZE + 16 + sizeof((struct store *)0)->url + OBJECT_KEY_MAX];
+    int len = snprintf(line, sizeof line, "%s\n%s %s\n", hash, word, value);
+
+    sigv4_hash(line, (size_t)len, hash);
+}
+
+/* The first path after `last` in byte order; NULL: none. */
+static const char *next_path(const struct settings *settings, const char *last)
+{
+    const char *next = NULL;
+
+    for (int i = 0; i < settings_path_count(settings); i++) {
+        const char *path = settings_path(settings, i);
+
+        if ((last == NULL || strcmp(path, last) > 0) && (next == NULL || strcmp(path, next) < 0))
+            next = path;
+    }
+    return next;
+}
+
+void job_init(struct job *job, const struct settings *settings, struct http *http, const struct store *source,
+              struct store *destination)
+{
+    char hash[SIGV4_HASH_SIZE] = "";
+    const char *path = NULL;
+
+    *job = (struct job){.http = http, .store = destination};
+    add_line(hash, "source", store_url(source));
+    while ((path = next_path(settings, path)) != NULL)
+        add_line(hash, "path", path);
+    snprintf(job->prefix, sizeof job->prefix, STORE_STATE_PREFIX "%.*s/",
+             *settings->job != '\0' ? SETTINGS_SEGMENT_MAX : NAME_DIGITS,
+             *settings->job != '\0' ? settings->job : hash);
+}
