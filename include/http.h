@@ -19,7 +19,7 @@
  *
  * INVARIANT: every submitted request ends: with the answer, with an error, by cancel, or because a limit
  * passed: connect_timeout, request_timeout, stall_timeout (twice that for an upload, where what the peer has acknowledged is
- * looked at only so often), and the retry limit.
+ * looked at only so often; more by what the request's owner allows), and the retry limit.
  */
 #ifndef STORSYNC_HTTP_H
 #define STORSYNC_HTTP_H
@@ -82,6 +82,7 @@ struct http_request {
     const char *ca_file; /* see tls_trust; NULL if there is none */
     bool direct;         /* never through a proxy: the peer is this machine's own (a metadata service) */
     int64_t time_limit;  /* ms for connecting, and for an attempt; 0: the limits of all */
+    int64_t patience;    /* ms on top of stall_timeout: how long the peer may be busy without a byte */
 
     /* Filled in by prepare. */
     struct buf url;

@@ -187,10 +187,15 @@ static bool delivers(struct http_transfer *transfer)
     return true;
 }
 
+/* Milliseconds without a byte. */
+static int64_t stall_limit(const struct http_transfer *transfer)
+{
+    return transfer->http->limits.stall_timeout + transfer->request->patience;
+}
+
 static bool has_stalled(struct http_transfer *transfer, int64_t now)
 {
-    return can_stall(transfer) && now - transfer->moved >= transfer->http->limits.stall_timeout &&
-           !delivers(transfer);
+    return can_stall(transfer) && now - transfer->moved >= stall_limit(transfer) && !delivers(transfer);
 }
 
 /* Milliseconds for an attempt; 0: no limit. */
@@ -217,7 +222,7 @@ static void end_overdue(struct http *http)
         next = transfer->next;
         if (has_stalled(transfer, now))
             http_fail(transfer->request, ERROR_TIMEOUT, "connected, but nothing moved for %lld ms",
-                      (long long)http->limits.stall_timeout);
+                      (long long)stall_limit(transfer));
         else if (takes_too_long(transfer, now))
             http_fail(transfer->request, ERROR_TIMEOUT, "not done after %lld ms%s",
                       (long long)attempt_limit(transfer),
@@ -232,8 +237,7 @@ static void end_overdue(struct http *http)
 /* When one of its limits passes, if nothing moves until then: mono. */
 static int64_t limit_of(const struct http_transfer *transfer)
 {
-    const struct http_limits *limits = &transfer->http->limits;
-    int64_t stall = can_stall(transfer) ? transfer->moved + limits->stall_timeout : INT64_MAX;
+    int64_t stall = can_stall(transfer) ? transfer->moved + stall_limit(transfer) : INT64_MAX;
     int64_t limit = attempt_limit(transfer);
     int64_t end = transfer->active && limit != 0 ? transfer->began + limit : INT64_MAX;
 

@@ -268,6 +268,24 @@ static void test_stall(void **state)
     }
 }
 
+/* A peer that copies something large says nothing for long. */
+static void test_patience(void **state)
+{
+    static const struct act script[] = SCRIPT(ACCEPT, REQUEST, HOLD);
+    struct single single;
+    int64_t began = clock_mono();
+
+    (void)state;
+    single_begin(&single, script, "PUT");
+    http_free(single.http);
+    single.http = new_http(4, 100, 0);
+    single.probe.request.patience = 400;
+    single_run(&single);
+    assert_error(&single.probe, ERROR_TIMEOUT, true, "nothing moved for 500 ms");
+    assert_true(clock_mono() - began >= 500);
+    single_end(&single);
+}
+
 static void test_stalled_upload(void **state)
 {
     static const struct act script[] = SCRIPT(ACCEPT, HEAD, WAIT);
@@ -430,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_proxy_that_refuses),
         cmocka_unit_test(test_stall),
         cmocka_unit_test(test_a_request_that_takes_too_long),
+        cmocka_unit_test(test_patience),
         cmocka_unit_test(test_stalled_upload),
         cmocka_unit_test(test_no_tls_handshake),
         cmocka_unit_test(test_retry_after),
