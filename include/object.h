@@ -49,4 +49,10 @@ bool object_meta_next(const struct object_meta *meta, size_t *at, const char **n
  * upload without SSE-KMS). */
 bool object_etags_comparable(const char *a, const char *b);
 
+/* They can be compared so, and differ: it is other content. Some services write the digits in capitals. */
+bool object_etags_differ(const char *a, const char *b);
+
+/* One version, as far as ETags can tell: the same text, or the same content hash. */
+bool object_etags_equal(const char *a, const char *b);
+
 #endif

@@ -3,6 +3,13 @@
  *
  * Both listings come in strictly increasing byte order of keys, so one comparison decides: the smaller key is
  * missing on the other side; equal keys are compared by the rule. Memory does not depend on how many there are.
+ *
+ * COMPARE_NEWER. A source object can be replaced while its old version is being copied: the copy is then the later of the
+ * two. So a destination that is later by no more than PLAN_COPY_TIME, and whose content is known to be other by both
+ * ETags, is copied again. Production's own changes stay where they are later than that. Copying again ends it: the times
+ * are further apart then, or the ETags equal.
+ *
+ * A time that a listing does not tell says nothing: content hashes decide then, and where they cannot, the object is copied.
  */
 #ifndef STORSYNC_PLAN_H
 #define STORSYNC_PLAN_H
@@ -19,7 +26,10 @@ enum plan_action {
     PLAN_END,
 };
 
-enum plan_reason { PLAN_SAME, PLAN_MISSING, PLAN_SIZE, PLAN_NEWER, PLAN_ETAG };
+enum plan_reason { PLAN_SAME, PLAN_MISSING, PLAN_SIZE, PLAN_NEWER, PLAN_ETAG, PLAN_UNKNOWN };
+
+/* Longer than it takes to copy an object whose ETag is a content hash, so one that was written in one piece, in ms. */
+#define PLAN_COPY_TIME (INT64_C(10) * 60 * 1000)
 
 struct plan_step {
     enum plan_action action;

@@ -1,6 +1,7 @@
 #include "object.h"
 
 #include <string.h>
+#include <strings.h>
 
 void object_meta_init(struct object_meta *meta)
 {
@@ -71,4 +72,14 @@ static bool is_md5(const char *etag)
 bool object_etags_comparable(const char *a, const char *b)
 {
     return is_md5(a) && is_md5(b);
+}
+
+bool object_etags_differ(const char *a, const char *b)
+{
+    return object_etags_comparable(a, b) && strcasecmp(a, b) != 0;
+}
+
+bool object_etags_equal(const char *a, const char *b)
+{
+    return strcmp(a, b) == 0 || (object_etags_comparable(a, b) && strcasecmp(a, b) == 0);
 }

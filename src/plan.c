@@ -1,21 +1,41 @@
 #include "plan.h"
 
+#include "clock.h"
+
 #include <stddef.h>
 #include <string.h>
+
+static enum plan_reason compare_times(const struct object_entry *source,
+                                      const struct object_entry *destination)
+{
+    if (source->modified == CLOCK_UNKNOWN || destination->modified == CLOCK_UNKNOWN)
+        return object_etags_comparable(source->etag, destination->etag) ? PLAN_SAME : PLAN_UNKNOWN;
+    return source->modified > destination->modified ? PLAN_NEWER : PLAN_SAME;
+}
+
+/* Do the ETags count, which both are hashes of content? */
+static bool etags_count(enum compare rule, const struct object_entry *source,
+                        const struct object_entry *destination)
+{
+    if (rule == COMPARE_ETAG || source->modified == CLOCK_UNKNOWN || destination->modified == CLOCK_UNKNOWN)
+        return true;
+    return destination->modified - source->modified <= PLAN_COPY_TIME;
+}
 
 static enum plan_reason plan_compare(enum compare rule, const struct object_entry *source,
                                      const struct object_entry *destination)
 {
+    enum plan_reason reason;
+
     if (source->size != destination->size)
         return PLAN_SIZE;
     if (rule == COMPARE_SIZE)
         return PLAN_SAME;
-    if (source->modified > destination->modified)
-        return PLAN_NEWER;
-    if (rule == COMPARE_ETAG && object_etags_comparable(source->etag, destination->etag) &&
-        strcmp(source->etag, destination->etag) != 0)
+    reason = compare_times(source, destination);
+    if (reason == PLAN_SAME && object_etags_differ(source->etag, destination->etag) &&
+        etags_count(rule, source, destination))
         return PLAN_ETAG;
-    return PLAN_SAME;
+    return reason;
 }
 
 struct plan_step plan_next(enum compare rule, const struct object_entry *source,
@@ -56,6 +76,8 @@ const char *plan_reason_text(enum plan_reason reason)
         return "source is newer";
     case PLAN_ETAG:
         return "content differs";
+    case PLAN_UNKNOWN:
+        return "time is not known";
     case PLAN_SAME:
         break;
     }

@@ -103,6 +103,22 @@ static void only_two_md5_can_be_compared(void **state)
     assert_false(object_etags_comparable(md5, "\"d41d8cd98f00b204e9800998ecf8427\""));
 }
 
+static void capitals_are_the_same_hash(void **state)
+{
+    static const char small[] = "d41d8cd98f00b204e9800998ecf8427e",
+                      large[] = "D41D8CD98F00B204E9800998ECF8427E";
+
+    (void)state;
+    assert_false(object_etags_differ(small, large));
+    assert_true(object_etags_equal(small, large));
+    assert_true(object_etags_differ(small, "D41D8CD98F00B204E9800998ECF8427F"));
+    assert_false(object_etags_equal(small, "D41D8CD98F00B204E9800998ECF8427F"));
+    /* what is no hash differs in nothing, and is equal as text only */
+    assert_false(object_etags_differ("aa-2", "bb-2"));
+    assert_true(object_etags_equal("aa-2", "aa-2"));
+    assert_false(object_etags_equal("aa-2", "AA-2"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,6 +126,7 @@ int main(void)
         cmocka_unit_test(a_pair_that_does_not_fit_leaves_no_half),
         cmocka_unit_test(content_headers_are_six),
         cmocka_unit_test(only_two_md5_can_be_compared),
+        cmocka_unit_test(capitals_are_the_same_hash),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

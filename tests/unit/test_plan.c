@@ -1,3 +1,4 @@
+#include "clock.h"
 #include "plan.h"
 
 #include <setjmp.h>
@@ -79,7 +80,24 @@ static void the_rules(void **state)
         {2, 1, 5, 6, "", "", COMPARE_NEWER, PLAN_SIZE},
         {1, 1, 6, 5, "", "", COMPARE_SIZE, PLAN_SAME},
         {2, 1, 5, 5, "", "", COMPARE_SIZE, PLAN_SIZE},
-        {1, 1, 5, 6, MD5_A, MD5_B, COMPARE_NEWER, PLAN_SAME},
+        /* replaced while its old version was being copied; or changed in production, later than that can be */
+        {1, 1, 5, 5, MD5_A, MD5_B, COMPARE_NEWER, PLAN_ETAG},
+        {1, 1, 5, 5 + PLAN_COPY_TIME, MD5_A, MD5_B, COMPARE_NEWER, PLAN_ETAG},
+        {1, 1, 5, 6 + PLAN_COPY_TIME, MD5_A, MD5_B, COMPARE_NEWER, PLAN_SAME},
+        {1, 1, 5, 5, MD5_A, MD5_A, COMPARE_NEWER, PLAN_SAME},
+        {1, 1, 5, 5, MD5_A "-2", MD5_B, COMPARE_NEWER, PLAN_SAME},
+        {1, 1, 5, 6 + PLAN_COPY_TIME, MD5_A, MD5_B, COMPARE_ETAG, PLAN_ETAG},
+        {1, 1, 5, 6, MD5_A, MD5_B, COMPARE_SIZE, PLAN_SAME},
+        /* capitals are no other content */
+        {1, 1, 5, 6, "ABCDEF89C0F1B6A831C399E269772661", "abcdef89c0f1b6a831c399e269772661", COMPARE_ETAG,
+         PLAN_SAME},
+        /* a time that is not told is not taken for an early one */
+        {1, 1, CLOCK_UNKNOWN, 6, MD5_A, MD5_B, COMPARE_NEWER, PLAN_ETAG},
+        {1, 1, CLOCK_UNKNOWN, 6, MD5_A, MD5_A, COMPARE_NEWER, PLAN_SAME},
+        {1, 1, CLOCK_UNKNOWN, 6, "", MD5_B, COMPARE_NEWER, PLAN_UNKNOWN},
+        {1, 1, 6, CLOCK_UNKNOWN, MD5_A, MD5_A, COMPARE_NEWER, PLAN_SAME},
+        {1, 1, 6, CLOCK_UNKNOWN, "x", "x", COMPARE_ETAG, PLAN_UNKNOWN},
+        {1, 1, CLOCK_UNKNOWN, CLOCK_UNKNOWN, "", "", COMPARE_SIZE, PLAN_SAME},
         {1, 1, 5, 6, MD5_A, MD5_B, COMPARE_ETAG, PLAN_ETAG},
         {1, 1, 5, 6, MD5_A, MD5_A, COMPARE_ETAG, PLAN_SAME},
         {1, 1, 6, 5, MD5_A, MD5_A, COMPARE_ETAG, PLAN_NEWER},
