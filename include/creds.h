@@ -66,6 +66,10 @@ bool creds_outlived(const struct creds *creds, unsigned generation);
 /* For people: "keys of the environment", "profile \"x\" of /root/.aws/credentials", "EC2 instance metadata". */
 const char *creds_source(const struct creds *creds);
 
+/* Are both the keys of one account, as far as can be told without asking: the same key, or keys that come from the same
+ * place? */
+bool creds_same(const struct creds *a, const struct creds *b);
+
 /* What the profile says, if it was consulted: "" if it says nothing. A side's own settings come first. */
 const char *creds_region(const struct creds *creds);
 const char *creds_endpoint(const struct creds *creds);

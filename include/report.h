@@ -80,7 +80,9 @@ struct report {
     int64_t due_at;        /* wall; with REPORT_TOO_SOON when the interval is over, else CLOCK_UNKNOWN */
 
     int64_t started, finished;                           /* wall; finished CLOCK_UNKNOWN until then */
+    uint64_t listed;                                     /* objects at the source that were compared */
     uint64_t synced, skipped, failed, extra, total_size; /* total_size: bytes of the synced objects */
+    uint64_t gone;                                       /* from the source, before they could be copied */
     struct report_failure failures[REPORT_ERRORS_MAX];
     int failure_count;
     struct report_validation validation;
@@ -113,6 +115,8 @@ void report_synced(struct report *report, const char *path, const struct object_
                    enum plan_reason reason);
 void report_skipped(struct report *report, const char *path, const struct object_entry *entry,
                     const char *why);
+/* It is no longer at the source: nothing is left to copy. */
+void report_gone(struct report *report, const char *path, const struct object_entry *entry);
 void report_failed(struct report *report, const char *path, const char *key, const struct error *error);
 void report_path_end(struct report *report);
 

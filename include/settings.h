@@ -30,6 +30,7 @@
 #include <stdint.h>
 
 enum compare { COMPARE_SIZE, COMPARE_NEWER, COMPARE_ETAG };
+enum tags { TAGS_AUTO, TAGS_REQUIRE, TAGS_IGNORE };
 enum on_failure { ON_FAILURE_START, ON_FAILURE_STOP };
 enum path_style { PATH_STYLE_AUTO, PATH_STYLE_YES, PATH_STYLE_NO };
 
@@ -67,6 +68,7 @@ struct settings {
     int64_t concurrency, retries;
     int64_t part_size;  /* bytes */
     int64_t compare;    /* enum compare */
+    int64_t tags;       /* enum tags */
     int64_t on_failure; /* enum on_failure */
     int64_t dry_run;
     int64_t log_format; /* enum log_format */

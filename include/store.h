@@ -39,6 +39,7 @@ struct object_info {
     char etag[OBJECT_ETAG_SIZE]; /* without quotes */
     int64_t served;              /* wall, when it was said, by the same clock; CLOCK_UNKNOWN if not told */
     bool tagged;                 /* it has tags; fetch them with store_tags */
+    bool opaque_etag; /* the ETag is no hash of the content, whatever it looks like: it is encrypted */
 };
 
 struct call {
@@ -83,11 +84,16 @@ uint64_t store_copy_limit(const struct store *store);
 /* The smallest part (but for the last) and how many there may be. */
 uint64_t store_part_min(const struct store *store);
 int store_part_count_max(const struct store *store);
+/* An object has the time that store_put is given, not that of its writing. */
+bool store_keeps_times(const struct store *store);
 
-/* Are they the same bucket? Then there is nothing to sync. */
+/* Are they surely the same bucket? Then there is nothing to sync. Of two accounts each may have a bucket of that name. */
 bool store_same(const struct store *a, const struct store *b);
 /* Are they one service, so that `to` can copy from `from` without the bytes passing through here? */
 bool store_can_copy(const struct store *from, const struct store *to);
+/* A copy is made with the credentials of `to`. Is the bucket that these see by the name of `from`'s surely the same one?
+ * If not, store_peek shows. */
+bool store_sees(const struct store *to, const struct store *from);
 /* Can they be the two sides of a sync? False, with ERROR_CONFIG, if one directory lies inside the other:
  * every copy would make something new to copy. (The same bucket twice is harmless, and store_same's
  * affair.) */
@@ -122,8 +128,12 @@ void store_get(struct store *store, struct call *call, const char *key, uint64_t
 void store_put(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
                const struct object_meta *meta, struct pipe *source);
 
-/* Copies inside the service, with all metadata; store_can_copy must hold. */
-void store_copy(struct store *to, struct call *call, const char *key, struct store *from, const char *etag);
+/* Copies inside the service, with all metadata, the version that the entry names by its ETag; store_can_copy must hold.
+ * call->info has the ETag of what came of it. */
+void store_copy(struct store *to, struct call *call, struct store *from, const struct object_entry *entry);
+
+/* store_head of an object in the bucket of `from`, with the credentials of `to`. */
+void store_peek(struct store *to, struct call *call, struct store *from, const char *key);
 
 /* In parts, numbered from 1, each but the last of the same size. `offset` is where the part begins. */
 void store_upload_begin(struct store *store, struct call *call, const char *key, uint64_t size,
@@ -159,7 +169,8 @@ bool store_wait_for(struct http *http, struct call *call, int64_t limit);
  * current one is used. Keys under STORE_STATE_PREFIX are left out, unless `prefix` lies there itself.
  *
  * INVARIANT: keys strictly increase. One that does not ends the cursor with ERROR_PROTOCOL before it is
- * handed out: a merge-join of unordered listings would copy or report nonsense.
+ * handed out: a merge-join of unordered listings would copy or report nonsense. The same entry once more is passed over.
+ * That it was, and that a time is not told, is warned about once for each store.
  */
 struct cursor;
 enum cursor_state { CURSOR_WAIT, CURSOR_ENTRY, CURSOR_END, CURSOR_FAILED };
@@ -174,14 +185,15 @@ const struct error *cursor_error(const struct cursor *cursor);
 /* ---- for the implementations ---- */
 
 /* call->impl is NULL when an operation starts, and 1 <= strlen(key) <= OBJECT_KEY_MAX. These may be
- * missing: tags, copy and upload_copy (answered with ERROR_UNSUPPORTED), same (compares the URLs),
- * can_copy (false), check_pair (true), step, list_end. Two stores that are given at once are of the same
+ * missing: tags, copy, peek and upload_copy (answered with ERROR_UNSUPPORTED), same (compares the URLs),
+ * can_copy (false), sees (true), check_pair (true), step, list_end. Two stores that are given at once are of the same
  * implementation. */
 struct store_ops {
     const char *scheme;
     void (*close)(struct store *store);
     bool (*same)(const struct store *a, const struct store *b);
     bool (*can_copy)(const struct store *from, const struct store *to);
+    bool (*sees)(const struct store *to, const struct store *from);
     bool (*check_pair)(const struct store *source, const struct store *destination, struct error *error);
     /* Fills `page` with the keys after `page`'s position; see page_add, page_position. */
     void (*list)(struct store *store, struct call *call, const char *prefix, struct store_page *page);
@@ -196,7 +208,8 @@ struct store_ops {
                 const char *etag, struct pipe *sink);
     void (*put)(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
                 const struct object_meta *meta, struct pipe *source);
-    void (*copy)(struct store *to, struct call *call, const char *key, struct store *from, const char *etag);
+    void (*copy)(struct store *to, struct call *call, struct store *from, const struct object_entry *entry);
+    void (*peek)(struct store *to, struct call *call, struct store *from, const char *key);
     void (*upload_begin)(struct store *store, struct call *call, const char *key, uint64_t size,
                          int64_t modified, const struct object_meta *meta);
     void (*upload_part)(struct store *store, struct call *call, struct upload *upload, int number,
@@ -218,6 +231,8 @@ struct store {
     char url[1400];
     uint64_t put_limit, copy_limit, part_min;
     int part_count_max;
+    bool keeps_times;
+    bool repeats, timeless; /* the cursor's: that it is so of the listing has been told */
 };
 
 /* For the cursor: starts a listing that fills `page`. */

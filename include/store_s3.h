@@ -51,6 +51,10 @@ struct store *store_s3_open(const struct side *side, const char *bucket, struct 
 #define S3_PART_MIN (UINT64_C(5) * 1024 * 1024)
 #define S3_PART_COUNT_MAX 10000
 
+/* What a service copies inside itself a millisecond, in bytes, at the least. Some say nothing until they are done, which
+ * takes minutes for several GiB; others send white space. */
+#define S3_COPY_RATE 4096
+
 struct store_s3 {
     struct store base;
     const struct side *side;
@@ -119,6 +123,7 @@ struct s3_reply {
     char region[S3_REGION_SIZE];
     char location[S3_TEXT_SIZE];
     int64_t date;
+    bool opaque_etag; /* see struct object_info */
     bool length_known;
     uint64_t content_length;
     bool range_known;
@@ -154,6 +159,8 @@ struct s3_reply {
 struct s3_call {
     struct call *call;
     struct store_s3 *store;
+    const struct store_s3
+        *named; /* whose bucket it is about: `store`, but for a look with its key into another */
     enum s3_op op;
     struct http_request request;
 
@@ -196,6 +203,7 @@ struct s3_call {
 
 /* store_s3.c */
 bool s3_set_region(struct store_s3 *store, const char *region); /* false: that cannot be one */
+int64_t s3_copy_patience(uint64_t size);                        /* ms: see S3_COPY_RATE */
 bool s3_add_copy_source(struct s3_call *c, const struct store *from, const char *key, const char *etag);
 
 /* s3_call.c */

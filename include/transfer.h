@@ -7,9 +7,18 @@
  *     copy     server-side, conditional on the ETag that was listed; above the single-copy limit in parts
  *     relay    get -> pipe -> put; above part_size in parts, each a ranged get of the same version
  *
- * An object that changed since it was listed is looked at again and copied as it is now. One that is gone by
- * now is TRANSFER_GONE: there is nothing left to copy. A broken relay (either half) is started again from the
- * part that broke, within the shared retry budget.
+ * A copy is made with the destination's credentials, which may see another bucket by the source's name. What they say of
+ * the source is never believed: where they are not the source's own, they are first shown to see the same object there;
+ * "not there" and "changed" are asked of the source itself; and a copy whose content hash is not the listed one is looked
+ * into. What cannot be copied is relayed, and refusals are remembered: see struct copy_way.
+ *
+ * An object that changed since it was listed is looked at again and copied as it is now. One that is gone by now is
+ * TRANSFER_GONE, if the source says so and does not list it any more (absence.h): there is nothing left to copy. A broken
+ * relay (either half) is started again from the part that broke, within the shared retry budget.
+ *
+ * A source object may be replaced while its bytes are on their way; the copy is later than the change then, and looks up to
+ * date. Where both ETags are content hashes the next run sees it (plan.h). Of others the source is asked once more when
+ * all bytes are there.
  *
  * INVARIANT: when a transfer ends badly, no upload in parts is left open at the destination: it is aborted first.
  * INVARIANT: the parts of one object all come from one version of it (each is asked for by its ETag).
@@ -17,6 +26,7 @@
 #ifndef STORSYNC_TRANSFER_H
 #define STORSYNC_TRANSFER_H
 
+#include "absence.h"
 #include "error.h"
 #include "object.h"
 #include "pipe.h"
@@ -26,14 +36,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* How one of the two ways of copying inside the service (whole objects, parts) is doing. */
+struct copy_way {
+    bool off;    /* not tried any more */
+    bool worked; /* once at least: a refusal is that object's affair */
+    int refused; /* how many objects, before that */
+};
+
 /* What the transfers of one run have in common. */
 struct transfer_plan {
     struct store *source;
     struct store *destination;
     struct retry *retry; /* the shared budget */
     uint64_t part_size;
-    bool server_copy; /* try server-side copies; cleared when the service refuses the first one */
-    bool copied;      /* one has succeeded */
+    enum tags tags;
+    bool tags_dropped; /* the destination has none: an object went through without that did not with them */
+    bool server_copy;  /* try server-side copies */
+    bool seen;         /* the destination's credentials see the source's bucket */
+    bool opaque_etags; /* the source's ETags are no hashes of content, though they look it */
+    struct copy_way whole, parts;
 };
 
 enum transfer_result { TRANSFER_NONE, TRANSFER_COPIED, TRANSFER_GONE, TRANSFER_FAILED };
@@ -52,6 +73,7 @@ struct transfer {
     void (*state)(struct transfer *transfer); /* what happens at the next step; NULL: idle */
     void (*after_tags)(struct transfer *transfer);
     bool relay;    /* the bytes pass through here */
+    bool untagged; /* without its tags, which may be what the destination refused */
     bool stopping; /* transfer_stop was called */
     bool again_after_abort;
     int attempt;         /* of the object or part at hand */
@@ -59,6 +81,7 @@ struct transfer {
     int64_t wake;        /* mono; end of a backoff; 0: none */
     struct call get;     /* reading half; also heads */
     struct call put;     /* writing half; also copies and tags */
+    struct absence absence;
     struct object_meta meta;
     struct pipe pipe;      /* allocated at the first relay */
     struct upload *upload; /* open at the destination */

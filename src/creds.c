@@ -192,6 +192,14 @@ bool creds_expired(struct creds *creds, unsigned generation)
     return true;
 }
 
+bool creds_same(const struct creds *a, const struct creds *b)
+{
+    if (a->step_count == 0 && b->step_count == 0)
+        return a->base.generation == b->base.generation &&
+               (a->base.generation == 0 || strcmp(a->base.access_key_id, b->base.access_key_id) == 0);
+    return a->step_count != 0 && b->step_count != 0 && strcmp(a->source, b->source) == 0;
+}
+
 const char *creds_source(const struct creds *creds)
 {
     return creds->source;

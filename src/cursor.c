@@ -1,5 +1,8 @@
 #include "store.h"
 
+#include "clock.h"
+#include "log.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -186,8 +189,36 @@ const struct error *cursor_error(const struct cursor *cursor)
 
 /* ---- handing out ---- */
 
-/* Decodes the entry at the offset of the page in use. False, with the error set, for a key out of order. */
-static bool take(struct cursor *cursor)
+/* Some services show the last key of a page once more at the beginning of the next. With other facts it would be another
+ * object, whose key we misread. */
+static bool is_repeated(struct cursor *cursor, const char *key, const char *etag,
+                        const struct numbers *numbers)
+{
+    if (strcmp(key, cursor->key) != 0 || numbers->size != cursor->entry.size ||
+        numbers->modified != cursor->entry.modified || strcmp(etag, cursor->entry.etag) != 0)
+        return false;
+    if (!cursor->store->repeats)
+        log_warn("%s: its listing has \"%.150s\" twice; what is repeated is passed over", cursor->store->name,
+                 key);
+    cursor->store->repeats = true;
+    return true;
+}
+
+/* Said once of a bucket: how objects compare is another matter then. */
+static void look_at_time(struct cursor *cursor)
+{
+    if (cursor->entry.modified != CLOCK_UNKNOWN || cursor->store->timeless)
+        return;
+    cursor->store->timeless = true;
+    log_warn("%s: its listing does not tell when \"%.150s\" was changed: without a time, objects of one size "
+             "are compared "
+             "by content hash, and copied where there is none",
+             cursor->store->name, cursor->key);
+}
+
+/* Decodes the entry at the offset of the page in use; `again`: it is the one before. False, with the error set, for a key
+ * out of order. */
+static bool take(struct cursor *cursor, bool *again)
 {
     const char *at = cursor->pages[cursor->using].arena.data + cursor->offset;
     const char *etag = at + sizeof(struct numbers);
@@ -196,7 +227,9 @@ static bool take(struct cursor *cursor)
     size_t key_size = strlen(key) + 1;
     struct numbers numbers;
 
-    if (strcmp(key, cursor->key) <= 0)
+    memcpy(&numbers, at, sizeof numbers);
+    *again = is_repeated(cursor, key, etag, &numbers);
+    if (!*again && strcmp(key, cursor->key) <= 0)
         return error_set(&cursor->error, ERROR_PROTOCOL,
                          "%s: the listing of \"%s\" is out of order: \"%.150s\" comes after \"%.150s\"",
                          cursor->store->name, cursor->prefix, key, cursor->key);
@@ -204,7 +237,6 @@ static bool take(struct cursor *cursor)
         return error_set(&cursor->error, ERROR_PROTOCOL,
                          "%s: the listing of \"%s\" has a key that does not begin with it: \"%.150s\"",
                          cursor->store->name, cursor->prefix, key);
-    memcpy(&numbers, at, sizeof numbers);
     memcpy(cursor->entry.etag, etag, etag_size);
     memcpy(cursor->key, key, key_size);
     cursor->entry.key = cursor->key;
@@ -224,11 +256,13 @@ enum cursor_state cursor_peek(struct cursor *cursor, const struct object_entry *
 {
     while (!cursor->shown) {
         struct store_page *page = &cursor->pages[cursor->using];
+        bool again;
 
         if (cursor->error.kind != ERROR_NONE)
             return CURSOR_FAILED;
         if (cursor->taken < page->count) {
-            cursor->shown = take(cursor) && (!is_state(cursor->key) || is_state(cursor->prefix));
+            if (take(cursor, &again))
+                cursor->shown = !again && (!is_state(cursor->key) || is_state(cursor->prefix));
             continue;
         }
         if (page->last)
@@ -243,6 +277,7 @@ enum cursor_state cursor_peek(struct cursor *cursor, const struct object_entry *
         if (!cursor->pages[cursor->using].last)
             fetch(cursor);
     }
+    look_at_time(cursor);
     *entry = &cursor->entry;
     return CURSOR_ENTRY;
 }

@@ -105,6 +105,10 @@ static bool sync_all(struct run *run, struct lease *lease, struct error *error)
         return error_set(error, ERROR_PARTIAL, "%llu object%s could not be copied", failed,
                          failed == 1 ? "" : "s");
     }
+    /* Each of them was proven gone; all of them at once is no sync of anything. */
+    if (run->report.gone > 0 && run->report.gone == run->report.listed)
+        return error_set(error, ERROR_PARTIAL, "of %llu listed objects none is at the source any more",
+                         (unsigned long long)run->report.gone);
     return true;
 }
 
@@ -112,6 +116,8 @@ static void commit(struct run *run, struct lease *lease, struct error *error)
 {
     const struct report *report = &run->report;
 
+    if (report->listed == 0) /* nothing is no proof; sync has warned */
+        return;
     crash_point("synced");
     if (!lease_confirm(lease, error))
         return;

@@ -108,17 +108,19 @@ const char *report_size(uint64_t bytes, char out[32])
 
 /* ---- the end ---- */
 
-/* "Synced 42 objects (12.45 MB), 15 already up to date, 3 failed" */
+/* "Synced 42 objects (12.45 MB), 15 already up to date, 1 gone, 3 failed" */
 static void figures(const struct report *report, char *out, size_t out_size)
 {
     char size[32];
-    char failed[40] = "";
+    char gone[40] = "", failed[40] = "";
 
+    if (report->gone > 0)
+        snprintf(gone, sizeof gone, ", %" PRIu64 " gone", report->gone);
     if (report->failed > 0)
         snprintf(failed, sizeof failed, ", %" PRIu64 " failed", report->failed);
-    snprintf(out, out_size, "%s %" PRIu64 " object%s (%s), %" PRIu64 " already up to date%s",
+    snprintf(out, out_size, "%s %" PRIu64 " object%s (%s), %" PRIu64 " already up to date%s%s",
              report->dry_run ? "Would sync" : "Synced", report->synced, report->synced == 1 ? "" : "s",
-             report_size(report->total_size, size), report->skipped, failed);
+             report_size(report->total_size, size), report->skipped, gone, failed);
 }
 
 static void tell_validation(struct report *report)

@@ -87,6 +87,7 @@ static void add_figures(struct object *root, const struct report *report)
 
     add_number(root, "syncedFiles", report->synced);
     add_number(root, "skippedFiles", report->skipped);
+    add_number(root, "goneFiles", report->gone);
     add_number(root, "failedFiles", report->failed);
     add_number(root, "extraFiles", validation->done ? validation->lists[REPORT_EXTRA].count : report->extra);
     add_number(root, "totalSize", report->total_size);

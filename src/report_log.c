@@ -136,6 +136,15 @@ void report_skipped(struct report *report, const char *path, const struct object
               "  %s Skipped: %s (%s)", LOG_MARK_SKIP, shown_key(path, entry->key), why);
 }
 
+void report_gone(struct report *report, const char *path, const struct object_entry *entry)
+{
+    static const char why[] = "no longer at the source";
+
+    report->gone++;
+    log_event(LOG_INFO, "skipped", LOG_FIELDS(LOG_STR("key", entry->key), LOG_STR("reason", why)),
+              "  %s Skipped: %s (%s)", LOG_MARK_SKIP, shown_key(path, entry->key), why);
+}
+
 void report_failed(struct report *report, const char *path, const char *key, const struct error *error)
 {
     report->failed++;
@@ -200,12 +209,14 @@ void report_summary(struct report *report)
         blank_line(LOG_INFO);
         log_event(LOG_INFO, "summary",
                   LOG_FIELDS(LOG_NUM("syncedFiles", report->synced), LOG_NUM("skippedFiles", report->skipped),
-                             LOG_NUM("failedFiles", report->failed),
+                             LOG_NUM("goneFiles", report->gone), LOG_NUM("failedFiles", report->failed),
                              LOG_NUM("totalSize", report->total_size)),
                   "=== Sync Summary ===");
         log_event(LOG_INFO, NULL, NULL, "%s %s: %" PRIu64, LOG_MARK_OK,
                   report->dry_run ? "Would sync" : "Synced", report->synced);
         log_event(LOG_INFO, NULL, NULL, "%s Skipped: %" PRIu64, LOG_MARK_SKIP, report->skipped);
+        if (report->gone > 0)
+            log_event(LOG_INFO, NULL, NULL, "%s Gone: %" PRIu64, LOG_MARK_SKIP, report->gone);
         log_event(LOG_INFO, NULL, NULL, "%s Failed: %" PRIu64, LOG_MARK_FAIL, report->failed);
         log_event(LOG_INFO, NULL, NULL, "Total Size: %s", report_size(report->total_size, size));
         blank_line(LOG_INFO);

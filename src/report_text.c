@@ -112,6 +112,7 @@ static void add_document(struct buf *out, yyjson_val *root)
     } else {
         add_number(out, "Synced", root, "syncedFiles");
         add_number(out, "Skipped", root, "skippedFiles");
+        add_number(out, "Gone", root, "goneFiles");
         add_number(out, "Failed", root, "failedFiles");
         add_size(out, "Total size", root, "totalSize");
     }

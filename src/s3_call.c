@@ -89,6 +89,7 @@ struct s3_call *s3_begin(struct store *base, struct call *call, enum s3_op op, c
     }
     c->call = call;
     c->store = store;
+    c->named = store;
     c->op = op;
     http_request_init(&c->request);
     buf_init(&c->path, S3_PATH_MAX);
@@ -117,7 +118,7 @@ static void add_context(const struct s3_call *c, struct error *error)
     const char *doing = s3_operation(c->op)->doing;
 
     if (c->key[0] != '\0')
-        error_prefix(error, "%s \"%.200s\" in %s: ", doing, c->key, c->store->bucket);
+        error_prefix(error, "%s \"%.200s\" in %s: ", doing, c->key, c->named->bucket);
     else
         error_prefix(error, "%s %s: ", doing, c->store->bucket);
 }

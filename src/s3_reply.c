@@ -147,6 +147,13 @@ static void on_object_header(struct s3_call *c, const char *name, const char *va
     }
 }
 
+/* "Object", Amazon S3 API Reference: with these the ETag is no MD5, though it has as many digits. */
+static bool is_encryption(const char *name, const char *value)
+{
+    return (strcmp(name, "x-amz-server-side-encryption") == 0 && strncmp(value, "aws:kms", 7) == 0) ||
+           strcmp(name, "x-amz-server-side-encryption-customer-algorithm") == 0;
+}
+
 void s3_on_header(struct http_request *request, const char *name, const char *value)
 {
     struct s3_call *c = request->ctx;
@@ -166,6 +173,8 @@ void s3_on_header(struct http_request *request, const char *name, const char *va
         snprintf(reply->location, sizeof reply->location, "%s", value);
     else if (strcmp(name, "x-amz-bucket-region") == 0)
         snprintf(reply->region, sizeof reply->region, "%s", value);
+    else if (is_encryption(name, value))
+        reply->opaque_etag = true;
     else if (strcmp(name, "x-amz-request-id") == 0)
         snprintf(reply->request_id, sizeof reply->request_id, "%s", value);
     if (s3_operation(c->op)->describes_object && s3_is_success(request))
@@ -185,6 +194,7 @@ void s3_check_head(struct s3_call *c)
     struct object_info *info = &c->call->info;
 
     memcpy(info->etag, reply->etag, sizeof info->etag);
+    info->opaque_etag = reply->opaque_etag;
     info->size = reply->range_known ? reply->range_total : reply->content_length;
     if (c->failure.kind != ERROR_NONE)
         return;

@@ -34,7 +34,7 @@ void s3_field_etag(struct s3_call *c, const char *name, const char *etag)
 
 void s3_build_path(struct s3_call *c)
 {
-    const struct store_s3 *store = c->store;
+    const struct store_s3 *store = c->named;
     bool about_bucket = c->op == S3_LIST;
 
     buf_puts(&c->path, store->endpoint.path);
@@ -175,8 +175,8 @@ static bool sort_fields(struct fields *fields, struct error *error)
 
 static void build_host(const struct s3_call *c, struct buf *out)
 {
-    if (c->store->virtual_host)
-        buf_printf(out, "%s.", c->store->bucket);
+    if (c->named->virtual_host)
+        buf_printf(out, "%s.", c->named->bucket);
     uri_authority(&c->store->endpoint, out);
 }
 

@@ -151,6 +151,7 @@ void s3_upload_copy(struct store *to, struct call *call, struct upload *upload, 
         s3_refuse(c, &error);
         return;
     }
+    c->request.patience = s3_copy_patience(size);
     snprintf(range, sizeof range, "bytes=%llu-%llu", (unsigned long long)offset,
              (unsigned long long)(offset + size - 1));
     s3_field(c, "x-amz-copy-source-range", range);
@@ -196,6 +197,7 @@ void s3_upload_finish(struct store *store, struct call *call, struct upload *upl
     if (c == NULL)
         return;
     c->upload = upload;
+    c->request.patience = s3_copy_patience(upload->size);
     buf_puts(&c->query, "uploadId=");
     uri_encode(&c->query, upload->id, "");
     s3_field(c, "content-type", "application/xml");

@@ -245,6 +245,8 @@ static enum http_verdict finish_success(struct s3_call *c)
         /* Something in between that answers 200 to anything must not pass for a store. */
         s3_explain_foreign(c);
     } else {
+        memcpy(c->call->info.etag, c->reply.etag, sizeof c->call->info.etag);
+        c->call->info.opaque_etag = c->reply.opaque_etag;
         s3_upload_answered(c, &request->error);
     }
     return HTTP_DONE;

@@ -84,6 +84,14 @@ static const struct setting run_table[] = {
      .fallback = "newer",
      .choices = "size|newer|etag",
      .help = "which difference counts: size; newer adds a later time at the source; etag adds the ETag"},
+    {.name = "tags",
+     .type = SETTING_CHOICE,
+     .offset = OF_RUN(tags),
+     .fallback = "auto",
+     .choices = "auto|require|ignore",
+     .help = "objects' tags: auto leaves them out, with a warning, where the destination has none; require "
+             "fails there; "
+             "ignore never copies them"},
     {.name = "concurrency",
      .type = SETTING_NUMBER,
      .offset = OF_RUN(concurrency),

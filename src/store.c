@@ -178,6 +178,11 @@ int store_part_count_max(const struct store *store)
     return store->part_count_max;
 }
 
+bool store_keeps_times(const struct store *store)
+{
+    return store->keeps_times;
+}
+
 /* ---- two stores ---- */
 
 bool store_same(const struct store *a, const struct store *b)
@@ -190,6 +195,11 @@ bool store_same(const struct store *a, const struct store *b)
 bool store_can_copy(const struct store *from, const struct store *to)
 {
     return from->ops == to->ops && to->ops->can_copy != NULL && to->ops->can_copy(from, to);
+}
+
+bool store_sees(const struct store *to, const struct store *from)
+{
+    return from->ops == to->ops && (to->ops->sees == NULL || to->ops->sees(to, from));
 }
 
 bool store_check_pair(const struct store *source, const struct store *destination, struct error *error)
@@ -250,14 +260,24 @@ void store_put(struct store *store, struct call *call, const char *key, uint64_t
         store->ops->put(store, call, key, size, modified, meta, source);
 }
 
-void store_copy(struct store *to, struct call *call, const char *key, struct store *from, const char *etag)
+void store_copy(struct store *to, struct call *call, struct store *from, const struct object_entry *entry)
+{
+    if (!call_begin_key(call, to, entry->key))
+        return;
+    if (to->ops->copy != NULL && from->ops == to->ops)
+        to->ops->copy(to, call, from, entry);
+    else
+        call_unsupported(call, to, "copying inside the service");
+}
+
+void store_peek(struct store *to, struct call *call, struct store *from, const char *key)
 {
     if (!call_begin_key(call, to, key))
         return;
-    if (to->ops->copy != NULL && from->ops == to->ops)
-        to->ops->copy(to, call, key, from, etag);
+    if (to->ops->peek != NULL && from->ops == to->ops)
+        to->ops->peek(to, call, from, key);
     else
-        call_unsupported(call, to, "copying inside the service");
+        call_unsupported(call, to, "looking into another bucket");
 }
 
 void store_upload_begin(struct store *store, struct call *call, const char *key, uint64_t size,

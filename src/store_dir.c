@@ -304,6 +304,7 @@ struct store *store_dir_open(const char *url, struct error *error)
         .copy_limit = UINT64_MAX / 2,
         .part_min = 1,
         .part_count_max = 1 << 30,
+        .keeps_times = true,
     };
     dir->tree = (struct dir_tree){.root = -1, .temp = -1};
     if (path == NULL || strlen(url) >= sizeof dir->base.name) {

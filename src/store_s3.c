@@ -168,11 +168,20 @@ static bool same_service(const struct store_s3 *a, const struct store_s3 *b)
     return strcmp(a->service, b->service) == 0;
 }
 
+/* At Amazon a name is one bucket for all accounts of a partition ("General purpose bucket naming rules"). Ceph RGW's tenants,
+ * OpenStack's projects and several gateways have buckets of their own under each name. */
+static bool s3_sees(const struct store *to, const struct store *from)
+{
+    const struct store_s3 *left = (const struct store_s3 *)to, *right = (const struct store_s3 *)from;
+
+    return (left->amazon && right->amazon) || creds_same(left->creds, right->creds);
+}
+
 static bool s3_same(const struct store *a, const struct store *b)
 {
     const struct store_s3 *left = (const struct store_s3 *)a, *right = (const struct store_s3 *)b;
 
-    return same_service(left, right) && strcmp(left->bucket, right->bucket) == 0;
+    return same_service(left, right) && strcmp(left->bucket, right->bucket) == 0 && s3_sees(a, b);
 }
 
 static bool s3_can_copy(const struct store *from, const struct store *to)
@@ -306,19 +315,34 @@ bool s3_add_copy_source(struct s3_call *c, const struct store *from, const char 
     return ok;
 }
 
-static void s3_copy(struct store *to, struct call *call, const char *key, struct store *from,
-                    const char *etag)
+int64_t s3_copy_patience(uint64_t size)
 {
-    struct s3_call *c = s3_begin(to, call, S3_COPY, key);
+    return (int64_t)(size / S3_COPY_RATE);
+}
+
+static void s3_copy(struct store *to, struct call *call, struct store *from, const struct object_entry *entry)
+{
+    struct s3_call *c = s3_begin(to, call, S3_COPY, entry->key);
     struct error error;
 
     if (c == NULL)
         return;
-    if (!s3_add_copy_source(c, from, key, etag)) {
+    c->request.patience = s3_copy_patience(entry->size);
+    if (!s3_add_copy_source(c, from, entry->key, entry->etag)) {
         error_set(&error, ERROR_LOCAL, "out of memory");
         s3_refuse(c, &error);
         return;
     }
+    s3_submit(c);
+}
+
+static void s3_peek(struct store *to, struct call *call, struct store *from, const char *key)
+{
+    struct s3_call *c = s3_begin(to, call, S3_HEAD, key);
+
+    if (c == NULL)
+        return;
+    c->named = (const struct store_s3 *)from;
     s3_submit(c);
 }
 
@@ -327,6 +351,7 @@ static const struct store_ops s3_ops = {
     .close = s3_close,
     .same = s3_same,
     .can_copy = s3_can_copy,
+    .sees = s3_sees,
     .list = s3_list,
     .read = s3_read,
     .write = s3_write,
@@ -336,6 +361,7 @@ static const struct store_ops s3_ops = {
     .get = s3_get,
     .put = s3_put,
     .copy = s3_copy,
+    .peek = s3_peek,
     .upload_begin = s3_upload_begin,
     .upload_part = s3_upload_part,
     .upload_copy = s3_upload_copy,

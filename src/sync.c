@@ -3,13 +3,14 @@
 #include "clock.h"
 #include "crash.h"
 #include "join.h"
+#include "log.h"
 #include "stop.h"
 #include "transfer.h"
 
 #include <stdlib.h>
 
-/* This many objects in a row that failed because the service did not answer: it will not for the others. */
-#define UNREACHABLE_MAX 32
+/* This many objects in a row that failed for a reason that is not theirs: the others will, too. */
+#define HOPELESS_MAX 32
 
 struct slot {
     struct transfer transfer;
@@ -25,7 +26,7 @@ struct sync {
     const char *path;
     struct join join;
     bool listed;        /* nothing more to start in this path */
-    int unreachable;    /* failures of that kind since the last success */
+    int hopeless;       /* failures of that kind since the last success */
     uint64_t bytes;     /* of finished transfers */
     struct error error; /* why the run is ending */
     int64_t give_up;    /* mono; end of the grace after a stop */
@@ -46,12 +47,16 @@ static void stop(struct sync *sync, const struct error *why)
         transfer_stop(&sync->slots[i].transfer, why);
 }
 
-/* Is this failure one that every other object will meet too? */
+/* Is this failure one that every other object will meet too? Both listings have shown that key and bucket are good: what
+ * a service says against them once may be about one odd request, or come from one odd server of many. */
 static bool dooms_the_run(struct sync *sync, const struct error *error)
 {
-    if (error->kind == ERROR_UNREACHABLE || error->kind == ERROR_TIMEOUT)
-        return ++sync->unreachable >= UNREACHABLE_MAX;
-    return error->kind == ERROR_CREDENTIALS || error->kind == ERROR_NO_BUCKET;
+    bool no_key = error->kind == ERROR_CREDENTIALS && error->status == 0;
+
+    if (error->kind != ERROR_UNREACHABLE && error->kind != ERROR_TIMEOUT &&
+        error->kind != ERROR_CREDENTIALS && error->kind != ERROR_NO_BUCKET)
+        return false;
+    return no_key || ++sync->hopeless >= HOPELESS_MAX;
 }
 
 /* ---- transfers ---- */
@@ -63,13 +68,13 @@ static void settle(struct sync *sync, struct slot *slot)
 
     switch (transfer->result) {
     case TRANSFER_COPIED:
-        sync->unreachable = 0;
+        sync->hopeless = 0;
         sync->bytes += transfer->entry.size;
         report_synced(report, sync->path, &transfer->entry, slot->reason);
         crash_point("copying");
         break;
     case TRANSFER_GONE:
-        report_skipped(report, sync->path, &transfer->entry, "no longer at the source");
+        report_gone(report, sync->path, &transfer->entry);
         break;
     case TRANSFER_FAILED:
         /* What a stop cut short is no failure of the object: the next run copies it. */
@@ -155,6 +160,8 @@ static bool act(struct sync *sync)
     case PLAN_END:
         break;
     }
+    if (sync->join.step.take_source)
+        report->listed++;
     join_take(&sync->join);
     return true;
 }
@@ -249,6 +256,8 @@ static bool turn(struct sync *sync)
 
 static void sync_path(struct sync *sync, const char *path)
 {
+    uint64_t listed_before = sync->job->report->listed;
+
     sync->path = path;
     sync->listed = false;
     if (!join_open(&sync->join, sync->job->source, sync->job->destination, path,
@@ -259,6 +268,23 @@ static void sync_path(struct sync *sync, const char *path)
     }
     join_close(&sync->join);
     report_path_end(sync->job->report);
+    if (sync->error.kind == ERROR_NONE && sync->job->report->listed == listed_before)
+        log_info("nothing is listed under \"%s\" in %s", path, store_name(sync->job->source));
+}
+
+/* A path that is misspelt, or a volume that is not mounted yet, must not look like a sync. */
+static void warn_of_nothing(const struct sync *sync)
+{
+    const struct settings *settings = sync->job->settings;
+    struct buf paths;
+
+    buf_init(&paths, 1024);
+    for (int i = 0; i < settings_path_count(settings); i++)
+        buf_printf(&paths, "%s\"%s\"", i > 0 ? ", " : "", settings_path(settings, i));
+    log_warn("the source %s has no objects under %s: check bucket and paths (public_object_search_paths, "
+             "private_object_dir); nothing is marked as synced",
+             store_name(sync->job->source), buf_str(&paths));
+    buf_free(&paths);
 }
 
 static void sync_prepare(struct sync *sync, struct sync_job *job)
@@ -269,7 +295,9 @@ static void sync_prepare(struct sync *sync, struct sync_job *job)
         .source = job->source,
         .destination = job->destination,
         .part_size = (uint64_t)job->settings->part_size,
+        .tags = (enum tags)job->settings->tags,
         .server_copy = store_can_copy(job->source, job->destination),
+        .seen = store_sees(job->destination, job->source),
     };
     if (job->http != NULL) {
         sync->plan.retry = http_retry(job->http);
@@ -292,6 +320,8 @@ bool sync_run(struct sync_job *job, struct error *error)
     for (int i = 0; i < settings_path_count(job->settings) && sync.error.kind == ERROR_NONE; i++)
         sync_path(&sync, settings_path(job->settings, i));
     report_progress_clear(job->report);
+    if (sync.error.kind == ERROR_NONE && job->report->listed == 0)
+        warn_of_nothing(&sync);
     for (int i = 0; i < sync.slot_count; i++)
         transfer_free(&sync.slots[i].transfer);
     free(sync.slots);

@@ -1,11 +1,16 @@
 #include "transfer.h"
 
 #include "clock.h"
+#include "log.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* How often a source object may change under one transfer before it counts as failed. */
 #define VERSION_CHANGES_MAX 3
+
+/* Before any copy has worked, this many refused ones are enough: the others will be refused as well. */
+#define COPIES_REFUSED_MAX 3
 
 /* A part of a server-side copy costs no traffic, so it is as large as a request may reasonably take. */
 #define COPY_PART_SIZE (UINT64_C(512) * 1024 * 1024)
@@ -28,6 +33,7 @@ void transfer_free(struct transfer *t)
     call_free(&t->put);
     object_meta_free(&t->meta);
     pipe_free(&t->pipe);
+    absence_end(&t->absence);
 }
 
 bool transfer_idle(const struct transfer *t)
@@ -106,44 +112,79 @@ static void try_again(struct transfer *t, const struct error *error)
     t->state = wait_for_backoff;
 }
 
+/* ---- is it gone? ---- */
+
+static void wait_for_absence(struct transfer *t)
+{
+    struct error why;
+
+    switch (absence_look(&t->absence, &why)) {
+    case ABSENCE_WAIT:
+        return;
+    case ABSENCE_PROVEN:
+        absence_end(&t->absence);
+        abandon(t, TRANSFER_GONE, false);
+        break;
+    case ABSENCE_FAILED:
+        absence_end(&t->absence);
+        fail(t, &why);
+        break;
+    }
+}
+
+/* The source itself says that there is no such object. */
+static void not_found(struct transfer *t)
+{
+    struct error why;
+
+    if (!absence_begin(&t->absence, t->plan->source, t->key, &why))
+        fail(t, &why);
+    else
+        t->state = wait_for_absence;
+}
+
+/* ---- another version ---- */
+
+/* What the source was just seen to be is what is copied. */
+static void adopt(struct transfer *t)
+{
+    t->entry.size = t->get.info.size;
+    memcpy(t->entry.etag, t->get.info.etag, sizeof t->entry.etag);
+    if (t->get.info.modified != CLOCK_UNKNOWN)
+        t->entry.modified = t->get.info.modified;
+}
+
 static void wait_for_look(struct transfer *t)
 {
     if (!t->get.done)
         return;
     if (t->get.error.kind == ERROR_NOT_FOUND) {
-        abandon(t, TRANSFER_GONE, false);
-        return;
-    }
-    if (t->get.error.kind != ERROR_NONE) {
+        not_found(t);
+    } else if (t->get.error.kind != ERROR_NONE) {
         fail(t, &t->get.error);
-        return;
-    }
-    t->entry.size = t->get.info.size;
-    memcpy(t->entry.etag, t->get.info.etag, sizeof t->entry.etag);
-    if (t->get.info.modified != CLOCK_UNKNOWN)
-        t->entry.modified = t->get.info.modified;
-    abandon(t, TRANSFER_NONE, true);
-}
-
-/* The source is not the version that was listed: look what it is now and begin again with that. */
-static void look_again(struct transfer *t)
-{
-    if (++t->version_changes > VERSION_CHANGES_MAX) {
+    } else if (++t->version_changes > VERSION_CHANGES_MAX) {
         error_set(&t->error, ERROR_PRECONDITION, "it keeps changing while it is copied");
         abandon(t, TRANSFER_FAILED, false);
-        return;
+    } else {
+        adopt(t);
+        abandon(t, TRANSFER_NONE, true);
     }
-    store_head(t->plan->source, &t->get, t->key);
-    t->state = wait_for_look;
 }
 
-/* What an error of the reading half, or of a server-side copy, means for the object. */
+/* What is the object now, by its own bucket and the source's credentials? */
+static void ask_source(struct transfer *t, void (*next)(struct transfer *t))
+{
+    store_head(t->plan->source, &t->get, t->key);
+    t->state = next;
+}
+
+/* What an error of the reading half means for the object. */
 static void source_failed(struct transfer *t, const struct call *call)
 {
     if (call->error.kind == ERROR_NOT_FOUND)
-        abandon(t, TRANSFER_GONE, false);
+        not_found(t);
     else if (call->error.kind == ERROR_PRECONDITION)
-        look_again(t);
+        ask_source(t, wait_for_look);
     else if (call->again)
         try_again(t, &call->error);
     else
@@ -152,39 +193,221 @@ static void source_failed(struct transfer *t, const struct call *call)
 
 /* ---- server-side copy ---- */
 
-static bool refused(const struct error *error)
+static bool copies_in_parts(const struct transfer *t)
 {
-    return error->kind == ERROR_PERMISSION || error->kind == ERROR_UNSUPPORTED;
+    return t->entry.size > store_copy_limit(t->plan->destination);
 }
 
-static void copy_failed(struct transfer *t)
+static struct copy_way *copy_way(const struct transfer *t)
 {
-    if (!refused(&t->put.error)) {
-        source_failed(t, &t->put);
+    return copies_in_parts(t) ? &t->plan->parts : &t->plan->whole;
+}
+
+static void stop_copying(const struct transfer *t, struct copy_way *way, const char *why)
+{
+    if (way->off)
         return;
-    }
-    /* The destination's credentials may be unable to read the source, whose own can: bring it over ourselves. If
-     * the very first copy is refused, so will be the others. */
-    if (!t->plan->copied && t->put.error.kind == ERROR_PERMISSION)
-        t->plan->server_copy = false;
+    way->off = true;
+    log_info("%s are not copied inside the service but through this machine: %s",
+             way == &t->plan->parts ? "large objects" : "objects", why);
+}
+
+/* Counts a copy that was refused, if the reason can be one for other objects as well. */
+static void copy_refused(const struct transfer *t, const struct error *error)
+{
+    struct copy_way *way = copy_way(t);
+    bool lacking = error->status == 501 || error->status == 405;
+
+    if (way->worked || strcmp(error->code, "InvalidObjectState") == 0 ||
+        (error->kind == ERROR_UNSUPPORTED && !lacking))
+        return;
+    if (lacking || ++way->refused >= COPIES_REFUSED_MAX)
+        stop_copying(t, way, error->text);
+}
+
+/* The destination's credentials may be unable to read the source, whose own can: bring it over ourselves. */
+static void relay_instead(struct transfer *t)
+{
     t->relay = true;
     abandon(t, TRANSFER_NONE, true);
 }
 
+/* The destination's view was that the source is not there, or another version. What is it by its own credentials? */
+static void wait_for_truth(struct transfer *t)
+{
+    struct error why;
+
+    if (!t->get.done)
+        return;
+    if (t->get.error.kind != ERROR_NONE || !object_etags_equal(t->get.info.etag, t->entry.etag)) {
+        wait_for_look(t);
+        return;
+    }
+    error_set(&why, ERROR_NOT_FOUND, "the destination's credentials do not see what the source's do: %s",
+              t->put.error.text);
+    copy_refused(t, &why);
+    relay_instead(t);
+}
+
+static void copy_failed(struct transfer *t)
+{
+    switch (t->put.error.kind) {
+    case ERROR_NOT_FOUND:
+    case ERROR_PRECONDITION:
+        ask_source(t, wait_for_truth);
+        break;
+    case ERROR_UNREACHABLE:
+    case ERROR_TIMEOUT:
+    case ERROR_LOCAL:
+    case ERROR_INTERRUPTED:
+        fail(t, &t->put.error);
+        break;
+    default:
+        copy_refused(t, &t->put.error);
+        relay_instead(t);
+        break;
+    }
+}
+
+/* ---- all bytes are there ---- */
+
+static void wait_for_last_look(struct transfer *t)
+{
+    if (!t->get.done)
+        return;
+    /* What changes all the time, or cannot be looked at, has been copied all the same. */
+    if (t->get.error.kind != ERROR_NONE || object_etags_equal(t->get.info.etag, t->entry.etag) ||
+        ++t->version_changes > VERSION_CHANGES_MAX) {
+        end(t, TRANSFER_COPIED);
+        return;
+    }
+    adopt(t);
+    begin(t);
+}
+
+/* May a change since the bytes were read be hidden from the next run? */
+static bool may_hide_a_change(const struct transfer *t)
+{
+    return !store_keeps_times(t->plan->destination) && t->entry.etag[0] != '\0' &&
+           !object_etags_comparable(t->entry.etag, t->entry.etag);
+}
+
+static void arrived(struct transfer *t)
+{
+    if (t->untagged && !t->plan->tags_dropped) {
+        t->plan->tags_dropped = true;
+        log_warn("%s takes no tags, so objects are copied without theirs (setting tags)",
+                 store_name(t->plan->destination));
+    }
+    if (may_hide_a_change(t))
+        ask_source(t, wait_for_last_look);
+    else
+        end(t, TRANSFER_COPIED);
+}
+
+static void copied(struct transfer *t)
+{
+    copy_way(t)->worked = true;
+    t->moved = t->entry.size;
+    arrived(t);
+}
+
+/* The copy has another content hash than was listed. */
+static void wait_for_copy_check(struct transfer *t)
+{
+    if (!t->get.done)
+        return;
+    if (t->get.error.kind != ERROR_NONE) {
+        fail(t, &t->get.error);
+    } else if (t->get.info.opaque_etag) {
+        t->plan->opaque_etags = true;
+        copied(t);
+    } else if (object_etags_equal(t->get.info.etag, t->put.info.etag)) {
+        adopt(t); /* Ceph RGW up to 16 ignores the ETag that is asked for: it has copied the new version */
+        copied(t);
+    } else if (object_etags_equal(t->get.info.etag, t->entry.etag)) {
+        log_warn("a copy of \"%s\" inside the service has other content than the source: it is copied again, "
+                 "and all "
+                 "others as well, through this machine",
+                 t->key);
+        t->plan->server_copy = false;
+        begin(t);
+    } else {
+        wait_for_look(t);
+    }
+}
+
 static void wait_for_copy(struct transfer *t)
 {
+    const struct object_info *is = &t->put.info;
+
     if (!t->put.done)
         return;
     if (t->put.error.kind != ERROR_NONE) {
         copy_failed(t);
+    } else if (object_etags_differ(is->etag, t->entry.etag) && !is->opaque_etag && !t->plan->opaque_etags) {
+        ask_source(t, wait_for_copy_check);
+    } else {
+        copied(t);
+    }
+}
+
+static void begin_copy(struct transfer *t)
+{
+    store_copy(t->plan->destination, &t->put, t->plan->source, &t->entry);
+    t->state = wait_for_copy;
+}
+
+static bool is_the_object(const struct object_info *is, const struct object_entry *entry)
+{
+    return entry->etag[0] != '\0' && object_etags_equal(is->etag, entry->etag) && is->size == entry->size &&
+           is->modified != CLOCK_UNKNOWN && entry->modified != CLOCK_UNKNOWN &&
+           llabs(is->modified - entry->modified) < 1000;
+}
+
+static void wait_for_sight(struct transfer *t)
+{
+    if (!t->put.done)
+        return;
+    if (t->put.error.kind == ERROR_NONE && is_the_object(&t->put.info, &t->entry)) {
+        t->plan->seen = true;
+        begin(t);
         return;
     }
-    t->plan->copied = true;
-    t->moved = t->entry.size;
-    end(t, TRANSFER_COPIED);
+    if (t->put.error.kind == ERROR_NONE)
+        error_set(&t->put.error, ERROR_NOT_FOUND,
+                  "the destination's credentials see another bucket by the name of %s",
+                  store_name(t->plan->source));
+    copy_refused(t, &t->put.error);
+    relay_instead(t);
+}
+
+/* Does the destination's key see the source's bucket by this name, or another account's? An object that has the ETag, the
+ * size and the time of the one that was listed is that object. */
+static void begin_sight(struct transfer *t)
+{
+    store_peek(t->plan->destination, &t->put, t->plan->source, t->key);
+    t->state = wait_for_sight;
 }
 
 /* ---- the two halves of a relay ---- */
+
+/* Some services refuse what has tags, whatever they say then: try it without them. */
+static bool may_be_the_tags(const struct transfer *t)
+{
+    return t->plan->tags == TAGS_AUTO && !t->untagged && object_meta_get(&t->meta, "tagging") != NULL &&
+           (t->put.error.status == 400 || t->put.error.status == 501);
+}
+
+static void write_failed(struct transfer *t)
+{
+    if (may_be_the_tags(t)) {
+        t->untagged = true;
+        abandon(t, TRANSFER_NONE, true);
+    } else {
+        fail(t, &t->put.error);
+    }
+}
 
 /* 1: both halves are through; 0: still going; -1: one broke and the transfer is on another course already. */
 static int relay_settle(struct transfer *t)
@@ -199,10 +422,15 @@ static int relay_settle(struct transfer *t)
         if (t->put.again)
             try_again(t, &t->put.error);
         else
-            fail(t, &t->put.error);
+            write_failed(t);
         return -1;
     }
     return t->get.done && t->put.done ? 1 : 0;
+}
+
+static bool wants_tags(const struct transfer *t)
+{
+    return t->plan->tags != TAGS_IGNORE && !t->plan->tags_dropped && !t->untagged;
 }
 
 static bool keep_meta(struct transfer *t, const struct object_meta *from)
@@ -212,7 +440,7 @@ static bool keep_meta(struct transfer *t, const struct object_meta *from)
     size_t at = 0;
 
     while (object_meta_next(from, &at, &name, &value))
-        if (!object_meta_add(&t->meta, name, value))
+        if ((wants_tags(t) || strcmp(name, "tagging") != 0) && !object_meta_add(&t->meta, name, value))
             return false;
     return true;
 }
@@ -232,7 +460,7 @@ static void wait_for_relay(struct transfer *t)
         return;
     t->moved = t->entry.size;
     retry_success(t->plan->retry);
-    end(t, TRANSFER_COPIED);
+    arrived(t);
 }
 
 static void put_whole(struct transfer *t)
@@ -259,7 +487,7 @@ static void wait_for_tags(struct transfer *t)
 static void with_tags(struct transfer *t, void (*next)(struct transfer *t))
 {
     t->after_tags = next;
-    if (!t->get.info.tagged) {
+    if (!t->get.info.tagged || !wants_tags(t)) {
         next(t);
         return;
     }
@@ -297,11 +525,11 @@ static void wait_for_finish(struct transfer *t)
     if (!t->put.done)
         return;
     if (t->put.error.kind != ERROR_NONE) {
-        fail(t, &t->put.error);
+        write_failed(t);
         return;
     }
     t->upload = NULL;
-    end(t, TRANSFER_COPIED);
+    arrived(t);
 }
 
 static void finish_upload(struct transfer *t)
@@ -316,8 +544,8 @@ static void wait_for_same_version(struct transfer *t)
         return;
     if (t->get.error.kind != ERROR_NONE)
         source_failed(t, &t->get);
-    else if (strcmp(t->get.info.etag, t->entry.etag) != 0)
-        look_again(t);
+    else if (!object_etags_equal(t->get.info.etag, t->entry.etag))
+        wait_for_look(t);
     else
         finish_upload(t);
 }
@@ -334,8 +562,7 @@ static void next_part(struct transfer *t)
         finish_upload(t);
     } else {
         /* Ceph RGW up to 16 ignores the ETag that a copied part is asked for by. */
-        store_head(t->plan->source, &t->get, t->key);
-        t->state = wait_for_same_version;
+        ask_source(t, wait_for_same_version);
     }
 }
 
@@ -355,7 +582,7 @@ static void wait_for_part_copy(struct transfer *t)
         copy_failed(t);
         return;
     }
-    t->plan->copied = true;
+    t->plan->parts.worked = true;
     next_part(t);
 }
 
@@ -383,10 +610,10 @@ static void wait_for_upload(struct transfer *t)
         return;
     t->upload = t->put.upload;
     t->put.upload = NULL;
-    if (t->put.error.kind != ERROR_NONE)
-        fail(t, &t->put.error);
-    else if (t->stopping)
+    if (t->stopping)
         abandon(t, TRANSFER_FAILED, false);
+    else if (t->put.error.kind != ERROR_NONE)
+        write_failed(t);
     else
         begin_part(t);
 }
@@ -432,24 +659,24 @@ static void wait_for_head(struct transfer *t)
 
 static void begin_in_parts(struct transfer *t)
 {
-    store_head(t->plan->source, &t->get, t->key);
-    t->state = wait_for_head;
+    ask_source(t, wait_for_head);
 }
 
 /* ---- the way in ---- */
 
 static void begin(struct transfer *t)
 {
-    if (!t->plan->server_copy)
+    if (!t->plan->server_copy || copy_way(t)->off)
         t->relay = true;
     if (t->relay && t->pipe.data == NULL && !pipe_init(&t->pipe)) {
         error_set(&t->error, ERROR_LOCAL, "out of memory");
         abandon(t, TRANSFER_FAILED, false);
     } else if (t->relay && t->entry.size <= t->plan->part_size) {
         begin_relay_whole(t);
-    } else if (!t->relay && t->entry.size <= store_copy_limit(t->plan->destination)) {
-        store_copy(t->plan->destination, &t->put, t->key, t->plan->source, t->entry.etag);
-        t->state = wait_for_copy;
+    } else if (!t->relay && !t->plan->seen) {
+        begin_sight(t);
+    } else if (!t->relay && !copies_in_parts(t)) {
+        begin_copy(t);
     } else {
         begin_in_parts(t);
     }
@@ -469,6 +696,7 @@ void transfer_start(struct transfer *t, const struct object_entry *entry)
     t->attempt = 0;
     t->version_changes = 0;
     t->relay = false;
+    t->untagged = false;
     t->stopping = false;
     begin(t);
 }
@@ -486,6 +714,7 @@ bool transfer_step(struct transfer *t)
             moved |= store_step(&t->get);
         if (!t->put.done)
             moved |= store_step(&t->put);
+        moved |= absence_step(&t->absence);
         t->state(t);
         if (t->state == before)
             break;
@@ -511,5 +740,6 @@ void transfer_stop(struct transfer *t, const struct error *why)
         return;
     call_cancel(&t->get, why);
     call_cancel(&t->put, why);
+    absence_end(&t->absence);
     abandon(t, TRANSFER_FAILED, false);
 }

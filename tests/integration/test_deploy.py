@@ -87,6 +87,21 @@ class Deploy(DirCase):
         self.assertEqual((tool.status["state"], tool.status["environment"]), ("inactive", "development"))
         self.assertFalse(tool.status["hookActive"])
 
+    def test_a_source_without_objects_marks_nothing(self):
+        wrong = self.env(PUBLIC_OBJECT_SEARCH_PATHS="/bucket/publik")
+        tool = self.succeed(env=wrong)
+        self.assertRegex(tool.err, r'warning: the source \S+ has no objects under "publik/"')
+        self.assertEqual(self.destination.markers(), [])
+        tool = self.succeed(env=self.env(STORSYNC_MIN_INTERVAL="0"))
+        self.assertEqual(tool.status["syncedFiles"], 3, "the corrected path is synced in the same deployment")
+        self.assertEqual(self.destination.markers(), ["d1.json"])
+
+    def test_one_path_of_two_without_objects(self):
+        tool = self.succeed(env=self.env(PUBLIC_OBJECT_SEARCH_PATHS="/bucket/publik,/bucket/public"))
+        self.assertIn('nothing is listed under "publik/"', tool.err)
+        self.assertNotIn("warning", tool.err)
+        self.assertEqual(self.destination.markers(), ["d1.json"])
+
     def test_same_bucket_on_both_sides(self):
         tool = self.succeed(env=production(self.source, self.source))
         self.assertEqual(tool.status["state"], "nothing-to-do")

@@ -25,6 +25,7 @@ enum fake_op {
     FAKE_READ,
     FAKE_WRITE,
     FAKE_HEAD,
+    FAKE_PEEK,
     FAKE_REMOVE,
     FAKE_TAGS,
     FAKE_GET,
@@ -46,6 +47,7 @@ struct fake_object {
     char etag[OBJECT_ETAG_SIZE];
     struct object_meta meta;
     bool tagged;
+    bool opaque; /* encrypted: its ETag is no hash */
 };
 
 struct fake_fault {
@@ -57,6 +59,8 @@ struct fake_fault {
     bool again;
     bool happens; /* only the answer is lost */
     size_t after; /* streamed operations: after this many bytes */
+    int status;   /* HTTP's */
+    const char *code;
 };
 
 struct fake_store {
@@ -67,10 +71,14 @@ struct fake_store {
     int fault_count;
     int calls[FAKE_OPS];
     int open_uploads;
-    bool copies;        /* store_can_copy */
-    bool create_is_put; /* a service without create-if-absent that does not say so */
-    bool never_answers; /* operations hang until cancelled */
-    int64_t now;        /* `modified` of what is written without a time */
+    bool copies;                   /* store_can_copy */
+    bool ignores_etags;            /* as Ceph RGW up to 16 does when it copies */
+    struct fake_store *other_view; /* another account: what its credentials see by the source's name */
+    bool create_is_put;            /* a service without create-if-absent that does not say so */
+    bool never_answers;            /* operations hang until cancelled */
+    int64_t now;                   /* `modified` of what is written without a time */
+    struct fake_store *peer;       /* for on_call: the other side, */
+    int changes;                   /* and how often it changes */
     void (*on_call)(struct fake_store *store, enum fake_op op,
                     const char *key); /* e.g. to change an object */
 };
@@ -243,6 +251,11 @@ static inline void fake_fail(struct call *call, enum error_kind kind, bool again
     struct fake_call *state = call->impl;
 
     error_set(&call->error, kind, "fake %s: %s", what, state->key);
+    if (state->fault != NULL) {
+        call->error.status = state->fault->status;
+        snprintf(call->error.code, sizeof call->error.code, "%s",
+                 state->fault->code != NULL ? state->fault->code : "");
+    }
     call->again = again;
     call->done = true;
 }
@@ -253,6 +266,7 @@ static inline void fake_describe(struct call *call, const struct fake_object *ob
     call->info.modified = object->modified;
     call->info.served = clock_wall();
     call->info.tagged = object->tagged;
+    call->info.opaque_etag = object->opaque;
     memcpy(call->info.etag, object->etag, sizeof call->info.etag);
     fake_copy_meta(&call->meta, &object->meta);
     call->head_known = true;
@@ -350,15 +364,29 @@ static inline void fake_store_put(struct store *base, struct call *call, const c
     fake_copy_meta(&state->meta, meta);
 }
 
-static inline void fake_store_copy(struct store *base, struct call *call, const char *key, struct store *from,
-                                   const char *etag)
+/* The bucket that the destination's credentials see by the source's name. */
+static inline struct fake_store *fake_seen(struct store *to, struct store *from)
 {
-    struct fake_call *state = fake_begin(base, call, FAKE_COPY, key);
-    struct fake_object *object = fake_get_object((struct fake_store *)from, key);
+    struct fake_store *other = ((struct fake_store *)to)->other_view;
+
+    return other != NULL ? other : (struct fake_store *)from;
+}
+
+static inline void fake_store_peek(struct store *base, struct call *call, struct store *from, const char *key)
+{
+    fake_begin(base, call, FAKE_PEEK, key)->store = fake_seen(base, from);
+}
+
+static inline void fake_store_copy(struct store *base, struct call *call, struct store *from,
+                                   const struct object_entry *entry)
+{
+    struct fake_call *state = fake_begin(base, call, FAKE_COPY, entry->key);
+    struct fake_object *object = fake_get_object(fake_seen(base, from), entry->key);
 
     if (object == NULL) {
         fake_fail(call, ERROR_NOT_FOUND, false, "copy");
-    } else if (etag[0] != '\0' && strcmp(etag, object->etag) != 0) {
+    } else if (!((struct fake_store *)base)->ignores_etags && entry->etag[0] != '\0' &&
+               strcmp(entry->etag, object->etag) != 0) {
         fake_fail(call, ERROR_PRECONDITION, false, "copy");
     } else {
         state->data = malloc(object->size + 1);
@@ -455,17 +483,18 @@ static inline void fake_answer_object(struct call *call, struct fake_call *state
         buf_append(&call->body, object->data, object->size);
     if (state->op == FAKE_TAGS)
         object_meta_add(&call->meta, "tagging", "a=b");
-    if (state->op == FAKE_HEAD || state->op == FAKE_READ)
+    if (state->op == FAKE_HEAD || state->op == FAKE_PEEK || state->op == FAKE_READ)
         fake_describe(call, object);
 }
 
-static inline void fake_answer_stored(struct fake_call *state)
+static inline void fake_answer_stored(struct call *call, struct fake_call *state)
 {
     struct fake_object *object = fake_put_bytes(
         state->store, state->key, state->data, state->size,
         state->modified != CLOCK_UNKNOWN && state->op == FAKE_PUT ? state->modified : state->store->now);
 
     fake_copy_meta(&object->meta, &state->meta);
+    memcpy(call->info.etag, object->etag, sizeof call->info.etag);
 }
 
 static inline void fake_answer_upload(struct call *call, struct fake_call *state)
@@ -496,6 +525,7 @@ static inline void fake_answer(struct call *call, struct fake_call *state)
     switch (state->op) {
     case FAKE_READ:
     case FAKE_HEAD:
+    case FAKE_PEEK:
     case FAKE_TAGS:
         fake_answer_object(call, state);
         break;
@@ -504,11 +534,11 @@ static inline void fake_answer(struct call *call, struct fake_call *state)
             fake_get_object(state->store, state->key) != NULL)
             fake_fail(call, ERROR_PRECONDITION, false, "create");
         else
-            fake_answer_stored(state);
+            fake_answer_stored(call, state);
         break;
     case FAKE_PUT:
     case FAKE_COPY:
-        fake_answer_stored(state);
+        fake_answer_stored(call, state);
         break;
     case FAKE_REMOVE:
         fake_drop_object(state->store, state->key);
@@ -583,6 +613,12 @@ static inline bool fake_can_copy(const struct store *from, const struct store *t
     return ((const struct fake_store *)from)->copies && ((const struct fake_store *)to)->copies;
 }
 
+static inline bool fake_sees(const struct store *to, const struct store *from)
+{
+    (void)from;
+    return ((const struct fake_store *)to)->other_view == NULL;
+}
+
 static inline struct fake_store *fake_new(const char *name)
 {
     static const struct store_ops ops = {
@@ -598,6 +634,8 @@ static inline struct fake_store *fake_new(const char *name)
         .get = fake_store_get,
         .put = fake_store_put,
         .copy = fake_store_copy,
+        .sees = fake_sees,
+        .peek = fake_store_peek,
         .upload_begin = fake_store_begin,
         .upload_part = fake_store_part,
         .upload_copy = fake_store_part_copy,

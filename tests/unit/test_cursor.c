@@ -19,6 +19,8 @@ struct script_page {
     const char *next;     /* NULL: the last page */
     enum error_kind fail; /* instead of ending the page */
     bool broken_first;    /* an attempt that breaks off comes before the good one */
+    uint64_t larger;      /* its objects are, by so much */
+    bool timeless;        /* their times are not told */
 };
 
 struct script {
@@ -61,12 +63,14 @@ static void script_list_end(void *walk)
     (*(int *)walk)--;
 }
 
-static void add_keys(struct store_page *page, const char *const *keys)
+static void add_keys(struct store_page *page, const char *const *keys, const struct script_page *how)
 {
     for (; *keys != NULL; keys++) {
-        struct object_entry entry = {.key = *keys, .size = strlen(*keys), .modified = 1000};
+        struct object_entry entry = {.key = *keys, .size = strlen(*keys) + how->larger, .modified = 1000};
 
         snprintf(entry.etag, sizeof entry.etag, "etag-%s", *keys);
+        if (how->timeless)
+            entry.modified = CLOCK_UNKNOWN;
         assert_true(page_add(page, &entry));
     }
 }
@@ -79,10 +83,10 @@ static bool script_step(struct call *call)
     if (work->waiting-- > 0)
         return true;
     if (page->broken_first) {
-        add_keys(work->page, (const char *const[]){"zzz", "yyy", NULL});
+        add_keys(work->page, (const char *const[]){"zzz", "yyy", NULL}, page);
         page_reset(work->page);
     }
-    add_keys(work->page, page->keys);
+    add_keys(work->page, page->keys, page);
     if (page->fail != ERROR_NONE)
         error_set(&call->error, page->fail, "scripted");
     else
@@ -142,7 +146,7 @@ static const char *walk(struct script *script, const char *prefix, struct error 
         snprintf(etag, sizeof etag, "etag-%s", entry->key);
         assert_string_equal(entry->etag, etag);
         assert_int_equal(entry->size, strlen(entry->key));
-        assert_int_equal(entry->modified, 1000);
+        assert_true(entry->modified == 1000 || entry->modified == CLOCK_UNKNOWN);
         snprintf(text + strlen(text), sizeof text - strlen(text), "%s ", entry->key);
         cursor_next(cursor);
     }
@@ -205,8 +209,7 @@ static void order_is_checked(void **state)
         const char *result;
     } cases[] = {
         {{{.keys = {"a", "c", "b"}}}, "a c failed"},
-        {{{.keys = {"a", "a"}}}, "a failed"},
-        {{{.keys = {"a", "c"}, .next = "one"}, {.keys = {"c"}}}, "a c failed"},
+        {{{.keys = {"a", "c"}, .next = "one"}, {.keys = {"b", "c"}}}, "a c failed"},
         {{{.keys = {"a", "c"}, .next = "one"}, {.keys = {"b", "d"}}}, "a c failed"},
         {{{.keys = {"a", ".storsync/x"}}}, "a failed"},
         {{{.keys = {"a\x7f", "a\x80"}}}, "a\x7f a\x80 end"},
@@ -225,6 +228,45 @@ static void order_is_checked(void **state)
             assert_non_null(strstr(error.text, "out of order"));
         }
     }
+}
+
+static void what_is_repeated_is_passed_over(void **state)
+{
+    static const struct {
+        struct script_page pages[3];
+        const char *result;
+    } cases[] = {
+        {{{.keys = {"a", "c"}, .next = "one"}, {.keys = {"c", "d"}}}, "a c d end"},
+        {{{.keys = {"a"}, .next = "one"}, {.keys = {"a"}, .next = "two"}, {.keys = {"a", "b"}}}, "a b end"},
+        {{{.keys = {"a", "a", "a"}}}, "a end"},
+        /* a name twice, with other facts: two objects, and their keys are misread */
+        {{{.keys = {"a", "c"}, .next = "one"}, {.keys = {"c"}, .larger = 1}}, "a c failed"},
+        {{{.keys = {"a", "c"}, .next = "one"}, {.keys = {"c"}, .timeless = true}}, "a c failed"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct script script = new_script(cases[i].pages);
+        struct error error;
+
+        assert_string_equal(walk(&script, "", &error), cases[i].result);
+        assert_int_equal(script.base.repeats, strstr(cases[i].result, "failed") == NULL);
+    }
+}
+
+static void a_time_that_is_not_told_is_noticed(void **state)
+{
+    static const struct script_page pages[] = {{.keys = {"a", "b"}, .timeless = true}};
+    static const struct script_page good[] = {{.keys = {"a", "b"}}};
+    struct script script = new_script(pages);
+    struct error error;
+
+    (void)state;
+    assert_string_equal(walk(&script, "", &error), "a b end");
+    assert_true(script.base.timeless);
+    script = new_script(good);
+    assert_string_equal(walk(&script, "", &error), "a b end");
+    assert_false(script.base.timeless);
 }
 
 static void keys_must_have_the_prefix(void **state)
@@ -396,6 +438,8 @@ int main(void)
         cmocka_unit_test(nothing_at_all),
         cmocka_unit_test(state_keys_are_left_out),
         cmocka_unit_test(order_is_checked),
+        cmocka_unit_test(what_is_repeated_is_passed_over),
+        cmocka_unit_test(a_time_that_is_not_told_is_noticed),
         cmocka_unit_test(keys_must_have_the_prefix),
         cmocka_unit_test(a_failure_comes_after_what_was_listed),
         cmocka_unit_test(a_listing_that_turns_in_a_circle_ends),

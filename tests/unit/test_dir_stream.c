@@ -222,7 +222,7 @@ static void copies_are_for_somebody_else(void **state)
     struct upload *upload = begin("a", 1);
 
     (void)state;
-    store_copy(store, &call, "b", store, "");
+    store_copy(store, &call, store, &(struct object_entry){.key = "b"});
     assert_fails(ERROR_UNSUPPORTED);
     store_upload_copy(store, &call, upload, 1, 0, 1, store, "b", "");
     assert_fails(ERROR_UNSUPPORTED);

@@ -167,6 +167,23 @@ static void test_failures_are_shown(void **state)
     assert_string_equal(report.message, "Synced 0 objects (0 B), 0 already up to date, 1 failed");
 }
 
+static void test_gone_objects_are_counted_apart(void **state)
+{
+    struct object_entry entry = {.key = "public/x", .size = 5};
+
+    (void)state;
+    report_header(&report);
+    report_path(&report, "public/");
+    report_gone(&report, "public/", &entry);
+    report_path_end(&report);
+    report_finish(&report, REPORT_SYNCED, NULL, STARTED);
+    report_summary(&report);
+    const char *log = output();
+    assert_non_null(strstr(log, "\n  - Skipped: x (no longer at the source)\n"));
+    assert_non_null(strstr(log, "\n- Skipped: 0\n- Gone: 1\n\xE2\x9C\x97 Failed: 0\n"));
+    assert_string_equal(report.message, "Synced 0 objects (0 B), 0 already up to date, 1 gone");
+}
+
 static void test_the_end_of_a_failed_run(void **state)
 {
     (void)state;
@@ -633,6 +650,7 @@ static void test_text_of_a_document(void **state)
                                         "Finished: 2025-11-24T16:00:01.000Z\n"
                                         "Synced: 1\n"
                                         "Skipped: 0\n"
+                                        "Gone: 0\n"
                                         "Failed: 1\n"
                                         "Total size: 2.00 KB\n"
                                         "Errors:\n"
@@ -803,6 +821,7 @@ int main(void)
         TEST(the_log_of_a_sync),
         TEST(the_log_of_a_dry_run_in_ascii),
         TEST(failures_are_shown),
+        TEST(gone_objects_are_counted_apart),
         TEST(the_end_of_a_failed_run),
         TEST(quiet_levels_keep_what_matters),
         TEST(without_a_header_only_the_message),

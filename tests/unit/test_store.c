@@ -243,7 +243,7 @@ static void what_a_store_does_not_do(void **state)
     store_tags(&counts.base, &call, "key");
     assert_false(store_wait(NULL, &call));
     assert_int_equal(call.error.kind, ERROR_UNSUPPORTED);
-    store_copy(&counts.base, &call, "key", &twin.base, "");
+    store_copy(&counts.base, &call, &twin.base, &(struct object_entry){.key = "key"});
     assert_int_equal(call.error.kind, ERROR_UNSUPPORTED);
     store_upload_copy(&counts.base, &call, NULL, 1, 0, 1, &twin.base, "key", "");
     assert_int_equal(call.error.kind, ERROR_UNSUPPORTED);

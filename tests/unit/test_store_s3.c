@@ -123,6 +123,50 @@ static void test_one_service(void **state)
     hand_end(&a);
 }
 
+/* The name of a bucket is one bucket for all only at Amazon. */
+static void test_two_accounts(void **state)
+{
+    static const char *const endpoints[] = {"http://one:9000", ""};
+
+    (void)state;
+    for (int amazon = 0; amazon < 2; amazon++) {
+        struct hand a, b;
+
+        hand_begin(&a, endpoints[amazon], "dev");
+        hand_side(&b, endpoints[amazon], "dev");
+        b.side.access_key_id = "ANOTHERKEY";
+        hand_open(&b);
+        assert_true(store_can_copy(a.store, b.store));
+        assert_int_equal(store_same(a.store, b.store), amazon);
+        assert_int_equal(store_sees(b.store, a.store), amazon);
+        assert_true(store_sees(a.store, a.store));
+        hand_end(&b);
+        hand_end(&a);
+    }
+}
+
+static void test_peek(void **state)
+{
+    static const char head[] =
+        "content-length: 7\netag: \"5d41\"\nlast-modified: Sun, 06 Nov 1994 08:49:37 GMT\n";
+    struct hand hand, from;
+
+    (void)state;
+    hand_side(&from, "http://one:9000", "their-dev");
+    from.side.access_key_id = "ANOTHERKEY";
+    hand_open(&from);
+    hand_begin(&hand, "http://one:9000", "our-prod");
+    store_peek(hand.store, &hand.call, from.store, "a b");
+    assert_true(hand_attempt(&hand));
+    assert_string_equal(hand_url(&hand), "http://one:9000/their-dev/a%20b");
+    assert_non_null(strstr(hand_header(&hand, "authorization"), "AKIDEXAMPLE"));
+    assert_int_equal(hand_answer(&hand, 200, head, NULL), HTTP_DONE);
+    assert_int_equal(hand.call.info.size, 7);
+    assert_string_equal(hand.call.info.etag, "5d41");
+    hand_end(&hand);
+    hand_end(&from);
+}
+
 /* ---- requests ---- */
 
 static void test_key_bytes(void **state)
@@ -275,13 +319,40 @@ static void test_copy_request(void **state)
     (void)state;
     hand_begin(&from, "http://h", "ten:src");
     hand_begin(&hand, "http://h", "b");
-    store_copy(hand.store, &hand.call, "a b/+%?\xC3\xBC", from.store, "5d41");
+    store_copy(hand.store, &hand.call, from.store,
+               &(struct object_entry){.key = "a b/+%?\xC3\xBC", .etag = "5d41"});
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_header(&hand, "x-amz-copy-source"), "/ten:src/a%20b/%2B%25%3F%C3%BC");
     assert_string_equal(hand_header(&hand, "x-amz-copy-source-if-match"), "\"5d41\"");
     assert_int_equal(hand_request(&hand)->upload_size, 0);
+    assert_int_equal(hand_request(&hand)->patience, 0);
     hand_end(&hand);
     hand_end(&from);
+}
+
+static void test_copy_answers(void **state)
+{
+    static const char good[] =
+        "<CopyObjectResult><ETag>&quot;d41d8cd98f00b204e9800998ecf8427e&quot;</ETag></CopyObjectResult>";
+    static const char kms[] = "x-amz-server-side-encryption: aws:kms\n";
+    static const char refused[] = "\n\n<Error><Code>InternalError</Code></Error>";
+    struct object_entry entry = {.key = "k", .size = UINT64_C(4) << 30, .etag = "e"};
+    struct hand hand;
+
+    (void)state;
+    for (int encrypted = 0; encrypted < 2; encrypted++) {
+        hand_begin(&hand, "http://h", "b");
+        store_copy(hand.store, &hand.call, hand.store, &entry);
+        assert_true(hand_attempt(&hand));
+        assert_in_range(hand_request(&hand)->patience, 60 * 1000, 3600 * 1000);
+        /* that it is being copied is said with white space, and 200, before it is known how it ends */
+        assert_int_equal(hand_answer(&hand, 200, "", refused), HTTP_RETRY);
+        assert_true(hand_attempt(&hand));
+        assert_int_equal(hand_answer(&hand, 200, encrypted ? kms : "", good), HTTP_DONE);
+        assert_string_equal(hand.call.info.etag, "d41d8cd98f00b204e9800998ecf8427e");
+        assert_int_equal(hand.call.info.opaque_etag, encrypted);
+        hand_end(&hand);
+    }
 }
 
 /* ---- listings ---- */
@@ -847,6 +918,9 @@ int main(void)
         cmocka_unit_test(test_metadata_is_sent),
         cmocka_unit_test(test_metadata_that_no_header_holds),
         cmocka_unit_test(test_copy_request),
+        cmocka_unit_test(test_copy_answers),
+        cmocka_unit_test(test_two_accounts),
+        cmocka_unit_test(test_peek),
         cmocka_unit_test(test_list_rgw),
         cmocka_unit_test(test_list_encoding_told_late),
         cmocka_unit_test(test_list_not_encoded),

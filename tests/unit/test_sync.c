@@ -88,7 +88,7 @@ static void copies_what_is_missing_changed_or_newer_and_nothing_else(void **stat
     put(scene->from, "public/newer", "new", 50);
     put(scene->to, "public/newer", "old", 40);
     put(scene->from, "public/same", "abc", 10);
-    put(scene->to, "public/same", "xyz", 20);
+    put(scene->to, "public/same", "xyz", 20 + PLAN_COPY_TIME);
     put(scene->to, "public/extra", "e", 1);
     put(scene->from, "private/p", "p", 10);
     put(scene->from, "elsewhere/x", "x", 10);
@@ -145,6 +145,12 @@ static void a_dry_run_writes_nothing(void **state)
     scene_free(scene);
 }
 
+static void drop_b_at_its_get(struct fake_store *store, enum fake_op op, const char *key)
+{
+    if (op == FAKE_GET && strcmp(key, "public/b") == 0)
+        fake_drop_object(store, key);
+}
+
 static void one_failure_does_not_stop_the_others(void **state)
 {
     struct scene *scene = scene_new(NULL, 0);
@@ -179,6 +185,69 @@ static void refused_credentials_end_the_run(void **state)
     assert_false(sync_run(&scene->job, &error));
     assert_int_equal(error.kind, ERROR_CREDENTIALS);
     assert_true(scene->to->calls[FAKE_PUT] <= 32);
+    scene_free(scene);
+}
+
+/* One odd request, or one odd server of many: key and bucket are good, as both listings have shown. */
+static void one_bad_answer_about_key_or_bucket_is_one_failure(void **state)
+{
+    static const enum error_kind kinds[] = {ERROR_CREDENTIALS, ERROR_NO_BUCKET};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct scene *scene = scene_new(NULL, 0);
+        struct error error;
+        char key[64];
+
+        for (int n = 0; n < 60; n++) {
+            snprintf(key, sizeof key, "public/%02d", n);
+            put(scene->from, key, "x", 1);
+        }
+        fake_fault(scene->to,
+                   (struct fake_fault){
+                       .op = FAKE_PUT, .key = "public/00", .times = 9, .kind = kinds[i], .status = 403});
+        assert_true(sync_run(&scene->job, &error));
+        assert_int_equal(scene->report.synced, 59);
+        assert_int_equal(scene->report.failed, 1);
+        scene_free(scene);
+    }
+}
+
+static void a_key_that_is_revoked_ends_the_run(void **state)
+{
+    struct scene *scene = scene_new(NULL, 0);
+    struct error error;
+    char key[64];
+
+    (void)state;
+    for (int i = 0; i < 300; i++) {
+        snprintf(key, sizeof key, "public/%03d", i);
+        put(scene->from, key, "x", 1);
+    }
+    fake_fault(scene->to,
+               (struct fake_fault){
+                   .op = FAKE_PUT, .skip = 100, .times = 999, .kind = ERROR_CREDENTIALS, .status = 403});
+    assert_false(sync_run(&scene->job, &error));
+    assert_int_equal(error.kind, ERROR_CREDENTIALS);
+    assert_in_range(scene->to->calls[FAKE_PUT], 101, 199);
+    scene_free(scene);
+}
+
+static void what_is_gone_is_counted_apart(void **state)
+{
+    struct scene *scene = scene_new(NULL, 0);
+    struct error error;
+
+    (void)state;
+    put(scene->from, "public/a", "a", 10);
+    put(scene->from, "public/b", "b", 10);
+    put(scene->from, "public/c", "c", 10);
+    scene->from->on_call = drop_b_at_its_get;
+    assert_true(sync_run(&scene->job, &error));
+    assert_int_equal(scene->report.listed, 3);
+    assert_int_equal(scene->report.synced, 2);
+    assert_int_equal(scene->report.gone, 1);
+    assert_int_equal(scene->report.skipped + scene->report.failed, 0);
     scene_free(scene);
 }
 
@@ -359,6 +428,9 @@ int main(void)
         cmocka_unit_test(a_dry_run_writes_nothing),
         cmocka_unit_test(one_failure_does_not_stop_the_others),
         cmocka_unit_test(refused_credentials_end_the_run),
+        cmocka_unit_test(one_bad_answer_about_key_or_bucket_is_one_failure),
+        cmocka_unit_test(a_key_that_is_revoked_ends_the_run),
+        cmocka_unit_test(what_is_gone_is_counted_apart),
         cmocka_unit_test(a_service_that_is_gone_ends_the_run),
         cmocka_unit_test(a_broken_listing_decides_nothing_about_the_rest),
         cmocka_unit_test(a_signal_ends_it_and_leaves_no_upload),

@@ -35,6 +35,16 @@ static struct scene *scene_new(void)
     return scene;
 }
 
+/* The same where the service can copy. */
+static struct scene *scene_copying(void)
+{
+    struct scene *scene = scene_new();
+
+    scene->plan.server_copy = true;
+    scene->plan.seen = true;
+    return scene;
+}
+
 static void scene_free(struct scene *scene)
 {
     transfer_free(&scene->transfer);
@@ -158,6 +168,7 @@ static void copies_inside_one_service(void **state)
 
     (void)state;
     scene->plan.server_copy = true;
+    scene->plan.seen = true;
     add(scene->from, "a", LARGE);
     start(scene, "a");
     assert_int_equal(finish(scene), TRANSFER_COPIED);
@@ -173,6 +184,7 @@ static void copies_in_parts_above_the_limit(void **state)
 
     (void)state;
     scene->plan.server_copy = true;
+    scene->plan.seen = true;
     scene->to->base.copy_limit = 1000;
     scene->to->base.part_count_max = 3;
     add(scene->from, "a", LARGE);
@@ -199,6 +211,7 @@ static void a_version_that_changed_unnoticed_is_not_finished(void **state)
 
     (void)state;
     scene->plan.server_copy = true;
+    scene->plan.seen = true;
     scene->to->base.copy_limit = 1000;
     add(scene->from, "a", LARGE);
     scene->from->on_call = change_at_second_part_copy;
@@ -224,23 +237,336 @@ static void parts_grow_when_there_would_be_too_many(void **state)
     scene_free(scene);
 }
 
-static void a_refused_copy_becomes_a_relay(void **state)
+/* Copies objects "0", "1", ... in a row; all of them must arrive. */
+static void copy_in_a_row(struct scene *scene, int count)
+{
+    char key[16];
+
+    for (int i = 0; i < count; i++) {
+        snprintf(key, sizeof key, "%d", i);
+        add(scene->from, key, 10);
+        start(scene, key);
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_arrived(scene, key);
+    }
+}
+
+static void refused_copies_become_relays_and_are_remembered(void **state)
+{
+    static const struct {
+        struct fake_fault fault;
+        int tried; /* of ten */
+    } table[] = {
+        {{.kind = ERROR_PERMISSION, .status = 403, .code = "AccessDenied"}, 3},
+        {{.kind = ERROR_NO_BUCKET, .status = 404, .code = "NoSuchBucket"}, 3},
+        {{.kind = ERROR_CREDENTIALS, .status = 403, .code = "SignatureDoesNotMatch"}, 3},
+        {{.kind = ERROR_PROTOCOL, .status = 400, .code = "InvalidRequest"}, 3},
+        {{.kind = ERROR_NOT_FOUND, .status = 404, .code = "NoSuchKey"}, 3},
+        {{.kind = ERROR_PRECONDITION, .status = 412, .code = "PreconditionFailed"}, 3},
+        /* the service cannot */
+        {{.kind = ERROR_UNSUPPORTED, .status = 501, .code = "NotImplemented"}, 1},
+        {{.kind = ERROR_UNSUPPORTED, .status = 405, .code = "MethodNotAllowed"}, 1},
+        /* about this object, whoever asks */
+        {{.kind = ERROR_PERMISSION, .status = 403, .code = "InvalidObjectState"}, 10},
+        {{.kind = ERROR_UNSUPPORTED, .status = 400, .code = "EntityTooLarge"}, 10},
+        {{.kind = ERROR_UNSUPPORTED}, 10},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct scene *scene = scene_copying();
+        struct fake_fault fault = table[i].fault;
+
+        fault.op = FAKE_COPY;
+        fault.times = 99;
+        fake_fault(scene->to, fault);
+        copy_in_a_row(scene, 10);
+        assert_int_equal(scene->to->calls[FAKE_COPY], table[i].tried);
+        scene_free(scene);
+    }
+}
+
+static void a_service_that_copies_whole_objects_only(void **state)
+{
+    struct scene *scene = scene_copying();
+
+    (void)state;
+    scene->to->base.copy_limit = 1000;
+    fake_fault(scene->to, (struct fake_fault){
+                              .op = FAKE_PART_COPY, .times = 99, .kind = ERROR_UNSUPPORTED, .status = 501});
+    copy_in_a_row(scene, 2);
+    for (const char *key = "x\0y\0z\0"; *key != '\0'; key += 2) {
+        add(scene->from, key, LARGE);
+        start(scene, key);
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_arrived(scene, key);
+    }
+    assert_int_equal(scene->to->calls[FAKE_PART_COPY], 1);
+    copy_in_a_row(scene, 2);
+    assert_int_equal(scene->to->calls[FAKE_COPY], 4);
+    scene_free(scene);
+}
+
+/* ---- another account, which has a bucket of the same name ---- */
+
+static void another_accounts_bucket_is_not_the_source(void **state)
+{
+    static const char *const others[] = {NULL, "other bytes of it", "bytes 1000 ms later"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        struct scene *scene = scene_copying();
+
+        scene->plan.seen = false;
+        scene->to->ignores_etags = true;
+        scene->to->other_view = fake_new("dev of prod's account");
+        for (int n = 0; n < 10 && others[i] != NULL; n++) {
+            char key[16];
+
+            snprintf(key, sizeof key, "%d", n);
+            if (i == 1)
+                fake_put_bytes(scene->to->other_view, key, others[i], 10, 1000);
+            else
+                add(scene->to->other_view, key, 10)->modified += 1000;
+        }
+        copy_in_a_row(scene, 10);
+        assert_int_equal(scene->to->calls[FAKE_COPY], 0);
+        assert_int_equal(scene->to->calls[FAKE_PEEK], 3);
+        store_close(&scene->to->other_view->base);
+        scene_free(scene);
+    }
+}
+
+static void another_key_of_the_same_account_copies_once_it_was_seen_to(void **state)
+{
+    struct scene *scene = scene_copying();
+
+    (void)state;
+    scene->plan.seen = false;
+    scene->to->other_view = scene->from;
+    copy_in_a_row(scene, 10);
+    assert_int_equal(scene->to->calls[FAKE_PEEK], 1);
+    assert_int_equal(scene->to->calls[FAKE_COPY], 10);
+    scene_free(scene);
+}
+
+/* Whatever made us believe it: what came of a copy is looked at. */
+static void a_copy_of_something_else_is_found_out(void **state)
+{
+    struct scene *scene = scene_copying();
+
+    (void)state;
+    scene->to->ignores_etags = true;
+    scene->to->other_view = fake_new("dev of prod's account");
+    fake_put_bytes(scene->to->other_view, "0", "something else", 10, 1000);
+    copy_in_a_row(scene, 5);
+    assert_int_equal(scene->to->calls[FAKE_COPY], 1);
+    assert_false(scene->plan.server_copy);
+    store_close(&scene->to->other_view->base);
+    scene_free(scene);
+}
+
+static void a_copy_of_the_next_version_is_as_good(void **state)
+{
+    struct scene *scene = scene_copying();
+    struct object_entry listed = {.key = "a", .size = 10, .etag = "0cc175b9c0f1b6a831c399e269772661"};
+
+    (void)state;
+    scene->to->ignores_etags = true;
+    add(scene->from, "a", 20);
+    transfer_start(&scene->transfer, &listed);
+    assert_int_equal(finish(scene), TRANSFER_COPIED);
+    assert_arrived(scene, "a");
+    assert_int_equal(scene->transfer.entry.size, 20);
+    assert_int_equal(scene->to->calls[FAKE_COPY], 1);
+    assert_true(scene->plan.server_copy);
+    scene_free(scene);
+}
+
+/* With SSE-KMS an ETag has 32 digits and is no MD5: each copy has another. That is asked about once. */
+static void etags_of_encrypted_objects_say_nothing(void **state)
+{
+    struct scene *scene = scene_copying();
+    char key[16];
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        snprintf(key, sizeof key, "%d", i);
+        add(scene->from, key, 10)->opaque = true;
+        snprintf(fake_get_object(scene->from, key)->etag, OBJECT_ETAG_SIZE, "%032d", i + 1);
+        start(scene, key);
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_arrived(scene, key);
+    }
+    assert_int_equal(scene->from->calls[FAKE_HEAD], 1);
+    assert_int_equal(scene->to->calls[FAKE_COPY], 3);
+    scene_free(scene);
+}
+
+/* ---- not there ---- */
+
+static void what_is_listed_but_not_found_has_failed(void **state)
+{
+    static const enum fake_op ops[] = {FAKE_GET, FAKE_HEAD};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
+        struct scene *scene = scene_new();
+
+        scene->plan.server_copy = ops[i] == FAKE_HEAD;
+        scene->plan.seen = true;
+        add(scene->from, "a b", 10);
+        fake_fault(scene->from, (struct fake_fault){.op = ops[i], .times = 99, .kind = ERROR_NOT_FOUND});
+        fake_fault(scene->to, (struct fake_fault){.op = FAKE_COPY, .times = 99, .kind = ERROR_NOT_FOUND});
+        start(scene, "a b");
+        assert_int_equal(finish(scene), TRANSFER_FAILED);
+        assert_non_null(strstr(scene->transfer.error.text, "it is listed"));
+        scene_free(scene);
+    }
+}
+
+/* How such a key is to be written is what is in question: it is looked for by what comes before. */
+static void a_strange_key_is_looked_for_by_its_plain_beginning(void **state)
+{
+    struct scene *scene = scene_new();
+    struct object_entry listed = {.key = "dir/a%20b", .size = 10};
+
+    (void)state;
+    for (const char *key = "dir/a\0dir/a c\0dir/a+b\0dir/b\0"; *key != '\0'; key += strlen(key) + 1)
+        add(scene->from, key, 10);
+    transfer_start(&scene->transfer, &listed);
+    assert_int_equal(finish(scene), TRANSFER_GONE);
+    add(scene->from, "dir/a%20b", 10);
+    fake_fault(scene->from, (struct fake_fault){.op = FAKE_GET, .times = 99, .kind = ERROR_NOT_FOUND});
+    transfer_start(&scene->transfer, &listed);
+    assert_int_equal(finish(scene), TRANSFER_FAILED);
+    scene_free(scene);
+}
+
+static void a_listing_that_breaks_proves_nothing(void **state)
+{
+    struct scene *scene = scene_new();
+    struct object_entry listed = {.key = "a", .size = 10};
+
+    (void)state;
+    fake_fault(scene->from, (struct fake_fault){.op = FAKE_LIST, .times = 9, .kind = ERROR_UNREACHABLE});
+    transfer_start(&scene->transfer, &listed);
+    assert_int_equal(finish(scene), TRANSFER_FAILED);
+    assert_int_equal(scene->transfer.error.kind, ERROR_UNREACHABLE);
+    scene_free(scene);
+}
+
+/* ---- changes that would not show ---- */
+
+/* The ETag of a large object, uploaded in parts. */
+static void give_etag(struct fake_store *store, const char *key, int version)
+{
+    snprintf(fake_get_object(store, key)->etag, OBJECT_ETAG_SIZE, "%032d-2", version);
+}
+
+static void replace_while_it_is_written(struct fake_store *store, enum fake_op op, const char *key)
+{
+    struct fake_store *source = store->peer;
+
+    if (op != FAKE_PUT || store->calls[FAKE_PUT] > store->changes)
+        return;
+    add(source, key, 50)->data[0] = (char)('A' + store->calls[FAKE_PUT]);
+    give_etag(source, key, 1 + store->calls[FAKE_PUT]);
+}
+
+static void a_change_while_it_is_written_is_copied_too(void **state)
+{
+    (void)state;
+    for (int changes = 0; changes < 9; changes += 4) {
+        struct scene *scene = scene_new();
+
+        add(scene->from, "a", 50);
+        give_etag(scene->from, "a", 1);
+        scene->to->peer = scene->from;
+        scene->to->changes = changes / 4;
+        scene->to->on_call = replace_while_it_is_written;
+        start(scene, "a");
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_arrived(scene, "a");
+        assert_int_equal(scene->to->calls[FAKE_PUT], changes / 4 + 1);
+        scene_free(scene);
+    }
+}
+
+static void what_changes_all_the_time_is_copied_all_the_same(void **state)
 {
     struct scene *scene = scene_new();
 
     (void)state;
-    scene->plan.server_copy = true;
-    add(scene->from, "a", 10);
-    add(scene->from, "b", 10);
-    fake_fault(scene->to, (struct fake_fault){.op = FAKE_COPY, .times = 99, .kind = ERROR_PERMISSION});
+    add(scene->from, "a", 50);
+    give_etag(scene->from, "a", 1);
+    scene->to->peer = scene->from;
+    scene->to->changes = 99;
+    scene->to->on_call = replace_while_it_is_written;
     start(scene, "a");
     assert_int_equal(finish(scene), TRANSFER_COPIED);
-    assert_arrived(scene, "a");
-    start(scene, "b");
+    assert_in_range(scene->to->calls[FAKE_PUT], 2, 5);
+    scene_free(scene);
+}
+
+/* ---- tags that the destination does not take ---- */
+
+static void tags_are_left_out_where_there_are_none(void **state)
+{
+    static const int statuses[] = {400, 501};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+        struct scene *scene = scene_new();
+
+        add(scene->from, "a", 10)->tagged = true;
+        add(scene->from, "b", LARGE)->tagged = true;
+        fake_fault(scene->to, (struct fake_fault){
+                                  .op = FAKE_PUT, .times = 1, .kind = ERROR_PROTOCOL, .status = statuses[i]});
+        start(scene, "a");
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_arrived(scene, "a");
+        assert_null(object_meta_get(&fake_get_object(scene->to, "a")->meta, "tagging"));
+        start(scene, "b");
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_int_equal(scene->from->calls[FAKE_TAGS], 1);
+        scene_free(scene);
+    }
+}
+
+static void a_refusal_that_was_not_for_the_tags_stays_one(void **state)
+{
+    struct scene *scene = scene_new();
+
+    (void)state;
+    add(scene->from, "a", 10)->tagged = true;
+    fake_fault(scene->to,
+               (struct fake_fault){.op = FAKE_PUT, .times = 9, .kind = ERROR_PROTOCOL, .status = 400});
+    start(scene, "a");
+    assert_int_equal(finish(scene), TRANSFER_FAILED);
+    assert_int_equal(scene->to->calls[FAKE_PUT], 2);
+    assert_false(scene->plan.tags_dropped);
+    scene_free(scene);
+}
+
+static void tags_can_be_required_or_ignored(void **state)
+{
+    struct scene *scene = scene_new();
+
+    (void)state;
+    add(scene->from, "a", 10)->tagged = true;
+    scene->plan.tags = TAGS_IGNORE;
+    start(scene, "a");
     assert_int_equal(finish(scene), TRANSFER_COPIED);
-    assert_arrived(scene, "b");
-    /* the first refusal settled it for both */
-    assert_int_equal(scene->to->calls[FAKE_COPY], 1);
+    assert_int_equal(scene->from->calls[FAKE_TAGS], 0);
+    scene->plan.tags = TAGS_REQUIRE;
+    fake_fault(scene->to,
+               (struct fake_fault){.op = FAKE_PUT, .times = 1, .kind = ERROR_UNSUPPORTED, .status = 501});
+    start(scene, "a");
+    assert_int_equal(finish(scene), TRANSFER_FAILED);
+    start(scene, "a");
+    assert_int_equal(finish(scene), TRANSFER_COPIED);
+    assert_string_equal(object_meta_get(&fake_get_object(scene->to, "a")->meta, "tagging"), "a=b");
     scene_free(scene);
 }
 
@@ -250,6 +576,7 @@ static void one_refused_copy_among_good_ones_is_relayed_alone(void **state)
 
     (void)state;
     scene->plan.server_copy = true;
+    scene->plan.seen = true;
     add(scene->from, "a", 10);
     add(scene->from, "b", 10);
     add(scene->from, "c", 10);
@@ -272,6 +599,7 @@ static void a_vanished_object_is_gone(void **state)
     (void)state;
     for (int copy = 0; copy < 2; copy++) {
         scene->plan.server_copy = copy != 0;
+        scene->plan.seen = true;
         for (size_t size = 10; size <= LARGE; size += LARGE - 10) {
             add(scene->from, "a", size);
             {
@@ -337,6 +665,7 @@ static void a_changed_object_is_copied_as_it_is_now(void **state)
 
     (void)state;
     scene->plan.server_copy = true;
+    scene->plan.seen = true;
     add(scene->from, "a", 20);
     transfer_start(&scene->transfer, &listed);
     assert_int_equal(finish(scene), TRANSFER_COPIED);
@@ -488,7 +817,21 @@ int main(void)
         cmocka_unit_test(copies_in_parts_above_the_limit),
         cmocka_unit_test(a_version_that_changed_unnoticed_is_not_finished),
         cmocka_unit_test(parts_grow_when_there_would_be_too_many),
-        cmocka_unit_test(a_refused_copy_becomes_a_relay),
+        cmocka_unit_test(refused_copies_become_relays_and_are_remembered),
+        cmocka_unit_test(a_service_that_copies_whole_objects_only),
+        cmocka_unit_test(another_accounts_bucket_is_not_the_source),
+        cmocka_unit_test(another_key_of_the_same_account_copies_once_it_was_seen_to),
+        cmocka_unit_test(a_copy_of_something_else_is_found_out),
+        cmocka_unit_test(a_copy_of_the_next_version_is_as_good),
+        cmocka_unit_test(etags_of_encrypted_objects_say_nothing),
+        cmocka_unit_test(what_is_listed_but_not_found_has_failed),
+        cmocka_unit_test(a_strange_key_is_looked_for_by_its_plain_beginning),
+        cmocka_unit_test(a_listing_that_breaks_proves_nothing),
+        cmocka_unit_test(a_change_while_it_is_written_is_copied_too),
+        cmocka_unit_test(what_changes_all_the_time_is_copied_all_the_same),
+        cmocka_unit_test(tags_are_left_out_where_there_are_none),
+        cmocka_unit_test(a_refusal_that_was_not_for_the_tags_stays_one),
+        cmocka_unit_test(tags_can_be_required_or_ignored),
         cmocka_unit_test(one_refused_copy_among_good_ones_is_relayed_alone),
         cmocka_unit_test(a_vanished_object_is_gone),
         cmocka_unit_test(a_change_between_parts_starts_over),

@@ -1,0 +1,73 @@
+#include "absence.h"
+
+#include <string.h>
+
+/* Where it begins to matter how a key is written: what URL-encoding, forms ("+") and XML change. */
+static size_t plain_length(const char *key)
+{
+    size_t len = 0;
+
+    while ((unsigned char)key[len] > ' ' && strchr("%+\\&<>\"'", key[len]) == NULL)
+        len++;
+    return len;
+}
+
+bool absence_begin(struct absence *absence, struct store *store, const char *key, struct error *error)
+{
+    char prefix[OBJECT_KEY_MAX + 1];
+    size_t len = plain_length(key);
+
+    memcpy(prefix, key, len);
+    prefix[len] = '\0';
+    *absence = (struct absence){.key = key};
+    absence->cursor = cursor_open(store, prefix, error);
+    return absence->cursor != NULL;
+}
+
+bool absence_step(struct absence *absence)
+{
+    return absence->cursor != NULL && cursor_step(absence->cursor);
+}
+
+void absence_end(struct absence *absence)
+{
+    cursor_close(absence->cursor);
+    absence->cursor = NULL;
+}
+
+static enum absence_verdict failed(struct error *error, const char *why)
+{
+    error_set(error, ERROR_PROTOCOL, "%s", why);
+    return ABSENCE_FAILED;
+}
+
+enum absence_verdict absence_look(struct absence *absence, struct error *error)
+{
+    const struct object_entry *entry;
+
+    for (;;) {
+        switch (cursor_peek(absence->cursor, &entry)) {
+        case CURSOR_WAIT:
+            return ABSENCE_WAIT;
+        case CURSOR_END:
+            return ABSENCE_PROVEN;
+        case CURSOR_FAILED:
+            *error = *cursor_error(absence->cursor);
+            return ABSENCE_FAILED;
+        case CURSOR_ENTRY:
+            break;
+        }
+        int order = strcmp(entry->key, absence->key);
+        if (order > 0)
+            return ABSENCE_PROVEN;
+        if (order == 0)
+            return failed(
+                error, "it is listed, but its own bucket answers that there is no such object: the service "
+                       "spells keys in another way, or its index is out of date");
+        if (++absence->passed > ABSENCE_KEYS_MAX)
+            return failed(
+                error, "its own bucket answers that there is no such object, and whether it is still listed "
+                       "would take too long to find out");
+        cursor_next(absence->cursor);
+    }
+}
