@@ -18,9 +18,9 @@ int answer_help(void);
 int answer_version(void);
 int answer_document(enum settings_doc form);
 
-/* `error`: what settings_load said. */
-int answer_check_config(const struct settings *settings, const struct error *error);
-int answer_print_config(const struct settings *settings, bool json);
+/* `error`: what settings_load said. To check is to do all that a run does before it asks anybody. */
+int answer_check_config(const struct options *options, const struct settings *settings, struct error *error);
+int answer_print_config(const struct settings *settings, bool json, const struct error *error);
 
 int answer_status(const struct settings *settings, bool json);
 int answer_health(const struct settings *settings);

@@ -45,7 +45,7 @@ struct creds_key {
 /*
  * Decides upon the source, which may read the shared files, but asks no service. `side` and `http` are borrowed, and
  * must outlive it. NULL with ERROR_CONFIG for a source that is configured but cannot be right (a profile that is
- * not there, a token file without a role), or ERROR_LOCAL. That there is no source at all shows in creds_get.
+ * not there, a token file without a role), with ERROR_CREDENTIALS when there is none at all, or ERROR_LOCAL.
  */
 struct creds *creds_open(const struct side *side, struct http *http, struct error *error);
 void creds_close(struct creds *creds); /* cancels what is under way; NULL is fine */

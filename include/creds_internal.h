@@ -87,6 +87,7 @@ struct creds_answer {
 struct creds_step_ops {
     const char *method;
     bool direct;        /* to the machine itself: see http.h */
+    bool to_sts;        /* to creds->sts */
     int64_t time_limit; /* ms, of an attempt */
     int attempts;       /* at most; 0: what http allows */
     /* Fills in URL and headers, and creds->form for a POST. */
@@ -146,7 +147,7 @@ struct creds {
 };
 
 /* creds_choose.c */
-/* The first source that is configured. False with ERROR_CONFIG if that cannot be right. */
+/* The first source that is configured. False with ERROR_CONFIG if that cannot be right, or ERROR_CREDENTIALS. */
 bool creds_choose(struct creds *creds, struct error *error);
 const char *creds_variable(const char *name);               /* of the environment; "" if it is not set */
 void creds_no_source(struct error *error, const char *why); /* "no credentials", and what to do */

@@ -80,9 +80,9 @@ struct http_request {
     void *ctx;
     const char *method;  /* static storage; "HEAD" gets no body */
     const char *ca_file; /* see tls_trust; NULL if there is none */
-    bool direct;         /* never through a proxy: the peer is this machine's own (a metadata service) */
-    int64_t time_limit;  /* ms for connecting, and for an attempt; 0: the limits of all */
-    int64_t patience;    /* ms on top of stall_timeout: how long the peer may be busy without a byte */
+    bool direct;        /* never through a proxy; nor is a host that is near (uri.h), whatever is said here */
+    int64_t time_limit; /* ms for connecting, and for an attempt; 0: the limits of all */
+    int64_t patience;   /* ms on top of stall_timeout: how long the peer may be busy without a byte */
 
     /* Filled in by prepare. */
     struct buf url;
@@ -105,6 +105,9 @@ struct http_request {
 /* NULL with *error when libcurl cannot be set up. */
 struct http *http_new(const struct http_limits *limits, struct error *error);
 void http_free(struct http *http);
+
+/* Can the authorities of that ca_file ("" or NULL: none of its own) be used? What the first connection would find out. */
+bool http_check_trust(struct http *http, const char *ca_file, struct error *error);
 
 void http_request_init(struct http_request *request);
 void http_request_free(struct http_request *request); /* cancels it if need be */

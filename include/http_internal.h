@@ -78,6 +78,10 @@ void http_transfer_moved(struct http_transfer *transfer);
 
 /* ---- http_failure.c ---- */
 
+/* The host of a URL, an IPv6 address with its brackets; returns `out`. */
+#define HTTP_HOST_SIZE 300
+const char *http_host(const char *url, char out[HTTP_HOST_SIZE]);
+
 /* Sets the request's error to "host:port: ...". */
 void http_fail(struct http_request *request, enum error_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -12,7 +12,8 @@
  * key, secret, token and role are one unit: a side that has one of them takes none of AWS_PROFILE, AWS_ROLE_ARN, ...
  *
  * A value that cannot be used is replaced by the default with a problem noted that names the source, the value
- * and the default; so is an unknown INI key or STORSYNC_ variable, with the nearest known name. Problems are
+ * and the default (or, where the default would do more than was asked for, what does less: dry_run becomes true, and
+ * environment development); so is an unknown INI key or STORSYNC_ variable, with the nearest known name. Problems are
  * warnings in a normal run and errors under --check-config. Secrets never appear in a problem or in a printed
  * setting. What is fine but worth knowing before a sync (the default bucket is used) is a note.
  *
@@ -120,14 +121,18 @@ const char *settings_problem(const struct settings *settings, int index);
  * nobody has set. */
 const char *settings_note(const struct settings *settings, int index);
 
+/* May a sync or a validation begin? False with ERROR_CONFIG if what it would touch is not what was asked for: one bucket is
+ * set and the other is not, or a path names no prefix. */
+bool settings_usable(const struct settings *settings, struct error *error);
+
 /* Where the value of `field` (its address inside *settings) came from: "default", "environment
  * PROD_STORAGE_BUCKET", "/etc/storsync/storsync.ini:7", "--source-bucket". */
 const char *settings_origin(const struct settings *settings, const void *field);
 bool settings_is_default(const struct settings *settings, const void *field);
 
 /* Key prefixes to sync, from the two path settings: the first segment (a bucket name) is dropped, the rest ends
- * with '/' ("" is the whole bucket, from "/bucket"). Neither set: public/ and private/. Duplicates, and prefixes
- * inside another one, are left out. At most SETTINGS_PATHS_MAX; more is a problem. */
+ * with '/' ("" is the whole bucket, from "/bucket/" and a star). Neither set: public/ and private/. Duplicates, and prefixes
+ * inside another one, are left out. At most SETTINGS_PATHS_MAX. Only of use if settings_usable. */
 #define SETTINGS_PATHS_MAX 64
 int settings_path_count(const struct settings *settings);
 const char *settings_path(const struct settings *settings, int index);

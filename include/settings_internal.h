@@ -30,6 +30,7 @@
 enum setting_type {
     SETTING_TEXT,
     SETTING_SEGMENT,     /* a text that can be a segment of a key in .storsync/ */
+    SETTING_URL,         /* a text; a password in it is never shown */
     SETTING_SECRET,      /* a text that is never shown and has no flag */
     SETTING_ENVIRONMENT, /* a text: one of `choices`, or short for it */
     SETTING_CHOICE,      /* the position in `choices` */
@@ -47,6 +48,7 @@ struct setting {
     size_t offset;        /* in struct settings, or in struct side */
     const char *fallback; /* the default, in the grammar of the type */
     const char *fallback_of_destination; /* NULL: the same */
+    const char *unusable;  /* what counts instead of a value that cannot be used; NULL: the default */
     const char *variables; /* further names in the environment, best first, separated by spaces */
     const char *variables_of_destination;
     const char *shared;  /* variables for both sides, which count after the INI file */
@@ -126,7 +128,8 @@ struct settings_lines {
 struct settings_state {
     struct settings_value values[SETTINGS_SLOTS];
     struct settings_lines problems, notes, paths;
-    bool no_memory; /* something is missing above */
+    struct settings_lines refusals; /* why no sync may begin */
+    bool no_memory;                 /* something is missing above */
 };
 
 /* Adds a line; at SETTINGS_LINES_MAX it is left out. */

@@ -31,8 +31,17 @@ struct uri {
  * password. */
 bool uri_parse(const char *text, const char *what, struct uri *out, struct error *error);
 
+/* Appends `text`, a URL as somebody typed it, without what may be secret: a user name and password, a query. These become
+ * "****"; whatever comes before an '@' does, because a password with a '/' in it is no rare mistake. */
+bool uri_mask(struct buf *out, const char *text);
+
 /* Does what is sent there stay on this machine: localhost and the names below it (RFC 6761, 6.3), 127.0.0.0/8, ::1? */
 bool uri_is_loopback(const struct uri *uri);
+
+/* Is that host (an IPv6 address in brackets) this machine, or something that only this machine can mean: loopback in any
+ * spelling that a resolver takes, 0.0.0.0, the link's own addresses (169.254.0.0/16, fe80::/10), where metadata services
+ * are, or fd00:ec2::/32, where Amazon's are? */
+bool uri_is_near(const char *host);
 
 /* host[:port] as it goes into Host: and into a signature; the port is left out when it is the default. */
 bool uri_authority(const struct uri *uri, struct buf *out);

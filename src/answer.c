@@ -4,6 +4,7 @@
 #include "deps-versions.h"
 #include "log.h"
 #include "report.h"
+#include "run.h"
 #include "status.h"
 #include "store.h"
 #include "tls.h"
@@ -61,18 +62,19 @@ int answer_document(enum settings_doc form)
     return answer_print(&out, 0);
 }
 
-/* Where a side's credentials would come from; asks nobody. False: that cannot be right, and `out` says why. */
-static bool describe_credentials(const struct side *side, struct buf *out)
+/* Where a side's credentials would come from, or why that cannot be right; asks nobody. */
+static void describe_credentials(const struct side *side, struct buf *out)
 {
     struct error error = {0};
     struct creds *creds;
 
-    if (!store_needs_network(side))
-        return buf_puts(out, "none needed");
+    if (!store_needs_network(side)) {
+        buf_puts(out, "none needed");
+        return;
+    }
     creds = creds_open(side, NULL, &error);
     buf_puts(out, creds != NULL ? creds_source(creds) : error.text);
     creds_close(creds);
-    return error.kind == ERROR_NONE;
 }
 
 static const struct side *side_of(const struct settings *settings, int index)
@@ -82,45 +84,55 @@ static const struct side *side_of(const struct settings *settings, int index)
 
 static const char *const side_names[] = {"source", "destination"};
 
-int answer_check_config(const struct settings *settings, const struct error *error)
+/* What a run would find before it asks anybody, by the code that finds it there. */
+static bool check_stores(const struct options *options, const struct settings *settings, struct error *error)
 {
-    int problems = 0;
+    const struct detection unknown = {.platform = "", .hint = ""};
+    struct run run;
+    bool good;
 
-    if (error->kind != ERROR_NONE) {
-        log_error("%s", error->text);
-        problems++;
-    }
-    for (int i = 0; settings_problem(settings, i) != NULL; i++) {
-        log_error("%s", settings_problem(settings, i));
-        problems++;
-    }
-    for (int i = 0; i < 2 && problems == 0; i++) {
-        struct buf text;
-
-        buf_init(&text, OUTPUT_MAX);
-        if (describe_credentials(side_of(settings, i), &text)) {
-            log_info("credentials of the %s: %s", side_names[i], buf_str(&text));
-        } else {
-            log_error("%s: %s", side_names[i], buf_str(&text));
-            problems++;
-        }
-        buf_free(&text);
-    }
-    for (int i = 0; settings_note(settings, i) != NULL; i++)
-        log_warn("%s", settings_note(settings, i));
-    if (problems != 0)
-        return 78;
-    log_info("the configuration is fine");
-    return 0;
+    run_begin(&run, options, settings, &unknown);
+    good = run_open_stores(&run, error);
+    run_end(&run);
+    return good;
 }
 
-int answer_print_config(const struct settings *settings, bool json)
+static void tell_credentials(const struct settings *settings, int index)
+{
+    struct buf text;
+
+    buf_init(&text, OUTPUT_MAX);
+    describe_credentials(side_of(settings, index), &text);
+    log_info("credentials of the %s: %s", side_names[index], buf_str(&text));
+    buf_free(&text);
+}
+
+int answer_check_config(const struct options *options, const struct settings *settings, struct error *error)
+{
+    bool good = error->kind == ERROR_NONE && check_stores(options, settings, error);
+
+    if (!good)
+        log_error("%s", error->text);
+    for (int i = 0; good && i < 2; i++)
+        tell_credentials(settings, i);
+    for (int i = 0; settings_problem(settings, i) != NULL; i++) {
+        log_error("%s", settings_problem(settings, i));
+        good = false;
+    }
+    if (good)
+        log_info("the configuration is fine");
+    return good ? 0 : 78;
+}
+
+int answer_print_config(const struct settings *settings, bool json, const struct error *error)
 {
     struct settings_remark remarks[] = {{.name = "credentials"}, {.name = "authorities"}};
     char authorities[2][DESCRIPTION_SIZE];
     struct buf credentials[2], out;
     bool printed;
 
+    if (error->kind != ERROR_NONE)
+        log_error("%s", error->text);
     for (int i = 0; i < 2; i++) {
         buf_init(&credentials[i], OUTPUT_MAX);
         describe_credentials(side_of(settings, i), &credentials[i]);
@@ -136,7 +148,7 @@ int answer_print_config(const struct settings *settings, bool json)
     out.failed = !printed;
     buf_free(&credentials[0]);
     buf_free(&credentials[1]);
-    return answer_print(&out, 0);
+    return answer_print(&out, error_exit_code(error));
 }
 
 int answer_status(const struct settings *settings, bool json)

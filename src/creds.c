@@ -102,7 +102,8 @@ static void begin_step(struct creds *creds)
     struct http_request *request = &creds->request;
 
     request->method = ops->method;
-    request->direct = ops->direct;
+    /* What would be readable on the way goes no way that is longer than it must be. */
+    request->direct = ops->direct || (ops->to_sts && strcmp(creds->sts.scheme, "https") != 0);
     request->time_limit = ops->time_limit;
     http_submit(creds->http, request);
 }

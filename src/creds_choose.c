@@ -254,7 +254,6 @@ bool creds_choose(struct creds *creds, struct error *error)
     for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++)
         if (sources[i](creds, error) || error->kind != ERROR_NONE)
             return error->kind == ERROR_NONE;
-    snprintf(creds->source, sizeof creds->source, "none");
-    creds_no_source(&creds->error, "AWS_EC2_METADATA_DISABLED is set");
-    return true;
+    creds_no_source(error, "AWS_EC2_METADATA_DISABLED is set");
+    return false;
 }

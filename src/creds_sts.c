@@ -275,6 +275,7 @@ static enum http_verdict refused(struct creds *creds, struct error *error)
 
 const struct creds_step_ops creds_web_identity = {
     .method = "POST",
+    .to_sts = true,
     .time_limit = TIME_LIMIT,
     .prepare = prepare_web_identity,
     .take = take,
@@ -283,6 +284,7 @@ const struct creds_step_ops creds_web_identity = {
 
 const struct creds_step_ops creds_assume_role = {
     .method = "POST",
+    .to_sts = true,
     .time_limit = TIME_LIMIT,
     .prepare = prepare_assume_role,
     .take = take,

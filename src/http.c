@@ -372,6 +372,13 @@ void http_free(struct http *http)
     free(http);
 }
 
+bool http_check_trust(struct http *http, const char *ca_file, struct error *error)
+{
+    bool own = ca_file != NULL && *ca_file != '\0';
+
+    return tls_trust(http->tls, own ? ca_file : http->ca_file, error) != NULL;
+}
+
 void http_request_init(struct http_request *request)
 {
     memset(request, 0, sizeof *request);

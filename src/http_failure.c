@@ -8,11 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HOST_SIZE 300
 #define FAILURE_SIZE 480
 
 /* host[:port] of a URL, without user info. */
-static const char *host_of(const char *url, char out[HOST_SIZE])
+static const char *authority_of(const char *url, char out[HTTP_HOST_SIZE])
 {
     const char *start = strstr(url, "://");
     const char *at;
@@ -25,7 +24,18 @@ static const char *host_of(const char *url, char out[HOST_SIZE])
         len -= (size_t)(at + 1 - start);
         start = at + 1;
     }
-    snprintf(out, HOST_SIZE, "%.*s", (int)len, start);
+    snprintf(out, HTTP_HOST_SIZE, "%.*s", (int)len, start);
+    return out;
+}
+
+const char *http_host(const char *url, char out[HTTP_HOST_SIZE])
+{
+    char *end;
+
+    authority_of(url, out);
+    end = strchr(out, out[0] == '[' ? ']' : ':');
+    if (end != NULL)
+        end[out[0] == '['] = '\0';
     return out;
 }
 
@@ -58,14 +68,14 @@ static const struct failure failures[] = {
 
 void http_fail(struct http_request *request, enum error_kind kind, const char *format, ...)
 {
-    char host[HOST_SIZE];
+    char host[HTTP_HOST_SIZE];
     char text[FAILURE_SIZE];
     va_list arguments;
 
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    error_set(&request->error, kind, "%s: %s", host_of(buf_str(&request->url), host), text);
+    error_set(&request->error, kind, "%s: %s", authority_of(buf_str(&request->url), host), text);
 }
 
 static void fail_connect(struct http_transfer *transfer)

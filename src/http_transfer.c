@@ -4,6 +4,7 @@
 #include "http_internal.h"
 
 #include "clock.h"
+#include "uri.h"
 #include "version.h"
 
 #include <stdio.h>
@@ -258,6 +259,7 @@ static bool set_request(struct http_transfer *transfer, struct error *error)
 {
     const struct http_request *request = transfer->request;
     const char *method = request->method;
+    char host[HTTP_HOST_SIZE];
     CURL *easy = transfer->easy;
     bool ok = true;
 
@@ -278,7 +280,8 @@ static bool set_request(struct http_transfer *transfer, struct error *error)
         SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)(request->upload_size > 0 ? request->upload_size : 0));
     }
     SET(CURLOPT_CUSTOMREQUEST, method);
-    SET(CURLOPT_PROXY, request->direct ? "" : NULL);
+    /* A proxy is another machine: what is near means something else there, and gets the keys that are sent. */
+    SET(CURLOPT_PROXY, request->direct || uri_is_near(http_host(buf_str(&request->url), host)) ? "" : NULL);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)http_connect_limit(transfer));
     return ok ? true : error_set(error, ERROR_LOCAL, "out of memory");
 }

@@ -144,10 +144,10 @@ static int perform(const struct options *options, const struct settings *setting
 
     switch (options->mode) {
     case MODE_CHECK_CONFIG:
-        return answer_check_config(settings, error);
+        return answer_check_config(options, settings, error);
     case MODE_PRINT_CONFIG:
         tell_problems(settings);
-        return answer_print_config(settings, options->json);
+        return answer_print_config(settings, options->json, error);
     case MODE_STATUS:
         return answer_status(settings, options->json);
     case MODE_HEALTH:

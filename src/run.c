@@ -5,11 +5,13 @@
 #include "log.h"
 #include "status.h"
 #include "stop.h"
+#include "uri.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define STATUS_INTERVAL 2000 /* ms */
+#define SHOWN_MAX ((size_t)16 * 1024)
 
 static const char *mode_name(enum mode mode)
 {
@@ -35,6 +37,17 @@ static bool has_deadline(const struct run *run)
            !settings_is_default(settings, &settings->timeout);
 }
 
+/* As it was typed: it may be a URL with a password. */
+static void show_bucket(const char *bucket, char *out, size_t room)
+{
+    struct buf text;
+
+    buf_init(&text, SHOWN_MAX);
+    uri_mask(&text, bucket);
+    snprintf(out, room, "%s", buf_str(&text));
+    buf_free(&text);
+}
+
 void run_begin(struct run *run, const struct options *options, const struct settings *settings,
                const struct detection *detection)
 {
@@ -48,8 +61,8 @@ void run_begin(struct run *run, const struct options *options, const struct sett
     report->configured = !settings_is_default(settings, &settings->source.bucket) &&
                          !settings_is_default(settings, &settings->destination.bucket);
     snprintf(report->mode, sizeof report->mode, "%s", mode_name(options->mode));
-    snprintf(report->source, sizeof report->source, "%s", settings->source.bucket);
-    snprintf(report->destination, sizeof report->destination, "%s", settings->destination.bucket);
+    show_bucket(settings->source.bucket, report->source, sizeof report->source);
+    show_bucket(settings->destination.bucket, report->destination, sizeof report->destination);
     if (has_deadline(run))
         stop_at(clock_mono() + settings->timeout);
 }
@@ -87,6 +100,8 @@ bool run_open_stores(struct run *run, struct error *error)
 
     for (int i = 0; settings_note(settings, i) != NULL; i++)
         log_warn("%s", settings_note(settings, i));
+    if (!settings_usable(settings, error))
+        return false;
     if ((store_needs_network(&settings->source) || store_needs_network(&settings->destination)) &&
         !start_http(run, error))
         return false;

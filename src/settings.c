@@ -56,20 +56,30 @@ static void set_defaults(struct settings *settings)
 
 /* ---- values ---- */
 
+/* What can hold a secret is not repeated. */
+static void show_value(const struct slot *slot, const char *text, char out[72])
+{
+    if (slot->setting->type == SETTING_SECRET || slot->setting->type == SETTING_URL)
+        snprintf(out, 72, "the %s", slot->setting->type == SETTING_SECRET ? "secret" : "value");
+    else
+        snprintf(out, 72, "\"%.64s\"", text);
+}
+
 static void add_bad_value(struct settings_state *state, const struct slot *slot,
                           const struct settings_value *value)
 {
     bool in_file = value->rank == RANK_FILE;
-    char shown[72] = "the secret";
+    const char *instead = slot->setting->unusable != NULL ? slot->setting->unusable : slot->fallback;
+    char shown[72];
     struct buf expected;
 
-    if (slot->setting->type != SETTING_SECRET)
-        snprintf(shown, sizeof shown, "\"%.64s\"", value->text);
+    show_value(slot, value->text, shown);
     buf_init(&expected, 256);
     settings_expected(slot->setting, &expected);
-    settings_add(state, &state->problems, "%s: %s%s%s is not %s; using the default%s%s", value->label,
+    settings_add(state, &state->problems, "%s: %s%s%s is not %s; using %s%s%s", value->label,
                  in_file ? slot->setting->name : "", in_file ? ": " : "", shown, buf_str(&expected),
-                 *slot->fallback != '\0' ? " " : "", slot->fallback);
+                 slot->setting->unusable != NULL ? "what does no harm," : "the default",
+                 *instead != '\0' ? " " : "", instead);
     state->no_memory |= expected.failed;
     buf_free(&expected);
 }
@@ -80,11 +90,14 @@ static void set_values(struct settings *settings)
         struct settings_value *value = &settings->state->values[i];
         struct slot slot = settings_slot(i);
 
-        if (value->text != NULL && !settings_parse(settings, &slot, value->text)) {
-            add_bad_value(settings->state, &slot, value);
-            settings_parse(settings, &slot, slot.fallback);
-            settings_forget(value);
-        }
+        if (value->text == NULL || settings_parse(settings, &slot, value->text))
+            continue;
+        add_bad_value(settings->state, &slot, value);
+        /* Somebody has decided upon it: its origin stays, so that the default is not taken for that decision. */
+        if (slot.setting->unusable != NULL && settings_parse(settings, &slot, slot.setting->unusable))
+            continue;
+        settings_parse(settings, &slot, slot.fallback);
+        settings_forget(value);
     }
 }
 
@@ -106,15 +119,47 @@ static void check_credentials(struct settings *settings, const struct side *side
                  has_id ? "secret_access_key" : "access_key_id");
 }
 
-static void add_bucket_note(struct settings *settings, const char *section)
+static void tell_default_bucket(struct settings_state *state, const struct slot *slot, bool alone)
 {
-    int index = settings_find(section, "bucket");
-    struct slot slot = settings_slot(index);
+    if (alone)
+        settings_add(state, &state->refusals,
+                     "no %s bucket is set: set %s (its default, %s, only counts if neither bucket is set)",
+                     slot->section, slot->variables, slot->fallback);
+    else
+        settings_add(state, &state->notes, "no %s bucket is set (%s): using the default, %s", slot->section,
+                     slot->variables, slot->fallback);
+}
 
-    if (settings->state->values[index].rank == RANK_DEFAULT)
-        settings_add(settings->state, &settings->state->notes,
-                     "no %s bucket is set (%s): using the default, %s", section, slot.variables,
-                     slot.fallback);
+/* A bucket's name is global at Amazon's, and a default that nobody has asked for can be anybody's. Both of them are one
+ * system, its owner's; with one of them, a stranger's objects would get into production. */
+static void check_buckets(struct settings *settings)
+{
+    struct settings_state *state = settings->state;
+    int source = settings_find("source", "bucket"), destination = settings_find("destination", "bucket");
+    bool source_set = state->values[source].rank != RANK_DEFAULT;
+    bool destination_set = state->values[destination].rank != RANK_DEFAULT;
+    struct slot from = settings_slot(source), to = settings_slot(destination);
+
+    if (!source_set)
+        tell_default_bucket(state, &from, destination_set);
+    if (!destination_set)
+        tell_default_bucket(state, &to, source_set);
+}
+
+/* What can be meant, but is more likely a mistake. */
+static void check_times(struct settings *settings)
+{
+    struct settings_state *state = settings->state;
+
+    if (settings->timeout != 0 && settings->wait > settings->timeout &&
+        !settings_is_default(settings, &settings->wait))
+        settings_add(state, &state->notes, "wait is longer than timeout, which ends the waiting as well");
+    if (settings->wait != 0 && settings->lease_ttl > settings->wait &&
+        !settings_is_default(settings, &settings->lease_ttl))
+        settings_add(
+            state, &state->notes,
+            "lease_ttl is longer than wait: whoever waits gives up before a replica that has died can be "
+            "replaced");
 }
 
 /* ---- paths ---- */
@@ -145,8 +190,18 @@ static bool add_prefix(struct settings_state *state, const char *prefix)
     return true;
 }
 
-/* `path` is /bucket/prefix. The bucket's name alone needs its slash: "public" is more likely a prefix that lacks
- * the bucket than a wish to sync everything. */
+static void refuse_path(struct settings_state *state, const char *label, const char *path, size_t len,
+                        const char *why)
+{
+    settings_add(state, &state->refusals, "%s: \"%.*s\" %s: write /bucket/prefix, or /bucket/* for all of it",
+                 label, len < 64 ? (int)len : 64, path, why);
+}
+
+/*
+ * `path` is /bucket/prefix, or /bucket/ and a star for the whole bucket. A bucket's name alone, with or without slashes,
+ * is more likely a prefix that lacks its bucket than a wish to sync everything, private objects included. A path that
+ * cannot be used must not be left out either: what remains is not what was asked for.
+ */
 static void add_path(struct settings_state *state, const char *label, const char *path, size_t len)
 {
     char prefix[OBJECT_KEY_MAX + 2];
@@ -160,17 +215,16 @@ static void add_path(struct settings_state *state, const char *label, const char
     if (len == 0)
         return;
     rest = memchr(path + 1, '/', len - 1);
-    left = rest != NULL ? len - (size_t)(rest + 1 - path) : 0;
-    if ((rest == NULL && (*path != '/' || len == 1)) || left > OBJECT_KEY_MAX) {
-        settings_add(state, &state->problems, "%s: \"%.*s\" is not /bucket/prefix; it is left out", label,
-                     len < 64 ? (int)len : 64, path);
+    left = rest != NULL ? len - (size_t)(++rest - path) : 0;
+    if (left == 0 || left > OBJECT_KEY_MAX) {
+        refuse_path(state, label, path, len, left == 0 ? "names no prefix in a bucket" : "is too long");
         return;
     }
-    snprintf(prefix, sizeof prefix, "%.*s%s", (int)left, rest != NULL ? rest + 1 : "",
-             left > 0 && path[len - 1] != '/' ? "/" : "");
+    if (left == 1 && *rest == '*')
+        left = 0;
+    snprintf(prefix, sizeof prefix, "%.*s%s", (int)left, rest, left > 0 && path[len - 1] != '/' ? "/" : "");
     if (!add_prefix(state, prefix))
-        settings_add(state, &state->problems, "%s: more than %d paths; \"%s\" is left out", label,
-                     SETTINGS_PATHS_MAX, prefix);
+        settings_add(state, &state->refusals, "%s: more than %d paths", label, SETTINGS_PATHS_MAX);
 }
 
 static void set_paths(struct settings *settings)
@@ -187,8 +241,12 @@ static void set_paths(struct settings *settings)
     }
     add_path(state, state->values[settings_find("", "private_object_dir")].label,
              settings->private_object_dir, strlen(settings->private_object_dir));
-    if (state->paths.count > 0)
+    if (state->paths.count > 0 || state->refusals.count > 0)
         return;
+    if (*settings->public_object_search_paths != '\0') {
+        settings_add(state, &state->refusals, "%s names no path", label);
+        return;
+    }
     add_prefix(state, "public/");
     add_prefix(state, "private/");
     settings_add(state, &state->notes,
@@ -211,9 +269,9 @@ bool settings_load(struct settings *settings, const struct settings_input *input
     set_values(settings);
     check_credentials(settings, &settings->source, "source");
     check_credentials(settings, &settings->destination, "destination");
-    add_bucket_note(settings, "source");
-    add_bucket_note(settings, "destination");
     set_paths(settings);
+    check_buckets(settings);
+    check_times(settings);
     if (state->no_memory)
         return error_set(error, ERROR_LOCAL, "settings: out of memory");
     return good;
@@ -230,6 +288,7 @@ void settings_free(struct settings *settings)
     free_lines(&state->problems);
     free_lines(&state->notes);
     free_lines(&state->paths);
+    free_lines(&state->refusals);
     free(state);
     *settings = (struct settings){.state = NULL};
 }
@@ -250,6 +309,13 @@ const char *settings_problem(const struct settings *settings, int index)
 const char *settings_note(const struct settings *settings, int index)
 {
     return line_at(&state_of(settings)->notes, index);
+}
+
+bool settings_usable(const struct settings *settings, struct error *error)
+{
+    const char *why = line_at(&state_of(settings)->refusals, 0);
+
+    return why == NULL || error_set(error, ERROR_CONFIG, "%s", why);
 }
 
 int settings_path_count(const struct settings *settings)

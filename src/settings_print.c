@@ -125,6 +125,7 @@ static const char *value_word(const struct setting *setting)
     case SETTING_SECRET:
     case SETTING_SEGMENT:
     case SETTING_TEXT:
+    case SETTING_URL:
         break;
     }
     return setting->word;

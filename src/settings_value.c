@@ -2,6 +2,7 @@
  * The grammar of values: see settings.h.
  */
 #include "settings_internal.h"
+#include "uri.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -26,7 +27,7 @@ static const struct unit *units_of(const struct setting *setting)
 
 static bool is_text(const struct setting *setting)
 {
-    return setting->type == SETTING_TEXT || setting->type == SETTING_SECRET ||
+    return setting->type == SETTING_TEXT || setting->type == SETTING_URL || setting->type == SETTING_SECRET ||
            setting->type == SETTING_ENVIRONMENT || setting->type == SETTING_SEGMENT;
 }
 
@@ -176,7 +177,10 @@ void settings_format(const struct settings *settings, const struct slot *slot, s
     if (is_text(setting)) {
         const char *text = *(const char *const *)field;
 
-        buf_puts(out, setting->type == SETTING_SECRET && *text != '\0' ? "****" : text);
+        if (setting->type == SETTING_URL)
+            uri_mask(out, text);
+        else
+            buf_puts(out, setting->type == SETTING_SECRET && *text != '\0' ? "****" : text);
         return;
     }
     int64_t number = *(const int64_t *)field;
@@ -207,6 +211,7 @@ void settings_range(const struct setting *setting, struct buf *out)
     switch (setting->type) {
     case SETTING_TEXT:
     case SETTING_SEGMENT:
+    case SETTING_URL:
     case SETTING_SECRET:
     case SETTING_FLAG:
         break;
@@ -228,6 +233,7 @@ void settings_expected(const struct setting *setting, struct buf *out)
 {
     switch (setting->type) {
     case SETTING_TEXT:
+    case SETTING_URL:
     case SETTING_SECRET:
         buf_printf(out, "text without control characters, at most %d bytes", SETTINGS_TEXT_MAX);
         break;

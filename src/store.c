@@ -117,6 +117,13 @@ struct store *store_open(const struct side *side, struct http *http, struct erro
 
     if (after_scheme(name, "file:") != NULL)
         return store_dir_open(name, error);
+    /* The texts below repeat the name. */
+    if (name[0] != '/' && strchr(name, '@') != NULL) {
+        error_set(error, ERROR_CONFIG,
+                  "bucket: a user name or password in it is not supported: write NAME, s3://NAME or "
+                  "file:///DIRECTORY");
+        return NULL;
+    }
     if ((rest = after_scheme(name, "s3://")) != NULL)
         return open_s3(side, rest, http, error);
     if ((rest = after_scheme(name, "gs://")) != NULL)

@@ -122,6 +122,13 @@ static bool set_endpoint(struct store_s3 *store, struct error *error)
            error_set(error, ERROR_CONFIG, "\"%s\" is not the name of a region", region);
 }
 
+/* A bundle that cannot be used is found before anything is asked. */
+static bool check_trust(const struct store_s3 *store, struct error *error)
+{
+    return strcmp(store->endpoint.scheme, "https") != 0 ||
+           http_check_trust(store->http, store->side->ca_file, error);
+}
+
 static void s3_close(struct store *base)
 {
     struct store_s3 *store = (struct store_s3 *)base;
@@ -154,7 +161,7 @@ struct store *store_s3_open(const struct side *side, const char *bucket, struct 
     memcpy(store->base.name, bucket, strlen(bucket) + 1);
     memcpy(store->told_name, bucket, strlen(bucket) + 1);
     store->creds = creds_open(side, http, error);
-    if (store->creds == NULL || !set_endpoint(store, error)) {
+    if (store->creds == NULL || !set_endpoint(store, error) || !check_trust(store, error)) {
         s3_close(&store->base);
         return NULL;
     }

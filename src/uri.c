@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <string.h>
+#include <strings.h>
 
 #define PORT_MAX 65535
 
@@ -206,18 +207,77 @@ bool uri_parse(const char *text, const char *what, struct uri *out, struct error
     return problem == NULL || error_set(error, ERROR_CONFIG, "%s: %s", what, problem);
 }
 
-bool uri_is_loopback(const struct uri *uri)
+bool uri_mask(struct buf *out, const char *text)
+{
+    const char *scheme = strstr(text, "://");
+    const char *start = scheme != NULL ? scheme + strlen("://") : text;
+    const char *at = strrchr(start, '@');
+    const char *query;
+
+    if (*start == '/') /* no authority: a path */
+        return buf_puts(out, text);
+    buf_append(out, text, (size_t)(start - text));
+    if (at != NULL) {
+        buf_puts(out, "****@");
+        start = at + 1;
+    }
+    query = strchr(start, '?');
+    if (query == NULL)
+        return buf_puts(out, start);
+    buf_append(out, start, (size_t)(query - start));
+    return buf_puts(out, "?****");
+}
+
+static bool is_localhost(const char *host)
 {
     static const char name[] = "localhost";
+    size_t len = strlen(host), tail = sizeof name - 1;
+
+    return len >= tail && strcasecmp(host + len - tail, name) == 0 &&
+           (len == tail || host[len - tail - 1] == '.');
+}
+
+bool uri_is_loopback(const struct uri *uri)
+{
     struct in_addr address;
-    size_t len = strlen(uri->host), tail = sizeof name - 1;
 
     if (inet_pton(AF_INET, uri->host, &address) == 1)
         return ntohl(address.s_addr) >> 24 == 127;
-    if (strcmp(uri->host, "[::1]") == 0)
-        return true;
-    return len >= tail && strcmp(uri->host + len - tail, name) == 0 &&
-           (len == tail || uri->host[len - tail - 1] == '.');
+    return strcmp(uri->host, "[::1]") == 0 || is_localhost(uri->host);
+}
+
+/* `bytes` in the order of the network. */
+static bool is_near_v4(const unsigned char *bytes)
+{
+    return bytes[0] == 127 || bytes[0] == 0 || (bytes[0] == 169 && bytes[1] == 254);
+}
+
+static bool is_near_v6(const struct in6_addr *address)
+{
+    static const unsigned char amazon[] = {0xfd, 0x00, 0x0e, 0xc2};
+
+    return IN6_IS_ADDR_LOOPBACK(address) || IN6_IS_ADDR_UNSPECIFIED(address) ||
+           IN6_IS_ADDR_LINKLOCAL(address) || memcmp(address->s6_addr, amazon, sizeof amazon) == 0 ||
+           (IN6_IS_ADDR_V4MAPPED(address) && is_near_v4(address->s6_addr + 12));
+}
+
+bool uri_is_near(const char *host)
+{
+    char inner[INET6_ADDRSTRLEN];
+    struct in6_addr six;
+    struct in_addr four;
+    size_t len = strcspn(host, "%]"); /* a zone comes behind a % */
+
+    if (host[0] == '[') {
+        if (len > sizeof inner)
+            return false;
+        memcpy(inner, host + 1, len - 1);
+        inner[len - 1] = '\0';
+        return inet_pton(AF_INET6, inner, &six) == 1 && is_near_v6(&six);
+    }
+    if (inet_aton(host, &four) != 0)
+        return is_near_v4((const unsigned char *)&four.s_addr);
+    return is_localhost(host);
 }
 
 static int default_port(const char *scheme)

@@ -70,14 +70,14 @@ class ForwardProxy:
 
     def _tunnel(self, client, target):
         host, _, port = target.rpartition(":")
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=60) as server:
+        with socket.create_connection((address(host), int(port)), timeout=60) as server:
             client.send(b"HTTP/1.1 200 Connected\r\n\r\n")
             pump(client.sock, server)
         return False
 
     def _forward(self, client, head, headers, target):
         url = urllib.parse.urlsplit(target)
-        with socket.create_connection((url.hostname, url.port), timeout=60) as sock:
+        with socket.create_connection((address(url.hostname), url.port), timeout=60) as sock:
             server = Wire(sock)
             server.send(head.replace(target.encode(), target[target.index("/", 8):].encode(), 1))
             for piece in client.pieces(framing_of(headers, 0)):
@@ -88,6 +88,11 @@ class ForwardProxy:
             for piece in server.pieces(framing_of(headers, "close")):
                 client.send(piece)
         return "content-length" in headers or "transfer-encoding" in headers
+
+
+def address(host):
+    """It knows a network that nobody else does: 192.0.2.1 and all names that end in .test are here."""
+    return "127.0.0.1" if host.endswith(".test") or host == "192.0.2.1" else host.strip("[]")
 
 
 def pump(client, server):

@@ -112,7 +112,7 @@ class Run:
     @cached_property
     def certificate(self):
         return self.pki.issue("this machine", self.authority, names=[
-            "localhost", "127.0.0.1", "::1", rgw.DOMAIN, f"*.{rgw.DOMAIN}"])
+            "localhost", "127.0.0.1", "::1", "192.0.2.1", rgw.DOMAIN, f"*.{rgw.DOMAIN}"])
 
     @cached_property
     def ca_file(self):

@@ -84,7 +84,19 @@ class Reuse(TestCase):
 
 
 class Proxies(TlsCase):
-    """https_proxy, http_proxy, no_proxy: as curl has them, https://everything.curl.dev/usingcurl/proxies/env."""
+    """https_proxy, http_proxy, no_proxy: as curl has them, https://everything.curl.dev/usingcurl/proxies/env. What is
+    near never goes through one, so the store has a name that, as in some companies, the proxy alone can resolve."""
+
+    NAME = "storage.example.test"
+
+    def visit(self, server, host=NAME, **how):
+        return super().visit(server, host=host, **how)
+
+    def knowing(self):
+        """Where the tool knows the name, too."""
+        hosts = self.dir / "hosts"
+        hosts.write_text(f"127.0.0.1 localhost {self.NAME} eu.{self.NAME}\n")
+        return self.mounts(f"mount --bind '{hosts}' /etc/hosts").prefix
 
     def forward(self, **how):
         proxy = ForwardProxy(**how)
@@ -92,7 +104,7 @@ class Proxies(TlsCase):
         return proxy
 
     def store(self):
-        return self.serve(self.leaf(names=["localhost", "127.0.0.1"]))
+        return self.serve(self.leaf(names=[self.NAME]))
 
     def plain_store(self):
         server = self.proxy()
@@ -103,7 +115,7 @@ class Proxies(TlsCase):
         tool = self.visit(server, **env)
         self.assertEqual((tool.code, len(tool.errors)), (code, 1), tool.err)
         self.assertRegex(tool.errors[0], says)
-        self.readable(tool.errors[0], f"localhost:{server.port}")
+        self.readable(tool.errors[0], f"{self.NAME}:{server.port}")
         self.assertEqual(server.connections, 0)
         return tool
 
@@ -112,7 +124,7 @@ class Proxies(TlsCase):
             with self.subTest(variable=variable):
                 server, proxy = self.store(), self.forward()
                 self.accepted(server, **{variable: proxy.url})
-                self.assertEqual([(m, t) for m, t, _ in proxy.requests], [("CONNECT", f"localhost:{server.port}")])
+                self.assertEqual([(m, t) for m, t, _ in proxy.requests], [("CONNECT", f"{self.NAME}:{server.port}")])
 
     def test_nothing_of_the_request_is_shown_to_it(self):
         proxy = self.forward()
@@ -135,7 +147,7 @@ class Proxies(TlsCase):
         for name, accepted in (("127.0.0.1", True), ("localhost", False)):
             with self.subTest(certificate=name):
                 context = pki.server_context(self.pki.pem(self.leaf(names=[name])))
-                server, proxy = self.serve(self.leaf()), self.forward(tls=context)
+                server, proxy = self.store(), self.forward(tls=context)
                 if accepted:
                     self.accepted(server, https_proxy=proxy.url)
                     continue
@@ -151,29 +163,48 @@ class Proxies(TlsCase):
             source.put(f"public/{number}", data.body(number, 50_000))
         server = RUN.nginx(source.server.plain, location=HAND_ON)
         self.addCleanup(server.stop)
-        env = {**source.env("source", endpoint=server.endpoint, ca_file=str(RUN.ca_file)),
-               **destination.env("destination", endpoint=server.endpoint, ca_file=str(RUN.ca_file)),
+        endpoint = f"https://192.0.2.1:{server.port}"  # RGW takes a name that is not its own for a bucket
+        env = {**source.env("source", endpoint=endpoint, ca_file=str(RUN.ca_file)),
+               **destination.env("destination", endpoint=endpoint, ca_file=str(RUN.ca_file)),
                "HTTPS_PROXY": proxy.url}
         self.succeed("--sync", env=env)
         self.assertEqual(data.compare_buckets(source, destination, ("public/",)), [])
-        self.assertEqual({(m, t) for m, t, _ in proxy.requests}, {("CONNECT", f"127.0.0.1:{server.port}")})
+        self.assertEqual({(m, t) for m, t, _ in proxy.requests}, {("CONNECT", f"192.0.2.1:{server.port}")})
 
     def test_no_proxy(self):
-        for exempt in ("localhost", "example.com,localhost", "*"):
+        prefix = self.knowing()
+        for exempt in (self.NAME, f"example.com,{self.NAME}", ".example.test", "*"):
             for variable in ("no_proxy", "NO_PROXY"):
                 with self.subTest(exempt=exempt, variable=variable):
                     proxy = self.forward()
-                    self.accepted(self.store(), **{"HTTPS_PROXY": proxy.url, variable: exempt})
+                    self.accepted(self.store(), prefix=prefix, **{"HTTPS_PROXY": proxy.url, variable: exempt})
                     self.assertEqual(proxy.requests, [])
 
-    def test_no_proxy_for_a_domain(self):
-        proxy, server = self.forward(), self.serve(self.leaf(names=["eu.storage.localhost"]))
-        self.accepted(server, host="eu.storage.localhost", HTTPS_PROXY=proxy.url, NO_PROXY=".storage.localhost")
+    def test_what_is_near_goes_through_none(self):
+        """At the proxy its name means another machine, and over http the proxy would read a token."""
+        proxy = self.forward()
+        for host in ("localhost", "127.0.0.1", "s3.localhost"):
+            for exempt in ("", "example.com"):
+                with self.subTest(host=host, exempt=exempt):
+                    everywhere = {"ALL_PROXY": proxy.url, "HTTPS_PROXY": proxy.url, "http_proxy": proxy.url,
+                                  "NO_PROXY": exempt, "STORSYNC_SOURCE_SESSION_TOKEN": "a-token"}
+                    self.accepted(self.serve(self.leaf(names=[host])), host=host, **everywhere)
+                    plain = self.plain_store()
+                    tool = self.visit(plain, STORSYNC_SOURCE_ENDPOINT=f"http://{host}:{plain.port}", **everywhere)
+                    self.assertEqual((tool.code, len(plain.requests)), (0, 1), tool.err)
         self.assertEqual(proxy.requests, [])
 
-    def test_no_proxy_for_an_address(self):
-        proxy = self.forward()
-        self.accepted(self.store(), host="127.0.0.1", HTTPS_PROXY=proxy.url, NO_PROXY="127.0.0.0/8")
+    def test_token_service_over_http(self):
+        """allow_http is about the network between, not about another machine on it that reads along."""
+        proxy, token = self.forward(), self.dir / "token"
+        token.write_text("a-web-identity-token")
+        env = {"STORSYNC_SOURCE_ACCESS_KEY_ID": "", "STORSYNC_SOURCE_SECRET_ACCESS_KEY": "", "STORSYNC_RETRIES": "0",
+               "AWS_ROLE_ARN": "arn:aws:iam::1:role/r", "AWS_WEB_IDENTITY_TOKEN_FILE": str(token),
+               "AWS_ENDPOINT_URL_STS": "http://sts.example.test:9", "STORSYNC_SOURCE_ALLOW_HTTP": "yes",
+               "http_proxy": proxy.url, "https_proxy": proxy.url}
+        tool = self.visit(self.store(), **env)
+        self.assertEqual(tool.code, 69, tool.err)
+        self.assertIn("sts.example.test", tool.errors[0])
         self.assertEqual(proxy.requests, [])
 
     def test_no_proxy_for_another(self):
@@ -184,9 +215,11 @@ class Proxies(TlsCase):
     def test_http(self):
         """The proxy reads along, and sees the signature: that is what http is. Upper case is not for CGI's sake."""
         server, proxy = self.plain_store(), self.forward()
-        tool = self.visit(server, STORSYNC_SOURCE_ENDPOINT=server.endpoint, http_proxy=proxy.url)
+        endpoint = f"http://{self.NAME}:{server.port}"
+        tool = self.visit(server, STORSYNC_SOURCE_ENDPOINT=endpoint, STORSYNC_SOURCE_ALLOW_HTTP="yes",
+                          http_proxy=proxy.url)
         self.assertEqual(tool.code, 0, tool.err)
-        self.assertEqual([(m, t.partition("?")[0]) for m, t, _ in proxy.requests], [("GET", f"{server.endpoint}/b")])
+        self.assertEqual([(m, t.partition("?")[0]) for m, t, _ in proxy.requests], [("GET", f"{endpoint}/b")])
 
     def test_refuses(self):
         for status in (403, 407, 502):

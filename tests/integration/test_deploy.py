@@ -284,7 +284,7 @@ class Paths(DirCase):
 
     def test_whole_bucket_leaves_the_state_alone(self):
         self.source.put(".storsync/deployments/alien.json", "{}")
-        keys, tool = self.copied(PUBLIC_OBJECT_SEARCH_PATHS="/any-bucket")
+        keys, tool = self.copied(PUBLIC_OBJECT_SEARCH_PATHS="/any-bucket/*")
         self.assertEqual(keys, sorted(k for k in self.source.contents()))
         self.assertEqual(self.destination.markers(), [])
         self.assertEqual(tool.status["syncedFiles"], 5)

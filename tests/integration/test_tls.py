@@ -1,9 +1,6 @@
 """https with a private certificate authority: the proxy ends TLS in front of an RGW."""
-import select
-import socket
 import ssl
 import subprocess
-import threading
 
 import data
 from harness import RUN, TestCase, sides
@@ -32,53 +29,6 @@ def server_context(pem, oldest=ssl.TLSVersion.TLSv1_2, newest=ssl.TLSVersion.TLS
     context.load_cert_chain(pem)
     context.minimum_version, context.maximum_version = oldest, newest
     return context
-
-
-class HttpsProxy:
-    """A proxy that is itself spoken to by https, for CONNECT to any port of this machine."""
-
-    def __init__(self, pem):
-        self.context = server_context(pem)
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.url = f"https://localhost:{self.listener.getsockname()[1]}"
-        self.connects = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def stop(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    def _serve(self, sock):
-        try:
-            with self.context.wrap_socket(sock, server_side=True) as client:
-                head = b""
-                while not head.endswith(b"\r\n\r\n"):
-                    head += client.recv(1) or b"\r\n\r\n"
-                target = head.split()[1].decode()
-                self.connects.append(target)
-                with socket.create_connection(("127.0.0.1", int(target.rpartition(":")[2]))) as server:
-                    client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
-                    self._pump(client, server)
-        except (OSError, IndexError, ValueError):
-            pass
-
-    @staticmethod
-    def _pump(client, server):
-        while True:
-            ready = [client] if client.pending() else select.select([client, server], [], [])[0]
-            for sock in ready:
-                data = sock.recv(65536)
-                if not data:
-                    return
-                (server if sock is client else client).sendall(data)
 
 
 class Tls(TestCase):
@@ -158,27 +108,6 @@ class Tls(TestCase):
                                       ca_file=str(self.certificates / "authority.crt"))}
         self.assertEqual(self.tool("--sync", env=env).code, 0)
         self.assertEqual(data.compare_buckets(*sides, ("public/",)), [])
-
-    def test_https_proxy(self):
-        """Two handshakes, one in the other: each certificate has to be for its own host."""
-        def through(proxy_name):
-            server = self.proxy(self.source.server.endpoint, tls=server_context(self.certificates / "address.pem"))
-            proxy = HttpsProxy(self.certificates / f"{proxy_name}.pem")
-            self.addCleanup(proxy.stop)
-            ca_file = str(self.certificates / "authority.crt")
-            env = {**self.source.env("source", endpoint=server.endpoint, ca_file=ca_file),
-                   **self.destination.env("destination", endpoint=self.destination.server.plain),
-                   "STORSYNC_RETRIES": "0", "https_proxy": proxy.url}
-            return self.tool("--sync", env=env), proxy
-
-        tool, proxy = through("address")
-        self.refused(tool)
-        self.assertIn("for the name 127.0.0.1, not for localhost", tool.err)
-        self.assertEqual(proxy.connects, [])
-        tool, proxy = through("localhost")
-        self.assertEqual(tool.code, 0, tool.err)
-        self.assertNotEqual(proxy.connects, [])
-        self.assertEqual(data.compare_buckets(self.source, self.destination, ("public/",)), [])
 
     def test_unusable_ca_file(self):
         self.assertEqual(self.sync(ca="missing").code, 78)

@@ -30,6 +30,10 @@ class MistakeCase(TestCase):
         self.one_clear_line(tool, words)
         alone = self.tool("--sync", *args, env=env, nobody=nobody)
         self.assertEqual(alone.code, code)
+        if code == 78:  # what a run finds before it asks anybody, the check finds, in the same words
+            check = self.tool("--check-config", *args, env=env, nobody=nobody)
+            self.assertEqual(check.code, 78, check.err)
+            self.one_clear_line(check, words)
 
     def one_clear_line(self, tool, words):
         self.assertEqual(len(tool.errors), 1, tool.err)
@@ -110,6 +114,28 @@ class Addresses(MistakeCase):
         env["AWS_EC2_METADATA_DISABLED"] = "true"
         self.mistake(77, "no credentials", "AWS_ACCESS_KEY_ID", env=env)
 
+        self.assertEqual(self.tool("--check-config", env={**self.env, **env}).code, 78)
+
+    def test_values_that_no_service_can_have(self):
+        cases = [("ENDPOINT", "minio:9000"), ("ENDPOINT", "https://me:swordfish@s3.example.net"),
+                 ("ENDPOINT", "ftp://minio"), ("BUCKET", "s3://dev/uploads"), ("BUCKET", '"dev"'),
+                 ("BUCKET", "https://prod.s3.amazonaws.com/"), ("BUCKET", "s3://me:swordfish@dev"), ("BUCKET", "gs://dev"),
+                 ("REGION", "eu-west-1 # Frankfurt"), ("CA_FILE", f"{self.dir}/missing.pem"), ("PROFILE", "nobody")]
+        for side in ("SOURCE", "DESTINATION"):
+            for name, value in cases:
+                with self.subTest(side=side, setting=f"{name}={value}"):
+                    env = {key.replace("SOURCE", side): text for key, text in self.s3("https://s3.example.net").items()}
+                    if name == "PROFILE":
+                        del env[f"STORSYNC_{side}_ACCESS_KEY_ID"], env[f"STORSYNC_{side}_SECRET_ACCESS_KEY"]
+                    self.mistake(78, side, env={**env, f"STORSYNC_{side}_{name}": value})
+                    self.assertNotIn("swordfish", "".join(tool.err + tool.out for tool in self.tools))
+
+    def test_one_bucket_is_forgotten(self):
+        """Its default is a name that anybody may own."""
+        for side, variable in (("SOURCE", "DEV_STORAGE_BUCKET"), ("DESTINATION", "PROD_STORAGE_BUCKET")):
+            with self.subTest(side=side):
+                self.mistake(78, variable, "dedw3n-", env={f"STORSYNC_{side}_BUCKET": ""})
+
     def test_nothing_configured(self):
         app = self.app()
         port = proxyfault.closed_port()
@@ -123,6 +149,32 @@ class Addresses(MistakeCase):
 
 
 class Configuration(MistakeCase):
+    def test_path_without_a_prefix(self):
+        """Everything, private objects included, is not what was meant, nor are the default prefixes."""
+        self.source.put("private/passport", "a")
+        for variable in ("PUBLIC_OBJECT_SEARCH_PATHS", "PRIVATE_OBJECT_DIR"):
+            for path in ("shop", "/shop", "/shop/", "public/"):
+                with self.subTest(variable=variable, path=path):
+                    self.mistake(78, variable, "/bucket/prefix", env={variable: path})
+        self.mistake(78, '"shop"', env={"PUBLIC_OBJECT_SEARCH_PATHS": "/b/public,shop"})
+        self.assertEqual(self.destination.contents(state=True), {})
+
+    def test_values_that_must_not_do_more(self):
+        """The default of dry_run writes, and without an environment NODE_ENV decides."""
+        for env in ({"STORSYNC_DRY_RUN": "ture"}, {"STORSYNC_ENVIRONMENT": "staging", "NODE_ENV": "production"}):
+            with self.subTest(**env):
+                tool = self.succeed(env={**self.env, **env})
+                self.assertTrue(any([*env][0] in line for line in tool.warnings), tool.err)
+                self.assertEqual(self.destination.contents(state=True), {})
+
+    def test_print_config_of_a_file_that_is_not_there(self):
+        path = self.dir / "missing.ini"
+        for args in ((), ("--json",)):
+            tool = self.tool("--print-config", *args, "--config", path)
+            self.assertEqual(tool.code, 78)
+            self.one_clear_line(tool, [str(path)])
+            self.assertIn("dedw3n-dev-storage", tool.out)
+
     def test_missing_ini(self):
         path = self.dir / "missing.ini"
         self.mistake(78, str(path), args=("--config", path))

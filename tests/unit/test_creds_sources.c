@@ -71,8 +71,8 @@ static void test_other_files(void **state)
     assert_key(f, "A", 1);
     assert_string_equal(creds_region(f->creds), "r-1");
     setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere/at/all", 1);
-    assert_true(open_creds(f));
-    assert_string_equal(creds_source(f->creds), "none"); /* the default profile only has a region */
+    assert_false(open_creds(f)); /* the default profile only has a region */
+    assert_int_equal(f->error.kind, ERROR_CREDENTIALS);
 }
 
 static void test_bad_files(void **state)

@@ -291,9 +291,11 @@ static void test_grammar(void **state)
             char quoted[64];
 
             snprintf(quoted, sizeof quoted, "\"%s\"", cases[i].value);
-            assert_problem(fixture, ENVIRON("--", cases[i].flag, quoted, " is not ", "using the default ",
-                                            slot.fallback));
-            assert_string_equal(settings_origin(&fixture->settings, field), "default");
+            assert_problem(fixture, ENVIRON("--", cases[i].flag, quoted, " is not "));
+            if (slot.setting->unusable == NULL) {
+                assert_problem(fixture, ENVIRON("using the default ", slot.fallback));
+                assert_string_equal(settings_origin(&fixture->settings, field), "default");
+            }
         }
     }
 }
@@ -317,9 +319,36 @@ static void test_environment_names(void **state)
     }
     assert_true(load_environ(fixture, ENVIRON("STORSYNC_ENV=staging")));
     assert_problem(fixture, ENVIRON("STORSYNC_ENV: \"staging\" is not production or development"));
-    assert_string_equal(fixture->settings.environment, "");
+    assert_string_equal(fixture->settings.environment, "development");
+    assert_origin(fixture, environment, "environment STORSYNC_ENV");
     assert_true(load_environ(fixture, ENVIRON("STORSYNC_ENV=prod", "STORSYNC_ENVIRONMENT=dev")));
     assert_string_equal(fixture->settings.environment, "development");
+}
+
+/* The default of these would do more than whoever set them wanted. */
+static void test_bad_values_that_do_less(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_true(load_environ(fixture, ENVIRON("STORSYNC_DRY_RUN=ture")));
+    assert_problem(fixture, ENVIRON("STORSYNC_DRY_RUN: \"ture\" is not true or false", "true"));
+    assert_int_equal(fixture->settings.dry_run, 1);
+    assert_false(settings_is_default(&fixture->settings, &fixture->settings.dry_run));
+    assert_true(load_environ(fixture, ENVIRON("STORSYNC_SOURCE_ALLOW_HTTP=ja")));
+    assert_int_equal(fixture->settings.source.allow_http, 0);
+    assert_true(load_ini(fixture, "environment = producton\n", ENVIRON("A=b")));
+    assert_problem(fixture, ENVIRON(":1: environment: \"producton\"", "development"));
+    assert_string_equal(fixture->settings.environment, "development");
+}
+
+/* What a URL that cannot be used holds is nobody's business. */
+static void test_bad_urls_are_not_repeated(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_true(load_environ(fixture, ENVIRON("STORSYNC_SOURCE_ENDPOINT=https://me:hush\x01@host")));
+    assert_problem(fixture, ENVIRON("STORSYNC_SOURCE_ENDPOINT: the value is not text without control"));
+    assert_null(strstr(settings_problem(&fixture->settings, 0), "hush"));
 }
 
 static void test_bad_values_name_their_source(void **state)
@@ -416,14 +445,65 @@ static void test_notes(void **state)
 
     assert_true(load_environ(fixture, ENVIRON("A=b")));
     assert_no_problem(fixture);
-    assert_non_null(strstr(settings_note(&fixture->settings, 0), "DEV_STORAGE_BUCKET"));
-    assert_non_null(strstr(settings_note(&fixture->settings, 0), "dedw3n-dev-storage"));
-    assert_non_null(strstr(settings_note(&fixture->settings, 1), "PROD_STORAGE_BUCKET"));
-    assert_non_null(strstr(settings_note(&fixture->settings, 2), "public/ and private/"));
+    assert_non_null(strstr(settings_note(&fixture->settings, 0), "public/ and private/"));
+    assert_non_null(strstr(settings_note(&fixture->settings, 1), "DEV_STORAGE_BUCKET"));
+    assert_non_null(strstr(settings_note(&fixture->settings, 1), "dedw3n-dev-storage"));
+    assert_non_null(strstr(settings_note(&fixture->settings, 2), "PROD_STORAGE_BUCKET"));
     assert_null(settings_note(&fixture->settings, 3));
     assert_true(load_environ(
         fixture, ENVIRON("DEV_STORAGE_BUCKET=a", "PROD_STORAGE_BUCKET=b", "PRIVATE_OBJECT_DIR=/a/b")));
     assert_null(settings_note(&fixture->settings, 0));
+    assert_true(settings_usable(&fixture->settings, &fixture->error));
+}
+
+/* Both of the defaults are a system of its own. One of them is somebody's bucket. */
+static void test_one_default_bucket(void **state)
+{
+    static const struct {
+        const char *set, *missing, *fallback;
+    } cases[] = {
+        {"PROD_STORAGE_BUCKET=b", "DEV_STORAGE_BUCKET", "dedw3n-dev-storage"},
+        {"STORSYNC_DESTINATION_BUCKET=file:///x", "DEV_STORAGE_BUCKET", "dedw3n-dev-storage"},
+        {"DEV_STORAGE_BUCKET=a", "PROD_STORAGE_BUCKET", "dedw3n-production-storage"},
+    };
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_true(load_environ(fixture, ENVIRON(cases[i].set, "PRIVATE_OBJECT_DIR=/a/b")));
+        assert_no_problem(fixture);
+        assert_false(settings_usable(&fixture->settings, &fixture->error));
+        assert_int_equal(fixture->error.kind, ERROR_CONFIG);
+        assert_non_null(strstr(fixture->error.text, cases[i].missing));
+        assert_non_null(strstr(fixture->error.text, cases[i].fallback));
+    }
+    assert_true(load_environ(fixture, ENVIRON("A=b")));
+    assert_true(settings_usable(&fixture->settings, &fixture->error));
+    assert_true(
+        load_environ(fixture, ENVIRON("DEV_STORAGE_BUCKET=dedw3n-dev-storage", "PROD_STORAGE_BUCKET=b")));
+    assert_true(settings_usable(&fixture->settings, &fixture->error));
+}
+
+static void test_notes_on_times(void **state)
+{
+    static const struct {
+        const char *wait, *more, *note; /* NULL: none */
+    } cases[] = {
+        {"STORSYNC_WAIT=10m", "A=b", "wait is longer than timeout"},
+        {"STORSYNC_WAIT=10m", "STORSYNC_TIMEOUT=0", NULL},
+        {"STORSYNC_WAIT=2m", "STORSYNC_LEASE_TTL=3m", "lease_ttl is longer than wait"},
+        {"STORSYNC_WAIT=0", "STORSYNC_LEASE_TTL=3m", NULL},
+        {"A=b", "STORSYNC_TIMEOUT=30s", NULL}, /* the default of wait is nobody's decision */
+    };
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_true(load_environ(fixture, ENVIRON("DEV_STORAGE_BUCKET=a", "PROD_STORAGE_BUCKET=b",
+                                                  "PRIVATE_OBJECT_DIR=/a/b", cases[i].wait, cases[i].more)));
+        if (cases[i].note == NULL)
+            assert_null(settings_note(&fixture->settings, 0));
+        else
+            assert_non_null(strstr(settings_note(&fixture->settings, 0), cases[i].note));
+    }
 }
 
 static void test_flags(void **state)
@@ -469,11 +549,15 @@ int main(void)
         SETTINGS_TEST(test_incomplete_credentials),
         SETTINGS_TEST(test_grammar),
         SETTINGS_TEST(test_environment_names),
+        SETTINGS_TEST(test_bad_values_that_do_less),
+        SETTINGS_TEST(test_bad_urls_are_not_repeated),
         SETTINGS_TEST(test_bad_values_name_their_source),
         SETTINGS_TEST(test_texts_are_bounded_and_printable),
         SETTINGS_TEST(test_unknown_variables),
         SETTINGS_TEST(test_kubernetes_service_links_are_no_mistakes),
         SETTINGS_TEST(test_notes),
+        SETTINGS_TEST(test_one_default_bucket),
+        SETTINGS_TEST(test_notes_on_times),
         SETTINGS_TEST(test_flags),
     };
 

@@ -23,16 +23,39 @@ static enum error_kind open_kind(const char *bucket, const char *endpoint, const
 {
     struct hand hand;
     struct error error = {0};
+    struct http *http = http_new(&(struct http_limits){.connections = 1}, &error);
     struct store *store;
 
+    assert_non_null(http);
     hand_side(&hand, endpoint, bucket);
     hand.side.region = region;
     hand.side.allow_http = allow_http;
-    store = store_s3_open(&hand.side, bucket, NULL, &error);
+    store = store_s3_open(&hand.side, bucket, http, &error);
     assert_true((store == NULL) == (error.kind != ERROR_NONE));
     if (store != NULL)
         store->ops->close(store);
+    http_free(http);
     return error.kind;
+}
+
+static void test_open_checks_the_bundle(void **state)
+{
+    struct hand hand;
+    struct error error = {0};
+    struct http *http = http_new(&(struct http_limits){.connections = 1}, &error);
+    struct store *store;
+
+    (void)state;
+    hand_side(&hand, "https://host", "bucket");
+    hand.side.ca_file = "/there/is/no/such/bundle.pem";
+    assert_null(store_s3_open(&hand.side, "bucket", http, &error));
+    assert_int_equal(error.kind, ERROR_CONFIG);
+    assert_non_null(strstr(error.text, "/there/is/no/such/bundle.pem"));
+    hand.side.endpoint = "http://localhost"; /* where nobody needs it */
+    store = store_s3_open(&hand.side, "bucket", http, &error);
+    assert_non_null(store);
+    store->ops->close(store);
+    http_free(http);
 }
 
 static void test_open_checks_names(void **state)
@@ -907,6 +930,7 @@ static void test_cancel(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_open_checks_the_bundle),
         cmocka_unit_test(test_open_checks_names),
         cmocka_unit_test(test_open_checks_encryption),
         cmocka_unit_test(test_addressing),

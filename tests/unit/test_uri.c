@@ -263,6 +263,87 @@ static void loopback_is_this_machine(void **state)
     assert_false(is_loopback("http://[::ffff:127.0.0.1]"));
 }
 
+static void near_is_what_only_this_machine_can_mean(void **state)
+{
+    static const char *const yes[] = {
+        "localhost",
+        "LOCALHOST",
+        "s3.localhost",
+        "127.0.0.1",
+        "127.255.1.2",
+        "127.1",
+        "0x7f.1",
+        "2130706433",
+        "0.0.0.0",
+        "169.254.169.254",
+        "169.254.170.2",
+        "[::1]",
+        "[::]",
+        "[fe80::1]",
+        "[fe80::1%25eth0]",
+        "[fd00:ec2::254]",
+        "[fd00:ec2:1::2]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:169.254.1.1]",
+        "[0:0:0:0:0:0:0:1]",
+    };
+    static const char *const no[] = {
+        "",
+        "notlocalhost",
+        "localhost.example",
+        "127.0.0.1.example",
+        "128.0.0.1",
+        "169.253.1.1",
+        "10.0.0.1",
+        "minio",
+        "[fd00:ec3::1]",
+        "[2001:db8::1]",
+        "[::ffff:10.0.0.1]",
+        "[",
+        "[]",
+        "[x]",
+        "s3.amazonaws.com",
+        "[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0001]",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++)
+        if (!uri_is_near(yes[i]))
+            fail_msg("%s is near", yes[i]);
+    for (size_t i = 0; i < sizeof no / sizeof no[0]; i++)
+        if (uri_is_near(no[i]))
+            fail_msg("%s is not near", no[i]);
+}
+
+static void what_may_be_secret_is_masked(void **state)
+{
+    static const struct {
+        const char *text, *masked;
+    } cases[] = {
+        {"", ""},
+        {"my-bucket", "my-bucket"},
+        {"https://minio:9000/base", "https://minio:9000/base"},
+        {"https://user:hush@minio:9000/base", "https://****@minio:9000/base"},
+        {"https://hush@minio", "https://****@minio"},
+        {"https://user:hush/hush@hush@minio/x", "https://****@minio/x"},
+        {"user:hush@minio:9000", "****@minio:9000"},
+        {"https://minio/?token=hush", "https://minio/?****"},
+        {"https://u:hush@minio/?token=hush", "https://****@minio/?****"},
+        {"file:///srv/a@b?c", "file:///srv/a@b?c"},
+        {"/srv/a@b", "/srv/a@b"},
+    };
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 200);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        buf_clear(&out);
+        assert_true(uri_mask(&out, cases[i].text));
+        assert_string_equal(buf_str(&out), cases[i].masked);
+    }
+    buf_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +356,8 @@ int main(void)
         cmocka_unit_test(lengths_have_limits),
         cmocka_unit_test(the_default_port_is_left_out),
         cmocka_unit_test(loopback_is_this_machine),
+        cmocka_unit_test(near_is_what_only_this_machine_can_mean),
+        cmocka_unit_test(what_may_be_secret_is_masked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
