@@ -38,7 +38,7 @@ struct object_info {
     int64_t modified;            /* CLOCK_UNKNOWN if not said */
     char etag[OBJECT_ETAG_SIZE]; /* without quotes */
     int64_t served;              /* wall, when it was said, by the same clock; CLOCK_UNKNOWN if not told */
-    bool tagged;                 /* it has tags; fetch them with store_tags */
+    uint64_t tags;               /* how many it has, as far as is told; fetch them with store_tags */
     bool opaque_etag; /* the ETag is no hash of the content, whatever it looks like: it is encrypted */
 };
 

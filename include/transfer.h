@@ -20,6 +20,9 @@
  * date. Where both ETags are content hashes the next run sees it (plan.h). Of others the source is asked once more when
  * all bytes are there.
  *
+ * An answer with tags does not say of which version they are: where there are any, one more look shows that it is still
+ * the version that is copied.
+ *
  * INVARIANT: when a transfer ends badly, no upload in parts is left open at the destination: it is aborted first.
  * INVARIANT: the parts of one object all come from one version of it (each is asked for by its ETag).
  */

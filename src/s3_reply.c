@@ -136,7 +136,7 @@ static void on_object_header(struct s3_call *c, const char *name, const char *va
     } else if (strcmp(name, "date") == 0) {
         info->served = clock_parse_http(value);
     } else if (strcmp(name, "x-amz-tagging-count") == 0) {
-        info->tagged = parse_number(value, &count) && count > 0;
+        info->tags = parse_number(value, &count) ? count : 0;
     } else if (strcmp(name, "content-encoding") == 0) {
         keep_encoding(c, value);
     } else if (object_meta_is_content_header(name)) {

@@ -469,17 +469,49 @@ static void put_whole(struct transfer *t)
     t->state = wait_for_relay;
 }
 
+static void tags_failed(struct transfer *t)
+{
+    call_cancel(&t->get, &t->put.error);
+    source_failed(t, &t->put);
+}
+
+static void wait_for_tagged_version(struct transfer *t)
+{
+    if (!t->put.done)
+        return;
+    if (t->put.error.kind == ERROR_NONE && !object_etags_equal(t->put.info.etag, t->get.info.etag))
+        error_set(&t->put.error, ERROR_PRECONDITION, "it has changed while its tags were read");
+    if (t->put.error.kind != ERROR_NONE)
+        tags_failed(t);
+    else
+        t->after_tags(t);
+}
+
+static uint64_t count_tags(const struct object_meta *meta)
+{
+    const char *tagging = object_meta_get(meta, "tagging");
+    uint64_t count = tagging != NULL ? 1 : 0;
+
+    for (; tagging != NULL && (tagging = strchr(tagging, '&')) != NULL; tagging++)
+        count++;
+    return count;
+}
+
+/* An answer with tags does not say of which version they are. There have to be as many as this version has, and it
+ * has to be the present one still. */
 static void wait_for_tags(struct transfer *t)
 {
     if (!t->put.done)
         return;
+    if (t->put.error.kind == ERROR_NONE && count_tags(&t->put.meta) != t->get.info.tags)
+        error_set(&t->put.error, ERROR_PRECONDITION, "it has other tags meanwhile");
     if (t->put.error.kind != ERROR_NONE) {
-        call_cancel(&t->get, &t->put.error);
-        source_failed(t, &t->put);
+        tags_failed(t);
     } else if (!keep_meta(t, &t->put.meta)) {
         meta_too_large(t);
     } else {
-        t->after_tags(t);
+        store_head(t->plan->source, &t->put, t->key);
+        t->state = wait_for_tagged_version;
     }
 }
 
@@ -487,7 +519,7 @@ static void wait_for_tags(struct transfer *t)
 static void with_tags(struct transfer *t, void (*next)(struct transfer *t))
 {
     t->after_tags = next;
-    if (!t->get.info.tagged || !wants_tags(t)) {
+    if (t->get.info.tags == 0 || !wants_tags(t)) {
         next(t);
         return;
     }

@@ -46,7 +46,7 @@ struct fake_object {
     int64_t modified;
     char etag[OBJECT_ETAG_SIZE];
     struct object_meta meta;
-    bool tagged;
+    int tags;    /* told; there is one */
     bool opaque; /* encrypted: its ETag is no hash */
 };
 
@@ -265,7 +265,7 @@ static inline void fake_describe(struct call *call, const struct fake_object *ob
     call->info.size = object->size;
     call->info.modified = object->modified;
     call->info.served = clock_wall();
-    call->info.tagged = object->tagged;
+    call->info.tags = (uint64_t)object->tags;
     call->info.opaque_etag = object->opaque;
     memcpy(call->info.etag, object->etag, sizeof call->info.etag);
     fake_copy_meta(&call->meta, &object->meta);

@@ -151,7 +151,7 @@ static void round_trip(void **state)
     assert_int_equal(call.info.modified, INT64_C(1700000000123));
     assert_string_equal(call.info.etag, "4-17979cfe3d7ed4c0");
     assert_string_equal(object_meta_get(&call.meta, "content-type"), "image/png");
-    assert_false(call.info.tagged);
+    assert_int_equal(call.info.tags, 0);
 
     assert_true(put("public/a/b.png", "", 0, 0, INT64_C(-1)));
     assert_holds("public/a/b.png", "");

@@ -151,14 +151,43 @@ static void tags_travel(void **state)
     struct scene *scene = scene_new();
 
     (void)state;
-    add(scene->from, "a", 10)->tagged = true;
-    add(scene->from, "large", LARGE)->tagged = true;
+    add(scene->from, "a", 10)->tags = 1;
+    add(scene->from, "large", LARGE)->tags = 1;
     start(scene, "a");
     assert_int_equal(finish(scene), TRANSFER_COPIED);
     assert_string_equal(object_meta_get(&fake_get_object(scene->to, "a")->meta, "tagging"), "a=b");
     start(scene, "large");
     assert_int_equal(finish(scene), TRANSFER_COPIED);
     assert_string_equal(object_meta_get(&fake_get_object(scene->to, "large")->meta, "tagging"), "a=b");
+    scene_free(scene);
+}
+
+/* Replaced after its head was read: the tags that come now are those of the new version. */
+static void tags_are_of_the_version_that_is_copied(void **state)
+{
+    struct scene *scene = scene_new();
+
+    (void)state;
+    add(scene->from, "a", 10)->tags = 1;
+    start(scene, "a");
+    while (scene->from->calls[FAKE_TAGS] == 0)
+        transfer_step(&scene->transfer);
+    add(scene->from, "a", 20)->tags = 1;
+    assert_int_equal(finish(scene), TRANSFER_COPIED);
+    assert_arrived(scene, "a");
+    assert_int_equal(scene->from->calls[FAKE_TAGS], 2);
+    scene_free(scene);
+}
+
+static void fewer_tags_than_told_are_not_all(void **state)
+{
+    struct scene *scene = scene_new();
+
+    (void)state;
+    add(scene->from, "a", 10)->tags = 2;
+    start(scene, "a");
+    assert_int_equal(finish(scene), TRANSFER_FAILED);
+    assert_null(fake_get_object(scene->to, "a"));
     scene_free(scene);
 }
 
@@ -519,8 +548,8 @@ static void tags_are_left_out_where_there_are_none(void **state)
     for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
         struct scene *scene = scene_new();
 
-        add(scene->from, "a", 10)->tagged = true;
-        add(scene->from, "b", LARGE)->tagged = true;
+        add(scene->from, "a", 10)->tags = 1;
+        add(scene->from, "b", LARGE)->tags = 1;
         fake_fault(scene->to, (struct fake_fault){
                                   .op = FAKE_PUT, .times = 1, .kind = ERROR_PROTOCOL, .status = statuses[i]});
         start(scene, "a");
@@ -539,7 +568,7 @@ static void a_refusal_that_was_not_for_the_tags_stays_one(void **state)
     struct scene *scene = scene_new();
 
     (void)state;
-    add(scene->from, "a", 10)->tagged = true;
+    add(scene->from, "a", 10)->tags = 1;
     fake_fault(scene->to,
                (struct fake_fault){.op = FAKE_PUT, .times = 9, .kind = ERROR_PROTOCOL, .status = 400});
     start(scene, "a");
@@ -554,7 +583,7 @@ static void tags_can_be_required_or_ignored(void **state)
     struct scene *scene = scene_new();
 
     (void)state;
-    add(scene->from, "a", 10)->tagged = true;
+    add(scene->from, "a", 10)->tags = 1;
     scene->plan.tags = TAGS_IGNORE;
     start(scene, "a");
     assert_int_equal(finish(scene), TRANSFER_COPIED);
@@ -741,7 +770,7 @@ static void every_failure_leaves_nothing_behind(void **state)
             scene->plan.server_copy = (shape & 1) != 0;
             if (scene->plan.server_copy)
                 scene->to->base.copy_limit = (shape & 2) != 0 ? 100 : LARGE;
-            add(scene->from, "a", (shape & 2) != 0 ? LARGE : 500)->tagged = true;
+            add(scene->from, "a", (shape & 2) != 0 ? LARGE : 500)->tags = 1;
             fake_fault(scene->from, fault);
             fake_fault(scene->to, fault);
             start(scene, "a");
@@ -769,7 +798,7 @@ static void a_stop_at_any_moment_is_clean(void **state)
     for (int steps = 0; ended_by_itself == 0; steps++) {
         struct scene *scene = scene_new();
 
-        add(scene->from, "large", LARGE)->tagged = true;
+        add(scene->from, "large", LARGE)->tags = 1;
         start(scene, "large");
         for (int i = 0; i < steps; i++)
             transfer_step(&scene->transfer);
@@ -813,6 +842,8 @@ int main(void)
         cmocka_unit_test(relays_an_empty_object),
         cmocka_unit_test(relays_a_large_object_in_parts_of_one_version),
         cmocka_unit_test(tags_travel),
+        cmocka_unit_test(tags_are_of_the_version_that_is_copied),
+        cmocka_unit_test(fewer_tags_than_told_are_not_all),
         cmocka_unit_test(copies_inside_one_service),
         cmocka_unit_test(copies_in_parts_above_the_limit),
         cmocka_unit_test(a_version_that_changed_unnoticed_is_not_finished),
