@@ -1,8 +1,13 @@
 /*
- * dir_file - temporary files in .storsync/tmp, and putting them in their place in one step.
+ * dir_file - temporary files, and putting them in their place in one step.
  *
- * A crash leaves nothing behind but files in that directory. The next program that writes removes those that
- * nobody has touched for DIR_FILE_STALE.
+ * They are in .storsync/tmp: a crash leaves nothing behind but files there. Where that is another volume than
+ * the place of the object (one is mounted inside the bucket), a rename does not get there; the file is carried
+ * over then, and from the first time on all temporary files are made beside their place, under names that no
+ * listing shows.
+ *
+ * What nobody has touched for DIR_FILE_STALE is removed: from .storsync/tmp before the first write, elsewhere
+ * by listings of a bucket that has been written to (dir_list.h).
  *
  * All functions that fail set errno.
  */
@@ -16,32 +21,43 @@
 #include <stdint.h>
 
 #define DIR_FILE_STALE (INT64_C(24) * 60 * 60 * 1000) /* ms */
-#define DIR_FILE_NAME_SIZE 48
+#define DIR_FILE_NAME_SIZE (sizeof DIR_TEMP_PREFIX + 56)
 
 struct dir_file {
-    int fd; /* -1: none */
+    int fd;         /* -1: none */
+    int folder;     /* the directory it is in */
+    bool beside;    /* that is the place of an object, and the descriptor this file's own */
+    int64_t opened; /* wall */
     char name[DIR_FILE_NAME_SIZE];
 };
 
-/* Creates an empty temporary file; before the first one also its directory, which is tidied up. */
-bool dir_file_open(struct dir_tree *tree, struct dir_file *file);
+/* Creates an empty temporary file for `path`, which only its owner may read; before the first one also
+ * DIR_TEMP, which is tidied up. */
+bool dir_file_open(struct dir_tree *tree, struct dir_file *file, const char *path);
 
-/* Removes stale files from the directory `temp`; `now` is wall time. It may fail, which is no reason not
- * to write. */
-void dir_file_tidy(int temp, int64_t now);
+/* Removes the file `name` if nobody has touched it since `before`, wall time. It may fail, which is no reason
+ * not to write. */
+void dir_file_tidy_one(int folder, const char *name, int64_t before);
+
+/* The same for all files in a directory. */
+void dir_file_tidy(int folder, int64_t before);
 
 /* Writes all of it, whatever write(2) takes at a time. */
 bool dir_file_write(const struct dir_file *file, const void *data, size_t len, uint64_t offset);
 
 /*
- * Syncs the file, moves it to `path` below the root and syncs the directory there; missing directories are
- * made. With `create` an existing file is not replaced (EEXIST); EOPNOTSUPP when the file system can do
- * neither that rename nor a link. EISDIR when something that is no regular file stands there. The file is
- * closed when that succeeds.
+ * Syncs the file, moves it to `leaf` in `parent` and syncs that directory. With `create` an existing file is
+ * not replaced (EEXIST); EOPNOTSUPP when the file system can do neither that rename nor a link. EISDIR when
+ * something that is no regular file stands there; EXDEV when that is another volume. The file is closed when
+ * that succeeds.
  */
-bool dir_file_place(const struct dir_tree *tree, struct dir_file *file, const char *path, bool create);
+bool dir_file_place(struct dir_file *file, int parent, const char *leaf, bool create);
+
+/* Makes it a temporary file in `parent`, with the same bytes and nothing else of the old one. ECANCELED when
+ * stop_requested() meanwhile. */
+bool dir_file_carry(struct dir_tree *tree, struct dir_file *file, int parent);
 
 /* Removes a file that was not placed; none is fine. Keeps errno. */
-void dir_file_drop(const struct dir_tree *tree, struct dir_file *file);
+void dir_file_drop(struct dir_file *file);
 
 #endif

@@ -14,6 +14,8 @@
  * Left out: what is neither a regular file nor a directory, and paths longer than a key may be. A file that
  * vanishes before it is reached is left out, one that appears behind the last key is listed. Anything that
  * cannot be read is a failure: what is not listed would count as missing. (Not lost+found, which is root's.)
+ * Temporary files (DIR_TEMP_PREFIX) are passed over; in a directory that this process has written to, those of
+ * crashed runs are removed on the way. stop_requested() ends it within a thousand directory entries.
  */
 #ifndef STORSYNC_DIR_LIST_H
 #define STORSYNC_DIR_LIST_H

@@ -2,14 +2,23 @@
  * dir_meta - the metadata of a directory bucket's objects, in sidecar files.
  *
  *     .storsync/meta/<2 digits>/<SHA-256 of the key, 64 digits>.json
- *     {"schema":1,"key":"a.png","etag":"1f-18a...","metadata":[["cache-control","no-cache"],["user:x","y"]]}
+ *     {"schema":1,"key":"a.png","etag":"1f-18a...","inode":8,"replaces":7,
+ *      "metadata":[["cache-control","no-cache"],["user:x","y"]]}
  *
- * `etag` (size and time) names the version of the body that it belongs to; a sidecar of another version
- * counts for nothing, so a file that was changed by other means has no metadata. A text that is not UTF-8 is
- * written as {"hex":...}.
+ * `etag` (dir_stamp: size and time) names the version of the body that it belongs to; a sidecar of another
+ * version counts for nothing, so a file that was changed by other means has no metadata. A text that is not
+ * UTF-8 is written as {"hex":...}.
  *
  * There is no sidecar for metadata that reading would give anyway: none, or just the content type that the
  * key's extension stands for.
+ *
+ * Writing an object: dir_meta_prepare writes the new version's sidecar beside the old one, as ".next" instead
+ * of ".json"; then the body is put in its place; then dir_meta_settle renames it. Readers take the one of the
+ * two that belongs to the body that is there, so a crash or failure in between costs neither version its
+ * metadata. Two versions of the same size and time are told apart by their inodes' numbers: a temporary file
+ * keeps its own when it is renamed.
+ *
+ * All functions that fail set errno.
  */
 #ifndef STORSYNC_DIR_META_H
 #define STORSYNC_DIR_META_H
@@ -20,9 +29,15 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-/* Writes, or removes, the sidecar of the body whose status this is. False with errno. */
-bool dir_meta_save(struct dir_tree *tree, const char *key, const struct stat *status,
-                   const struct object_meta *meta);
+/* Before the body: `old` is the status of the one that is there, or NULL; `next` that of the new one. */
+bool dir_meta_prepare(struct dir_tree *tree, const char *key, const struct stat *old, const struct stat *next,
+                      const struct object_meta *meta);
+
+/* After it; with the same metadata. */
+bool dir_meta_settle(const struct dir_tree *tree, const char *key, const struct object_meta *meta);
+
+/* Instead of that, if the body could not be put in its place. Keeps errno. */
+void dir_meta_forget(const struct dir_tree *tree, const char *key);
 
 /* Adds to `meta` (empty) what the sidecar says, or else the guessed content type. A malformed sidecar
  * counts as none; one that cannot be read is a failure, because its metadata would be lost by whoever

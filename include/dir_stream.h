@@ -32,7 +32,8 @@ struct dir_call {
     struct pipe *pipe;
     uint64_t offset, left; /* in the file: where to go on, how much there is to do */
 
-    int fd; /* get; -1: none */
+    int fd;           /* get; -1: none */
+    int64_t quiet_at; /* get: mono; reading waits until then; 0: not */
 
     struct dir_upload *upload; /* put and upload_part */
     uint64_t part_size;
@@ -49,8 +50,11 @@ struct store_dir *dir_store(struct store *store);
 /* Opens the root if need be. False: the call is over, with its error. */
 bool dir_ready(struct store_dir *store, struct call *call);
 
-/* Ends the call with errno: "<store>: <doing> <key>: <text of errno>". */
+/* Ends the call with errno: "<store>: <doing> <key>: <text of errno>; <remedy>". */
 void dir_fail(struct call *call, const struct store_dir *store, const char *doing, const char *key);
+
+/* The same for writing; names the symbolic link that is in the way (ELOOP). */
+void dir_write_failed(struct call *call, const struct store_dir *store, const char *key);
 
 /* Makes call->impl. NULL: the call is over, with its error. */
 struct dir_call *dir_call_new(struct store_dir *store, struct call *call, const char *key);

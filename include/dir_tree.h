@@ -23,12 +23,17 @@
 #define DIR_META DIR_STATE "/meta"
 #define DIR_TEMP DIR_STATE "/tmp"
 
+/* Temporary files outside of DIR_TEMP (dir_file.h) have names that begin like this, and no key has. */
+#define DIR_TEMP_PREFIX ".storsync-tmp-"
+
 /* Room for the longest path of a key: ".storsync/odd/", two digits a byte, "_/" after every 64 bytes. */
 #define DIR_PATH_SIZE (sizeof DIR_ODD + (size_t)OBJECT_KEY_MAX * 2 + (size_t)OBJECT_KEY_MAX / 64 * 2 + 1)
 
 struct dir_tree {
     int root;        /* -1: not opened yet */
     int temp;        /* DIR_TEMP; -1 until the first write */
+    bool beside;     /* a file was found to be on another volume than DIR_TEMP */
+    int64_t stale;   /* wall; temporary files that were last touched before may go; CLOCK_UNKNOWN: none may */
     uint64_t random; /* part of the names of temporary files */
     unsigned temp_count;
 };
@@ -37,6 +42,9 @@ struct dir_tree {
 
 /* Can the key be a path as it is? See store_dir.h for the rule. */
 bool dir_key_is_path(const char *key);
+
+/* Is the path inside DIR_STATE? */
+bool dir_path_is_state(const char *path);
 
 /* The path of a key that cannot. It is also the beginning of the paths of all keys that begin with `key`. At
  * most OBJECT_KEY_MAX bytes. */
@@ -53,7 +61,8 @@ bool dir_unhex(const char *digits, size_t len, char *bytes);
 /* ---- descriptors; close-on-exec, the caller closes them ---- */
 
 /* Opens the directory that is the first `len` bytes of `path` below `from`; 0: `from` itself. `flags` is
- * O_RDONLY or O_PATH. With `create`, missing directories are made (0755). */
+ * O_RDONLY or O_PATH. With `create`, missing directories are made, with the permissions of the one they are
+ * made in: at most 0755, less the umask, and DIR_STATE with none for others. */
 int dir_open(int from, const char *path, size_t len, int flags, bool create);
 
 /* Opens the directory that holds `path`; *leaf becomes its last component. */
@@ -64,6 +73,12 @@ int dir_open_file(int from, const char *path, int flags, struct stat *status);
 
 /* Opens the regular file that holds the object: its plain path, else its odd one. */
 int dir_open_object(const struct dir_tree *tree, const char *key, int flags, struct stat *status);
+
+/* Is there a symbolic link, a device or the like on the way to `path`, or at its end? `thing` is its path. */
+bool dir_find_foreign(const struct dir_tree *tree, const char *path, char thing[DIR_PATH_SIZE]);
+
+/* Closes without disturbing the errno that tells why. */
+void dir_close(int fd);
 
 /* Makes the entries of a directory survive a crash. Passes over file systems that cannot (EINVAL), and a
  * directory that may not be read, which cannot be opened for it. */
@@ -81,7 +96,12 @@ bool dir_is_absent(int error);
 
 int64_t dir_modified(const struct stat *status); /* wall ms */
 
-/* "<size>-<modification time in ns>", hexadecimal. */
+/*
+ * "<size>-<modification time in ns>", hexadecimal: what names a version of a body also in a copy or a backup
+ * of the directory. And the same with "-<time of the last change of any kind in ns>" (ctime, which nobody can
+ * set): it differs as well when a file is rewritten and its modification time put back.
+ */
+void dir_stamp(const struct stat *status, char stamp[OBJECT_ETAG_SIZE]);
 void dir_etag(const struct stat *status, char etag[OBJECT_ETAG_SIZE]);
 
 #endif

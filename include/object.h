@@ -33,7 +33,9 @@ struct object_entry {
 
 struct object_meta {
     struct buf pairs; /* name NUL value NUL name NUL value NUL ... */
+    int mode;         /* permission bits (0777) of the file it comes from; OBJECT_MODE_UNKNOWN if it is none */
 };
+#define OBJECT_MODE_UNKNOWN (-1)
 
 void object_meta_init(struct object_meta *meta);
 void object_meta_free(struct object_meta *meta);

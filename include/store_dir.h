@@ -7,29 +7,35 @@
  * sockets in the tree are no objects; a listing leaves them out, with one warning that counts them.
  *
  * Keys. A key that is a clean relative path (no empty, "." or ".." segment, so no '/' at either end; segments
- * of at most 255 bytes) is the file with that path. Every other key, and one whose path is taken (a directory
- * stands where the file should be, or a file where a directory is needed), has an odd name: .storsync/odd/
- * and the key's bytes as lower-case hexadecimal digits, cut after every 64 bytes: a full piece with more
- * behind it is a directory ("<128 digits>_"), the last piece is the file. The order of these names is that of
- * the keys. If both exist the plain one counts; writing it removes the other. So every key that S3 has can be
- * stored, on a file system that tells all names apart (not one that ignores case or normalises Unicode).
+ * of at most 255 bytes, none of which begins with DIR_TEMP_PREFIX) is the file with that path. Every other key,
+ * and one whose path is taken (a directory stands where the file should be, or a file where a directory is
+ * needed), has an odd name: .storsync/odd/ and the key's bytes as lower-case hexadecimal digits, cut after every
+ * 64 bytes: a full piece with more behind it is a directory ("<128 digits>_"), the last piece is the file. The
+ * order of these names is that of the keys. If both exist the plain one counts; writing it removes the other. So
+ * every key that S3 has can be stored, on a file system that tells all names apart (not one that ignores case or
+ * normalises Unicode). A symbolic link or a device on the way to the plain path, or at its end, is a failure of
+ * that object, which names it: somebody put it there and would look for the object behind it.
  *
- * Reserved. .storsync/ is the program's: state under the paths of its keys, and
+ * Reserved. .storsync/ is the program's, and not for other users: state under the paths of its keys, and
  *     odd/   bodies with odd names
  *     meta/  metadata (dir_meta.h); extended attributes would be shorter, but tmpfs before Linux 6.6, NFS
  *            and many container file systems have none
  *     tmp/   unfinished files (dir_file.h)
  *
  * Objects. `modified` is the file's modification time, and a put sets it to the source's, so that "newer"
- * compares two times of the source's clock. The ETag is "<size>-<time in ns>", both hexadecimal: it names a
- * version and is no content hash. The content type comes from the sidecar, else from the extension (mime.h).
+ * compares two times of the source's clock (dir_attr.h: where the file system has no fractions of a second). The
+ * ETag is "<size>-<time in ns>-<ctime in ns>", all hexadecimal: it names a version and is no content hash. The
+ * content type comes from the sidecar, else from the extension (mime.h). Permissions are kept or narrowed
+ * (dir_attr.h).
  *
  * Writing. Temporary file, fsync, sidecar, rename, fsync of the directory: an object is there whole or not at
- * all, also after a power cut. Between sidecar and rename a crash can cost the old version its metadata,
- * never give it wrong ones. create: renameat2(RENAME_NOREPLACE), else link(2), else ERROR_UNSUPPORTED.
- * Removing leaves empty directories.
+ * all, with its own metadata, also after a crash or power cut at any moment. create:
+ * renameat2(RENAME_NOREPLACE), else link(2), else ERROR_UNSUPPORTED. Removing leaves empty directories.
  *
- * Reading. A file that is changed while it is read breaks the get, with call->again set.
+ * Reading. A file that is changed, replaced or removed while it is read breaks the get, with call->again set,
+ * before its last byte is handed on: size, time and ctime are looked at after that byte was read. A ctime cannot
+ * be set, so also one that puts the time back is seen; but not one that writes through a mapping (mmap), which
+ * the kernel gives a time only now and then.
  *
  * A put ends when the source has closed the pipe: so a reading half that finds at its end that it was torn
  * can still stop it. Copies inside the store are not supported; bytes are relayed.

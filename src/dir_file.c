@@ -1,6 +1,7 @@
 #include "dir_file.h"
 
 #include "clock.h"
+#include "stop.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,27 +10,32 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 /* RENAME_NOREPLACE of <linux/fs.h>, which musl does not bring along. */
 #define NO_REPLACE 1U
 
+/* Bytes that are carried to another volume between two looks at stop_requested(). */
+#define CARRY_STEP ((size_t)4 * 1024 * 1024)
+
 /* ---- the directory of temporary files ---- */
 
 /* By the time of the last change of any kind (ctime), because the modification time is set to the
  * object's. */
-static bool is_stale(int temp, const char *name, int64_t now)
+void dir_file_tidy_one(int folder, const char *name, int64_t before)
 {
     struct stat status;
 
-    return fstatat(temp, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode) &&
-           (int64_t)status.st_ctim.tv_sec * 1000 < now - DIR_FILE_STALE;
+    if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode) &&
+        (int64_t)status.st_ctim.tv_sec * 1000 < before)
+        unlinkat(folder, name, 0);
 }
 
-void dir_file_tidy(int temp, int64_t now)
+void dir_file_tidy(int folder, int64_t before)
 {
-    int fd = openat(temp, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     const struct dirent *entry;
 
@@ -39,8 +45,7 @@ void dir_file_tidy(int temp, int64_t now)
         return;
     }
     while ((entry = readdir(dir)) != NULL)
-        if (is_stale(temp, entry->d_name, now))
-            unlinkat(temp, entry->d_name, 0);
+        dir_file_tidy_one(folder, entry->d_name, before);
     closedir(dir);
 }
 
@@ -49,7 +54,8 @@ static bool open_temp(struct dir_tree *tree)
     tree->temp = dir_open(tree->root, DIR_TEMP, sizeof DIR_TEMP - 1, O_PATH, true);
     if (tree->temp < 0)
         return false;
-    dir_file_tidy(tree->temp, clock_wall());
+    tree->stale = clock_wall() - DIR_FILE_STALE;
+    dir_file_tidy(tree->temp, tree->stale);
     /* Without random numbers the process id has to do. */
     if (getrandom(&tree->random, sizeof tree->random, GRND_NONBLOCK) != (ssize_t)sizeof tree->random)
         tree->random = (uint64_t)clock_wall();
@@ -58,15 +64,38 @@ static bool open_temp(struct dir_tree *tree)
 
 /* ---- one file ---- */
 
-bool dir_file_open(struct dir_tree *tree, struct dir_file *file)
+static bool open_in(struct dir_tree *tree, struct dir_file *file, int folder, bool beside)
+{
+    *file = (struct dir_file){.folder = folder, .beside = beside, .opened = clock_wall()};
+    snprintf(file->name, sizeof file->name, DIR_TEMP_PREFIX "%ld-%" PRIx64 "-%u", (long)getpid(),
+             tree->random, tree->temp_count++);
+    file->fd = openat(folder, file->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return file->fd >= 0;
+}
+
+/* In the directory that will hold `path`. */
+static bool open_beside(struct dir_tree *tree, struct dir_file *file, const char *path)
+{
+    const char *leaf;
+    int parent = dir_open_parent(tree->root, path, true, &leaf);
+
+    if (parent < 0)
+        return false;
+    if (open_in(tree, file, parent, true))
+        return true;
+    dir_close(parent);
+    return false;
+}
+
+bool dir_file_open(struct dir_tree *tree, struct dir_file *file, const char *path)
 {
     file->fd = -1;
     if (tree->temp < 0 && !open_temp(tree))
         return false;
-    snprintf(file->name, sizeof file->name, "%ld-%" PRIx64 "-%u", (long)getpid(), tree->random,
-             tree->temp_count++);
-    file->fd = openat(tree->temp, file->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-    return file->fd >= 0;
+    /* Whatever keeps it from being made there, will be told by the attempt to put it there. */
+    if (tree->beside && dir_key_is_path(path) && !dir_path_is_state(path) && open_beside(tree, file, path))
+        return true;
+    return open_in(tree, file, tree->temp, false);
 }
 
 bool dir_file_write(const struct dir_file *file, const void *data, size_t len, uint64_t offset)
@@ -90,25 +119,74 @@ bool dir_file_write(const struct dir_file *file, const void *data, size_t len, u
     return true;
 }
 
-void dir_file_drop(const struct dir_tree *tree, struct dir_file *file)
+/* Lets go of a file whose name is gone, or was moved. */
+static void release(struct dir_file *file)
+{
+    dir_close(file->fd);
+    if (file->beside)
+        dir_close(file->folder);
+    file->fd = -1;
+}
+
+void dir_file_drop(struct dir_file *file)
 {
     int before = errno;
 
     if (file->fd < 0)
         return;
-    close(file->fd);
-    unlinkat(tree->temp, file->name, 0);
-    file->fd = -1;
+    unlinkat(file->folder, file->name, 0);
+    release(file);
     errno = before;
+}
+
+/* ---- to its place ---- */
+
+static bool copy_bytes(int from, int to)
+{
+    struct error why;
+    off_t at = 0;
+    ssize_t len;
+
+    while ((len = sendfile(to, from, &at, CARRY_STEP)) != 0) {
+        if (len < 0 && errno != EINTR)
+            return false;
+        if (stop_requested(&why)) {
+            errno = ECANCELED;
+            return false;
+        }
+    }
+    return true;
+}
+
+bool dir_file_carry(struct dir_tree *tree, struct dir_file *file, int parent)
+{
+    struct dir_file copy;
+    int folder = dir_open(parent, "", 0, O_PATH, false);
+
+    tree->beside = true;
+    if (folder < 0)
+        return false;
+    if (!open_in(tree, &copy, folder, true)) {
+        dir_close(folder);
+        return false;
+    }
+    copy.opened = file->opened;
+    if (!copy_bytes(file->fd, copy.fd)) {
+        dir_file_drop(&copy);
+        return false;
+    }
+    dir_file_drop(file);
+    *file = copy;
+    return true;
 }
 
 /* link(2) fails when the name exists, atomically. Over NFS its answer can be lost and the repetition be
  * told that the name exists; the link count knows better. */
-static bool link_new(const struct dir_tree *tree, const struct dir_file *file, int parent, const char *leaf)
+static bool link_new(const struct dir_file *file, int parent, const char *leaf)
 {
     struct stat status;
 
-    if (linkat(tree->temp, file->name, parent, leaf, 0) != 0) {
+    if (linkat(file->folder, file->name, parent, leaf, 0) != 0) {
         int why = errno;
 
         if (fstat(file->fd, &status) != 0 || status.st_nlink != 2) {
@@ -116,22 +194,21 @@ static bool link_new(const struct dir_tree *tree, const struct dir_file *file, i
             return false;
         }
     }
-    unlinkat(tree->temp, file->name, 0);
+    unlinkat(file->folder, file->name, 0);
     return true;
 }
 
-static bool move_new(const struct dir_tree *tree, const struct dir_file *file, int parent, const char *leaf)
+static bool move_new(const struct dir_file *file, int parent, const char *leaf)
 {
-    if (syscall(SYS_renameat2, tree->temp, file->name, parent, leaf, NO_REPLACE) == 0)
+    if (syscall(SYS_renameat2, file->folder, file->name, parent, leaf, NO_REPLACE) == 0)
         return true;
     /* A file system, kernel or sandbox that does not know it; EEXIST and real failures are the answer. */
     if (errno != EINVAL && errno != ENOSYS && errno != EPERM && errno != EOPNOTSUPP)
         return false;
-    return link_new(tree, file, parent, leaf);
+    return link_new(file, parent, leaf);
 }
 
-static bool move(const struct dir_tree *tree, const struct dir_file *file, int parent, const char *leaf,
-                 bool create)
+static bool move(const struct dir_file *file, int parent, const char *leaf, bool create)
 {
     struct stat status;
 
@@ -139,30 +216,13 @@ static bool move(const struct dir_tree *tree, const struct dir_file *file, int p
         errno = EISDIR;
         return false;
     }
-    return create ? move_new(tree, file, parent, leaf) : renameat(tree->temp, file->name, parent, leaf) == 0;
+    return create ? move_new(file, parent, leaf) : renameat(file->folder, file->name, parent, leaf) == 0;
 }
 
-bool dir_file_place(const struct dir_tree *tree, struct dir_file *file, const char *path, bool create)
+bool dir_file_place(struct dir_file *file, int parent, const char *leaf, bool create)
 {
-    const char *leaf;
-    int parent;
-    int why;
-    bool moved;
-    bool ok = false;
-
-    if (fsync(file->fd) != 0)
+    if (fsync(file->fd) != 0 || !move(file, parent, leaf, create))
         return false;
-    parent = dir_open_parent(tree->root, path, true, &leaf);
-    if (parent < 0)
-        return false;
-    moved = move(tree, file, parent, leaf, create);
-    if (moved) {
-        close(file->fd);
-        file->fd = -1;
-        ok = dir_sync(parent);
-    }
-    why = errno;
-    close(parent);
-    errno = why;
-    return ok;
+    release(file);
+    return dir_sync(parent);
 }

@@ -1,5 +1,9 @@
 #include "dir_list.h"
 
+#include "clock.h"
+#include "dir_file.h"
+#include "stop.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +14,9 @@
 
 /* The name of a directory entry as it sorts: a directory has a '/' behind it. */
 #define NAME_SIZE (NAME_MAX + 2)
+
+/* Entries of a directory that are read between two looks at stop_requested(). */
+#define READ_STEP 1000
 
 /* One directory on the way down. `names` holds names with their NUL, `starts` where each begins, in order. */
 struct level {
@@ -40,6 +47,7 @@ struct walk {
     size_t path_max;
     char filter[DIR_PATH_SIZE]; /* names of the first level begin with this */
     uint64_t left_out;
+    int64_t stale; /* as in struct dir_tree */
     struct object_entry file;
 };
 
@@ -149,8 +157,15 @@ static unsigned char type_of(int dir, const struct dirent *entry)
     return S_ISREG(status.st_mode) ? DT_REG : S_ISDIR(status.st_mode) ? DT_DIR : DT_CHR;
 }
 
+/* Hidden names are no objects' and are not counted as left out. A temporary file that a crash left among them
+ * is removed. */
 static bool is_hidden(const struct walk *walk, const struct level *level, const char *name)
 {
+    if (strncmp(name, DIR_TEMP_PREFIX, sizeof DIR_TEMP_PREFIX - 1) == 0) {
+        if (walk->stale != CLOCK_UNKNOWN)
+            dir_file_tidy_one(walk->here, name, walk->stale);
+        return true;
+    }
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return true;
     if (level->path_len == 0 && strcmp(name, DIR_STATE) == 0)
@@ -216,6 +231,16 @@ static DIR *open_stream(struct walk *walk)
     return stream;
 }
 
+static bool is_stopped(void)
+{
+    struct error why;
+
+    if (!stop_requested(&why))
+        return false;
+    errno = ECANCELED;
+    return true;
+}
+
 /* Fills the current level's window with what comes behind its last name. */
 static bool read_window(struct walk *walk)
 {
@@ -235,8 +260,8 @@ static bool read_window(struct walk *walk)
     buf_clear(&level->names);
     level->count = level->next = 0;
     level->more = false;
-    while (ok && (errno = 0, entry = readdir(stream)) != NULL)
-        ok = consider(walk, level, entry, after);
+    for (unsigned seen = 1; ok && (errno = 0, entry = readdir(stream)) != NULL; seen++)
+        ok = consider(walk, level, entry, after) && (seen % READ_STEP != 0 || !is_stopped());
     why = errno;
     closedir(stream);
     errno = why;
@@ -346,12 +371,14 @@ static bool walk_on(struct walk *walk)
 }
 
 /* Begins a walk of the paths that start with `prefix`. `base` becomes the walk's. */
-static bool walk_open(struct walk *walk, int base, const char *prefix, size_t path_max, size_t window)
+static bool walk_open(struct walk *walk, int base, const char *prefix, size_t path_max, size_t window,
+                      int64_t stale)
 {
     const char *slash = strrchr(prefix, '/');
     size_t dir_len = slash != NULL ? (size_t)(slash - prefix) + 1 : 0;
 
-    *walk = (struct walk){.state = WALK_ON, .base = base, .here = -1, .window = window, .path_max = path_max};
+    *walk = (struct walk){
+        .state = WALK_ON, .base = base, .here = -1, .window = window, .path_max = path_max, .stale = stale};
     memcpy(walk->path, prefix, dir_len);
     memcpy(walk->filter, prefix + dir_len, strlen(prefix + dir_len) + 1);
     return push(walk);
@@ -388,7 +415,7 @@ static bool open_walks(struct dir_list *list, const struct dir_tree *tree, const
     int odd_root;
 
     list->plain.base = list->odd.base = -1;
-    if (root < 0 || !walk_open(&list->plain, root, prefix, OBJECT_KEY_MAX, window))
+    if (root < 0 || !walk_open(&list->plain, root, prefix, OBJECT_KEY_MAX, window, tree->stale))
         return false;
     if (nothing_plain(prefix))
         list->plain.state = WALK_END;
@@ -396,7 +423,8 @@ static bool open_walks(struct dir_list *list, const struct dir_tree *tree, const
     if (odd_root < 0 && !dir_is_absent(errno))
         return false;
     dir_odd_path(prefix, odd);
-    if (!walk_open(&list->odd, odd_root, odd + sizeof DIR_ODD, DIR_PATH_SIZE - sizeof DIR_ODD - 1, window))
+    if (!walk_open(&list->odd, odd_root, odd + sizeof DIR_ODD, DIR_PATH_SIZE - sizeof DIR_ODD - 1, window,
+                   tree->stale))
         return false;
     if (odd_root < 0)
         list->odd.state = WALK_END;
@@ -437,18 +465,21 @@ static bool odd_on(struct dir_list *list)
     return true;
 }
 
+static enum dir_list_state failed(const char *base, const char *path, struct error *error)
+{
+    if (errno != ECANCELED || !stop_requested(error))
+        error_set_errno(error, "reading \"%s%s\"", base, path);
+    return DIR_LIST_FAILED;
+}
+
 enum dir_list_state dir_list_peek(struct dir_list *list, struct object_entry *entry, struct error *error)
 {
     int order;
 
-    if (!walk_on(&list->plain)) {
-        error_set_errno(error, "reading \"%s\"", list->plain.path);
-        return DIR_LIST_FAILED;
-    }
-    if (!odd_on(list)) {
-        error_set_errno(error, "reading \"%s/%s\"", DIR_ODD, list->odd.path);
-        return DIR_LIST_FAILED;
-    }
+    if (!walk_on(&list->plain))
+        return failed("", list->plain.path, error);
+    if (!odd_on(list))
+        return failed(DIR_ODD "/", list->odd.path, error);
     if (list->plain.state == WALK_END && list->odd.state == WALK_END)
         return DIR_LIST_END;
     if (list->plain.state == WALK_END)

@@ -1,5 +1,6 @@
 #include "dir_meta.h"
 
+#include "dir_attr.h"
 #include "dir_file.h"
 #include "error.h"
 #include "json.h"
@@ -20,18 +21,35 @@
  * rest. */
 #define SIDECAR_MAX (6 * (OBJECT_META_MAX + OBJECT_KEY_MAX) + 1024)
 
-#define SIDECAR_PATH_SIZE (sizeof DIR_META + 4 + SIGV4_HASH_SIZE + sizeof ".json")
+/* The directory of a key's sidecars, and the names of the two that there can be. */
+struct place {
+    char folder[sizeof DIR_META + 3];
+    char name[SIGV4_HASH_SIZE + sizeof ".json"];
+    char next[SIGV4_HASH_SIZE + sizeof ".next"];
+};
 
-static void sidecar_path(const char *key, char path[SIDECAR_PATH_SIZE])
+static struct place find_place(const char *key)
 {
     char hash[SIGV4_HASH_SIZE];
+    struct place place;
 
     sigv4_hash(key, strlen(key), hash);
-    snprintf(path, SIDECAR_PATH_SIZE, "%s/%.2s/%s.json", DIR_META, hash, hash);
+    snprintf(place.folder, sizeof place.folder, "%s/%.2s", DIR_META, hash);
+    snprintf(place.name, sizeof place.name, "%s.json", hash);
+    snprintf(place.next, sizeof place.next, "%s.next", hash);
+    return place;
 }
 
-static bool says_only_the_type(const struct object_meta *meta, const char *type)
+/* A descriptor; -1 with errno if there is none, or it cannot be opened or made. */
+static int open_folder(const struct dir_tree *tree, const struct place *place, bool create)
 {
+    return dir_open(tree->root, place->folder, strlen(place->folder), O_PATH, create);
+}
+
+/* Would reading give it anyway? */
+static bool needs_no_sidecar(const char *key, const struct object_meta *meta)
+{
+    const char *type = mime_guess(key);
     const char *name, *value;
     size_t at = 0;
 
@@ -39,6 +57,161 @@ static bool says_only_the_type(const struct object_meta *meta, const char *type)
         if (strcmp(name, "content-type") != 0 || type == NULL || strcmp(value, type) != 0)
             return false;
     return true;
+}
+
+/* ---- reading ---- */
+
+enum fit {
+    FITS_NOT,     /* it is another version's, malformed, or not there */
+    FITS_VERSION, /* that is, size and time */
+    FITS_FILE,    /* and the inode, too */
+};
+
+struct sidecar {
+    yyjson_doc *doc; /* NULL: none */
+    enum fit fit;
+};
+
+/* True with nothing in `out` when there is none. */
+static bool read_file(int folder, const char *name, struct buf *out)
+{
+    int fd = dir_open_file(folder, name, O_RDONLY, &(struct stat){.st_size = 0});
+    bool ok;
+
+    if (fd < 0)
+        return errno == ENOENT;
+    ok = dir_read(fd, out);
+    dir_close(fd);
+    return ok || errno == EFBIG; /* nothing that we wrote is that long */
+}
+
+static bool names_inode(yyjson_val *root, const char *member, const struct stat *status)
+{
+    yyjson_val *inode = yyjson_obj_get(root, member);
+
+    return inode != NULL && yyjson_get_uint(inode) == (uint64_t)status->st_ino;
+}
+
+static enum fit judge(yyjson_val *root, const struct stat *status)
+{
+    char stamp[OBJECT_ETAG_SIZE];
+
+    dir_stamp(status, stamp);
+    if (json_number(root, "schema", 0) != SCHEMA || strcmp(json_text(root, "etag", ""), stamp) != 0)
+        return FITS_NOT;
+    return names_inode(root, "inode", status) ? FITS_FILE : FITS_VERSION;
+}
+
+/* Reads a sidecar and sees whether it belongs to the body with this status. */
+static bool read_sidecar(int folder, const char *name, const struct stat *status, struct sidecar *sidecar)
+{
+    struct buf json;
+    struct error malformed;
+    bool ok;
+
+    *sidecar = (struct sidecar){.fit = FITS_NOT};
+    buf_init(&json, SIDECAR_MAX);
+    ok = read_file(folder, name, &json);
+    if (ok && json.len > 0)
+        sidecar->doc = json_parse(json.data, json.len, &malformed);
+    buf_free(&json);
+    if (sidecar->doc != NULL)
+        sidecar->fit = judge(yyjson_doc_get_root(sidecar->doc), status);
+    return ok;
+}
+
+/* Reads the one that belongs to that body; *is_next says which of the two. None: its `fit` is FITS_NOT. */
+static bool choose(int folder, const struct place *place, const struct stat *status, struct sidecar *chosen,
+                   bool *is_next)
+{
+    struct sidecar next;
+    bool ok =
+        read_sidecar(folder, place->next, status, &next) && read_sidecar(folder, place->name, status, chosen);
+
+    /* The body that it was to replace, which has the same size and time. */
+    if (next.fit == FITS_VERSION && names_inode(yyjson_doc_get_root(next.doc), "replaces", status))
+        next.fit = FITS_NOT;
+    *is_next = ok && next.fit != FITS_NOT && (next.fit == FITS_FILE || chosen->fit == FITS_NOT);
+    if (*is_next) {
+        struct sidecar other = *chosen;
+
+        *chosen = next;
+        next = other;
+    }
+    yyjson_doc_free(next.doc);
+    return ok;
+}
+
+/* A text or {"hex":...}, appended to `out` with its NUL. */
+static bool take_bytes(yyjson_val *value, struct buf *out)
+{
+    const char *text = yyjson_get_str(value);
+    const char *digits = json_text(value, "hex", NULL);
+    char *bytes;
+    size_t len;
+    bool ok;
+
+    if (text != NULL)
+        return buf_append(out, text, strlen(text) + 1);
+    if (digits == NULL)
+        return false;
+    len = strlen(digits);
+    bytes = malloc(len / 2 + 1);
+    ok = bytes != NULL && dir_unhex(digits, len, bytes) && buf_append(out, bytes, len / 2 + 1);
+    free(bytes);
+    return ok;
+}
+
+static bool take_metadata(yyjson_val *root, struct object_meta *meta)
+{
+    yyjson_arr_iter pairs;
+    yyjson_val *pair;
+
+    if (!yyjson_arr_iter_init(yyjson_obj_get(root, "metadata"), &pairs))
+        return false;
+    while ((pair = yyjson_arr_iter_next(&pairs)) != NULL) {
+        if (yyjson_arr_size(pair) != 2 || !take_bytes(yyjson_arr_get(pair, 0), &meta->pairs) ||
+            !take_bytes(yyjson_arr_get(pair, 1), &meta->pairs))
+            return false;
+    }
+    return true;
+}
+
+/* *found: `meta` is what a sidecar says. */
+static bool load_sidecar(const struct dir_tree *tree, const char *key, const struct stat *status,
+                         struct object_meta *meta, bool *found)
+{
+    struct place place = find_place(key);
+    struct sidecar sidecar;
+    bool is_next, ok;
+    int folder;
+
+    *found = false;
+    folder = open_folder(tree, &place, false);
+    if (folder < 0)
+        return dir_is_absent(errno);
+    ok = choose(folder, &place, status, &sidecar, &is_next);
+    dir_close(folder);
+    if (ok && sidecar.fit != FITS_NOT)
+        *found = take_metadata(yyjson_doc_get_root(sidecar.doc), meta);
+    if (ok)
+        yyjson_doc_free(sidecar.doc);
+    return ok;
+}
+
+bool dir_meta_load(const struct dir_tree *tree, const char *key, const struct stat *status,
+                   struct object_meta *meta)
+{
+    const char *type = mime_guess(key);
+    bool found;
+
+    if (!load_sidecar(tree, key, status, meta, &found))
+        return false;
+    if (found)
+        return true;
+    object_meta_clear(meta);
+    errno = ENOMEM;
+    return type == NULL || object_meta_add(meta, "content-type", type);
 }
 
 /* ---- writing ---- */
@@ -78,21 +251,23 @@ static yyjson_mut_val *make_bytes(yyjson_mut_doc *doc, const char *text)
     return object;
 }
 
-static bool compose(const char *key, const struct stat *status, const struct object_meta *meta,
-                    struct buf *out)
+static bool compose(const char *key, const struct stat *old, const struct stat *status,
+                    const struct object_meta *meta, struct buf *out)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_obj(doc);
     yyjson_mut_val *list = yyjson_mut_arr(doc);
-    char etag[OBJECT_ETAG_SIZE];
+    char stamp[OBJECT_ETAG_SIZE];
     const char *name, *value;
     size_t at = 0;
     bool ok;
 
-    dir_etag(status, etag);
+    dir_stamp(status, stamp);
     ok = yyjson_mut_obj_add_int(doc, root, "schema", SCHEMA) &&
          yyjson_mut_obj_add_val(doc, root, "key", make_bytes(doc, key)) &&
-         yyjson_mut_obj_add_str(doc, root, "etag", etag) &&
+         yyjson_mut_obj_add_str(doc, root, "etag", stamp) &&
+         yyjson_mut_obj_add_uint(doc, root, "inode", (uint64_t)status->st_ino) &&
+         (old == NULL || yyjson_mut_obj_add_uint(doc, root, "replaces", (uint64_t)old->st_ino)) &&
          yyjson_mut_obj_add_val(doc, root, "metadata", list);
     while (ok && object_meta_next(meta, &at, &name, &value)) {
         yyjson_mut_val *pair = yyjson_mut_arr_add_arr(doc, list);
@@ -106,120 +281,111 @@ static bool compose(const char *key, const struct stat *status, const struct obj
     return ok;
 }
 
-bool dir_meta_save(struct dir_tree *tree, const char *key, const struct stat *status,
-                   const struct object_meta *meta)
+/* If a crash left the sidecar of the body that is there as the next one, the one after it would take its
+ * place. */
+static bool settle_old(int folder, const struct place *place, const struct stat *old)
 {
-    char path[SIDECAR_PATH_SIZE];
+    struct sidecar sidecar;
+    bool is_next;
+
+    if (!choose(folder, place, old, &sidecar, &is_next))
+        return false;
+    yyjson_doc_free(sidecar.doc);
+    return !is_next || (renameat(folder, place->next, folder, place->name) == 0 && dir_sync(folder));
+}
+
+static bool remove_name(int folder, const char *name)
+{
+    if (unlinkat(folder, name, 0) != 0)
+        return errno == ENOENT;
+    return dir_sync(folder);
+}
+
+static bool write_next(struct dir_tree *tree, int folder, const struct place *place, const struct buf *json)
+{
+    struct dir_file file;
+    bool ok = dir_file_open(tree, &file, place->folder) && dir_file_write(&file, json->data, json->len, 0) &&
+              dir_attr_protect(file.fd, folder, NULL, OBJECT_MODE_UNKNOWN) &&
+              dir_file_place(&file, folder, place->next, false);
+
+    dir_file_drop(&file);
+    return ok;
+}
+
+/* Then the old one's sidecar would do for the new one as well. */
+static bool is_same_version(const struct stat *old, const struct stat *next)
+{
+    return old != NULL && old->st_size == next->st_size && old->st_mtim.tv_sec == next->st_mtim.tv_sec &&
+           old->st_mtim.tv_nsec == next->st_mtim.tv_nsec;
+}
+
+bool dir_meta_prepare(struct dir_tree *tree, const char *key, const struct stat *old, const struct stat *next,
+                      const struct object_meta *meta)
+{
+    bool none = needs_no_sidecar(key, meta) && !is_same_version(old, next);
+    struct place place = find_place(key);
     struct buf json;
-    struct dir_file file = {.fd = -1};
+    int folder;
     bool ok;
 
-    if (says_only_the_type(meta, mime_guess(key)))
-        return dir_meta_remove(tree, key);
-    sidecar_path(key, path);
-    buf_init(&json, SIDECAR_MAX);
-    errno = ENOMEM;
-    ok = compose(key, status, meta, &json) && dir_file_open(tree, &file) &&
-         dir_file_write(&file, json.data, json.len, 0) && dir_file_place(tree, &file, path, false);
-    dir_file_drop(tree, &file);
-    buf_free(&json);
+    folder = open_folder(tree, &place, !none);
+    if (folder < 0)
+        return none && dir_is_absent(errno);
+    ok = old == NULL || settle_old(folder, &place, old);
+    if (ok && none) {
+        ok = remove_name(folder, place.next);
+    } else if (ok) {
+        buf_init(&json, SIDECAR_MAX);
+        errno = ENOMEM;
+        ok = compose(key, old, next, meta, &json) && write_next(tree, folder, &place, &json);
+        buf_free(&json);
+    }
+    dir_close(folder);
     return ok;
+}
+
+bool dir_meta_settle(const struct dir_tree *tree, const char *key, const struct object_meta *meta)
+{
+    struct place place = find_place(key);
+    int folder;
+    bool ok;
+
+    folder = open_folder(tree, &place, false);
+    if (folder < 0)
+        return dir_is_absent(errno);
+    /* ENOENT: another replica, which writes the same, has done it. */
+    if (needs_no_sidecar(key, meta))
+        ok = remove_name(folder, place.name) && remove_name(folder, place.next);
+    else
+        ok = renameat(folder, place.next, folder, place.name) == 0 || errno == ENOENT;
+    dir_close(folder);
+    return ok;
+}
+
+void dir_meta_forget(const struct dir_tree *tree, const char *key)
+{
+    int before = errno;
+    struct place place = find_place(key);
+    int folder;
+
+    folder = open_folder(tree, &place, false);
+    if (folder >= 0) {
+        unlinkat(folder, place.next, 0);
+        close(folder);
+    }
+    errno = before;
 }
 
 bool dir_meta_remove(const struct dir_tree *tree, const char *key)
 {
-    char path[SIDECAR_PATH_SIZE];
-    const char *leaf;
-    int parent;
+    struct place place = find_place(key);
+    int folder;
     bool ok;
 
-    sidecar_path(key, path);
-    parent = dir_open_parent(tree->root, path, false, &leaf);
-    if (parent < 0)
+    folder = open_folder(tree, &place, false);
+    if (folder < 0)
         return dir_is_absent(errno);
-    ok = unlinkat(parent, leaf, 0) == 0 || errno == ENOENT;
-    close(parent);
+    ok = remove_name(folder, place.next) && remove_name(folder, place.name);
+    dir_close(folder);
     return ok;
-}
-
-/* ---- reading ---- */
-
-/* True with nothing in `out` when there is none. */
-static bool read_sidecar(const struct dir_tree *tree, const char *key, struct buf *out)
-{
-    char path[SIDECAR_PATH_SIZE];
-    int fd;
-    bool ok;
-
-    sidecar_path(key, path);
-    fd = dir_open_file(tree->root, path, O_RDONLY, &(struct stat){.st_size = 0});
-    if (fd < 0)
-        return errno == ENOENT;
-    ok = dir_read(fd, out);
-    close(fd);
-    return ok;
-}
-
-/* A text or {"hex":...}, appended to `out` with its NUL. */
-static bool take_bytes(yyjson_val *value, struct buf *out)
-{
-    const char *text = yyjson_get_str(value);
-    const char *digits = json_text(value, "hex", NULL);
-    char *bytes;
-    size_t len;
-    bool ok;
-
-    if (text != NULL)
-        return buf_append(out, text, strlen(text) + 1);
-    if (digits == NULL)
-        return false;
-    len = strlen(digits);
-    bytes = malloc(len / 2 + 1);
-    ok = bytes != NULL && dir_unhex(digits, len, bytes) && buf_append(out, bytes, len / 2 + 1);
-    free(bytes);
-    return ok;
-}
-
-static bool take_metadata(yyjson_val *root, const struct stat *status, struct object_meta *meta)
-{
-    yyjson_val *list = yyjson_obj_get(root, "metadata");
-    char etag[OBJECT_ETAG_SIZE];
-    yyjson_arr_iter pairs;
-    yyjson_val *pair;
-
-    dir_etag(status, etag);
-    if (json_number(root, "schema", 0) != SCHEMA || strcmp(json_text(root, "etag", ""), etag) != 0 ||
-        !yyjson_arr_iter_init(list, &pairs))
-        return false;
-    while ((pair = yyjson_arr_iter_next(&pairs)) != NULL) {
-        if (yyjson_arr_size(pair) != 2 || !take_bytes(yyjson_arr_get(pair, 0), &meta->pairs) ||
-            !take_bytes(yyjson_arr_get(pair, 1), &meta->pairs))
-            return false;
-    }
-    return true;
-}
-
-bool dir_meta_load(const struct dir_tree *tree, const char *key, const struct stat *status,
-                   struct object_meta *meta)
-{
-    const char *type = mime_guess(key);
-    struct buf json;
-    struct error malformed;
-    yyjson_doc *doc = NULL;
-    bool ok;
-
-    buf_init(&json, SIDECAR_MAX);
-    ok = read_sidecar(tree, key, &json);
-    if (ok && json.len > 0)
-        doc = json_parse(json.data, json.len, &malformed);
-    buf_free(&json);
-    if (!ok)
-        return false;
-    ok = doc != NULL && take_metadata(yyjson_doc_get_root(doc), status, meta);
-    yyjson_doc_free(doc);
-    if (ok)
-        return true;
-    object_meta_clear(meta);
-    errno = ENOMEM;
-    return type == NULL || object_meta_add(meta, "content-type", type);
 }

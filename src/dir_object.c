@@ -1,26 +1,22 @@
 #include "dir_object.h"
 
 #include "clock.h"
+#include "dir_attr.h"
 #include "dir_meta.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
-/* What setting the time to `wall` milliseconds takes. */
-static bool set_modified(int fd, int64_t wall)
-{
-    int64_t seconds = wall / 1000;
-    int64_t rest = wall % 1000;
-    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
-
-    if (rest < 0) {
-        rest += 1000;
-        seconds--;
-    }
-    times[1] = (struct timespec){.tv_sec = (time_t)seconds, .tv_nsec = (long)(rest * 1000000)};
-    return futimens(fd, times) == 0;
-}
+/* What is being committed. */
+struct body {
+    struct dir_file *file;
+    const char *key;
+    int64_t modified;
+    const struct object_meta *meta;
+    const struct stat *old; /* what it replaces; NULL: nothing */
+    bool create;
+};
 
 /* Removes the regular file at `path`; that there is none is fine. */
 static bool remove_file(const struct dir_tree *tree, const char *path)
@@ -28,52 +24,89 @@ static bool remove_file(const struct dir_tree *tree, const char *path)
     const char *leaf;
     struct stat status;
     bool ok;
-    int why;
     int parent = dir_open_parent(tree->root, path, false, &leaf);
 
     if (parent < 0)
         return dir_is_absent(errno);
     ok = fstatat(parent, leaf, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
          (!S_ISREG(status.st_mode) || (unlinkat(parent, leaf, 0) == 0 && dir_sync(parent)));
-    why = errno;
-    close(parent);
-    errno = why;
-    return ok || dir_is_absent(why);
+    dir_close(parent);
+    return ok || dir_is_absent(errno);
 }
 
-static bool place(const struct dir_tree *tree, struct dir_file *file, const char *key, bool create)
+/* ---- into its place ---- */
+
+/* Everything about the body and its metadata, then the rename: what is there before it stays valid, what is
+ * there after it is whole. The time is set on the volume that keeps it, because it names the version. */
+static bool put_in_place(struct dir_tree *tree, const struct body *body, int parent, const char *leaf)
+{
+    struct stat status;
+    int fd = body->file->fd;
+
+    return dir_attr_protect(fd, parent, body->old, body->meta->mode) &&
+           (body->modified == CLOCK_UNKNOWN || dir_attr_set_time(fd, body->modified, body->file->opened)) &&
+           fstat(fd, &status) == 0 && dir_meta_prepare(tree, body->key, body->old, &status, body->meta) &&
+           dir_file_place(body->file, parent, leaf, body->create);
+}
+
+static bool place_at(struct dir_tree *tree, const struct body *body, const char *path)
+{
+    const char *leaf;
+    int parent = dir_open_parent(tree->root, path, true, &leaf);
+    bool ok;
+
+    if (parent < 0)
+        return false;
+    ok = put_in_place(tree, body, parent, leaf);
+    if (!ok && errno == EXDEV)
+        ok = dir_file_carry(tree, body->file, parent) && put_in_place(tree, body, parent, leaf);
+    dir_close(parent);
+    return ok;
+}
+
+static bool place(struct dir_tree *tree, const struct body *body)
 {
     char odd[DIR_PATH_SIZE];
 
-    dir_odd_path(key, odd);
-    if (dir_key_is_path(key)) {
-        if (dir_file_place(tree, file, key, create))
+    if (dir_key_is_path(body->key)) {
+        if (place_at(tree, body, body->key)) {
+            dir_odd_path(body->key, odd);
             return remove_file(tree, odd);
+        }
         if (!dir_is_obstacle(errno))
             return false;
+        /* What is no object's and no directory's was put there by somebody who does not mean this key. */
+        if (dir_find_foreign(tree, body->key, odd)) {
+            errno = ELOOP;
+            return false;
+        }
     }
-    return dir_file_place(tree, file, odd, create);
+    dir_odd_path(body->key, odd);
+    return place_at(tree, body, odd);
 }
 
 bool dir_object_commit(struct dir_tree *tree, struct dir_file *file, const char *key, int64_t modified,
                        const struct object_meta *meta, bool create)
 {
-    struct stat status;
+    struct stat old;
+    int fd = dir_open_object(tree, key, O_PATH, &old);
+    struct body body = {.file = file, .key = key, .modified = modified, .meta = meta, .create = create};
 
-    if (create) {
-        int fd = dir_open_object(tree, key, O_PATH, &status);
-
-        if (fd >= 0) {
-            close(fd);
-            errno = EEXIST;
-        }
-        if (errno != ENOENT)
-            return false;
-    }
-    if (modified != CLOCK_UNKNOWN && !set_modified(file->fd, modified))
+    if (fd < 0 && errno != ENOENT)
         return false;
-    return fstat(file->fd, &status) == 0 && dir_meta_save(tree, key, &status, meta) &&
-           place(tree, file, key, create);
+    if (fd >= 0) {
+        close(fd);
+        body.old = &old;
+    }
+    if (create && body.old != NULL) {
+        errno = EEXIST;
+        return false;
+    }
+    if (place(tree, &body))
+        return dir_meta_settle(tree, key, meta);
+    if (file->fd >= 0)
+        dir_meta_forget(tree, key);
+    return false;
 }
 
 bool dir_object_remove(const struct dir_tree *tree, const char *key)

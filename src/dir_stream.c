@@ -6,9 +6,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* How far apart two changes must be to have two ctimes, ms: a tick of the kernel's clock, or what a file system
+ * that has no fractions of a second keeps. */
+#define CTIME_STEP 20
+#define CTIME_STEP_COARSE 2000
 
 /* An object being put together in a temporary file. */
 struct dir_upload {
@@ -59,9 +65,51 @@ bool dir_ready(struct store_dir *store, struct call *call)
     return false;
 }
 
+/* What the person on call can do about it; "" if that is not known. */
+static const char *remedy(int error)
+{
+    static const struct {
+        int error;
+        const char *text;
+    } remedies[] = {
+        {ENOSPC, "; make room on its volume"},
+        {EDQUOT, "; the quota of the user or the volume is used up"},
+        {EROFS, "; mount it writable"},
+        {EFBIG, "; the limit of the process (ulimit -f) or of the file system is lower"},
+        {EACCES, "; give the user that runs this the right to"},
+        {EIO, "; its device or server failed: see the kernel's log"},
+        {ENAMETOOLONG, "; the file system has no room for such names"},
+    };
+
+    for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++)
+        if (remedies[i].error == error)
+            return remedies[i].text;
+    return "";
+}
+
 void dir_fail(struct call *call, const struct store_dir *store, const char *doing, const char *key)
 {
-    error_set_errno(&call->error, "%s: %s %s", store->base.name, doing, key);
+    size_t len;
+
+    error_set_errno(&call->error, "%s: %s %.200s", store->base.name, doing, key);
+    len = strlen(call->error.text);
+    snprintf(call->error.text + len, sizeof call->error.text - len, "%s", remedy(call->error.sys));
+    call->done = true;
+}
+
+void dir_write_failed(struct call *call, const struct store_dir *store, const char *key)
+{
+    char thing[DIR_PATH_SIZE];
+
+    if (errno != ELOOP || !dir_find_foreign(&store->tree, key, thing)) {
+        dir_fail(call, store, "writing", key);
+        return;
+    }
+    error_set(&call->error, ERROR_LOCAL,
+              "%s: %.150s is a symbolic link or a device, which is never followed or replaced: nothing was "
+              "written for %.150s; put a directory or file there, or mount there what the link leads to",
+              store->base.name, thing, key);
+    call->error.sys = ELOOP;
     call->done = true;
 }
 
@@ -88,9 +136,9 @@ struct dir_call *dir_call_new(struct store_dir *store, struct call *call, const 
     return work;
 }
 
-static void free_upload(struct store_dir *store, struct dir_upload *upload)
+static void free_upload(struct dir_upload *upload)
 {
-    dir_file_drop(&store->tree, &upload->file);
+    dir_file_drop(&upload->file);
     object_meta_free(&upload->meta);
     free(upload);
 }
@@ -101,7 +149,7 @@ static void let_go(struct dir_call *work)
         close(work->fd);
     work->fd = -1;
     if (work->owns_upload)
-        free_upload(work->store, work->upload);
+        free_upload(work->upload);
     work->upload = NULL;
     work->owns_upload = false;
 }
@@ -137,6 +185,7 @@ bool dir_describe(struct store_dir *store, struct call *call, const char *key, c
 {
     if (meta && !dir_meta_load(&store->tree, key, status, &call->meta))
         return false;
+    call->meta.mode = (int)(status->st_mode & 0777);
     call->info.size = (uint64_t)status->st_size;
     call->info.modified = dir_modified(status);
     call->info.served = clock_wall();
@@ -153,48 +202,88 @@ static bool same_version(const struct stat *status, const char *etag)
     return strcmp(now, etag) == 0;
 }
 
-static void get_end(struct call *call, struct dir_call *work)
+/* Is the file still the version that the call is about? False: the call is over. */
+static bool is_unchanged(struct call *call, struct dir_call *work)
 {
     struct stat status;
 
-    if (fstat(work->fd, &status) != 0) {
+    if (fstat(work->fd, &status) != 0)
         dir_fail(call, work->store, "reading", work->key);
-    } else if (!same_version(&status, call->info.etag)) {
+    else if (!same_version(&status, call->info.etag))
         fail_torn(call, work, "changed while it was read");
-    } else {
-        work->pipe->closed = true;
-        call->done = true;
-    }
+    return !call->done;
+}
+
+/*
+ * When reading may begin. Two changes within one step of the clock that makes a ctime look like one, and the
+ * second could come while we read. So a change that is no older than a step is waited for.
+ */
+static int64_t quiet_at(const struct stat *status)
+{
+    int64_t step = status->st_ctim.tv_nsec == 0 ? CTIME_STEP_COARSE : CTIME_STEP;
+    int64_t age = clock_wall() - (int64_t)status->st_ctim.tv_sec * 1000 - status->st_ctim.tv_nsec / 1000000;
+
+    return age > -step && age < step ? clock_mono() + step : 0;
+}
+
+/* True when the wait is over and nothing changed meanwhile. Until then, *moved asks for another turn at once
+ * if it is short. */
+static bool is_quiet(struct call *call, struct dir_call *work, bool *moved)
+{
+    int64_t left = work->quiet_at - clock_mono();
+
+    *moved = left <= CTIME_STEP;
+    if (left > 0)
+        return false;
+    work->quiet_at = 0;
+    return is_unchanged(call, work);
+}
+
+/* Reads what there is room for. 0: there is none, or the call is over. */
+static size_t read_piece(struct call *call, struct dir_call *work)
+{
+    unsigned char *to;
+    size_t room = pipe_reserve(work->pipe, &to);
+    ssize_t len;
+
+    if (room > work->left)
+        room = (size_t)work->left;
+    if (room == 0)
+        return 0;
+    do
+        len = pread(work->fd, to, room, (off_t)work->offset);
+    while (len < 0 && errno == EINTR);
+    if (len < 0)
+        dir_fail(call, work->store, "reading", work->key);
+    if (len == 0)
+        fail_torn(call, work, "became shorter while it was read");
+    return len > 0 ? (size_t)len : 0;
 }
 
 static bool get_step(struct call *call, struct dir_call *work)
 {
     bool moved = false;
 
-    while (work->left > 0) {
-        unsigned char *to;
-        size_t room = pipe_reserve(work->pipe, &to);
-        ssize_t len;
+    if (work->quiet_at != 0 && !is_quiet(call, work, &moved))
+        return moved;
+    for (;;) {
+        size_t len = read_piece(call, work);
 
-        if (room == 0)
-            return moved;
-        len = pread(work->fd, to, room < work->left ? room : (size_t)work->left, (off_t)work->offset);
-        if (len < 0 && errno == EINTR)
-            continue;
-        if (len < 0) {
-            dir_fail(call, work->store, "reading", work->key);
-            return true;
-        }
-        if (len == 0) {
-            fail_torn(call, work, "became shorter while it was read");
-            return true;
-        }
-        pipe_commit(work->pipe, (size_t)len);
-        work->offset += (uint64_t)len;
-        work->left -= (uint64_t)len;
+        if (call->done || (len == 0 && work->left > 0))
+            return moved || call->done;
+        /* Before the last byte is handed on: with it the other half has the whole object. */
+        if (len == work->left)
+            break;
+        pipe_commit(work->pipe, len);
+        work->offset += len;
+        work->left -= len;
         moved = true;
     }
-    get_end(call, work);
+    if (is_unchanged(call, work)) {
+        pipe_commit(work->pipe, (size_t)work->left);
+        work->pipe->closed = true;
+        call->done = true;
+    }
     return true;
 }
 
@@ -220,6 +309,7 @@ void dir_get(struct store *store, struct call *call, const char *key, uint64_t o
     } else {
         work->offset = offset;
         work->left = length != UINT64_MAX ? length : call->info.size - offset;
+        work->quiet_at = quiet_at(&status);
     }
     if (call->done)
         let_go(work);
@@ -250,11 +340,12 @@ static struct dir_upload *new_upload(struct store_dir *store, struct call *call,
     upload->file.fd = -1;
     memcpy(upload->key, key, strlen(key) + 1);
     object_meta_init(&upload->meta);
+    upload->meta.mode = meta->mode;
     errno = ENOMEM;
     if ((meta->pairs.len > 0 && !buf_append(&upload->meta.pairs, meta->pairs.data, meta->pairs.len)) ||
-        !dir_file_open(&store->tree, &upload->file)) {
+        !dir_file_open(&store->tree, &upload->file, key)) {
         dir_fail(call, store, "writing", key);
-        free_upload(store, upload);
+        free_upload(upload);
         return NULL;
     }
     return upload;
@@ -264,7 +355,7 @@ static struct dir_upload *new_upload(struct store_dir *store, struct call *call,
 static void commit(struct store_dir *store, struct call *call, struct dir_upload *upload)
 {
     if (!dir_object_commit(&store->tree, &upload->file, upload->key, upload->modified, &upload->meta, false))
-        dir_fail(call, store, "writing", upload->key);
+        dir_write_failed(call, store, upload->key);
     call->done = true;
 }
 
@@ -327,7 +418,7 @@ void dir_put(struct store *store, struct call *call, const char *key, uint64_t s
         return;
     work = dir_call_new(dir, call, key);
     if (work == NULL) {
-        free_upload(dir, upload);
+        free_upload(upload);
         return;
     }
     begin_writing(work, upload, 0, size, source);
@@ -346,7 +437,7 @@ void dir_upload_begin(struct store *store, struct call *call, const char *key, u
         call->upload = (struct upload *)upload;
     } else {
         dir_fail(call, dir, "writing", key);
-        free_upload(dir, upload);
+        free_upload(upload);
     }
     call->done = true;
 }
@@ -377,11 +468,12 @@ void dir_upload_finish(struct store *store, struct call *call, struct upload *up
     }
     commit(dir, call, own);
     if (call->error.kind == ERROR_NONE)
-        free_upload(dir, own);
+        free_upload(own);
 }
 
 void dir_upload_abort(struct store *store, struct call *call, struct upload *upload)
 {
-    free_upload(dir_store(store), own_upload(upload));
+    (void)store;
+    free_upload(own_upload(upload));
     call->done = true;
 }

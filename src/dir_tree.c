@@ -29,6 +29,11 @@ static bool is_within(const char *key, const char *path)
     return strncmp(key, path, len) == 0 && (key[len] == '\0' || key[len] == '/');
 }
 
+bool dir_path_is_state(const char *path)
+{
+    return is_within(path, DIR_STATE);
+}
+
 bool dir_key_is_path(const char *key)
 {
     size_t len;
@@ -38,7 +43,7 @@ bool dir_key_is_path(const char *key)
         return false;
     for (;; key += len + 1) {
         len = strcspn(key, "/");
-        if (!is_component(key, len))
+        if (!is_component(key, len) || strncmp(key, DIR_TEMP_PREFIX, sizeof DIR_TEMP_PREFIX - 1) == 0)
             return false;
         if (key[len] == '\0')
             return true;
@@ -126,8 +131,7 @@ bool dir_is_absent(int error)
     return error == ENOENT || dir_is_obstacle(error);
 }
 
-/* Closes without disturbing the errno that tells why. */
-static void close_quietly(int fd)
+void dir_close(int fd)
 {
     int before = errno;
 
@@ -143,16 +147,22 @@ bool dir_sync(int directory)
     if (fd < 0)
         return errno == EACCES;
     ok = fsync(fd) == 0 || errno == EINVAL;
-    close_quietly(fd);
+    dir_close(fd);
     return ok;
 }
 
-static bool make_directory(int parent, const char *name)
+/* Nobody gets more rights than the directory above gives; the owner needs all of them. */
+static bool make_directory(int parent, const char *name, mode_t allowed)
 {
-    return mkdirat(parent, name, 0755) == 0 ? dir_sync(parent) : errno == EEXIST;
+    struct stat above;
+
+    if (fstat(parent, &above) != 0)
+        return false;
+    return mkdirat(parent, name, (above.st_mode & allowed) | 0700) == 0 ? dir_sync(parent) : errno == EEXIST;
 }
 
-static int open_component(int parent, const char *component, size_t len, int flags, bool create)
+/* `create` is what a directory that is made may have as its mode; 0: none is made. */
+static int open_component(int parent, const char *component, size_t len, int flags, mode_t create)
 {
     char name[NAME_MAX + 1];
     int fd;
@@ -165,13 +175,14 @@ static int open_component(int parent, const char *component, size_t len, int fla
     name[len] = '\0';
     flags |= O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     fd = openat(parent, name, flags);
-    if (fd >= 0 || errno != ENOENT || !create || !make_directory(parent, name))
+    if (fd >= 0 || errno != ENOENT || create == 0 || !make_directory(parent, name, create))
         return fd;
     return openat(parent, name, flags);
 }
 
 int dir_open(int from, const char *path, size_t len, int flags, bool create)
 {
+    mode_t mode = !create ? 0 : dir_path_is_state(path) ? 0750 : 0755;
     const char *end = path + len;
     int fd;
 
@@ -181,10 +192,10 @@ int dir_open(int from, const char *path, size_t len, int flags, bool create)
     for (;;) {
         const char *slash = memchr(path, '/', (size_t)(end - path));
         size_t component = (size_t)((slash != NULL ? slash : end) - path);
-        int next = open_component(fd, path, component, slash != NULL ? O_PATH : flags, create);
+        int next = open_component(fd, path, component, slash != NULL ? O_PATH : flags, mode);
 
         if (fd != from)
-            close_quietly(fd);
+            dir_close(fd);
         if (next < 0 || slash == NULL)
             return next;
         fd = next;
@@ -209,7 +220,7 @@ int dir_open_file(int from, const char *path, int flags, struct stat *status)
     if (parent >= 0) {
         /* O_NONBLOCK: a FIFO in the tree must not make us wait for its writer. */
         fd = openat(parent, leaf, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-        close_quietly(parent);
+        dir_close(parent);
     }
     if (fd >= 0 && (fstat(fd, status) != 0 || !S_ISREG(status->st_mode))) {
         close(fd);
@@ -233,6 +244,32 @@ int dir_open_object(const struct dir_tree *tree, const char *key, int flags, str
         return fd;
     dir_odd_path(key, odd);
     return dir_open_file(tree->root, odd, flags, status);
+}
+
+bool dir_find_foreign(const struct dir_tree *tree, const char *path, char thing[DIR_PATH_SIZE])
+{
+    size_t len = 0;
+
+    do {
+        const char *leaf;
+        struct stat status;
+        int parent;
+        bool known;
+
+        len += strcspn(path + len, "/");
+        memcpy(thing, path, len);
+        thing[len] = '\0';
+        parent = dir_open_parent(tree->root, thing, false, &leaf);
+        if (parent < 0)
+            return false;
+        known = fstatat(parent, leaf, &status, AT_SYMLINK_NOFOLLOW) == 0;
+        close(parent);
+        if (!known || S_ISREG(status.st_mode))
+            return false;
+        if (!S_ISDIR(status.st_mode))
+            return true;
+    } while (path[len++] != '\0');
+    return false;
 }
 
 bool dir_read(int fd, struct buf *out)
@@ -267,10 +304,20 @@ int64_t dir_modified(const struct stat *status)
     return seconds * 1000 + status->st_mtim.tv_nsec / 1000000;
 }
 
+/* Unsigned: a time that does not fit wraps around, and is as good a version as any. */
+static uint64_t nanoseconds(const struct timespec *time)
+{
+    return (uint64_t)time->tv_sec * 1000000000 + (uint64_t)time->tv_nsec;
+}
+
+void dir_stamp(const struct stat *status, char stamp[OBJECT_ETAG_SIZE])
+{
+    snprintf(stamp, OBJECT_ETAG_SIZE, "%" PRIx64 "-%" PRIx64, (uint64_t)status->st_size,
+             nanoseconds(&status->st_mtim));
+}
+
 void dir_etag(const struct stat *status, char etag[OBJECT_ETAG_SIZE])
 {
-    /* Unsigned: a time that does not fit wraps around, and is as good a version as any. */
-    uint64_t modified = (uint64_t)status->st_mtim.tv_sec * 1000000000 + (uint64_t)status->st_mtim.tv_nsec;
-
-    snprintf(etag, OBJECT_ETAG_SIZE, "%" PRIx64 "-%" PRIx64, (uint64_t)status->st_size, modified);
+    snprintf(etag, OBJECT_ETAG_SIZE, "%" PRIx64 "-%" PRIx64 "-%" PRIx64, (uint64_t)status->st_size,
+             nanoseconds(&status->st_mtim), nanoseconds(&status->st_ctim));
 }

@@ -78,7 +78,7 @@ static void write_failed(struct call *call, const struct store_dir *store, const
     bool exists = create && errno == EEXIST;
     bool unsupported = create && errno == EOPNOTSUPP;
 
-    dir_fail(call, store, "writing", key);
+    dir_write_failed(call, store, key);
     if (exists)
         call->error.kind = ERROR_PRECONDITION;
     if (unsupported)
@@ -96,10 +96,10 @@ static void dir_op_write(struct store *store, struct call *call, const char *key
     if (!dir_ready(dir, call))
         return;
     object_meta_init(&none);
-    if (!dir_file_open(&dir->tree, &file) || !dir_file_write(&file, data, len, 0) ||
+    if (!dir_file_open(&dir->tree, &file, key) || !dir_file_write(&file, data, len, 0) ||
         !dir_object_commit(&dir->tree, &file, key, CLOCK_UNKNOWN, &none, create))
         write_failed(call, dir, key, create);
-    dir_file_drop(&dir->tree, &file);
+    dir_file_drop(&file);
     call->done = true;
 }
 
@@ -120,7 +120,8 @@ static void list_end(struct call *call, struct dir_call *work, const struct dir_
 
 static void list_failed(struct call *call, const struct dir_call *work)
 {
-    error_prefix(&call->error, "%s: listing \"%s\": ", work->store->base.name, work->key);
+    if (call->error.kind != ERROR_INTERRUPTED && call->error.kind != ERROR_TIMEOUT)
+        error_prefix(&call->error, "%s: listing \"%s\": ", work->store->base.name, work->key);
     call->done = true;
 }
 
@@ -306,7 +307,7 @@ struct store *store_dir_open(const char *url, struct error *error)
         .part_count_max = 1 << 30,
         .keeps_times = true,
     };
-    dir->tree = (struct dir_tree){.root = -1, .temp = -1};
+    dir->tree = (struct dir_tree){.root = -1, .temp = -1, .stale = CLOCK_UNKNOWN};
     if (path == NULL || strlen(url) >= sizeof dir->base.name) {
         error_set(error, ERROR_CONFIG, "bucket \"%s\" is no directory: write file:///PATH", url);
     } else {

@@ -442,6 +442,8 @@ static bool keep_meta(struct transfer *t, const struct object_meta *from)
     while (object_meta_next(from, &at, &name, &value))
         if ((wants_tags(t) || strcmp(name, "tagging") != 0) && !object_meta_add(&t->meta, name, value))
             return false;
+    if (from->mode != OBJECT_MODE_UNKNOWN)
+        t->meta.mode = from->mode;
     return true;
 }
 

@@ -3,6 +3,7 @@
  */
 #include "dir_file.h"
 #include "dir_fixture.h"
+#include "dir_stream.h"
 
 #include <signal.h>
 #include <sys/mount.h>
@@ -91,9 +92,9 @@ static void stale_files_go_and_fresh_ones_stay(void **state)
     assert_string_equal(listing(""), "a ");
 
     temp = open(tempdir_path(root, ".storsync/tmp"), O_PATH | O_DIRECTORY | O_CLOEXEC);
-    dir_file_tidy(temp, clock_wall() + DIR_FILE_STALE - 60000);
+    dir_file_tidy(temp, clock_wall() - 60000);
     assert_int_equal(count_in(".storsync/tmp"), 2);
-    dir_file_tidy(temp, clock_wall() + DIR_FILE_STALE + 60000);
+    dir_file_tidy(temp, clock_wall() + 60000);
     assert_int_equal(count_in(".storsync/tmp"), 1);
     assert_true(tempdir_has(root, ".storsync/tmp/dir/file"));
     close(temp);
@@ -184,6 +185,105 @@ static void full_and_read_only_file_systems(void **state)
     tear_down(state);
 }
 
+/* ---- a volume inside the bucket ---- */
+
+static bool is_temporary(const char *name)
+{
+    return strncmp(name, ".storsync-tmp-", 14) == 0;
+}
+
+static int count_temporary(const char *folder)
+{
+    DIR *dir = opendir(tempdir_path(root, folder));
+    const struct dirent *entry;
+    int count = 0;
+
+    assert_non_null(dir);
+    while ((entry = readdir(dir)) != NULL)
+        count += is_temporary(entry->d_name);
+    closedir(dir);
+    return count;
+}
+
+static void fill_volume(void)
+{
+    static char data[300000];
+    struct pipe pipe;
+
+    memset(data, 'x', sizeof data);
+    assert_true(object_meta_add(&meta, "cache-control", "no-cache"));
+    assert_true(put("public/big", data, sizeof data, sizeof data, 1000));
+    assert_memory_equal(get("public/big", 0, UINT64_MAX, "")->data, data, sizeof data);
+    assert_meta("public/big", META("cache-control", "no-cache"));
+    assert_int_equal(count_temporary("public") + count_in(".storsync/tmp"), 0);
+
+    /* From now on what is unfinished is there from the beginning, and no object. */
+    assert_true(pipe_init(&pipe));
+    store_put(store, &call, "public/sub/a", 3, CLOCK_UNKNOWN, &meta, &pipe);
+    assert_int_equal(count_temporary("public/sub"), 1);
+    assert_string_equal(listing(""), "public/big ");
+    pipe_write(&pipe, "new", 3);
+    pipe.closed = true;
+    assert_succeeds();
+    pipe_free(&pipe);
+    assert_holds("public/sub/a", "new");
+    put_text("elsewhere", "on the outer volume");
+    put_text("public//odd", "odd");
+    put_text("public/big/below a file", "odd");
+    assert_string_equal(listing(""),
+                        "elsewhere public//odd public/big public/big/below a file public/sub/a ");
+    assert_int_equal(count_temporary("public") + count_temporary("public/sub") + count_temporary("."), 0);
+
+    /* A failure takes its file along. */
+    assert_false(put("public/sub/b", data, 10, 9, CLOCK_UNKNOWN));
+    store_write(store, &call, "public/sub/c", "1", 1, "text/plain", true);
+    assert_succeeds();
+    store_write(store, &call, "public/sub/c", "2", 1, "text/plain", true);
+    assert_fails(ERROR_PRECONDITION);
+    assert_int_equal(count_temporary("public/sub"), 0);
+}
+
+/* Needs to mount, so root. */
+static void a_volume_inside_the_bucket(void **state)
+{
+    bool mounted;
+
+    if (geteuid() != 0)
+        skip();
+    set_up(state);
+    assert_int_equal(mkdir(tempdir_path(root, "public"), 0755), 0);
+    mounted = mount("tmpfs", tempdir_path(root, "public"), "tmpfs", 0, "size=4m") == 0;
+    if (mounted)
+        fill_volume();
+    store_close(store);
+    store = open_at(root);
+    if (mounted)
+        umount2(tempdir_path(root, "public"), MNT_DETACH);
+    tear_down(state);
+    if (!mounted)
+        skip();
+}
+
+/* What a crash left beside an object goes with the first listing of a process that writes there. */
+static void listings_tidy_up(void **state)
+{
+    (void)state;
+    assert_true(tempdir_file(root, "a/" DIR_TEMP_PREFIX "1-2-3", "unfinished"));
+    assert_true(tempdir_file(root, "a/b", "body"));
+    assert_string_equal(listing("a/"), "a/b ");
+    assert_int_equal(count_in("a"), 2);
+    put_text("c", "x");
+    assert_string_equal(listing(""), "a/b c ");
+    assert_int_equal(count_in("a"), 2); /* it is fresh */
+    dir_store(store)->tree.stale = clock_wall() + 60000;
+    assert_string_equal(listing(""), "a/b c ");
+    assert_int_equal(count_in("a"), 1);
+    /* A key that looks like one is no path. */
+    put_text("a/" DIR_TEMP_PREFIX "x/y", "body");
+    assert_false(tempdir_has(root, "a/" DIR_TEMP_PREFIX "x"));
+    assert_string_equal(listing("a/"), "a/" DIR_TEMP_PREFIX "x/y a/b ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +293,8 @@ int main(void)
         DIR_TEST(a_crash_leaves_the_old_version),
         DIR_TEST(a_file_that_may_not_grow),
         cmocka_unit_test(full_and_read_only_file_systems),
+        cmocka_unit_test(a_volume_inside_the_bucket),
+        DIR_TEST(listings_tidy_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,7 +86,7 @@ static void put(const char *key)
     struct object_meta meta;
 
     object_meta_init(&meta);
-    assert_true(dir_file_open(&tree, &file));
+    assert_true(dir_file_open(&tree, &file, key));
     assert_true(dir_file_write(&file, key, strlen(key), 0));
     assert_true(dir_object_commit(&tree, &file, key, CLOCK_UNKNOWN, &meta, false));
     object_meta_free(&meta);

@@ -3,6 +3,9 @@
  */
 #include "dir_fixture.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+
 /* ---- gets and puts ---- */
 
 static void large_bodies_in_pieces(void **state)
@@ -124,35 +127,135 @@ static void files_that_change_while_read(void **state)
     pipe_free(&pipe);
 }
 
-static void reading_survives_a_replacement(void **state)
+/* Takes what comes until the get ends; how many bytes that were. */
+static size_t drain(struct pipe *pipe)
+{
+    size_t got = 0;
+
+    while (!call.done || pipe->len > 0) {
+        const unsigned char *from;
+        size_t len = pipe_peek(pipe, &from);
+
+        pipe_consume(pipe, len);
+        got += len;
+        store_step(&call);
+    }
+    return got;
+}
+
+/* Lets the get read until the pipe is full. */
+static void begin_get(const char *key, const char *etag, struct pipe *pipe)
+{
+    pipe_reset(pipe);
+    store_get(store, &call, key, 0, UINT64_MAX, etag, pipe);
+    while (pipe->len < PIPE_CAPACITY && !call.done)
+        store_step(&call);
+    assert_false(call.done);
+}
+
+/* rsync --inplace -t, tar, cp -p: the size and the time are what they were. */
+static void rewrite_keeping_the_time(const char *name, char fill)
+{
+    static char data[200000];
+    struct stat status;
+    struct timespec times[2];
+    const char *path = tempdir_path(root, name);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    memset(data, fill, sizeof data);
+    assert_int_equal(fstat(fd, &status), 0);
+    assert_int_equal(pwrite(fd, data, (size_t)status.st_size, 0), status.st_size);
+    times[0] = status.st_atim;
+    times[1] = status.st_mtim;
+    assert_int_equal(futimens(fd, times), 0);
+    close(fd);
+}
+
+static void a_rewrite_that_keeps_the_time_is_seen(void **state)
+{
+    static char data[200000];
+    struct pipe pipe;
+    char etag[OBJECT_ETAG_SIZE];
+
+    (void)state;
+    assert_true(pipe_init(&pipe));
+    memset(data, 'x', sizeof data);
+    assert_true(put("a", data, sizeof data, sizeof data, 1000));
+    begin_get("a", "", &pipe);
+    rewrite_keeping_the_time("a", 'y');
+    assert_true(drain(&pipe) < sizeof data); /* the other half does not get all of it */
+    assert_fails(ERROR_PROTOCOL);
+    assert_true(call.again);
+    assert_false(pipe.closed);
+
+    /* And from one part to the next. */
+    get("a", 0, 1000, "");
+    memcpy(etag, call.info.etag, sizeof etag);
+    get("a", 1000, 1000, etag);
+    assert_int_equal(call.error.kind, ERROR_NONE);
+    rewrite_keeping_the_time("a", 'z');
+    get("a", 2000, 1000, etag);
+    assert_fails(ERROR_PRECONDITION);
+    pipe_free(&pipe);
+}
+
+/* Somebody writes all the time, in place, so fast that many versions have one time. What is read is one of
+ * them, or an error. */
+static void never_bytes_of_two_versions(void **state)
+{
+    static char data[PIPE_CAPACITY];
+    pid_t writer;
+
+    (void)state;
+    memset(data, 'a', sizeof data);
+    assert_true(put("a", data, sizeof data, sizeof data, 1000));
+    writer = fork();
+    assert_true(writer >= 0);
+    if (writer == 0) {
+        int fd = open(tempdir_path(root, "a"), O_WRONLY | O_CLOEXEC);
+
+        for (char fill = 'a';; fill = fill == 'z' ? 'a' : (char)(fill + 1)) {
+            memset(data, fill, sizeof data);
+            if (pwrite(fd, data, sizeof data, 0) != (ssize_t)sizeof data)
+                _exit(1);
+            if (fill == 'm')
+                usleep(60000); /* so that some can be read */
+        }
+    }
+    for (int i = 0; i < 30; i++) {
+        const struct buf *body = get("a", 0, UINT64_MAX, "");
+
+        if (call.error.kind != ERROR_NONE) {
+            assert_fails(ERROR_PROTOCOL);
+            continue;
+        }
+        assert_int_equal(body->len, sizeof data);
+        for (size_t at = 1; at < body->len; at++)
+            assert_int_equal(body->data[at], body->data[0]);
+    }
+    kill(writer, SIGKILL);
+    assert_int_equal(waitpid(writer, NULL, 0), writer);
+}
+
+/* Its metadata might be those of the other version. */
+static void a_replacement_breaks_the_reading(void **state)
 {
     static char data[200000];
     struct pipe pipe;
     struct call other;
-    size_t got = 0;
 
     (void)state;
     assert_true(pipe_init(&pipe));
     memset(data, 'x', sizeof data);
     assert_true(put("a", data, sizeof data, sizeof data, CLOCK_UNKNOWN));
-    store_get(store, &call, "a", 0, UINT64_MAX, "", &pipe);
-    assert_true(store_step(&call));
+    begin_get("a", "", &pipe);
     call_init(&other);
     store_write(store, &other, "a", "new", 3, "text/plain", false);
     assert_true(store_wait(NULL, &other));
     call_free(&other);
-    while (!call.done || pipe.len > 0) {
-        const unsigned char *from;
-        size_t len = pipe_peek(&pipe, &from);
-
-        for (size_t i = 0; i < len; i++)
-            assert_int_equal(from[i], 'x');
-        pipe_consume(&pipe, len);
-        got += len;
-        store_step(&call);
-    }
-    assert_succeeds();
-    assert_int_equal(got, sizeof data);
+    assert_true(drain(&pipe) < sizeof data);
+    assert_fails(ERROR_PROTOCOL);
+    assert_true(call.again);
     assert_holds("a", "new");
     pipe_free(&pipe);
 }
@@ -236,7 +339,9 @@ int main(void)
         DIR_TEST(lengths_that_were_not_announced),
         DIR_TEST(a_put_waits_for_the_end_of_its_source),
         DIR_TEST(files_that_change_while_read),
-        DIR_TEST(reading_survives_a_replacement),
+        DIR_TEST(a_rewrite_that_keeps_the_time_is_seen),
+        DIR_TEST(never_bytes_of_two_versions),
+        DIR_TEST(a_replacement_breaks_the_reading),
         DIR_TEST(parts_in_any_order),
         DIR_TEST(aborting_leaves_nothing),
         DIR_TEST(copies_are_for_somebody_else),

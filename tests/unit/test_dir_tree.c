@@ -273,12 +273,16 @@ static void only_regular_files_open(void **state)
 
 static void times_and_etags(void **state)
 {
-    struct stat status = {.st_size = 31, .st_mtim = {.tv_sec = 1, .tv_nsec = 999999999}};
+    struct stat status = {.st_size = 31,
+                          .st_mtim = {.tv_sec = 1, .tv_nsec = 999999999},
+                          .st_ctim = {.tv_sec = 2, .tv_nsec = 255}};
     char etag[OBJECT_ETAG_SIZE];
 
     (void)state;
-    dir_etag(&status, etag);
+    dir_stamp(&status, etag);
     assert_string_equal(etag, "1f-773593ff");
+    dir_etag(&status, etag);
+    assert_string_equal(etag, "1f-773593ff-773594ff");
     assert_int_equal(dir_modified(&status), 1999);
     assert_false(object_etags_comparable(etag, etag));
     status.st_mtim = (struct timespec){.tv_sec = -1, .tv_nsec = 1000000};

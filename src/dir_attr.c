@@ -1,0 +1,98 @@
+#include "dir_attr.h"
+
+#include "dir_tree.h"
+#include "object.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+/* ---- owner and permissions ---- */
+
+static mode_t current_umask(void)
+{
+    mode_t mask = umask(077);
+
+    umask(mask);
+    return mask;
+}
+
+static mode_t choose_mode(const struct stat *parent, const struct stat *old, int mode)
+{
+    if (old != NULL)
+        return old->st_mode & (mode_t)(mode != OBJECT_MODE_UNKNOWN ? mode : 0777) & 0777;
+    if (mode != OBJECT_MODE_UNKNOWN)
+        return (mode_t)mode & 0777 & ~current_umask();
+    return parent->st_mode & (parent->st_mode & S_IXOTH ? 0644 : 0640) & ~current_umask();
+}
+
+/* Gives the file the owner and group of `old`, or only the group. That may not be allowed. */
+static void keep_owner(int fd, const struct stat *now, const struct stat *old)
+{
+    if (now->st_uid == old->st_uid && now->st_gid == old->st_gid)
+        return;
+    if (fchown(fd, old->st_uid, old->st_gid) != 0 && fchown(fd, (uid_t)-1, old->st_gid) != 0)
+        return;
+}
+
+bool dir_attr_protect(int fd, int parent, const struct stat *old, int mode)
+{
+    struct stat above, now;
+    mode_t bits;
+
+    if (fstat(parent, &above) != 0 || fstat(fd, &now) != 0)
+        return false;
+    bits = choose_mode(&above, old, mode) | S_IRUSR;
+    if (old != NULL) {
+        keep_owner(fd, &now, old);
+        if (fstat(fd, &now) != 0)
+            return false;
+        if (now.st_gid != old->st_gid)
+            bits &= ~(mode_t)S_IRWXG | (bits & S_IRWXO) << 3;
+    }
+    fchmod(fd, bits); /* where that is refused it stays 0600, or there are no permissions at all */
+    return true;
+}
+
+/* ---- time ---- */
+
+static bool set_time(int fd, int64_t wall)
+{
+    int64_t seconds = wall / 1000;
+    int64_t rest = wall % 1000;
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
+
+    if (rest < 0) {
+        rest += 1000;
+        seconds--;
+    }
+    times[1] = (struct timespec){.tv_sec = (time_t)seconds, .tv_nsec = (long)(rest * 1000000)};
+    return futimens(fd, times) == 0;
+}
+
+/* Sets the time and sees whether the file system keeps it, or a later one. */
+static bool keeps(int fd, int64_t wall, bool *kept)
+{
+    struct stat status;
+
+    if (!set_time(fd, wall) || fstat(fd, &status) != 0)
+        return false;
+    *kept = dir_modified(&status) >= wall;
+    return true;
+}
+
+bool dir_attr_set_time(int fd, int64_t modified, int64_t read)
+{
+    bool kept;
+
+    if (!keeps(fd, modified, &kept))
+        return false;
+    for (int64_t step = 1000; !kept && step <= 2000; step += 1000) {
+        int64_t next = modified - modified % step + (modified >= 0 ? step : 0);
+
+        if (next >= read)
+            break;
+        if (!keeps(fd, next, &kept))
+            return false;
+    }
+    return true;
+}
