@@ -503,8 +503,8 @@ class TestCase(unittest.TestCase):
     def dir_bucket(self, name=None):
         return DirBucket(self.dir / (name or RUN.fresh("bucket")))
 
-    def s3_bucket(self, number=0, user=rgw.ALICE):
-        return S3Bucket(RUN.rgw(number), user)
+    def s3_bucket(self, number=0, user=rgw.ALICE, name=None):
+        return S3Bucket(RUN.rgw(number), user, name)
 
     def proxy(self, upstream=None, **how):
         """Between the tool and a server, over https if the server is."""

@@ -231,6 +231,20 @@ class Rgw:
                               config=Config(s3={"addressing_style": "path"}, max_pool_connections=32,
                                             retries={"max_attempts": 1}))
 
+    def user_of_tenant(self, tenant):
+        """Of an account of its own: no name of a bucket means the same to it."""
+        user = User(f"{tenant}$carol", f"CAROL{uuid.uuid4().hex[:15].upper()}", uuid.uuid4().hex)
+        self._command("radosgw-admin", "user", "create", f"--tenant={tenant}", "--uid=carol", "--display-name=carol",
+                      f"--access-key={user.access_key}", f"--secret-key={user.secret_key}")
+        return user
+
+    def another_key(self, user):
+        """The same user, by another key."""
+        other = User(user.name, f"OTHER{uuid.uuid4().hex[:15].upper()}", uuid.uuid4().hex)
+        self._command("radosgw-admin", "key", "create", f"--uid={user.name}", "--key-type=s3",
+                      f"--access-key={other.access_key}", f"--secret-key={other.secret_key}")
+        return other
+
     def sts(self, user=ALICE):
         return self._service("sts", user)
 
