@@ -6,7 +6,7 @@
 #   test     as musl, with places to crash at (crash.h)  -> build/test/storsync-init
 #   san      AddressSanitizer and UBSan, machine's libc  -> build/san/, and the unit tests
 #   fuzz     the same with libFuzzer, always clang       -> build/fuzz/
-# The first build takes the dependencies from Debian's source packages (deps/lock says which); see deps/fetch.
+# The first build takes the dependencies from Debian's source packages; see docs/DEPENDENCIES.md.
 
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -112,14 +112,14 @@ build/deps-%/done: build/deps-src/done deps/build build/config
 	@touch $@
 
 # The roots built in, or none: make ROOTS=no. What makes them out of ca-certificates runs here, whatever is built for.
-build/roots/generate: deps/roots.c src/tls_cert.c src/tls_der.c src/clock.c src/utf8.c include/tls_cert.h include/clock.h | need-host
+build/roots/generate: deps/roots.c src/tls_cert.c src/tls_der.c src/tls_pem.c src/clock.c src/utf8.c include/tls_cert.h include/clock.h | need-host
 	$(call step,HOSTCC) $(HOSTCC) -std=c11 -D_GNU_SOURCE -Iinclude $(WARNINGS) -O1 -o $@ $(filter %.c,$^)
 build/roots/tls_roots_data.h: build/roots/generate build/roots/config build/deps-src/done
 ifeq ($(ROOTS),no)
 	@printf '%s\n' '#define TLS_ROOTS_VERSION ""' 'static const unsigned char tls_roots_data[] = {0};' \
 		'static const size_t tls_roots_records = 0;' >$@
 else
-	$(call step,ROOTS) $< $(addprefix build/deps-src/ca-certificates/mozilla/,certdata.txt blacklist.txt) \
+	$(call step,ROOTS) $< build/deps-src/ca-certificates/mozilla \
 		"$$(sed -n 's/^ca-certificates \([^ ]*\) .*/\1/p' build/deps-src/versions)" >$@
 endif
 
@@ -208,15 +208,20 @@ image: ## build the container image: make image IMAGE=name:tag ENGINE=podman|bui
 	$(or $(ENGINE),$(error podman, buildah or docker is needed)) build -t $(IMAGE) --build-arg VERSION=$(VERSION) \
 		--build-arg REVISION=$(REVISION) $(IMAGE_FLAGS) .
 
-dist: all aarch64 ## pack archives for both CPUs, SHA256SUMS and an SBOM into build/dist; the same bytes everywhere
+dist: all aarch64 build/deps-tests/done ## pack archives for both CPUs, deps-bundle, SBOM and SHA256SUMS into build/dist; the same bytes everywhere
 	@deps/need python3 gzip:gzip git:git
 	CC='$(CC)' dist/pack $(VERSION) build/dist \
 		x86_64=build/storsync-init aarch64=build/aarch64/storsync-init
 
+deps-bundle: build/deps-src/done build/deps-tests/done ## pack all dependencies into one file, for STORSYNC_DEPS=FILE make without a network
+	deps/bundle build/storsync-init-$(VERSION)-deps.tar
+
 # --- tests ---
 
-TEST_PARTS = integration + unit fuzz-corpus layers docs dist aarch64 model https
+TEST_PARTS = integration + unit fuzz-corpus layers docs deps dist aarch64 model https
 TEST_PROGRAMS = build/test/storsync-init $(UNIT_TESTS) $(REPLAYS) $(AARCH64_TESTS)
+# What is packed for the tests only may be of versions that no lock has.
+test test-all test-dist test-reproducible: export STORSYNC_UNLOCKED = yes
 test: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu ## run all tests; ends with "N passed, N failed"
 	@tests/run $(TEST_PARTS)
 test-all: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu need-containers ## the same and test-containers
@@ -229,6 +234,8 @@ test-layers: ## check that a file includes only its own and lower layers
 	@tests/run layers
 test-aarch64: $(AARCH64_TESTS) | need-qemu need-integration ## unit tests, corpora and some syncs of the other CPU, emulated
 	@tests/run aarch64
+test-deps: build/deps-src/done ## check what deps/fetch does when the archive has moved on, against small archives made for it
+	@tests/run deps
 test-dist: dist ## look into what `make dist` packs: archives, SBOM, hardening of the binaries
 	@tests/run dist
 test-reproducible: dist ## build it all once more in another folder, without the cache: the same bytes
@@ -298,9 +305,16 @@ need-lint:
 # --- the rest ---
 
 refresh: ## ask Debian's archive again, for newer security patches to the dependencies
-	rm -rf build/deps-src
 	deps/fetch --refresh build/deps-src
 	touch build/deps-src/done
+
+deps-update: ## take the newest dependencies that can be had into deps/lock, rebuild, and run the tests
+	deps/fetch --update build/deps-src
+	touch build/deps-src/done
+	deps/fetch --update build/deps-tests deps/lock-tests
+	touch build/deps-tests/done
+	git --no-pager diff --stat deps/lock deps/lock-tests
+	$(MAKE) test
 
 clean: ## remove what was built from our own sources
 	rm -rf build/musl build/test build/san build/fuzz build/aarch64 build/dist build/storsync-init \
@@ -312,8 +326,8 @@ distclean: ## remove everything that was built (downloads stay in the cache)
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9-]*\):.* ## \(.*\)/\1\t\2/p' Makefile | expand -t 20
 
-.PHONY: all aarch64 san fuzz run fuzz-run docs install image dist test test-unit test-fuzz-corpus test-aarch64 test-dist \
-	test-reproducible test-layers test-docs test-integration test-tls test-containers test-all test-san test-valgrind \
+.PHONY: all aarch64 san fuzz run fuzz-run docs install image dist deps-bundle deps-update test test-unit test-fuzz-corpus test-aarch64 test-dist \
+	test-reproducible test-layers test-deps test-docs test-integration test-tls test-containers test-all test-san test-valgrind \
 	model bench lint format need-host need-aarch64 need-qemu need-san need-fuzz need-integration need-containers need-lint \
 	need-model refresh clean distclean help
 

@@ -2,7 +2,10 @@
  * Makes the header that src/tls_roots.c includes, from Mozilla's list of authorities as Debian's
  * ca-certificates has it. A program of the machine that builds, not of the one that is built for.
  *
- * usage: roots CERTDATA BLACKLIST VERSION
+ * usage: roots FOLDER VERSION
+ *
+ * FOLDER has certdata.txt and blacklist.txt, or roots.pem: what the machine's own package installed, where its source
+ * cannot be had.
  *
  * certdata.txt is a list of objects, each a series of lines "ATTRIBUTE TYPE VALUE" up to an empty one, where
  * the value of type MULTILINE_OCTAL is on the following lines, as \ooo, up to END. A certificate is taken if
@@ -17,10 +20,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define OBJECTS_MAX 4096
 #define VALUE_MAX 8192
 #define LINE_MAX_ 1024
+#define PEM_MAX (4 * 1024 * 1024)
 
 enum { VALUE, ISSUER, SERIAL, VALUES };
 static const char *const value_names[] = {"CKA_VALUE", "CKA_ISSUER", "CKA_SERIAL_NUMBER"};
@@ -98,9 +103,9 @@ static void read_attribute(FILE *file, const char *line, struct object *object)
     }
 }
 
-static void read_objects(const char *path)
+static void read_objects(void)
 {
-    FILE *file = fopen(path, "r");
+    FILE *file = fopen("certdata.txt", "r");
     char line[LINE_MAX_];
     bool inside = false;
 
@@ -123,9 +128,9 @@ static void read_objects(const char *path)
     fclose(file);
 }
 
-static bool is_blacklisted(const char *path, const char *label)
+static bool is_blacklisted(const char *label)
 {
-    FILE *file = fopen(path, "r");
+    FILE *file = fopen("blacklist.txt", "r");
     char line[LINE_MAX_];
     bool found = false;
 
@@ -176,33 +181,67 @@ static void write_root(const struct tls_cert *cert)
     write_bytes(cert->e);
 }
 
-int main(int argc, char **argv)
+/* Writes it if it can be an anchor; *ctx is how many have been written. */
+static bool keep_root(void *ctx, const struct tls_cert *cert)
+{
+    size_t *count = ctx;
+
+    if (!tls_cert_usable(cert) || !tls_cert_is_authority(cert))
+        return false;
+    write_root(cert);
+    ++*count;
+    return true;
+}
+
+static size_t write_certdata(void)
 {
     size_t count = 0;
 
-    if (argc != 4)
-        fail("usage: roots CERTDATA BLACKLIST VERSION");
-    read_objects(argv[1]);
-    printf("/* Made by deps/roots.c from ca-certificates %s. */\n#define TLS_ROOTS_VERSION \"%s\"\n"
-           "static const unsigned char tls_roots_data[] = {\n",
-           argv[3], argv[3]);
+    read_objects();
     for (size_t i = 0; i < object_count; i++) {
         const struct object *object = &objects[i];
         struct tls_cert cert;
 
         if (!object->certificate || object->distrusted || !is_trusted(object) ||
-            is_blacklisted(argv[2], object->label))
+            is_blacklisted(object->label))
             continue;
-        if (!tls_cert_parse(object->values[VALUE], &cert) || !tls_cert_usable(&cert) ||
-            !tls_cert_is_authority(&cert)) {
+        if (!tls_cert_parse(object->values[VALUE], &cert) || !keep_root(&count, &cert))
             fprintf(stderr, "deps/roots: left out %s\n", object->label);
-            continue;
-        }
-        write_root(&cert);
-        count++;
     }
+    return count;
+}
+
+static size_t write_pem(void)
+{
+    static unsigned char data[PEM_MAX];
+    FILE *file = fopen("roots.pem", "r");
+    size_t count = 0;
+    int damaged;
+
+    if (file == NULL)
+        fail("cannot read roots.pem");
+    size_t len = fread(data, 1, sizeof data, file);
+    if (ferror(file) || len == sizeof data)
+        fail("cannot read all of roots.pem");
+    fclose(file);
+    tls_pem_decode(data, len, keep_root, &count, &damaged);
+    if (damaged > 0)
+        fprintf(stderr, "deps/roots: left out %d damaged certificates\n", damaged);
+    return count;
+}
+
+int main(int argc, char **argv)
+{
+    const char *version = argv[argc - 1];
+
+    if (argc != 3 || chdir(argv[1]) != 0)
+        fail("usage: roots FOLDER VERSION");
+    printf("/* Made by deps/roots.c from ca-certificates %s. */\n#define TLS_ROOTS_VERSION \"%s\"\n"
+           "static const unsigned char tls_roots_data[] = {\n",
+           version, version);
+    size_t count = access("certdata.txt", F_OK) == 0 ? write_certdata() : write_pem();
     if (count == 0)
-        fail("no root in certdata.txt");
+        fail("no root in it");
     printf("};\nstatic const size_t tls_roots_records = %zu;\n", count);
     return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
 }
