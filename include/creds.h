@@ -55,8 +55,9 @@ void creds_close(struct creds *creds); /* cancels what is under way; NULL is fin
 enum creds_state creds_get(struct creds *creds, struct creds_key *key, struct error *error);
 
 /* The service says that the key of this generation has expired. True if there is or will be another one, so that one
- * more attempt makes sense; false for keys that cannot be renewed. */
-bool creds_expired(struct creds *creds, unsigned generation);
+ * more attempt makes sense; false for keys that cannot be renewed. Before its time is over, a key is renewed for that
+ * only with `renew`. */
+bool creds_expired(struct creds *creds, unsigned generation, bool renew);
 
 /* Is the time of this key over, or nearly so, or is there another one already? Then a refusal without a reason may be
  * for that: a HEAD's answer cannot say so, Ceph RGW says AccessDenied, and the service's clock is another than ours.

@@ -187,7 +187,7 @@ struct s3_call {
     bool again;         /* see struct call */
     bool may_have_done; /* an earlier attempt may have had its effect, its answer was lost */
     bool clock_learnt;
-    bool key_renewed;  /* because the service said that it had expired */
+    bool key_renewed;  /* before its time, because the service said that it had expired */
     bool next;         /* `op` is another one than was sent: submit it */
     uint64_t streamed; /* bytes put into or taken from the pipe, in all attempts */
     size_t payload_sent;

@@ -176,7 +176,7 @@ bool creds_outlived(const struct creds *creds, unsigned generation)
     return creds->step_count != 0 && (generation != creds->generation || clock_mono() >= creds->renew_at);
 }
 
-bool creds_expired(struct creds *creds, unsigned generation)
+bool creds_expired(struct creds *creds, unsigned generation, bool renew)
 {
     int64_t now = clock_mono();
 
@@ -185,7 +185,7 @@ bool creds_expired(struct creds *creds, unsigned generation)
     advance(creds);
     if (generation != creds->generation || now >= creds->expires_at)
         return true;
-    if (creds->forced_at != 0 && now - creds->forced_at < FORCED_INTERVAL)
+    if (!renew || (creds->forced_at != 0 && now - creds->forced_at < FORCED_INTERVAL))
         return false;
     creds->forced_at = now;
     creds->expires_at = now;

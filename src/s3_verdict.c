@@ -116,12 +116,16 @@ static bool is_expired(const struct s3_call *c)
            creds_outlived(c->store->creds, c->signer.generation);
 }
 
+/* A service that refuses new keys too gets one renewal out of a call. That another call, or time, has replaced the key
+ * that this one was signed with can happen again: http bounds how often. */
 static bool learn_key(struct s3_call *c)
 {
-    if (c->key_renewed || !is_expired(c))
+    bool renew = !c->key_renewed;
+
+    if (!is_expired(c))
         return false;
     c->key_renewed = true;
-    return creds_expired(c->store->creds, c->signer.generation);
+    return creds_expired(c->store->creds, c->signer.generation, renew);
 }
 
 /* A page whose end is a key that XML cannot hold: RGW's continuation token is that key, unencoded. Ask for a

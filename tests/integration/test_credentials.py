@@ -206,12 +206,21 @@ class SessionEnds(CredentialsCase):
 
     def test_ended_by_the_service(self):
         """What AWS says of a session that is over: one renewal for all who hear it, one more attempt for each."""
+        first = []
+
+        def end_first_session(x):
+            first.append(x.request.headers["x-amz-security-token"])
+            refuse = first[-1] == first[0]
+            (answer(400, s3_error("ExpiredToken")) if refuse else proxyfault.passthrough)(x)
+
         front = self.proxy(self.server.endpoint)
-        front.fault(answer(400, s3_error("ExpiredToken")), method="PUT", target="/public/", skip=4, times=8)
+        front.fault(end_first_session, method="PUT", target="/public/", skip=4, times=FOREVER)
         sts = self.proxy(self.server.endpoint)
         self.sync(self.web_identity(sts.endpoint, front.endpoint))
         self.assertEqual(len(sts.requests), 3)
-        self.assertEqual([r.status for r in front.requests].count(400), 8)
+        refused = [r.target for r in front.requests if r.status == 400]
+        self.assertGreater(len(refused), 0)
+        self.assertEqual(len(refused), len({*refused}))
 
     def test_ended_by_the_service_for_ever(self):
         """New keys that are refused as well do not become a storm."""

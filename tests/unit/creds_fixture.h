@@ -31,6 +31,7 @@
 struct fixture {
     char dir[TEMPDIR_SIZE];
     char url[64];    /* of the service */
+    char s3_url[64]; /* of the one that the key is for */
     char token[128]; /* path of the file with it */
     struct side side;
     struct server server;

@@ -1,6 +1,7 @@
 /* The life of a key, with STS as the service. */
 #include "creds_fixture.h"
 
+#include "creds_internal.h"
 #include "store_s3.h"
 
 static void test_keys(void **state)
@@ -15,7 +16,7 @@ static void test_keys(void **state)
     assert_key(f, "AKID", 1);
     assert_string_equal(f->key.secret_access_key, "secret");
     assert_string_equal(f->key.session_token, "token");
-    assert_false(creds_expired(f->creds, 1));
+    assert_false(creds_expired(f->creds, 1, true));
     assert_false(creds_outlived(f->creds, 1));
     assert_string_equal(creds_source(f->creds), "access_key_id and secret_access_key");
 }
@@ -137,7 +138,9 @@ static void test_renewal(void **state)
     assert_string_equal(f->key.access_key_id, "TWO");
     assert_non_null(strstr(buf_str(&f->server.seen), "WebIdentityToken=ey.second.token"));
     assert_true(creds_outlived(f->creds, 1));
-    assert_true(creds_expired(f->creds, 1)); /* which asks nobody: there is another one */
+    assert_true(creds_expired(f->creds, 1, true)); /* which asks nobody: there is another one */
+    assert_true(creds_expired(f->creds, 1, false));
+    assert_false(creds_expired(f->creds, 2, false));
     assert_key(f, "TWO", 2);
 }
 
@@ -185,14 +188,14 @@ static void test_expired_early(void **state)
 
     open_web(f, script);
     assert_key(f, "ONE", 1);
-    assert_true(creds_expired(f->creds, 1));
-    assert_true(creds_expired(f->creds, 1)); /* all that were under way say so */
+    assert_true(creds_expired(f->creds, 1, true));
+    assert_true(creds_expired(f->creds, 1, true)); /* all that were under way say so */
     assert_int_equal(creds_get(f->creds, &f->key, &f->error), CREDS_PENDING);
-    assert_true(creds_expired(f->creds, 1));
+    assert_true(creds_expired(f->creds, 1, true));
     assert_key(f, "TWO", 2);
-    assert_true(creds_expired(f->creds, 1));
+    assert_true(creds_expired(f->creds, 1, true));
     assert_key(f, "TWO", 2);
-    assert_false(creds_expired(f->creds, 2)); /* the new one as well? That leads nowhere. */
+    assert_false(creds_expired(f->creds, 2, true)); /* the new one as well? That leads nowhere. */
 }
 
 static void test_expired_on_arrival(void **state)
@@ -324,27 +327,40 @@ static void finish_call(struct fixture *f, struct call *call)
     HEAD_OF("400 Bad")                                                                                       \
     "<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
 
-/* Reads an object from an S3 service that plays `script`, with keys from STS. */
+/* An S3 service that plays a script, and a store there with keys from STS. */
+static struct store *open_store(struct fixture *f, const struct act *sts, const struct act *s3,
+                                struct server *service)
+{
+    struct store *store;
+
+    open_web(f, sts);
+    server_start(service, s3);
+    snprintf(f->s3_url, sizeof f->s3_url, "http://127.0.0.1:%d", service->port);
+    f->side.endpoint = f->s3_url;
+    store = store_s3_open(&f->side, "bucket", f->http, &f->error);
+    assert_non_null(store);
+    return store;
+}
+
+/* It has been asked with ONE, and with the session `token`. */
+static void close_store(struct store *store, struct server *service, const char *token)
+{
+    store_close(store);
+    assert_true(server_finish(service));
+    assert_non_null(strstr(buf_str(&service->seen), "x-amz-security-token: session-of-ONE"));
+    assert_non_null(strstr(buf_str(&service->seen), token));
+    buf_free(&service->seen);
+}
+
 static void read_object(struct fixture *f, const struct act *sts, const struct act *s3, struct call *call)
 {
     struct server service;
-    struct store *store;
-    char endpoint[64];
+    struct store *store = open_store(f, sts, s3, &service);
 
-    open_web(f, sts);
-    server_start(&service, s3);
-    snprintf(endpoint, sizeof endpoint, "http://127.0.0.1:%d", service.port);
-    f->side.endpoint = endpoint;
-    store = store_s3_open(&f->side, "bucket", f->http, &f->error);
-    assert_non_null(store);
     call_init(call);
     store_read(store, call, "key");
     finish_call(f, call);
-    assert_true(server_finish(&service));
-    assert_non_null(strstr(buf_str(&service.seen), "x-amz-security-token: session-of-ONE"));
-    assert_non_null(strstr(buf_str(&service.seen), "x-amz-security-token: session-of-TWO"));
-    buf_free(&service.seen);
-    store_close(store);
+    close_store(store, &service, "x-amz-security-token: session-of-TWO");
 }
 
 static void test_store_renews(void **state)
@@ -362,7 +378,33 @@ static void test_store_renews(void **state)
     call_free(&call);
 }
 
-/* Once in each request, however often the service says so. */
+/* A key that was replaced while it was under way is no reason to give up, even if this call has renewed one before. */
+static void test_store_renews_again(void **state)
+{
+    static const struct act sts[] = SCRIPT(ANSWER(WEB_KEY("ONE", "59:00")), ANSWER(WEB_KEY("TWO", "59:00")),
+                                           ANSWER(WEB_KEY("THREE", "59:00")));
+    static const struct act s3[] = SCRIPT(ANSWER(EXPIRED), ACCEPT, REQUEST, WAIT, SEND(EXPIRED), HANG_UP,
+                                          ANSWER(HEAD_OF("404 No") "<Error><Code>NoSuchKey</Code></Error>"));
+    struct fixture *f = *state;
+    struct server service;
+    struct call call;
+    struct store *store = open_store(f, sts, s3, &service);
+    struct creds *creds = ((struct store_s3 *)store)->creds;
+
+    call_init(&call);
+    store_read(store, &call, "key");
+    while (service.connections < 2)
+        http_step(f->http, 20);
+    creds->forced_at = 0; /* as long ago as it takes */
+    assert_true(creds_expired(creds, 2, true));
+    assert_int_equal(write(service.gate[1], "", 1), 1);
+    finish_call(f, &call);
+    assert_int_equal(call.error.kind, ERROR_NOT_FOUND);
+    call_free(&call);
+    close_store(store, &service, "x-amz-security-token: session-of-THREE");
+}
+
+/* Before its time once in each request, however often the service says so. */
 static void test_store_renews_once(void **state)
 {
     static const struct act sts[] = SCRIPT(ANSWER(WEB_KEY("ONE", "59:00")), ANSWER(WEB_KEY("TWO", "59:00")));
@@ -384,16 +426,9 @@ static void test_store_renews_after_silence(void **state)
                HANG_UP, ANSWER(HEAD_OF("404 No") "<Error><Code>NoSuchKey</Code></Error>"));
     struct fixture *f = *state;
     struct server service;
-    struct store *store;
+    struct store *store = open_store(f, sts, s3, &service);
     struct call call;
-    char endpoint[64];
 
-    open_web(f, sts);
-    server_start(&service, s3);
-    snprintf(endpoint, sizeof endpoint, "http://127.0.0.1:%d", service.port);
-    f->side.endpoint = endpoint;
-    store = store_s3_open(&f->side, "bucket", f->http, &f->error);
-    assert_non_null(store);
     call_init(&call);
     store_read(store, &call, "key");
     while (service.connections == 0)
@@ -402,10 +437,8 @@ static void test_store_renews_after_silence(void **state)
     assert_int_equal(write(service.gate[1], "", 1), 1);
     finish_call(f, &call);
     assert_int_equal(call.error.kind, ERROR_NOT_FOUND);
-    assert_true(server_finish(&service));
-    buf_free(&service.seen);
     call_free(&call);
-    store_close(store);
+    close_store(store, &service, "x-amz-security-token: session-of-TWO");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -436,6 +469,7 @@ int main(void)
         TEST(test_unclean),
         TEST(test_no_end),
         TEST(test_store_renews),
+        TEST(test_store_renews_again),
         TEST(test_store_renews_once),
         TEST(test_store_renews_after_silence),
     };
