@@ -40,7 +40,8 @@ class Run:
         self.wrap = shlex.split(os.environ.get("STORSYNC_WRAP", ""))
         self.binary = None
         self.test_binary = None  # the one with named crash points, if STORSYNC_TEST_BIN says where it is
-        self.slow = 1        # factor for time limits: a sanitizer or valgrind takes its time
+        self.slow = 10       # factor for upper limits: what is usual on an idle machine, times this
+        self.instrumented = False  # memory and time of a wrapped or sanitized binary say nothing
         self.tmp = None
         self.tls = os.environ.get("STORSYNC_TEST_TLS") == "1"  # the tool meets every server over https
         self._rgws = []
@@ -59,7 +60,7 @@ class Run:
         if os.environ.get("STORSYNC_TEST_BIN"):
             self.test_binary = self._keep(Path(os.environ["STORSYNC_TEST_BIN"]).resolve(), "storsync-init-test")
         if self.wrap or b"__asan_" in binary.read_bytes():
-            self.slow = 20
+            self.slow, self.instrumented = 20, True
 
     def _keep(self, binary, name):
         """A copy: a rebuild during the run does not matter, and users without rights in the checkout can run it."""
@@ -77,11 +78,6 @@ class Run:
         self._rgws, self._fronts = [], []
         if self.tmp:
             shutil.rmtree(self.tmp, ignore_errors=True)
-
-    @property
-    def instrumented(self):
-        """Memory and time of a wrapped or sanitized binary say nothing."""
-        return self.slow > 1
 
     def rgw(self, number=0):
         """The first, second, ... RGW of this run."""
@@ -196,8 +192,9 @@ class Tool:
         if self.running():
             os.kill(self.pid, number)
 
-    def wait(self, timeout=60):
-        """Waits for the end. Fails the test if that takes too long or a sanitizer had something to say.
+    def wait(self, timeout=20):
+        """Waits for the end. Fails the test if that takes too long (`timeout` on an idle machine) or a sanitizer had
+        something to say.
 
         The peak memory is sampled: the kernel's ru_maxrss of a child begins with the size of the Python that
         forked it. VmHWM only grows, so what is lost is at most the last few milliseconds. Not counted is the
@@ -224,12 +221,12 @@ class Tool:
             raise AssertionError("a sanitizer or valgrind reported an error, see the log")
         return self
 
-    def wait_for(self, condition, timeout=20):
+    def wait_for(self, condition, timeout=10):
         """Until `condition()` is true, while the tool is running."""
         end = time.monotonic() + timeout * RUN.slow
         while not condition():
             if not self.running() or time.monotonic() > end:
-                raise AssertionError("waited in vain")
+                raise AssertionError("waited in vain" if self.running() else "ended before what it was waited for")
             time.sleep(0.005)
 
     def _sample(self):
@@ -449,6 +446,11 @@ class TestCase(unittest.TestCase):
     def log(self):
         return "".join(tool.describe() for tool in self.tools)
 
+    def last_words(self):
+        """The last error that the tool told of, or warning; "" if there was none."""
+        lines = [line for tool in self.tools for line in (tool.errors or tool.warnings)[-1:]]
+        return lines[-1] if lines else ""
+
     # --- running ---
 
     def start(self, *args, env=None, bare=False, **how):
@@ -461,13 +463,13 @@ class TestCase(unittest.TestCase):
         self.tools.append(tool)
         return tool
 
-    def tool(self, *args, timeout=60, **how):
+    def tool(self, *args, timeout=20, **how):
         return self.start(*args, **how).wait(timeout)
 
     def succeed(self, *args, **how):
         """As tool(), for a run that must end with 0."""
         tool = self.tool(*args, **how)
-        self.assertEqual(tool.code, 0)
+        self.assertEqual(tool.code, 0, "exit code")
         return tool
 
     def not_wrapped(self, why):

@@ -1,15 +1,23 @@
 """Running a folder of unittest files: what tests/integration/run and tests/containers/run have in common."""
+import os
 import signal
 import sys
 import time
+import traceback
 import unittest
 
 
 class Result(unittest.TestResult):
-    """One line per test, with its time; the log of the tool where something went wrong."""
+    """One line per test, with its time. Of a test that went wrong that line has what matters, and comes before the rest:
+    the traceback, and the log of the tool."""
 
     passed = 0
     verdict = None
+
+    def __init__(self):
+        super().__init__()
+        self.times = []  # (seconds, name)
+        self.bad = {}    # name: the line that matters
 
     def startTest(self, test):
         super().startTest(test)
@@ -17,7 +25,8 @@ class Result(unittest.TestResult):
 
     def stopTest(self, test):
         super().stopTest(test)
-        if self.verdict:  # none when interrupted
+        self.times.append((self._seconds(), test.id()))
+        if self.verdict not in (None, "FAIL"):  # none when interrupted
             self._line(test, self.verdict)
 
     def addSuccess(self, test):
@@ -25,32 +34,47 @@ class Result(unittest.TestResult):
         self.passed += 1
 
     def addFailure(self, test, error):
-        self._bad(test, self._exc_info_to_string(error, test))
+        self._bad(test, error)
 
     addError = addFailure
 
     def addSubTest(self, test, subtest, error):
         if error:
-            self._bad(test, f"{subtest._subDescription()}\n{self._exc_info_to_string(error, test)}")
+            self._bad(test, error, subtest._subDescription())
 
     def addSkip(self, test, reason):
         self.verdict = "skip"
         self.skipped.append((test, reason))
         print(f"      {reason}")
 
-    def _bad(self, test, text):
+    def _bad(self, test, error, part=""):
+        text = self._exc_info_to_string(error, test)
         if self.verdict != "FAIL":
             self.failures.append((test, text))
         self.verdict = "FAIL"
+        told = test.last_words() if hasattr(test, "last_words") else ""
+        matter = " | ".join(filter(None, (part, what_matters(error), told)))
+        self.bad.setdefault(test.id(), matter)
+        self._line(test, "FAIL", ": " + matter)
         print(text.rstrip())
-        if not isinstance(test, unittest.TestCase):  # a class or a module that could not be set up
-            self._line(test, "FAIL")
-        elif hasattr(test, "log"):
+        if hasattr(test, "log"):
             print("--- what the tool said ---\n" + test.log() + "---", flush=True)
 
-    def _line(self, test, verdict):
-        seconds = time.monotonic() - getattr(self, "began", time.monotonic())
-        print(f"{verdict:<4} {seconds:6.2f} s  {test.id()}", flush=True)
+    def _line(self, test, verdict, matter=""):
+        print(f"{verdict:<4} {self._seconds():6.2f} s  {test.id()}{matter}", flush=True)
+
+    def _seconds(self):
+        return time.monotonic() - getattr(self, "began", time.monotonic())  # none for a class or a module
+
+
+def what_matters(error):
+    """Where in the test it went wrong, and the first line of why."""
+    kind, value, trace = error
+    frames = [(os.path.basename(f.filename), f.lineno) for f in traceback.extract_tb(trace)]
+    places = [f for f in frames if f[0].startswith("test_")] or frames[-1:]
+    where = "{}:{}: ".format(*places[-1]) if places else ""
+    name = "" if issubclass(kind, AssertionError) else kind.__name__ + ": "
+    return where + name + (str(value).strip().splitlines() or [kind.__name__])[0][:200]
 
 
 def chosen(suite, patterns):
@@ -88,8 +112,10 @@ def main(name, here, usage, open_all, close_all):
             signal.signal(number, signal.SIG_IGN)  # one is enough: cleaning up takes a moment
         close_all()
     failed, skipped = len(result.failures), len(result.skipped)
-    for test, _ in result.failures:
-        print(f"failed: {test.id()}")
+    for seconds, test in sorted(result.times, reverse=True)[:10] if len(result.times) > 10 else ():
+        print(f"slowest: {seconds:6.2f} s  {test}")
+    for test, matter in result.bad.items():
+        print(f"failed: {test}: {matter}")
     print(f"{name}: took {time.monotonic() - began:.0f} s")
     print(f"{name}: {result.passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or not result.passed else 0

@@ -76,7 +76,7 @@ class CredentialsCase(TestCase):
         """A sync that ends with `code`, or after which everything is there."""
         tool = self.start("--sync", env=env, **how)
         self.assert_command_line(tool)
-        tool.wait(120)
+        tool.wait()
         self.check_secrets(tool)
         self.assertEqual(tool.code, code)
         if code == 0:
@@ -195,7 +195,7 @@ class SessionEnds(CredentialsCase):
         tool = self.start("--sync", env=env)
         tool.wait_for(lambda: "Synced: " in tool.err)
         self.write_token(self.issuer.token())
-        tool.wait(120)
+        tool.wait()
         self.check_secrets(tool)
         self.assertEqual(tool.code, 0)
         requests = self.server.requests_since(mark)

@@ -434,7 +434,7 @@ class Status(DirCase):
         self.assertIn("missing", tool.out, "it says why")
 
     def test_never_half_written(self):
-        for number in range(2000 // RUN.slow):
+        for number in range(100 if RUN.instrumented else 2000):
             self.source.put(f"public/many/{number}", "x")
         seen, broken, done = 0, [], threading.Event()
 
@@ -584,7 +584,7 @@ class Configuration(DirCase):
 
 class Speed(DirCase):
     def test_development_start_costs_next_to_nothing(self):
-        """The budget is 2 ms; the bound here is for a busy machine. The benchmark measures it."""
+        """The budget is 2 ms more than exec itself. The bound here is for a busy machine; the benchmark measures it."""
         if RUN.instrumented:
             self.skipTest("instrumented")
         times = []
@@ -594,4 +594,4 @@ class Speed(DirCase):
                                       {"STORSYNC_STATUS_FILE": str(self.status_file)},
                                       file_actions=[(os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0)]), 0)
             times.append(time.monotonic() - began)
-        self.assertLess(min(times), 0.02)
+        self.assertLess(min(times), 0.004 * RUN.slow)

@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import threading
 
 import proxyfault
 from harness import NOBODY, PATH, TestCase, production, sides
@@ -59,15 +60,18 @@ class Handover(TestCase):
         self.needs_root("another user")
         self.not_wrapped("it is another program")
         proxy = self.proxy()
-        proxy.fault(proxyfault.stall())
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+        proxy.fault(lambda x: go_on.wait() and proxyfault.reset_before(x))
         env = {**self.destination.env("destination"), "STORSYNC_ENVIRONMENT": "production", "STORSYNC_RETRIES": "0",
-               "STORSYNC_STALL_TIMEOUT": "1s", "STORSYNC_SOURCE_BUCKET": "b",
+               "STORSYNC_SOURCE_BUCKET": "b",
                "STORSYNC_SOURCE_ENDPOINT": proxy.endpoint, "STORSYNC_SOURCE_ACCESS_KEY_ID": "a",
                "STORSYNC_SOURCE_SECRET_ACCESS_KEY": "s"}
         self.destination.root.chmod(0o777)
         tool = self.start("--", "/bin/sleep", "1000", env=env, nobody=True)
         tool.wait_for(lambda: proxy.requests)
         self.assertEqual(os.stat(f"/proc/{tool.pid}/mem").st_uid, 0, "while it has the secrets")
+        go_on.set()
         tool.wait_for(lambda: os.readlink(f"/proc/{tool.pid}/exe") != str(tool._exe))
         self.assertEqual(os.stat(f"/proc/{tool.pid}/mem").st_uid, NOBODY, "the application is debugged as ever")
 
@@ -164,7 +168,7 @@ class Signals(TestCase):
                 tool = self.start("--", app.path, env=env)
                 tool.wait_for(lambda: proxy.requests)
                 tool.kill(number)
-                tool.wait(5)
+                tool.wait()
                 self.assertEqual(tool.code, 128 + number)
                 self.assertFalse(app.started, "who is told to end does not start an application")
                 self.assertEqual(tool.status["state"], "interrupted")

@@ -65,7 +65,7 @@ class InitContainer(TestCase):
         tool = self.start("--on-failure", "start", env=service(proxy.endpoint))
         tool.wait_for(lambda: proxy.requests)
         tool.kill(signal.SIGTERM)
-        self.assertEqual(tool.wait(10).code, 128 + signal.SIGTERM)
+        self.assertEqual(tool.wait().code, 128 + signal.SIGTERM)
 
 
 class TerminationLog(TestCase):

@@ -238,7 +238,7 @@ class CrashLoop(LimitCase):
         self.proxy = self.proxy(self.source.server.endpoint)
         self.rule = self.proxy.fault(answer(403, s3_error("AccessDenied"), XML), method="PUT", target="/public/3",
                                      times=FOREVER)
-        self.env = {**production(self.source, self.destination, STORSYNC_LEASE_TTL="1s"),
+        self.env = {**production(self.source, self.destination),
                     **{k: v for side, b in (("source", self.source), ("destination", self.destination))
                        for k, v in b.env(side, endpoint=self.proxy.endpoint).items()}}
 
@@ -277,7 +277,8 @@ class CrashLoop(LimitCase):
         if not RUN.test_binary:
             self.skipTest("NOT TESTED: crash points; build build/test/storsync-init and set STORSYNC_TEST_BIN to it")
         for _ in range(3):
-            tool = self.tool(env={**self.env, "STORSYNC_CRASH_AT": "lease-created"}, binary=RUN.test_binary)
+            env = {**self.env, "STORSYNC_LEASE_TTL": "1s", "STORSYNC_CRASH_AT": "lease-created"}
+            tool = self.tool(env=env, binary=RUN.test_binary)
             self.assertEqual(tool.code, -signal.SIGKILL)
         tool = self.tool(env=self.env)
         self.assertEqual(tool.code, 75)
@@ -327,8 +328,8 @@ class Clocks(LimitCase):
         for number in range(8):
             source.put(f"public/{number}", data.body(number, 1000))
         proxy = self.proxy(source.server.endpoint)
-        proxy.fault(proxyfault.delay(0.4), method="GET", target="/public/", times=FOREVER)
-        env = {**production(source, destination), "STORSYNC_LEASE_TTL": "2s"}
+        proxy.fault(proxyfault.delay(0.8), method="GET", target="/public/", times=FOREVER)
+        env = {**production(source, destination), "STORSYNC_LEASE_TTL": "6s"}
         jumping = {"STORSYNC_CLOCK_JUMP": str(seconds)}
         owner = self.start(env={**env, **jumping, **source.env("source", endpoint=proxy.endpoint),
                                 "STORSYNC_CONCURRENCY": "2"}, binary=RUN.test_binary)

@@ -15,8 +15,8 @@ from harness import RUN, TestCase, production
 from proxyfault import FOREVER, answer, s3_error
 
 GATE = ["/bin/sh", "-c", 'read -r _; exec "$@"', "sh"]  # runs what follows once its standard input ends
-TTL = 2  # seconds
-SHORT = {"STORSYNC_LEASE_TTL": f"{TTL}s", "STORSYNC_PART_SIZE": "5MiB"}
+TTL = 3  # seconds, where an owner is to lose its lease: on a busy machine nobody else should, for being slow
+SHORT = {"STORSYNC_LEASE_TTL": f"{TTL}s"}
 PATHS = {"PUBLIC_OBJECT_SEARCH_PATHS": "/bucket/public", "PRIVATE_OBJECT_DIR": "/bucket/private"}
 
 
@@ -26,7 +26,7 @@ class ReplicaCase(TestCase):
         number = RUN.fresh("replica")
         began = self.dir / f"{number}.began"
         note = ["--", "/bin/sh", "-c", 'date +%s%N >"$0"', began] if command else []
-        tool = self.start(*args, *note, env={**SHORT, **PATHS, **env,
+        tool = self.start(*args, *note, env={**PATHS, "STORSYNC_PART_SIZE": "5MiB", **env,
                                              "STORSYNC_STATUS_FILE": str(self.dir / f"{number}.json")}, **how)
         tool.began = began
         return tool
@@ -85,7 +85,7 @@ class StartTogether(ReplicaCase):
             self.assertLess(max(tool.seconds for tool in tools), 10 * RUN.slow)
             total += waited(tools)
             self._kill_all()
-        self.assertGreater(total, 150 if not RUN.instrumented else 0, "they really met")
+        self.assertGreater(total, 0 if RUN.instrumented else 20, "they really met")
 
     def test_eight_on_a_directory(self):
         source = self.dir_bucket()
@@ -141,11 +141,11 @@ class SlowSource(ReplicaCase):
             return bucket.contents()
         return {key: bucket.get(key) for key in bucket.keys("public/")}
 
-    def owner(self, destination, **more):
-        """A replica that holds the lease and gets nowhere; and the event that lets it go on."""
+    def owner(self, destination, then=proxyfault.passthrough, **more):
+        """A replica that holds the lease and gets nowhere; and the event that lets it go on, to `then`."""
         def hold(x):
-            go_on.wait(300)
-            proxyfault.passthrough(x)
+            go_on.wait()
+            then(x)
 
         go_on = threading.Event()
         self.addCleanup(go_on.set)
@@ -175,7 +175,7 @@ class Crash(SlowSource):
             if not good:
                 errors.append(what)
 
-        env = production(self.source, destination)
+        env = {**production(self.source, destination), **SHORT}
         proxy = self.proxy(self.source.server.endpoint)
         first = self.replica({**env, **self.slow(proxy), "STORSYNC_CRASH_AT": point}, binary=RUN.test_binary)
         while first.running() and (later or not destination.lease()):
@@ -202,9 +202,9 @@ class Crash(SlowSource):
         wanted = {"between-markers": "too-soon"}.get(point, "already-synced" if had_marker else "synced")
         check(state == wanted, f"the second says {state}")
         check(self.contents(destination) == self.wanted, "the result is not complete")
-        # TTL + 2 s on a machine with nothing else to do; the point is that nobody waits for `wait`, which is two minutes.
+        # The point is that nobody waits for `wait`, which is two minutes.
         late = began_at(second) - died
-        check(late < (TTL + 15) * RUN.slow, f"took over after {late:.1f} s")
+        check(late < (TTL + 2) * RUN.slow, f"took over after {late:.1f} s")
         check(point in ("lease-before-create", "released") or destination.lease()["epoch"] in (1, 2), "epoch")
 
     def watch(self, destination, over, check):
@@ -240,7 +240,7 @@ class Crash(SlowSource):
     def test_again_and_again(self):
         """Each replica dies a little later than the one before; one after the other they get it done."""
         destination = self.dir_bucket()
-        env = {**production(self.source, destination), "STORSYNC_LEASE_TTL": "1s"}
+        env = {**production(self.source, destination), **SHORT}
         for point in ("lease-created", "copying"):
             self.assertEqual(self.replica({**env, "STORSYNC_CRASH_AT": point}, binary=RUN.test_binary).wait().code, -9)
         tool = self.replica(env).wait()
@@ -251,20 +251,20 @@ class Crash(SlowSource):
 
 
 class Sleeper(SlowSource):
-    """An owner that is stopped for three TTLs and then goes on."""
+    """An owner that is stopped for more than its TTL and then goes on."""
 
     def sleep_and_wake(self, destination, replace):
         proxy = self.proxy(self.source.server.endpoint)
-        owner = self.replica({**production(self.source, destination), **self.slow(proxy, 0.4),
-                              "STORSYNC_CONCURRENCY": "1", "STORSYNC_LEASE_TTL": "1s"})
+        owner = self.replica({**production(self.source, destination), **self.slow(proxy, 0.4), **SHORT,
+                              "STORSYNC_CONCURRENCY": "1"})
         owner.wait_for(lambda: len(self.contents(destination)) >= 2)
         os.kill(owner.pid, signal.SIGSTOP)
         stopped = time.monotonic()
         if replace:
-            other = self.replica({**production(self.source, destination), "STORSYNC_LEASE_TTL": "1s"})
+            other = self.replica({**production(self.source, destination), **SHORT})
             other.wait()
             self.assertEqual((other.code, other.status["state"]), (0, "synced"))
-        time.sleep(max(0, stopped + 3 - time.monotonic()))
+        time.sleep(max(0, stopped + TTL + 1 - time.monotonic()))
         return owner
 
     def test_replaced_on_rgw(self):
@@ -375,10 +375,8 @@ class Advisory(SlowSource):
                 self.assertEqual([tool.code for tool in tools], [0] * 4)
                 self.assertEqual({tool.status["success"] for tool in tools}, {True})
                 self.assertEqual(self.contents(destination), self.wanted)
-                states = collections.Counter(tool.status["state"] for tool in tools)
-                # Not promised, but what happens when all of them start within the time for settling it.
-                if not RUN.instrumented:
-                    self.assertEqual(states, {"synced": 1, "already-synced": 3})
+                # One, when all of them start within the time for settling it. That is not promised.
+                self.assertIn("synced", {tool.status["state"] for tool in tools})
 
     def test_real_server_is_exclusive(self):
         destination = self.s3_bucket()
@@ -427,13 +425,12 @@ class Losers(SlowSource):
         self.assertEqual(tool.status["waitingFor"], socket.gethostname())
         self.assertIn(f"waiting for replica {socket.gethostname()}", tool.err)
         seen, began = len(proxy.requests), time.monotonic()
-        time.sleep(6)
+        tool.wait_for(lambda: len([r for r in proxy.requests[seen:] if "/lease/" in r.path]) >= 4)
         polls = proxy.requests[seen:]
         self.assertLessEqual(len(polls), time.monotonic() - began + 1)
-        self.assertGreaterEqual(len(polls), 3)
         looks = [r for r in polls if "/lease/" in r.path]
         gaps = [b.at - a.at for a, b in zip(looks, looks[1:])]
-        self.assertGreater(min(gaps), 0.95)
+        self.assertGreater(sum(gaps) / len(gaps), 0.95)
         self.assertGreater(max(gaps) - min(gaps), 0.001, "with jitter")
         go_on.set()
         owner.wait()
@@ -444,8 +441,10 @@ class Losers(SlowSource):
     def test_owner_that_fails_is_followed(self):
         """Whoever waited for one that failed tries itself."""
         destination = self.s3_bucket()
-        owner, _ = self.owner(destination, STORSYNC_RETRIES="0", STORSYNC_STALL_TIMEOUT="2s")
+        owner, go_on = self.owner(destination, answer(500), STORSYNC_RETRIES="0")
         other = self.replica(production(self.source, destination))
+        other.wait_for(lambda: "waiting for replica" in other.err)
+        go_on.set()
         owner.wait()
         self.assertEqual(owner.status["state"], "partial")
         other.wait()

@@ -270,9 +270,9 @@ class Other(SignalCase):
         proxy.fault(proxyfault.stall(), times=FOREVER)
         for number in range(40):
             tool = self.starts(self.hosts({"STORSYNC_SOURCE_ENDPOINT": proxy.endpoint}))
-            time.sleep(number * 0.0001 * RUN.slow)
+            time.sleep(number * (0.002 if RUN.instrumented else 0.0001))
             tool.kill(signal.SIGTERM)
-            tool.wait(3)
+            tool.wait()
             # Before the first instruction it is the kernel that ends it.
             self.assertIn(tool.code, (-signal.SIGTERM, 128 + signal.SIGTERM))
             self.assertFalse(tool.application.started)
@@ -290,7 +290,7 @@ class Other(SignalCase):
             tool = self.start("--", "/bin/sleep", "60", env=env)
             time.sleep(number * 0.00005)
             tool.kill(signal.SIGTERM)
-            codes.add(tool.wait(5).code)
+            codes.add(tool.wait().code)
         self.assertLessEqual(codes, {-signal.SIGTERM, 128 + signal.SIGTERM})
 
     def test_second_signal_ends_at_once(self):
@@ -306,11 +306,10 @@ class Other(SignalCase):
         writer.fault(proxyfault.stall(), times=FOREVER)
         tool.kill(signal.SIGTERM)
         tool.wait_for(lambda: any(r.method == "DELETE" for r in writer.requests))
-        sent = time.monotonic()
         tool.kill(signal.SIGQUIT)
         tool.wait()
         self.assertEqual(tool.code, 128 + signal.SIGQUIT)
-        self.assertLess(time.monotonic() - sent, 0.3 * RUN.slow)
+        self.assertNotIn("the lease could not be released", tool.err, "that is said after two seconds")
 
     def test_server_that_does_not_answer_the_clean_up(self):
         """The same without a second signal: two seconds at most, and the others learn it from the TTL."""
@@ -355,4 +354,4 @@ class Other(SignalCase):
             tool = self.start(*args, env={**PATIENT, **self.hosts({"STORSYNC_SOURCE_ENDPOINT": proxy.endpoint})})
             tool.wait_for(lambda: proxy.requests)
             tool.kill(signal.SIGTERM)
-            self.assertEqual(tool.wait(5).code, 128 + signal.SIGTERM)
+            self.assertEqual(tool.wait().code, 128 + signal.SIGTERM)
