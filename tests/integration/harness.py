@@ -447,8 +447,8 @@ class TestCase(unittest.TestCase):
         return "".join(tool.describe() for tool in self.tools)
 
     def last_words(self):
-        """The last error that the tool told of, or warning; "" if there was none."""
-        lines = [line for tool in self.tools for line in (tool.errors or tool.warnings)[-1:]]
+        """How the last run ended, in the tool's words: its last error, or the headline. "" if it did not say."""
+        lines = [line for tool in self.tools[-1:] for line in tool.errors or tool._lines("=== ")]
         return lines[-1] if lines else ""
 
     # --- running ---

@@ -47,6 +47,17 @@ class Result(unittest.TestResult):
         self.skipped.append((test, reason))
         print(f"      {reason}")
 
+    def summary(self, name):
+        """The last lines of a run, and its exit status."""
+        for seconds, test in sorted(self.times, reverse=True)[:10]:
+            if seconds >= 1:
+                print(f"slowest: {seconds:6.2f} s  {test}")
+        for test, matter in self.bad.items():
+            print(f"failed: {test}: {matter}")
+        failed, skipped = len(self.failures), len(self.skipped)
+        print(f"{name}: {self.passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+        return 1 if failed or not self.passed else 0
+
     def _bad(self, test, error, part=""):
         text = self._exc_info_to_string(error, test)
         if self.verdict != "FAIL":
@@ -111,12 +122,5 @@ def main(name, here, usage, open_all, close_all):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # one is enough: cleaning up takes a moment
         close_all()
-    failed, skipped = len(result.failures), len(result.skipped)
-    for seconds, test in sorted(result.times, reverse=True)[:10] if len(result.times) > 10 else ():
-        print(f"slowest: {seconds:6.2f} s  {test}")
-    for test, matter in result.bad.items():
-        print(f"failed: {test}: {matter}")
     print(f"{name}: took {time.monotonic() - began:.0f} s")
-    print(f"{name}: {result.passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
-    return 1 if failed or not result.passed else 0
-
+    return result.summary(name)

@@ -276,11 +276,11 @@ class CrashLoop(LimitCase):
         """Out of memory, say: nobody was there to note the failure."""
         if not RUN.test_binary:
             self.skipTest("NOT TESTED: crash points; build build/test/storsync-init and set STORSYNC_TEST_BIN to it")
+        env = {**self.env, "STORSYNC_LEASE_TTL": "1s"}
         for _ in range(3):
-            env = {**self.env, "STORSYNC_LEASE_TTL": "1s", "STORSYNC_CRASH_AT": "lease-created"}
-            tool = self.tool(env=env, binary=RUN.test_binary)
+            tool = self.tool(env={**env, "STORSYNC_CRASH_AT": "lease-created"}, binary=RUN.test_binary)
             self.assertEqual(tool.code, -signal.SIGKILL)
-        tool = self.tool(env=self.env)
+        tool = self.tool(env=env)
         self.assertEqual(tool.code, 75)
         self.assertIn("failed 3 times", tool.status["message"])
 

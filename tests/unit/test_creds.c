@@ -118,7 +118,7 @@ static void test_token_file(void **state)
 /* The old key is used while a new one is fetched, with the token that is there then. */
 static void test_renewal(void **state)
 {
-    static const struct act script[] = SCRIPT(ANSWER(WEB_KEY("ONE", "00:04")), ACCEPT, REQUEST, WAIT,
+    static const struct act script[] = SCRIPT(ANSWER(WEB_KEY("ONE", "00:08")), ACCEPT, REQUEST, WAIT,
                                               SEND(WEB_KEY("TWO", "59:00")), HANG_UP);
     struct fixture *f = *state;
     int64_t until;
