@@ -187,9 +187,9 @@ class SessionEnds(CredentialsCase):
         return front
 
     def test_renewed_in_time(self):
-        """Sessions of 4 s in a sync of 12 s, and a new token after the first: the old one is good for 5 s only."""
-        self.write_token(self.issuer.token(life=5))
-        env = self.env(self.slow_front().endpoint, AWS_CONFIG_FILE=self.profile(4), STORSYNC_CONCURRENCY="1",
+        """Sessions of 6 s in a sync of 12 s, and a new token after the first: the old one is good for 8 s only."""
+        self.write_token(self.issuer.token(life=8))
+        env = self.env(self.slow_front().endpoint, AWS_CONFIG_FILE=self.profile(6), STORSYNC_CONCURRENCY="1",
                        AWS_ENDPOINT_URL_STS=self.server.endpoint)
         mark = self.server.mark()
         tool = self.start("--sync", env=env)
@@ -235,8 +235,8 @@ class SessionEnds(CredentialsCase):
         """The session ends while a request is on its way: RGW says AccessDenied, and it is made again."""
         self.write_token(self.issuer.token())
         front = self.proxy(self.server.endpoint)
-        front.fault(delay(4), method="GET", target="list-type=2", times=1)
-        env = self.env(front.endpoint, AWS_CONFIG_FILE=self.profile(3), AWS_ENDPOINT_URL_STS=self.server.endpoint)
+        front.fault(delay(7), method="GET", target="list-type=2", times=1)
+        env = self.env(front.endpoint, AWS_CONFIG_FILE=self.profile(6), AWS_ENDPOINT_URL_STS=self.server.endpoint)
         self.sync(env)
         refused = [r for r in front.requests if r.status == 403]
         self.assertEqual(len(refused), 1)
