@@ -444,7 +444,9 @@ class TestCase(unittest.TestCase):
         self.tools = []
 
     def log(self):
-        return "".join(tool.describe() for tool in self.tools)
+        """What the last runs said."""
+        earlier = [f"... {len(self.tools) - 8} runs before ...\n"] if len(self.tools) > 8 else []
+        return "".join([*earlier, *(tool.describe() for tool in self.tools[-8:])])
 
     def last_words(self):
         """How the last run ended, in the tool's words: its last error, or the headline. "" if it did not say."""
