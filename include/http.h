@@ -95,8 +95,8 @@ struct http_request {
     int attempts;
     int64_t retry_after; /* ms, from Retry-After; 0 if none */
     uint64_t received;   /* body bytes handed to `body` in this attempt */
-    uint64_t sent;       /* body bytes taken from `upload` in this attempt */
-    bool retryable;      /* transport error after which another attempt makes sense (set by http) */
+    uint64_t sent;  /* body bytes taken from `upload` in this attempt; in `finish`, those that were sent */
+    bool retryable; /* transport error after which another attempt makes sense (set by http) */
     struct error error;
 
     struct http_transfer *transfer; /* http's own; NULL at rest */

@@ -3,7 +3,8 @@
  *
  * Lines are fed in as they arrive. What is reported is the final answer only: interim answers (1xx) and the
  * trailer fields after a chunked body are passed over. A head is at most HTTP_HEAD_MAX bytes, all interim
- * answers and trailers included, and a line of it at most HTTP_HEADER_MAX.
+ * answers and trailers included, and a line of it at most HTTP_HEADER_MAX. A Content-Length that is no number, or two that
+ * differ, leave open where the body ends (RFC 9112, 6.3): such an answer is none.
  */
 #ifndef STORSYNC_HTTP_ANSWER_H
 #define STORSYNC_HTTP_ANSWER_H
@@ -21,6 +22,8 @@ struct http_answer {
     int status;  /* of the final answer, 0 until its status line came */
     bool ended;  /* its head is complete */
     size_t size; /* bytes of all lines so far */
+    bool length_known;
+    uint64_t length; /* Content-Length */
 };
 
 /* One header: `name` in lower case, `value` without surrounding white space; both are in `text`. */
@@ -30,7 +33,13 @@ struct http_header {
     char text[HTTP_HEADER_MAX + 1];
 };
 
-enum http_line { HTTP_LINE_STATUS, HTTP_LINE_HEADER, HTTP_LINE_IGNORED, HTTP_LINE_TOO_LARGE };
+enum http_line {
+    HTTP_LINE_STATUS,
+    HTTP_LINE_HEADER,
+    HTTP_LINE_IGNORED,
+    HTTP_LINE_TOO_LARGE,
+    HTTP_LINE_BAD_LENGTH,
+};
 
 /* Takes one line, with or without its line end. Fills in `header` with HTTP_LINE_HEADER. */
 enum http_line http_answer_line(struct http_answer *answer, const char *line, size_t len,

@@ -15,12 +15,15 @@
 #define OBJECT_KEY_MAX 1024
 #define OBJECT_ETAG_SIZE 136 /* with quotes and NUL; vendors' ETags are opaque, the longest seen has 66 */
 
+#define OBJECT_SIZE_UNKNOWN UINT64_MAX
+
 /* One line of a listing. `key` is borrowed from whoever hands the entry out. */
 struct object_entry {
     const char *key;
     uint64_t size;
-    int64_t modified;            /* wall milliseconds, by the store's clock */
-    char etag[OBJECT_ETAG_SIZE]; /* as the store gives it, without quotes; "" if it has none */
+    int64_t modified; /* wall milliseconds, by the store's clock */
+    char etag
+        [OBJECT_ETAG_SIZE]; /* as the store gives it, without quotes; "" if it has none: the version is unknown */
 };
 
 /*
@@ -42,10 +45,15 @@ void object_meta_free(struct object_meta *meta);
 void object_meta_clear(struct object_meta *meta);
 bool object_meta_add(struct object_meta *meta, const char *name, const char *value); /* false: no room */
 const char *object_meta_get(const struct object_meta *meta, const char *name);       /* NULL: absent */
+/* The same, but a name that is there already gets ", " and the value behind its own (RFC 9110, 5.3). */
+bool object_meta_join(struct object_meta *meta, const char *name, const char *value);
 bool object_meta_is_content_header(const char *lower_case_name);
 
 /* Walks the pairs: start with *at = 0; false at the end. */
 bool object_meta_next(const struct object_meta *meta, size_t *at, const char **name, const char **value);
+
+/* Do these ETags prove that it is the same version? Two that are unknown prove nothing. */
+bool object_same_version(const char *etag, const char *other);
 
 /* Two ETags that can be compared as content hashes: both 32 hexadecimal digits (an MD5, so a single-part
  * upload without SSE-KMS). */

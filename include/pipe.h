@@ -1,11 +1,18 @@
 /*
- * pipe - the bounded buffer between the reading and the writing half of a transfer.
+ * pipe - the bounded buffer between the reading and the writing half of a transfer, and what is known of the body that
+ * passes through it.
  *
  * A ring of fixed size, allocated once. The writer puts in what fits and stops; the reader takes what is there
- * and stops; neither ever waits here. `closed` says that the writer has put in its last byte.
+ * and stops; neither ever waits here. `closed` says that the writer has put in its last byte, and that all of them
+ * were right.
+ *
+ * INVARIANT: while `held` and not closed, the reader does not get the last byte. So a body whose end shows that it was
+ * wrong (too long, another version, damaged) never completes what is made of it.
  */
 #ifndef STORSYNC_PIPE_H
 #define STORSYNC_PIPE_H
+
+#include "digest.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,22 +21,37 @@
 /* Two of libcurl's largest write chunks: one being filled, one being drained. More makes no relay faster. */
 #define PIPE_CAPACITY ((size_t)32 * 1024)
 
+#define PIPE_SIZE_UNKNOWN UINT64_MAX
+
 struct pipe {
     unsigned char *data; /* PIPE_CAPACITY bytes, owned */
     size_t head;         /* offset of the oldest byte */
     size_t len;          /* bytes waiting */
     uint64_t passed;     /* bytes ever put in since the last reset */
     bool closed;
+    bool held; /* the writer's, from its beginning */
+
+    /* Of the body, until the next reset. */
+    uint64_t size; /* how many bytes it must have; PIPE_SIZE_UNKNOWN: whoever puts them in will know */
+    char md5[DIGEST_HEX_SIZE]; /* what its MD5 must be; "" while not known */
+    bool hashed;               /* `digest` is kept: of all that was put in */
+    struct digest digest;
+    struct digest *more; /* borrowed, or NULL: of a larger body that this one is part of */
 };
 
 bool pipe_init(struct pipe *pipe); /* false: no memory */
 void pipe_free(struct pipe *pipe);
-void pipe_reset(struct pipe *pipe);
+void pipe_reset(struct pipe *pipe); /* empty, not closed, nothing known */
+void pipe_hash(struct pipe *pipe);  /* keeps a digest from now on */
+
+/* With `hashed`: what was put in has another MD5 than `md5`. */
+bool pipe_differs(const struct pipe *pipe, const char *md5);
 
 size_t pipe_room(const struct pipe *pipe);
 size_t pipe_write(struct pipe *pipe, const void *data, size_t len); /* returns how many fitted */
 size_t pipe_read(struct pipe *pipe, void *data, size_t len);        /* returns how many there were */
 bool pipe_drained(const struct pipe *pipe);                         /* closed and empty */
+bool pipe_readable(const struct pipe *pipe); /* the reader can go on: with bytes, or because it is closed */
 
 /* The same without a copy in between: the longest piece that is contiguous in the ring. Advance with what was
  * really used. */

@@ -34,9 +34,9 @@ struct upload; /* a large object being put together, between store_upload_begin 
 
 /* What an answer said of the object. */
 struct object_info {
-    uint64_t size;               /* of the whole object, also in the answer to a ranged get */
-    int64_t modified;            /* CLOCK_UNKNOWN if not said */
-    char etag[OBJECT_ETAG_SIZE]; /* without quotes */
+    uint64_t size;    /* of the whole object, also of a ranged get; OBJECT_SIZE_UNKNOWN if not said */
+    int64_t modified; /* CLOCK_UNKNOWN if not said */
+    char etag[OBJECT_ETAG_SIZE]; /* without quotes; "" if not said: the version is unknown */
     int64_t served;              /* wall, when it was said, by the same clock; CLOCK_UNKNOWN if not told */
     uint64_t tags;               /* how many it has, as far as is told; fetch them with store_tags */
     bool opaque_etag; /* the ETag is no hash of the content, whatever it looks like: it is encrypted */
@@ -118,13 +118,16 @@ void store_remove(struct store *store, struct call *call, const char *key); /* a
 void store_tags(struct store *store, struct call *call, const char *key);
 
 /* Streams `length` bytes from `offset` into `sink` (closed at the end). offset 0 and length UINT64_MAX:
- * all of it. `etag`, unless "", is the version that is wanted: ERROR_PRECONDITION if it is another by now.
- * A body that is shorter or longer than announced is an error. */
+ * all of it; then sink->size is the size that it must have, if that is known. `etag`, unless "", is the version that
+ * is wanted: ERROR_PRECONDITION if it is another by now, and an error if the answer does not say which it is.
+ * A body that is shorter or longer than announced or wanted is an error. If sink->hashed and the ETag is the MD5 of
+ * all of it, so is one that is damaged. A pipe that was not closed holds no object. */
 void store_get(struct store *store, struct call *call, const char *key, uint64_t offset, uint64_t length,
                const char *etag, struct pipe *sink);
 
 /* Streams exactly `size` bytes from `source` into the object. `modified` is what a directory sets as its
- * time. Becomes visible whole or not at all. */
+ * time. Becomes visible whole or not at all. What is known of the body (source->md5, or its digest) is compared with
+ * what the service says it has: before it is visible where the service can (Content-MD5), else afterwards. */
 void store_put(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
                const struct object_meta *meta, struct pipe *source);
 
@@ -233,6 +236,8 @@ struct store {
     int part_count_max;
     bool keeps_times;
     bool repeats, timeless; /* the cursor's: that it is so of the listing has been told */
+    bool plain;   /* bytes come and go without TLS, which would notice if one were changed on the way */
+    bool digests; /* its ETags can be MD5s, and it compares a body with the MD5 that it is told */
 };
 
 /* For the cursor: starts a listing that fills `page`. */

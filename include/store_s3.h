@@ -127,7 +127,8 @@ struct s3_reply {
     bool length_known;
     uint64_t content_length;
     bool range_known;
-    uint64_t range_first, range_total;
+    uint64_t range_first, range_last;
+    uint64_t range_total; /* OBJECT_SIZE_UNKNOWN if it is "*" */
 
     /* body */
     uint64_t body_len;
@@ -165,13 +166,15 @@ struct s3_call {
     struct http_request request;
 
     /* The same for every attempt. */
-    char key[OBJECT_KEY_MAX + 1]; /* "" for a request about the bucket; of a listing, the prefix */
-    struct buf path;              /* encoded, as signed */
-    struct buf query;             /* encoded, sorted */
-    struct object_meta fields;    /* header fields, names in lower case */
-    struct buf payload;           /* body that is sent from memory */
-    uint64_t length;              /* of the body that is sent, or of the range that is wanted */
-    uint64_t offset;              /* of that range */
+    char key[OBJECT_KEY_MAX + 1];  /* "" for a request about the bucket; of a listing, the prefix */
+    struct buf path;               /* encoded, as signed */
+    struct buf query;              /* encoded, sorted */
+    struct object_meta fields;     /* header fields, names in lower case */
+    bool bad_field;                /* one of them cannot be carried by a header */
+    struct buf payload;            /* body that is sent from memory */
+    uint64_t length;               /* of the body that is sent, or of the range that is wanted */
+    uint64_t offset;               /* of that range */
+    char wanted[OBJECT_ETAG_SIZE]; /* the version that is read; "": any */
     bool ranged;
     bool create;
     struct pipe *pipe; /* where a streamed body goes, or comes from; NULL: not streamed */
@@ -220,7 +223,8 @@ void s3_release(struct call *call);
 bool s3_ready(struct http_request *request);
 bool s3_prepare(struct http_request *request, struct error *error);
 void s3_build_path(struct s3_call *c);
-void s3_field(struct s3_call *c, const char *name, const char *value); /* a failure shows in s3_prepare */
+/* Failures show in s3_prepare. A value that no header can carry is one. */
+void s3_field(struct s3_call *c, const char *name, const char *value);
 void s3_field_etag(struct s3_call *c, const char *name, const char *etag);
 /* The header fields that carry `meta`; false, naming the pair, for what no header can carry. */
 bool s3_meta_fields(struct s3_call *c, const struct object_meta *meta, struct error *error);
@@ -233,7 +237,9 @@ bool s3_is_success(const struct http_request *request);
 /* The headers of a good answer about an object are complete. Sets `failure` if it is not what was
  * asked for. */
 void s3_check_head(struct s3_call *c);
-uint64_t s3_expected_length(const struct s3_call *c); /* of the object's body; UINT64_MAX: not known */
+uint64_t
+s3_expected_length(const struct s3_call *c);       /* of the object's body; OBJECT_SIZE_UNKNOWN: not known */
+bool s3_etag_is_md5(const struct s3_reply *reply); /* of the object's bytes */
 
 /* s3_verdict.c */
 enum http_verdict s3_on_finish(struct http_request *request);
@@ -242,7 +248,7 @@ enum http_verdict s3_on_finish(struct http_request *request);
 /* Judges a complete answer that is not a success: fills in request.error. True if another attempt
  * may help. */
 bool s3_explain(struct s3_call *c);
-void s3_explain_foreign(struct s3_call *c); /* the answer is not S3's */
+void s3_explain_foreign(const struct s3_call *c, struct error *error); /* the answer is not S3's */
 
 /* s3_upload.c */
 void s3_upload_begin(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,

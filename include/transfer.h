@@ -23,6 +23,10 @@
  * An answer with tags does not say of which version they are: where there are any, one more look shows that it is still
  * the version that is copied.
  *
+ * A source that tells no version of an object is read in one stream, whatever its size: ranges of it could belong to
+ * different ones. What can be known of the bytes is compared before the destination gets the last of them, or before an
+ * upload is finished; see the table in docs/DESIGN.md.
+ *
  * INVARIANT: when a transfer ends badly, no upload in parts is left open at the destination: it is aborted first.
  * INVARIANT: the parts of one object all come from one version of it (each is asked for by its ETag).
  */
@@ -75,12 +79,14 @@ struct transfer {
     struct transfer_plan *plan;
     void (*state)(struct transfer *transfer); /* what happens at the next step; NULL: idle */
     void (*after_tags)(struct transfer *transfer);
-    bool relay;    /* the bytes pass through here */
-    bool untagged; /* without its tags, which may be what the destination refused */
-    bool stopping; /* transfer_stop was called */
+    bool relay;      /* the bytes pass through here */
+    bool one_stream; /* the source tells no version */
+    bool hashed;     /* its ETag is known to be its MD5 */
+    bool untagged;   /* without its tags, which may be what the destination refused */
+    bool stopping;   /* transfer_stop was called */
     bool again_after_abort;
     int attempt;         /* of the object or part at hand */
-    int version_changes; /* how often the source changed under us */
+    int version_changes; /* how often the source changed under us, or all parts were in vain */
     int64_t wake;        /* mono; end of a backoff; 0: none */
     struct call get;     /* reading half; also heads */
     struct call put;     /* writing half; also copies and tags */
@@ -90,6 +96,8 @@ struct transfer {
     struct upload *upload; /* open at the destination */
     int part;              /* number of the part under way, from 1 */
     uint64_t part_size, part_offset, part_length;
+    struct digest parts;      /* of the parts that are through */
+    struct digest parts_more; /* and of the one under way */
 };
 
 void transfer_init(struct transfer *transfer, struct transfer_plan *plan);

@@ -104,9 +104,21 @@ static void judge(struct http_transfer *transfer)
     end(transfer);
 }
 
+/* What libcurl has taken may still be in its buffer when an early answer ends the request: it has not been sent. */
+static void note_sent(struct http_transfer *transfer)
+{
+    struct http_request *request = transfer->request;
+    curl_off_t sent;
+
+    if (curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK && sent >= 0 &&
+        (uint64_t)sent < request->sent)
+        request->sent = (uint64_t)sent;
+}
+
 /* The attempt is over for libcurl. */
 static void complete(struct http_transfer *transfer, CURLcode code)
 {
+    note_sent(transfer);
     /* libcurl takes a head that ends with the connection for a complete one. */
     if (code == CURLE_OK && !transfer->answer.ended)
         code = CURLE_PARTIAL_FILE;

@@ -59,9 +59,28 @@ static enum http_line split_header(const char *line, size_t len, struct http_hea
     return HTTP_LINE_HEADER;
 }
 
+/* RFC 9110, 8.6. */
+static bool keep_length(struct http_answer *answer, const char *value)
+{
+    uint64_t length = 0;
+    const char *p;
+
+    for (p = value; is_digit(*p); p++) {
+        if (length > (UINT64_MAX - 9) / 10)
+            return false;
+        length = length * 10 + (uint64_t)(*p - '0');
+    }
+    if (p == value || *p != '\0' || (answer->length_known && answer->length != length))
+        return false;
+    answer->length_known = true;
+    answer->length = length;
+    return true;
+}
+
 enum http_line http_answer_line(struct http_answer *answer, const char *line, size_t len,
                                 struct http_header *header)
 {
+    enum http_line kind;
     int status;
 
     if (len > HTTP_HEAD_MAX - answer->size)
@@ -84,7 +103,11 @@ enum http_line http_answer_line(struct http_answer *answer, const char *line, si
         answer->ended = true;
         return HTTP_LINE_IGNORED;
     }
-    return split_header(line, len, header);
+    kind = split_header(line, len, header);
+    if (kind == HTTP_LINE_HEADER && strcmp(header->name, "content-length") == 0 &&
+        !keep_length(answer, header->value))
+        return HTTP_LINE_BAD_LENGTH;
+    return kind;
 }
 
 int64_t http_retry_after(const char *value, int64_t wall)

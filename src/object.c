@@ -1,5 +1,7 @@
 #include "object.h"
 
+#include "digest.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -30,6 +32,28 @@ bool object_meta_add(struct object_meta *meta, const char *name, const char *val
     /* A name without its value would make every later pair a wrong one. */
     meta->pairs.len = before;
     return false;
+}
+
+bool object_meta_join(struct object_meta *meta, const char *name, const char *value)
+{
+    const char *before = object_meta_get(meta, name);
+    size_t len = strlen(value) + 2;
+    size_t end;
+
+    if (before == NULL)
+        return object_meta_add(meta, name, value);
+    end = (size_t)(before - meta->pairs.data) + strlen(before);
+    if (!buf_append(&meta->pairs, ", ", 2))
+        return false;
+    if (!buf_append(&meta->pairs, value, len - 2)) {
+        meta->pairs.len -= 2;
+        return false;
+    }
+    /* What was put at the end belongs where the value ends. */
+    memmove(meta->pairs.data + end + len, meta->pairs.data + end, meta->pairs.len - len - end);
+    memcpy(meta->pairs.data + end, ", ", 2);
+    memcpy(meta->pairs.data + end + 2, value, len - 2);
+    return true;
 }
 
 const char *object_meta_get(const struct object_meta *meta, const char *name)
@@ -66,14 +90,14 @@ bool object_meta_next(const struct object_meta *meta, size_t *at, const char **n
     return true;
 }
 
-static bool is_md5(const char *etag)
+bool object_same_version(const char *etag, const char *other)
 {
-    return strlen(etag) == 32 && strspn(etag, "0123456789abcdefABCDEF") == 32;
+    return etag[0] != '\0' && object_etags_equal(etag, other);
 }
 
 bool object_etags_comparable(const char *a, const char *b)
 {
-    return is_md5(a) && is_md5(b);
+    return digest_is_hex(a) && digest_is_hex(b);
 }
 
 bool object_etags_differ(const char *a, const char *b)

@@ -5,7 +5,7 @@
 
 bool pipe_init(struct pipe *pipe)
 {
-    *pipe = (struct pipe){.data = malloc(PIPE_CAPACITY)};
+    *pipe = (struct pipe){.data = malloc(PIPE_CAPACITY), .size = PIPE_SIZE_UNKNOWN};
     return pipe->data != NULL;
 }
 
@@ -17,7 +17,21 @@ void pipe_free(struct pipe *pipe)
 
 void pipe_reset(struct pipe *pipe)
 {
-    *pipe = (struct pipe){.data = pipe->data};
+    *pipe = (struct pipe){.data = pipe->data, .size = PIPE_SIZE_UNKNOWN};
+}
+
+void pipe_hash(struct pipe *pipe)
+{
+    pipe->hashed = true;
+    digest_begin(&pipe->digest);
+}
+
+bool pipe_differs(const struct pipe *pipe, const char *md5)
+{
+    char is[DIGEST_HEX_SIZE];
+
+    digest_hex(&pipe->digest, is);
+    return !digest_same(is, md5);
 }
 
 size_t pipe_room(const struct pipe *pipe)
@@ -30,12 +44,24 @@ bool pipe_drained(const struct pipe *pipe)
     return pipe->closed && pipe->len == 0;
 }
 
+/* Bytes that the reader may have. */
+static size_t available(const struct pipe *pipe)
+{
+    return pipe->held && !pipe->closed && pipe->len > 0 ? pipe->len - 1 : pipe->len;
+}
+
+bool pipe_readable(const struct pipe *pipe)
+{
+    return available(pipe) > 0 || pipe->closed;
+}
+
 size_t pipe_peek(const struct pipe *pipe, const unsigned char **data)
 {
     size_t to_end = PIPE_CAPACITY - pipe->head;
+    size_t len = available(pipe);
 
     *data = pipe->data + pipe->head;
-    return pipe->len < to_end ? pipe->len : to_end;
+    return len < to_end ? len : to_end;
 }
 
 void pipe_consume(struct pipe *pipe, size_t len)
@@ -56,6 +82,12 @@ size_t pipe_reserve(struct pipe *pipe, unsigned char **data)
 
 void pipe_commit(struct pipe *pipe, size_t len)
 {
+    const unsigned char *data = pipe->data + (pipe->head + pipe->len) % PIPE_CAPACITY;
+
+    if (pipe->hashed)
+        digest_add(&pipe->digest, data, len);
+    if (pipe->more != NULL)
+        digest_add(pipe->more, data, len);
     pipe->len += len;
     pipe->passed += len;
 }

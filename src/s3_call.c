@@ -161,7 +161,7 @@ static bool can_resume(const struct s3_call *c)
 {
     if (c->op == S3_GET)
         return pipe_room(c->pipe) >= CHUNK_MAX;
-    return c->pipe->len > 0 || c->pipe->closed;
+    return pipe_readable(c->pipe);
 }
 
 bool s3_step(struct call *call)

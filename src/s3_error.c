@@ -169,14 +169,13 @@ static void add_answer(const struct s3_call *c, struct error *error)
     memcpy(error->code, reply->code, sizeof error->code);
 }
 
-void s3_explain_foreign(struct s3_call *c)
+void s3_explain_foreign(const struct s3_call *c, struct error *error)
 {
     const char *type = c->reply.content_type;
 
-    error_set(&c->request.error, ERROR_PROTOCOL,
-              "%s does not answer like an S3 service (HTTP %d%s%.40s): check endpoint", c->store->service,
-              c->request.status, type[0] != '\0' ? ", " : "", type);
-    c->request.error.status = c->request.status;
+    error_set(error, ERROR_PROTOCOL, "%s does not answer like an S3 service (HTTP %d%s%.40s): check endpoint",
+              c->store->service, c->request.status, type[0] != '\0' ? ", " : "", type);
+    error->status = c->request.status;
 }
 
 /* An answer with a body that is not S3's. What stands in front of a service that is down is not meant. */
@@ -198,7 +197,7 @@ bool s3_explain(struct s3_call *c)
     struct error *error = &c->request.error;
 
     if (is_foreign(c)) {
-        s3_explain_foreign(c);
+        s3_explain_foreign(c, error);
         return false;
     }
     if (is_refused_condition(c)) {

@@ -3,6 +3,7 @@
 #include "store_s3.h"
 
 #include "clock.h"
+#include "digest.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +22,8 @@ void s3_reply_reset(struct s3_call *c)
 {
     struct call *call = c->call;
 
-    c->reply = (struct s3_reply){.date = CLOCK_UNKNOWN, .entry = {.modified = CLOCK_UNKNOWN}};
+    c->reply = (struct s3_reply){
+        .date = CLOCK_UNKNOWN, .range_total = OBJECT_SIZE_UNKNOWN, .entry = {.modified = CLOCK_UNKNOWN}};
     error_clear(&c->failure);
     c->wasted = 0;
     if (c->xml != NULL)
@@ -32,7 +34,8 @@ void s3_reply_reset(struct s3_call *c)
     buf_clear(&c->gathered);
     if (s3_operation(c->op)->describes_object) {
         call->head_known = false;
-        call->info = (struct object_info){.modified = CLOCK_UNKNOWN, .served = CLOCK_UNKNOWN};
+        call->info = (struct object_info){
+            .size = OBJECT_SIZE_UNKNOWN, .modified = CLOCK_UNKNOWN, .served = CLOCK_UNKNOWN};
         object_meta_clear(&call->meta);
     }
     if (c->op == S3_READ)
@@ -57,7 +60,17 @@ static bool parse_number(const char *text, uint64_t *out)
     return true;
 }
 
-/* ETags come quoted, unquoted (RGW 16 after a copy) and weak. One too long is as good as none. */
+/* ETags go into header fields of later requests: nothing may be in them that ends one. */
+static bool has_control(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return true;
+    return false;
+}
+
+/* ETags come quoted, unquoted (RGW 16 after a copy) and weak. One too long, or with control characters, is as good as
+ * none. */
 static void copy_etag(char out[OBJECT_ETAG_SIZE], const char *value)
 {
     size_t len;
@@ -69,7 +82,7 @@ static void copy_etag(char out[OBJECT_ETAG_SIZE], const char *value)
         value++;
         len -= 2;
     }
-    if (len >= OBJECT_ETAG_SIZE)
+    if (len >= OBJECT_ETAG_SIZE || has_control(value))
         len = 0;
     memcpy(out, value, len);
     out[len] = '\0';
@@ -77,12 +90,11 @@ static void copy_etag(char out[OBJECT_ETAG_SIZE], const char *value)
 
 /* ---- headers ---- */
 
-/* "bytes 0-99/1234" */
+/* "bytes 0-99/1234", or "bytes 0-99/" and a star (RFC 9110, 14.4). */
 static void parse_range(struct s3_reply *reply, const char *value)
 {
     char text[80];
     char *first = text + strlen("bytes "), *dash, *slash;
-    uint64_t last;
 
     if (strncmp(value, "bytes ", 6) != 0 || strlen(value) >= sizeof text)
         return;
@@ -92,13 +104,24 @@ static void parse_range(struct s3_reply *reply, const char *value)
     if (dash == NULL || slash == NULL || dash > slash)
         return;
     *dash = *slash = '\0';
-    reply->range_known = parse_number(first, &reply->range_first) && parse_number(dash + 1, &last) &&
-                         parse_number(slash + 1, &reply->range_total);
+    reply->range_known = parse_number(first, &reply->range_first) &&
+                         parse_number(dash + 1, &reply->range_last) &&
+                         (strcmp(slash + 1, "*") == 0 || parse_number(slash + 1, &reply->range_total));
+}
+
+/* A field that came before: RFC 9110, 5.3. Only lists and the owner's own are joined; of the others, "text/html, text/html"
+ * would be nonsense, and the first one counts. */
+static bool is_list(const char *name)
+{
+    return strncmp(name, "user:", 5) == 0 || strcmp(name, "cache-control") == 0 ||
+           strcmp(name, "content-encoding") == 0 || strcmp(name, "content-language") == 0;
 }
 
 static void keep_meta(struct s3_call *c, const char *name, const char *value)
 {
-    if (!object_meta_add(&c->call->meta, name, value) && c->failure.kind == ERROR_NONE)
+    if (!is_list(name) && object_meta_get(&c->call->meta, name) != NULL)
+        return;
+    if (!object_meta_join(&c->call->meta, name, value) && c->failure.kind == ERROR_NONE)
         error_set(&c->failure, ERROR_UNSUPPORTED, "its metadata has more than %zu bytes", OBJECT_META_MAX);
 }
 
@@ -147,11 +170,19 @@ static void on_object_header(struct s3_call *c, const char *name, const char *va
     }
 }
 
-/* "Object", Amazon S3 API Reference: with these the ETag is no MD5, though it has as many digits. */
-static bool is_encryption(const char *name, const char *value)
+/* "Protecting data with encryption", Amazon S3 User Guide: with SSE-KMS and SSE-C an ETag is no MD5. The same of the
+ * keys that Google's customers bring ("Hashes and ETags", Cloud Storage documentation). */
+static bool tells_encryption(const char *name, const char *value)
 {
-    return (strcmp(name, "x-amz-server-side-encryption") == 0 && strncmp(value, "aws:kms", 7) == 0) ||
-           strcmp(name, "x-amz-server-side-encryption-customer-algorithm") == 0;
+    if (strcmp(name, "x-amz-server-side-encryption") == 0)
+        return strcmp(value, "AES256") != 0;
+    return strcmp(name, "x-amz-server-side-encryption-customer-algorithm") == 0 ||
+           strncmp(name, "x-goog-encryption-", 18) == 0;
+}
+
+bool s3_etag_is_md5(const struct s3_reply *reply)
+{
+    return !reply->opaque_etag && digest_is_hex(reply->etag);
 }
 
 void s3_on_header(struct http_request *request, const char *name, const char *value)
@@ -173,36 +204,81 @@ void s3_on_header(struct http_request *request, const char *name, const char *va
         snprintf(reply->location, sizeof reply->location, "%s", value);
     else if (strcmp(name, "x-amz-bucket-region") == 0)
         snprintf(reply->region, sizeof reply->region, "%s", value);
-    else if (is_encryption(name, value))
-        reply->opaque_etag = true;
     else if (strcmp(name, "x-amz-request-id") == 0)
         snprintf(reply->request_id, sizeof reply->request_id, "%s", value);
+    else if (tells_encryption(name, value))
+        reply->opaque_etag = true;
     if (s3_operation(c->op)->describes_object && s3_is_success(request))
         on_object_header(c, name, value);
 }
 
-static bool is_wanted_range(const struct s3_call *c)
+/* ---- is it what was asked for? ---- */
+
+/* 200 is the whole object, 206 the range that it names (RFC 9110, 15.3.1 and 15.3.7). Anything else that is good has no
+ * object in it. */
+static bool check_status(const struct s3_call *c, struct error *error)
 {
-    if (c->request.status == 206)
-        return c->ranged && c->reply.range_known && c->reply.range_first == c->offset;
-    return !c->ranged || (c->offset == 0 && c->call->info.size == c->length);
+    const struct s3_reply *reply = &c->reply;
+    int status = c->request.status;
+
+    if (!c->ranged && status == 200)
+        return true;
+    if (c->ranged && status == 206 && reply->range_known && reply->range_first == c->offset &&
+        (c->length == UINT64_MAX || reply->range_last == c->offset + (c->length - 1)))
+        return true;
+    if (status == 200 || status == 206)
+        return error_set(error, ERROR_PROTOCOL, "another range came than was asked for (HTTP %d)", status);
+    return error_set(error, ERROR_PROTOCOL, "HTTP %d came where an object was asked for", status);
+}
+
+static bool check_version(const struct s3_call *c, struct error *error)
+{
+    const char *etag = c->reply.etag;
+
+    if (c->wanted[0] == '\0' && (c->op != S3_READ || etag[0] != '\0'))
+        return true;
+    if (etag[0] == '\0') {
+        s3_explain_foreign(c, error);
+        error_prefix(error, "the answer has no ETag, so it is not the object: ");
+        return false;
+    }
+    /* Not everybody who is asked for a version by If-Match takes notice. */
+    return object_etags_equal(etag, c->wanted) || c->wanted[0] == '\0' ||
+           error_set(error, ERROR_PRECONDITION, "it has changed meanwhile");
+}
+
+static bool check_length(const struct s3_call *c, struct error *error)
+{
+    uint64_t expected = s3_expected_length(c);
+
+    if (!c->reply.length_known || c->reply.content_length == expected)
+        return true;
+    if (c->wanted[0] == '\0')
+        return error_set(error, ERROR_PRECONDITION, "it has another size meanwhile");
+    return error_set(
+        error, ERROR_PROTOCOL,
+        "the answer has %llu bytes where this version has %llu: something between here and %s changes "
+        "bodies (it may compress them), or the service lies",
+        (unsigned long long)c->reply.content_length, (unsigned long long)expected, c->store->service);
 }
 
 void s3_check_head(struct s3_call *c)
 {
-    struct s3_reply *reply = &c->reply;
+    const struct s3_reply *reply = &c->reply;
     struct object_info *info = &c->call->info;
 
     memcpy(info->etag, reply->etag, sizeof info->etag);
     info->opaque_etag = reply->opaque_etag;
-    info->size = reply->range_known ? reply->range_total : reply->content_length;
-    if (c->failure.kind != ERROR_NONE)
+    if (c->ranged)
+        info->size = reply->range_total;
+    else if (reply->length_known)
+        info->size = reply->content_length;
+    if (c->failure.kind != ERROR_NONE || !check_status(c, &c->failure) || !check_version(c, &c->failure))
         return;
-    if (!is_wanted_range(c))
-        error_set(&c->failure, ERROR_PROTOCOL, "another range came than was asked for (HTTP %d)",
-                  c->request.status);
-    if (c->op == S3_HEAD && !reply->length_known)
-        error_set(&c->failure, ERROR_PROTOCOL, "the answer does not say how large the object is");
+    if (c->op != S3_GET || !check_length(c, &c->failure))
+        return;
+    if (!c->ranged && s3_etag_is_md5(reply))
+        memcpy(c->pipe->md5, reply->etag, sizeof c->pipe->md5);
 }
 
 /* ---- XML ---- */
@@ -407,7 +483,9 @@ uint64_t s3_expected_length(const struct s3_call *c)
 {
     if (c->length != UINT64_MAX)
         return c->length;
-    return c->reply.length_known ? c->reply.content_length : UINT64_MAX;
+    if (c->op == S3_GET && c->pipe->size != PIPE_SIZE_UNKNOWN)
+        return c->pipe->size;
+    return c->reply.length_known ? c->reply.content_length : OBJECT_SIZE_UNKNOWN;
 }
 
 static bool stream_body(struct s3_call *c, const char *data, size_t len)

@@ -3,6 +3,7 @@
 #include "store_s3.h"
 
 #include "clock.h"
+#include "digest.h"
 #include "sigv4.h"
 
 #include <stdio.h>
@@ -17,9 +18,21 @@
 
 /* ---- the parts that are the same for every attempt ---- */
 
+/* RFC 9110, 5.5: no control characters; what lies beyond ASCII goes through as it is. */
+static bool is_field_value(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if (((unsigned char)*text < 0x20 && *text != '\t') || *text == 0x7f)
+            return false;
+    return true;
+}
+
 void s3_field(struct s3_call *c, const char *name, const char *value)
 {
-    object_meta_add(&c->fields, name, value);
+    if (is_field_value(value))
+        object_meta_add(&c->fields, name, value);
+    else
+        c->bad_field = true;
 }
 
 void s3_field_etag(struct s3_call *c, const char *name, const char *etag)
@@ -62,15 +75,6 @@ static bool is_token(const char *text)
         if (!plain && strchr(marks, *text) == NULL)
             return false;
     }
-    return true;
-}
-
-/* RFC 9110, 5.5: no control characters; what lies beyond ASCII goes through as it is. */
-static bool is_field_value(const char *text)
-{
-    for (; *text != '\0'; text++)
-        if (((unsigned char)*text < 0x20 && *text != '\t') || *text == 0x7f)
-            return false;
     return true;
 }
 
@@ -144,7 +148,8 @@ static bool s3_credentials(struct s3_call *c, struct sigv4_key *key, struct erro
 struct fields {
     struct sigv4_header list[FIELDS_MAX];
     size_t count;
-    bool failed;
+    bool failed; /* there are too many */
+    bool bad;    /* one cannot be carried */
 };
 
 static void add(struct fields *fields, const char *name, const char *value)
@@ -164,6 +169,9 @@ static bool sort_fields(struct fields *fields, struct error *error)
 {
     if (fields->failed)
         return error_set(error, ERROR_UNSUPPORTED, "it has more metadata than an HTTP request can carry");
+    if (fields->bad)
+        return error_set(error, ERROR_UNSUPPORTED,
+                         "a header of the request would have control characters in it");
     qsort(fields->list, fields->count, sizeof fields->list[0], compare_names);
     for (size_t i = 1; i < fields->count; i++)
         if (strcmp(fields->list[i - 1].name, fields->list[i].name) == 0)
@@ -190,31 +198,64 @@ static const char *payload_hash(const struct s3_call *c, char out[SIGV4_HASH_SIZ
     return out;
 }
 
-/* Writes the signed fields and the signature as http wants them. Host comes from the URL. */
-static bool write_headers(struct http_request *request, const struct fields *fields,
-                          const char *authorization, struct error *error)
+/* What is sent from memory always has a Content-MD5. Buckets with Object Lock demand one ("PutObject", Amazon S3 API
+ * Reference), and a hash of so little costs nothing. False: the request has no such body. */
+static bool payload_md5(const struct s3_call *c, char out[DIGEST_BASE64_SIZE])
 {
-    struct buf *out = &request->headers;
+    char hex[DIGEST_HEX_SIZE];
+
+    if (c->payload.len == 0 && c->op != S3_WRITE)
+        return false;
+    digest_of(buf_str(&c->payload), c->payload.len, hex);
+    digest_base64(hex, out);
+    return true;
+}
+
+/* An object is wanted as it is stored; no field at all would mean any coding (RFC 9110, 12.5.3). Google decompresses
+ * what is stored as gzip for whoever does not take gzip, and its front end changes the field, so it is not signed
+ * ("Transcoding of gzip-compressed files", Cloud Storage documentation). */
+static const char *wanted_coding(const struct s3_call *c)
+{
+    return strcmp(c->store->endpoint.host, "storage.googleapis.com") == 0 ? "gzip" : "identity";
+}
+
+/* Writes the signed fields and the signature as http wants them. Host comes from the URL. */
+static bool write_headers(struct s3_call *c, const struct fields *fields, const char *authorization,
+                          struct error *error)
+{
+    struct buf *out = &c->request.headers;
 
     buf_clear(out);
     for (size_t i = 0; i < fields->count; i++)
         if (strcmp(fields->list[i].name, "host") != 0)
             buf_printf(out, "%s: %s\n", fields->list[i].name, fields->list[i].value);
+    if (s3_operation(c->op)->describes_object)
+        buf_printf(out, "accept-encoding: %s\n", wanted_coding(c));
     buf_printf(out, "authorization: %s\n", authorization);
     return !out->failed ||
            error_set(error, ERROR_UNSUPPORTED, "it has more metadata than an HTTP request can carry");
+}
+
+static void add_fields_of_call(const struct s3_call *c, struct fields *fields)
+{
+    const char *name, *value;
+    size_t at = 0;
+
+    while (object_meta_next(&c->fields, &at, &name, &value))
+        add(fields, name, value);
+    fields->failed |= c->fields.pairs.failed;
+    fields->bad |= c->bad_field;
 }
 
 static bool sign(struct s3_call *c, const char *host, struct error *error)
 {
     int64_t wall = clock_wall() + c->store->clock_offset;
     char stamp[CLOCK_BASIC_SIZE], hash[SIGV4_HASH_SIZE];
-    const char *name, *value;
     struct fields fields = {.count = 0};
     struct sigv4_request request;
     struct sigv4_key key;
     struct buf authorization;
-    size_t at = 0;
+    char md5[DIGEST_BASE64_SIZE];
     bool ok;
 
     if (!s3_credentials(c, &key, error))
@@ -231,9 +272,9 @@ static bool sign(struct s3_call *c, const char *host, struct error *error)
     add(&fields, "x-amz-content-sha256", request.payload_hash);
     if (c->signer.session_token[0] != '\0')
         add(&fields, "x-amz-security-token", c->signer.session_token);
-    while (object_meta_next(&c->fields, &at, &name, &value))
-        add(&fields, name, value);
-    fields.failed |= c->fields.pairs.failed;
+    if (payload_md5(c, md5))
+        add(&fields, "content-md5", md5);
+    add_fields_of_call(c, &fields);
     if (!sort_fields(&fields, error))
         return false;
     request.headers = fields.list;
@@ -241,7 +282,7 @@ static bool sign(struct s3_call *c, const char *host, struct error *error)
     memcpy(c->signed_region, c->store->region, sizeof c->signed_region);
     buf_init(&authorization, AUTHORIZATION_MAX);
     ok = sigv4_authorization(&request, &key, wall, &authorization)
-             ? write_headers(&c->request, &fields, buf_str(&authorization), error)
+             ? write_headers(c, &fields, buf_str(&authorization), error)
              : error_set(error, ERROR_LOCAL, "out of memory, or an endless secret, while signing");
     buf_free(&authorization);
     return ok;

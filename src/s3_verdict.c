@@ -2,6 +2,7 @@
 #include "store_s3.h"
 
 #include "clock.h"
+#include "digest.h"
 #include "log.h"
 
 #include <stdlib.h>
@@ -200,7 +201,7 @@ static enum http_verdict finish_bad_xml(struct s3_call *c)
 
     if (reply->xml_error.kind == ERROR_NONE ||
         (malformed && reply->keys == 0 && strstr(reply->content_type, "xml") == NULL)) {
-        s3_explain_foreign(c);
+        s3_explain_foreign(c, &c->request.error);
         return HTTP_DONE;
     }
     c->request.error = reply->xml_error;
@@ -209,10 +210,34 @@ static enum http_verdict finish_bad_xml(struct s3_call *c)
     return malformed ? try_again(c, HTTP_RETRY) : HTTP_DONE;
 }
 
+/* The last byte has come. Nobody gets it before all of them are known to be right. */
+static enum http_verdict finish_body(struct s3_call *c)
+{
+    struct error *error = &c->request.error;
+    uint64_t expected = s3_expected_length(c);
+
+    if (expected == OBJECT_SIZE_UNKNOWN) {
+        error_set(error, ERROR_PROTOCOL, "the answer does not say how large the object is");
+        return HTTP_DONE;
+    }
+    if (c->streamed != expected) {
+        error_set(error, ERROR_PROTOCOL, "the body ended after %llu of %llu bytes",
+                  (unsigned long long)c->streamed, (unsigned long long)expected);
+        return try_again(c, HTTP_RETRY);
+    }
+    if (c->pipe->hashed && c->pipe->md5[0] != '\0' && pipe_differs(c->pipe, c->pipe->md5)) {
+        error_set(error, ERROR_PROTOCOL,
+                  "the body is damaged: its MD5 is not the ETag %s; check what is between here and %s",
+                  c->pipe->md5, c->store->service);
+        return try_again(c, HTTP_RETRY);
+    }
+    c->pipe->closed = true;
+    return HTTP_DONE;
+}
+
 static enum http_verdict finish_object(struct s3_call *c)
 {
     struct http_request *request = &c->request;
-    uint64_t expected;
 
     if (!c->call->head_known)
         s3_check_head(c);
@@ -220,16 +245,35 @@ static enum http_verdict finish_object(struct s3_call *c)
         request->error = c->failure;
         return HTTP_DONE;
     }
-    expected = s3_expected_length(c);
-    if (c->op == S3_GET && expected != UINT64_MAX && c->streamed != expected) {
-        error_set(&request->error, ERROR_PROTOCOL, "the body ended after %llu of %llu bytes",
-                  (unsigned long long)c->streamed, (unsigned long long)expected);
-        return try_again(c, HTTP_RETRY);
-    }
     c->call->head_known = true;
-    if (c->op == S3_GET)
-        c->pipe->closed = true;
-    return HTTP_DONE;
+    return c->op == S3_GET ? finish_body(c) : HTTP_DONE;
+}
+
+/* A good answer to a body that was not read cannot be about it. */
+static bool was_read(const struct http_request *request)
+{
+    return request->upload_size <= 0 || request->sent >= (uint64_t)request->upload_size;
+}
+
+/* Is the ETag that a streamed body was given the MD5 of something else? */
+static bool stores_other_bytes(const struct s3_call *c, struct error *error)
+{
+    const struct pipe *pipe = c->pipe;
+    bool differs;
+
+    if (pipe == NULL || !s3_etag_is_md5(&c->reply))
+        return false;
+    if (pipe->md5[0] != '\0')
+        differs = !digest_same(pipe->md5, c->reply.etag);
+    else
+        differs = pipe->hashed && pipe_differs(pipe, c->reply.etag);
+    if (differs)
+        error_set(error, ERROR_PROTOCOL,
+                  "the service has other bytes than were sent (ETag %s): they were damaged on the way; check "
+                  "what is "
+                  "between here and %s",
+                  c->reply.etag, c->store->service);
+    return differs;
 }
 
 /* The XML is complete, or none was due. */
@@ -247,7 +291,14 @@ static enum http_verdict finish_success(struct s3_call *c)
                       OBJECT_META_MAX);
     } else if (s3_operation(c->op)->gives_etag && c->reply.etag[0] == '\0') {
         /* Something in between that answers 200 to anything must not pass for a store. */
-        s3_explain_foreign(c);
+        s3_explain_foreign(c, &request->error);
+    } else if (!was_read(request)) {
+        error_set(&request->error, ERROR_PROTOCOL,
+                  "HTTP %d came before all of it had been sent: what answers cannot have it",
+                  request->status);
+        return try_again(c, HTTP_RETRY);
+    } else if (stores_other_bytes(c, &request->error)) {
+        return try_again(c, HTTP_RETRY);
     } else {
         memcpy(c->call->info.etag, c->reply.etag, sizeof c->call->info.etag);
         c->call->info.opaque_etag = c->reply.opaque_etag;

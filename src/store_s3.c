@@ -2,6 +2,8 @@
  * buckets", Amazon S3 User Guide. What other services do differently is said where it matters. */
 #include "store_s3.h"
 
+#include "digest.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +91,7 @@ bool s3_set_region(struct store_s3 *store, const char *region)
         snprintf(store->endpoint.host, sizeof store->endpoint.host, "s3.%s.amazonaws.com%s", region,
                  strncmp(region, "cn-", 3) == 0 ? ".cn" : "");
     }
+    store->base.plain = strcmp(store->endpoint.scheme, "http") == 0;
     describe_service(store);
     return true;
 }
@@ -155,6 +158,7 @@ struct store *store_s3_open(const struct side *side, const char *bucket, struct 
     store->base.copy_limit = S3_PUT_LIMIT;
     store->base.part_min = S3_PART_MIN;
     store->base.part_count_max = S3_PART_COUNT_MAX;
+    store->base.digests = true;
     store->side = side;
     store->http = http;
     memcpy(store->bucket, bucket, strlen(bucket) + 1);
@@ -273,6 +277,8 @@ static void s3_get(struct store *store, struct call *call, const char *key, uint
     if (c == NULL)
         return;
     c->pipe = sink;
+    sink->held = true;
+    snprintf(c->wanted, sizeof c->wanted, "%s", etag);
     c->offset = offset;
     c->length = length;
     /* No range can ask for nothing. */
@@ -284,9 +290,22 @@ static void s3_get(struct store *store, struct call *call, const char *key, uint
             snprintf(range + used, sizeof range - (size_t)used, "%llu",
                      (unsigned long long)(offset + length - 1));
         s3_field(c, "range", range);
+        s3_field_etag(c, "if-match", etag);
     }
-    s3_field_etag(c, "if-match", etag);
     s3_submit(c);
+}
+
+/* If the MD5 of the body is known beforehand, the service shall refuse any other. */
+static void add_md5(struct s3_call *c)
+{
+    char text[DIGEST_BASE64_SIZE];
+
+    if (c->length == 0)
+        digest_of("", 0, c->pipe->md5);
+    if (c->pipe->md5[0] == '\0')
+        return;
+    digest_base64(c->pipe->md5, text);
+    s3_field(c, "content-md5", text);
 }
 
 static void s3_put(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
@@ -300,6 +319,7 @@ static void s3_put(struct store *store, struct call *call, const char *key, uint
         return;
     c->pipe = source;
     c->length = size;
+    add_md5(c);
     if (!s3_meta_fields(c, meta, &error))
         s3_refuse(c, &error);
     else

@@ -145,13 +145,31 @@ static void not_found(struct transfer *t)
 
 /* ---- another version ---- */
 
-/* What the source was just seen to be is what is copied. */
-static void adopt(struct transfer *t)
+/* Takes over what a HEAD said of the source. What it left out is as it was listed, if it is that version; an answer that
+ * names no version does not replace one that does. */
+static bool adopt(struct transfer *t, struct error *error)
 {
-    t->entry.size = t->get.info.size;
-    memcpy(t->entry.etag, t->get.info.etag, sizeof t->entry.etag);
-    if (t->get.info.modified != CLOCK_UNKNOWN)
-        t->entry.modified = t->get.info.modified;
+    const struct object_info *info = &t->get.info;
+    bool same = object_same_version(info->etag, t->entry.etag);
+
+    if (info->size == OBJECT_SIZE_UNKNOWN && !same)
+        return error_set(error, ERROR_PROTOCOL, "%s does not say how large \"%.200s\" is",
+                         store_name(t->plan->source), t->key);
+    if (info->etag[0] == '\0' && t->entry.etag[0] != '\0' && info->size != t->entry.size)
+        return error_set(
+            error, ERROR_PROTOCOL,
+            "%s says that \"%.200s\" has another size than was listed, but not which version it is",
+            store_name(t->plan->source), t->key);
+    if (info->size != OBJECT_SIZE_UNKNOWN)
+        t->entry.size = info->size;
+    if (info->etag[0] != '\0')
+        memcpy(t->entry.etag, info->etag, sizeof t->entry.etag);
+    /* A listing tells milliseconds, a HEAD does not. */
+    if (!same && info->modified != CLOCK_UNKNOWN)
+        t->entry.modified = info->modified;
+    t->one_stream = info->etag[0] == '\0';
+    t->hashed = t->plan->source->digests && !info->opaque_etag && digest_is_hex(t->entry.etag);
+    return true;
 }
 
 static void wait_for_look(struct transfer *t)
@@ -165,8 +183,9 @@ static void wait_for_look(struct transfer *t)
     } else if (++t->version_changes > VERSION_CHANGES_MAX) {
         error_set(&t->error, ERROR_PRECONDITION, "it keeps changing while it is copied");
         abandon(t, TRANSFER_FAILED, false);
+    } else if (!adopt(t, &t->get.error)) {
+        fail(t, &t->get.error);
     } else {
-        adopt(t);
         abandon(t, TRANSFER_NONE, true);
     }
 }
@@ -276,12 +295,12 @@ static void wait_for_last_look(struct transfer *t)
     if (!t->get.done)
         return;
     /* What changes all the time, or cannot be looked at, has been copied all the same. */
-    if (t->get.error.kind != ERROR_NONE || object_etags_equal(t->get.info.etag, t->entry.etag) ||
-        ++t->version_changes > VERSION_CHANGES_MAX) {
+    if (t->get.error.kind != ERROR_NONE || t->get.info.etag[0] == '\0' ||
+        object_etags_equal(t->get.info.etag, t->entry.etag) || ++t->version_changes > VERSION_CHANGES_MAX ||
+        !adopt(t, &t->get.error)) {
         end(t, TRANSFER_COPIED);
         return;
     }
-    adopt(t);
     begin(t);
 }
 
@@ -322,8 +341,8 @@ static void wait_for_copy_check(struct transfer *t)
     } else if (t->get.info.opaque_etag) {
         t->plan->opaque_etags = true;
         copied(t);
-    } else if (object_etags_equal(t->get.info.etag, t->put.info.etag)) {
-        adopt(t); /* Ceph RGW up to 16 ignores the ETag that is asked for: it has copied the new version */
+    } else if (object_etags_equal(t->get.info.etag, t->put.info.etag) && adopt(t, &t->get.error)) {
+        /* Ceph RGW up to 16 ignores the ETag that is asked for: it has copied the new version. */
         copied(t);
     } else if (object_etags_equal(t->get.info.etag, t->entry.etag)) {
         log_warn("a copy of \"%s\" inside the service has other content than the source: it is copied again, "
@@ -409,9 +428,46 @@ static void write_failed(struct transfer *t)
     }
 }
 
-/* 1: both halves are through; 0: still going; -1: one broke and the transfer is on another course already. */
+/* Is a digest of the bytes worth its time? It is when it can be compared with something, and nobody else would notice
+ * damage: not TLS, and not the destination, which refuses a body with another MD5 than it is told. After a failure it
+ * tells which half was to blame. */
+static bool want_digest(const struct transfer *t)
+{
+    const struct store *from = t->plan->source, *to = t->plan->destination;
+    bool known = from->digests && digest_is_hex(t->entry.etag);
+
+    return (known && (from->plain || !to->digests || t->attempt > 0)) ||
+           (to->digests && (to->plain || t->attempt > 0));
+}
+
+/* The reading half ended well: was it what the destination was promised? */
+static bool check_read(struct transfer *t)
+{
+    uint64_t size = t->get.info.size;
+
+    if (size == OBJECT_SIZE_UNKNOWN || size == t->entry.size)
+        return true;
+    return error_set(&t->get.error, ERROR_PRECONDITION, "%s: \"%.200s\" has another size meanwhile",
+                     store_name(t->plan->source), t->key);
+}
+
+/* A writing half that ended well before the reading one has not had all bytes. */
+static void check_written(struct transfer *t)
+{
+    if (t->put.done && t->put.error.kind == ERROR_NONE && !t->get.done && !t->pipe.closed) {
+        error_set(&t->put.error, ERROR_PROTOCOL, "%s: \"%.200s\" was taken before all of it was there",
+                  store_name(t->plan->destination), t->key);
+        t->put.again = true;
+    }
+}
+
+/* 1: both halves are through; 0: still going; -1: one broke and the transfer is on another course already. They end
+ * together: none waits for a pipe whose other end is gone. */
 static int relay_settle(struct transfer *t)
 {
+    if (t->get.done && t->get.error.kind == ERROR_NONE)
+        check_read(t);
+    check_written(t);
     if (t->get.done && t->get.error.kind != ERROR_NONE) {
         call_cancel(&t->put, &t->get.error);
         source_failed(t, &t->get);
@@ -535,9 +591,9 @@ static void wait_for_head_of_get(struct transfer *t)
         source_failed(t, &t->get);
         return;
     }
-    if (!t->get.head_known)
+    /* An empty body is known to be one when it has ended. */
+    if (!t->get.head_known || (t->entry.size == 0 && !t->get.done))
         return;
-    t->entry.size = t->get.info.size;
     object_meta_clear(&t->meta);
     if (!keep_meta(t, &t->get.meta))
         meta_too_large(t);
@@ -548,7 +604,10 @@ static void wait_for_head_of_get(struct transfer *t)
 static void begin_relay_whole(struct transfer *t)
 {
     pipe_reset(&t->pipe);
-    store_get(t->plan->source, &t->get, t->key, 0, UINT64_MAX, "", &t->pipe);
+    t->pipe.size = t->entry.size;
+    if (want_digest(t))
+        pipe_hash(&t->pipe);
+    store_get(t->plan->source, &t->get, t->key, 0, UINT64_MAX, t->entry.etag, &t->pipe);
     t->state = wait_for_head_of_get;
 }
 
@@ -578,10 +637,26 @@ static void wait_for_same_version(struct transfer *t)
         return;
     if (t->get.error.kind != ERROR_NONE)
         source_failed(t, &t->get);
-    else if (!object_etags_equal(t->get.info.etag, t->entry.etag))
+    else if (!object_same_version(t->get.info.etag, t->entry.etag))
         wait_for_look(t);
     else
         finish_upload(t);
+}
+
+/* Whether the whole was damaged on the way shows when all parts are through: before it is an object. */
+static void finish_relay(struct transfer *t)
+{
+    char is[DIGEST_HEX_SIZE];
+
+    digest_hex(&t->parts, is);
+    if (t->pipe.more == NULL || digest_same(is, t->entry.etag)) {
+        finish_upload(t);
+        return;
+    }
+    error_set(&t->error, ERROR_PROTOCOL,
+              "reading \"%.200s\" in %s: it was damaged on the way: its MD5 is not the ETag %s", t->key,
+              store_name(t->plan->source), t->entry.etag);
+    abandon(t, TRANSFER_FAILED, ++t->version_changes <= VERSION_CHANGES_MAX);
 }
 
 static void next_part(struct transfer *t)
@@ -590,10 +665,11 @@ static void next_part(struct transfer *t)
     t->part_offset += t->part_length;
     t->part++;
     t->attempt = 0;
+    t->parts = t->parts_more;
     if (t->part_offset < t->entry.size) {
         begin_part(t);
     } else if (t->relay) {
-        finish_upload(t);
+        finish_relay(t);
     } else {
         /* Ceph RGW up to 16 ignores the ETag that a copied part is asked for by. */
         ask_source(t, wait_for_same_version);
@@ -627,6 +703,11 @@ static void begin_part(struct transfer *t)
     t->part_length = left < t->part_size ? left : t->part_size;
     if (t->relay) {
         pipe_reset(&t->pipe);
+        if (t->plan->destination->digests && (t->plan->destination->plain || t->attempt > 0))
+            pipe_hash(&t->pipe);
+        t->parts_more = t->parts;
+        if (t->hashed && (t->plan->source->plain || !t->plan->destination->digests))
+            t->pipe.more = &t->parts_more;
         store_get(t->plan->source, &t->get, t->key, t->part_offset, t->part_length, t->entry.etag, &t->pipe);
         store_upload_part(t->plan->destination, &t->put, t->upload, t->part, t->part_offset, t->part_length,
                           &t->pipe);
@@ -670,8 +751,23 @@ static void begin_upload(struct transfer *t)
     t->part_offset = 0;
     t->part_size = choose_part_size(t);
     t->moved = 0;
+    digest_begin(&t->parts);
     store_upload_begin(t->plan->destination, &t->put, t->key, t->entry.size, t->entry.modified, &t->meta);
     t->state = wait_for_upload;
+}
+
+/* Ranges of a source that tells no version could be of different ones. */
+static void relay_in_one_stream(struct transfer *t)
+{
+    if (t->entry.size > store_put_limit(t->plan->destination)) {
+        error_set(&t->error, ERROR_UNSUPPORTED,
+                  "%s tells no version of \"%.200s\", and it is too large to be written in one piece",
+                  store_name(t->plan->source), t->key);
+        abandon(t, TRANSFER_FAILED, false);
+        return;
+    }
+    t->relay = true;
+    begin(t);
 }
 
 static void wait_for_head(struct transfer *t)
@@ -682,8 +778,14 @@ static void wait_for_head(struct transfer *t)
         source_failed(t, &t->get);
         return;
     }
-    t->entry.size = t->get.info.size;
-    memcpy(t->entry.etag, t->get.info.etag, sizeof t->entry.etag);
+    if (!adopt(t, &t->get.error)) {
+        fail(t, &t->get.error);
+        return;
+    }
+    if (t->one_stream) {
+        relay_in_one_stream(t);
+        return;
+    }
     object_meta_clear(&t->meta);
     if (!keep_meta(t, &t->get.meta))
         meta_too_large(t);
@@ -705,7 +807,7 @@ static void begin(struct transfer *t)
     if (t->relay && t->pipe.data == NULL && !pipe_init(&t->pipe)) {
         error_set(&t->error, ERROR_LOCAL, "out of memory");
         abandon(t, TRANSFER_FAILED, false);
-    } else if (t->relay && t->entry.size <= t->plan->part_size) {
+    } else if (t->relay && (t->one_stream || t->entry.size <= t->plan->part_size)) {
         begin_relay_whole(t);
     } else if (!t->relay && !t->plan->seen) {
         begin_sight(t);
@@ -731,6 +833,8 @@ void transfer_start(struct transfer *t, const struct object_entry *entry)
     t->version_changes = 0;
     t->relay = false;
     t->untagged = false;
+    t->one_stream = false;
+    t->hashed = false;
     t->stopping = false;
     begin(t);
 }

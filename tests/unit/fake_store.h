@@ -79,6 +79,9 @@ struct fake_store {
     int64_t now;                   /* `modified` of what is written without a time */
     struct fake_store *peer;       /* for on_call: the other side, */
     int changes;                   /* and how often it changes */
+    bool tells_no_version;         /* when it is asked about an object */
+    bool puts_early;               /* takes an object for written before it has read it */
+    int damaged_gets;              /* so many more have a wrong byte */
     void (*on_call)(struct fake_store *store, enum fake_op op,
                     const char *key); /* e.g. to change an object */
 };
@@ -146,7 +149,6 @@ static inline struct fake_object *fake_put_bytes(struct fake_store *store, const
                                                  size_t size, int64_t modified)
 {
     struct fake_object *object;
-    unsigned hash = 5381;
     int where;
 
     if (!fake_find(store, key, &where)) {
@@ -166,9 +168,7 @@ static inline struct fake_object *fake_put_bytes(struct fake_store *store, const
         memcpy(object->data, data, size);
     object->size = size;
     object->modified = modified;
-    for (size_t i = 0; i < size; i++)
-        hash = hash * 33 + (unsigned char)object->data[i];
-    snprintf(object->etag, sizeof object->etag, "%032x", hash);
+    digest_of(object->data, size, object->etag);
     return object;
 }
 
@@ -262,12 +262,15 @@ static inline void fake_fail(struct call *call, enum error_kind kind, bool again
 
 static inline void fake_describe(struct call *call, const struct fake_object *object)
 {
+    const struct fake_call *state = call->impl;
+
     call->info.size = object->size;
     call->info.modified = object->modified;
     call->info.served = clock_wall();
     call->info.tags = (uint64_t)object->tags;
     call->info.opaque_etag = object->opaque;
-    memcpy(call->info.etag, object->etag, sizeof call->info.etag);
+    if (!state->store->tells_no_version)
+        memcpy(call->info.etag, object->etag, sizeof call->info.etag);
     fake_copy_meta(&call->meta, &object->meta);
     call->head_known = true;
 }
@@ -349,6 +352,10 @@ static inline void fake_store_get(struct store *base, struct call *call, const c
     state->data = malloc(state->size + 1);
     memcpy(state->data, object->data + offset, state->size);
     state->owned = true;
+    if (state->store->damaged_gets > 0) {
+        state->store->damaged_gets--;
+        state->data[state->size / 2] ^= 1;
+    }
 }
 
 static inline void fake_store_put(struct store *base, struct call *call, const char *key, uint64_t size,
@@ -580,7 +587,7 @@ static inline bool fake_step(struct call *call)
         if (object != NULL)
             fake_describe(call, object);
     }
-    if (streams && !fake_stream(call, state))
+    if (streams && !(state->op == FAKE_PUT && state->store->puts_early) && !fake_stream(call, state))
         return call->done || state->at != before;
     fake_answer(call, state);
     return true;

@@ -1,4 +1,4 @@
-/* Layer 0: error, buf, pipe, clock, stop. */
+/* The smallest modules: error, buf, pipe, digest, clock, stop. */
 #include "buf.h"
 #include "clock.h"
 #include "error.h"
@@ -194,6 +194,98 @@ static void pipe_is_bounded(void **state)
     pipe_free(&pipe);
 }
 
+/* The last byte stays inside until the writer says that all of them were right. */
+static void pipe_holds_the_last_byte(void **state)
+{
+    struct pipe pipe;
+    char out[8];
+
+    (void)state;
+    assert_true(pipe_init(&pipe));
+    pipe.held = true;
+    assert_false(pipe_readable(&pipe));
+    assert_int_equal(pipe_write(&pipe, "a", 1), 1);
+    assert_false(pipe_readable(&pipe));
+    assert_int_equal(pipe_read(&pipe, out, sizeof out), 0);
+    assert_int_equal(pipe_write(&pipe, "bc", 2), 2);
+    assert_true(pipe_readable(&pipe));
+    assert_int_equal(pipe_read(&pipe, out, sizeof out), 2);
+    assert_memory_equal(out, "ab", 2);
+    assert_int_equal(pipe_read(&pipe, out, sizeof out), 0);
+    pipe.closed = true;
+    assert_true(pipe_readable(&pipe));
+    assert_int_equal(pipe_read(&pipe, out, sizeof out), 1);
+    assert_int_equal(out[0], 'c');
+    assert_true(pipe_drained(&pipe));
+    pipe_reset(&pipe);
+    assert_false(pipe.held);
+    pipe_free(&pipe);
+}
+
+static void pipe_knows_what_passed(void **state)
+{
+    struct pipe pipe;
+    struct digest larger;
+    unsigned char piece[5000];
+    char md5[DIGEST_HEX_SIZE], is[DIGEST_HEX_SIZE];
+    unsigned char *all = malloc(20 * sizeof piece);
+
+    (void)state;
+    assert_non_null(all);
+    assert_true(pipe_init(&pipe));
+    for (size_t i = 0; i < 20 * sizeof piece; i++)
+        all[i] = (unsigned char)(i * 11 + i / 300);
+    digest_begin(&larger);
+    digest_add(&larger, "x", 1);
+    pipe_hash(&pipe);
+    pipe.more = &larger;
+    for (size_t at = 0; at < 20; at++) { /* around the ring, three times */
+        assert_int_equal(pipe_write(&pipe, all + at * sizeof piece, sizeof piece), sizeof piece);
+        assert_int_equal(pipe_read(&pipe, piece, sizeof piece), sizeof piece);
+    }
+    digest_of(all, 20 * sizeof piece, md5);
+    assert_false(pipe_differs(&pipe, md5));
+    assert_true(pipe_differs(&pipe, "d41d8cd98f00b204e9800998ecf8427e"));
+    digest_hex(&larger, is);
+    assert_string_not_equal(is, md5);
+    pipe_free(&pipe);
+    free(all);
+}
+
+/* ---- digest ---- */
+
+/* RFC 1321, A.5; the base64 by openssl. */
+static void digest_of_known_texts(void **state)
+{
+    char hex[DIGEST_HEX_SIZE], other[DIGEST_HEX_SIZE], base64[DIGEST_BASE64_SIZE];
+    struct digest digest, copy;
+
+    (void)state;
+    digest_of("", 0, hex);
+    assert_string_equal(hex, "d41d8cd98f00b204e9800998ecf8427e");
+    digest_base64(hex, base64);
+    assert_string_equal(base64, "1B2M2Y8AsgTpgAmY7PhCfg==");
+    digest_begin(&digest);
+    digest_add(&digest, "message ", 8);
+    copy = digest;
+    digest_add(&digest, "digest", 6);
+    digest_hex(&digest, hex);
+    assert_string_equal(hex, "f96b697d7cb7938d525a2f31aaf161d0");
+    digest_base64("F96B697D7CB7938D525A2F31AAF161D0", base64);
+    assert_string_equal(base64, "+WtpfXy3k41SWi8xqvFh0A==");
+    digest_hex(&copy, hex);
+    assert_string_not_equal(hex, "f96b697d7cb7938d525a2f31aaf161d0");
+    assert_true(digest_same("f96B697d7cb7938d525a2f31aaf161d0", "F96b697d7cb7938d525a2f31aaf161D0"));
+    assert_true(digest_is_hex("F96b697d7cb7938d525a2f31aaf161D0"));
+    assert_false(digest_is_hex("F96b697d7cb7938d525a2f31aaf161D"));
+    assert_false(digest_is_hex("F96b697d7cb7938d525a2f31aaf161Dg"));
+    digest_begin(&digest);
+    digest_add_hex(&digest, "41424344454647484950515253545556");
+    digest_hex(&digest, hex);
+    digest_of("ABCDEFGHIPQRSTUV", 16, other);
+    assert_string_equal(hex, other);
+}
+
 /* ---- clock ---- */
 
 static void clock_formats(void **state)
@@ -327,6 +419,9 @@ int main(void)
         cmocka_unit_test(buf_holds_any_bytes),
         cmocka_unit_test(pipe_gives_back_what_went_in),
         cmocka_unit_test(pipe_is_bounded),
+        cmocka_unit_test(pipe_holds_the_last_byte),
+        cmocka_unit_test(pipe_knows_what_passed),
+        cmocka_unit_test(digest_of_known_texts),
         cmocka_unit_test(clock_formats),
         cmocka_unit_test(clock_parses_what_services_send),
         cmocka_unit_test(clock_refuses_what_is_no_time),

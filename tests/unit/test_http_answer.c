@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,6 +102,32 @@ static void test_limits(void **state)
     free(line);
 }
 
+/* Where the body ends must be certain. */
+static void test_content_length(void **state)
+{
+    static const char *const bad[] = {
+        "", "x", "-1", "+1", "1 2", "0x10", "1, 1", "1,2", "99999999999999999999"};
+    struct http_header header;
+    char line[80];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct http_answer answer = {0};
+
+        feed(&answer, "HTTP/1.1 200 OK\r\n", &header);
+        snprintf(line, sizeof line, "Content-Length: %s\r\n", bad[i]);
+        assert_int_equal(feed(&answer, line, &header), HTTP_LINE_BAD_LENGTH);
+    }
+    {
+        struct http_answer answer = {0};
+
+        feed(&answer, "HTTP/1.1 200 OK\r\n", &header);
+        assert_int_equal(feed(&answer, "content-length:  18\r\n", &header), HTTP_LINE_HEADER);
+        assert_int_equal(feed(&answer, "Content-Length: 18\r\n", &header), HTTP_LINE_HEADER);
+        assert_int_equal(feed(&answer, "Content-Length: 17\r\n", &header), HTTP_LINE_BAD_LENGTH);
+    }
+}
+
 static void test_retry_after(void **state)
 {
     int64_t date = clock_parse_http("Sun, 06 Nov 1994 08:49:37 GMT");
@@ -127,6 +154,7 @@ int main(void)
         cmocka_unit_test(test_interim),
         cmocka_unit_test(test_lines_that_are_none),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_content_length),
         cmocka_unit_test(test_retry_after),
     };
 

@@ -45,6 +45,39 @@ static void pairs_come_back_in_order(void **state)
     object_meta_free(&meta);
 }
 
+static void a_second_value_is_joined_to_the_first(void **state)
+{
+    struct object_meta meta;
+    const char *name, *value;
+    static char big[OBJECT_META_MAX];
+    size_t at = 0;
+
+    (void)state;
+    object_meta_init(&meta);
+    assert_true(object_meta_join(&meta, "a", "1"));
+    assert_true(object_meta_join(&meta, "b", "2"));
+    assert_true(object_meta_join(&meta, "a", "three"));
+    assert_true(object_meta_join(&meta, "b", ""));
+    memset(big, 'v', sizeof big - 1);
+    assert_false(object_meta_join(&meta, "a", big));
+    assert_true(object_meta_next(&meta, &at, &name, &value));
+    assert_string_equal(value, "1, three");
+    assert_true(object_meta_next(&meta, &at, &name, &value));
+    assert_string_equal(name, "b");
+    assert_string_equal(value, "2, ");
+    assert_false(object_meta_next(&meta, &at, &name, &value));
+    object_meta_free(&meta);
+}
+
+static void a_version_that_is_unknown_is_no_version(void **state)
+{
+    (void)state;
+    assert_true(object_same_version("a", "a"));
+    assert_false(object_same_version("a", "b"));
+    assert_false(object_same_version("a", ""));
+    assert_false(object_same_version("", ""));
+}
+
 static void a_pair_that_does_not_fit_leaves_no_half(void **state)
 {
     static char value[OBJECT_META_MAX];
@@ -123,6 +156,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pairs_come_back_in_order),
+        cmocka_unit_test(a_second_value_is_joined_to_the_first),
+        cmocka_unit_test(a_version_that_is_unknown_is_no_version),
         cmocka_unit_test(a_pair_that_does_not_fit_leaves_no_half),
         cmocka_unit_test(content_headers_are_six),
         cmocka_unit_test(only_two_md5_can_be_compared),

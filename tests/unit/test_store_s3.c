@@ -298,9 +298,10 @@ static void test_metadata_is_sent(void **state)
     assert_string_equal(hand_header(&hand, "x-amz-meta-some-name"), "b\xC3\xA4r");
     assert_string_equal(hand_header(&hand, "x-amz-meta-empty"), "");
     assert_string_equal(hand_header(&hand, "x-amz-tagging"), "a=b%20c&d=");
-    assert_non_null(strstr(hand_header(&hand, "authorization"),
-                           "SignedHeaders=content-type;host;x-amz-content-sha256;x-amz-date;x-amz-meta-empty;"
-                           "x-amz-meta-some-name;x-amz-tagging,"));
+    assert_non_null(
+        strstr(hand_header(&hand, "authorization"),
+               "SignedHeaders=content-md5;content-type;host;x-amz-content-sha256;x-amz-date;x-amz-meta-empty;"
+               "x-amz-meta-some-name;x-amz-tagging,"));
     hand_end(&hand);
     object_meta_free(&meta);
 }
@@ -660,7 +661,8 @@ static void test_read_again(void **state)
     assert_int_equal(hand_break(&hand), HTTP_RETRY);
     assert_true(hand_attempt(&hand));
     assert_int_equal(
-        hand_answer(&hand, 200, "content-length: 2\nx-amz-meta-a: 2\ncontent-encoding: aws-chunked\n", "ok"),
+        hand_answer(&hand, 200,
+                    "content-length: 2\netag: \"e\"\nx-amz-meta-a: 2\ncontent-encoding: aws-chunked\n", "ok"),
         HTTP_DONE);
     hand_done(&hand);
     assert_string_equal(buf_str(&hand.call.body), "ok");
@@ -708,9 +710,11 @@ static void test_head_and_tags(void **state)
 
     store_head(hand.store, &hand.call, "k");
     assert_true(hand_attempt(&hand));
-    assert_int_equal(hand_answer(&hand, 200, "etag: \"e\"\n", NULL), HTTP_DONE);
+    assert_int_equal(hand_answer(&hand, 200, "", NULL), HTTP_DONE);
     hand_done(&hand);
-    assert_int_equal(hand.call.error.kind, ERROR_PROTOCOL);
+    assert_int_equal(hand.call.error.kind, ERROR_NONE);
+    assert_true(hand.call.info.size == OBJECT_SIZE_UNKNOWN);
+    assert_string_equal(hand.call.info.etag, "");
 
     store_tags(hand.store, &hand.call, "k");
     assert_true(hand_attempt(&hand));
@@ -736,8 +740,10 @@ static void test_get_waits_for_the_pipe(void **state)
     hand_begin(&hand, "http://h", "b");
     store_get(hand.store, &hand.call, "k", 0, UINT64_MAX, "v1", &hand.pipe);
     assert_true(hand_attempt(&hand));
-    assert_string_equal(hand_header(&hand, "if-match"), "\"v1\"");
+    assert_null(hand_header(&hand, "if-match")); /* one answer is one version; it says which */
     assert_null(hand_header(&hand, "range"));
+    assert_string_equal(hand_header(&hand, "accept-encoding"), "identity");
+    assert_null(strstr(hand_header(&hand, "authorization"), "accept-encoding"));
     snprintf(head, sizeof head, "content-length: %zu\netag: \"v1\"\n", PIPE_CAPACITY + sizeof block);
     hand_answer_head(&hand, 200, head);
     assert_false(hand.call.head_known);
@@ -783,8 +789,12 @@ static void test_get_range(void **state)
     expect_range(206, "content-range: bytes 10-13/100\ncontent-length: 4\n", "abcd", ERROR_NONE);
     expect_range(206, "content-range: bytes 11-14/100\ncontent-length: 4\n", "abcd", ERROR_PROTOCOL);
     expect_range(206, "content-length: 4\n", "abcd", ERROR_PROTOCOL);
-    expect_range(206, "content-range: bytes 10-13/*\n", "abcd", ERROR_PROTOCOL);
+    expect_range(206, "content-range: bytes 10-12/100\ncontent-length: 4\n", "abcd", ERROR_PROTOCOL);
+    expect_range(206, "content-range: bytes 10-14/100\n", "abcd", ERROR_PROTOCOL);
+    expect_range(206, "content-range: bytes 10-13\n", "abcd", ERROR_PROTOCOL);
+    expect_range(206, "content-range: bytes 10-13/100\ncontent-length: 5\n", "abcde", ERROR_PRECONDITION);
     expect_range(200, "content-length: 4\n", "abcd", ERROR_PROTOCOL);
+    expect_range(204, "", NULL, ERROR_PROTOCOL);
     expect_range(206, "content-range: bytes 10-13/100\n", "abc", ERROR_PROTOCOL);
     expect_range(206, "content-range: bytes 10-13/100\n", "abcde", ERROR_PROTOCOL);
 }
@@ -795,12 +805,15 @@ static void test_get_edges(void **state)
 
     (void)state;
     hand_begin(&hand, "http://h", "b");
-    /* A range that is the whole object may be answered with all of it. */
-    store_get(hand.store, &hand.call, "k", 0, 4, "", &hand.pipe);
+    /* How large the whole is need not be said. */
+    store_get(hand.store, &hand.call, "k", 0, 4, "v", &hand.pipe);
     assert_true(hand_attempt(&hand));
-    assert_int_equal(hand_answer(&hand, 200, "content-length: 4\n", "abcd"), HTTP_DONE);
+    assert_string_equal(hand_header(&hand, "if-match"), "\"v\"");
+    assert_int_equal(hand_answer(&hand, 206, "content-range: bytes 0-3/*\netag: W/\"v\"\n", "abcd"),
+                     HTTP_DONE);
     hand_done(&hand);
     assert_int_equal(hand.call.error.kind, ERROR_NONE);
+    assert_true(hand.call.info.size == OBJECT_SIZE_UNKNOWN);
     pipe_reset(&hand.pipe);
     /* Nothing cannot be asked for as a range. */
     store_get(hand.store, &hand.call, "k", 0, 0, "", &hand.pipe);
@@ -819,6 +832,117 @@ static void test_get_edges(void **state)
                      HTTP_DONE);
     hand_done(&hand);
     assert_int_equal(hand.call.error.kind, ERROR_PROTOCOL);
+    hand_end(&hand);
+}
+
+#define HELLO_MD5 "5d41402abc4b2a76b9719d911017c592"
+
+/* One get of a version of five bytes, answered like this. Whatever comes, the last byte is not to be had before the
+ * answer was found to be right. */
+static void expect_whole(int status, const char *headers, const char *body, enum error_kind kind,
+                         const char *text)
+{
+    struct hand hand;
+    char out[16];
+
+    hand_begin(&hand, "http://h", "b");
+    hand.pipe.size = 5;
+    pipe_hash(&hand.pipe);
+    store_get(hand.store, &hand.call, "k", 0, UINT64_MAX, HELLO_MD5, &hand.pipe);
+    assert_true(hand_attempt(&hand));
+    hand_answer_head(&hand, status, headers);
+    if (body != NULL)
+        hand_answer_body(&hand, body, strlen(body));
+    assert_true(pipe_read(&hand.pipe, out, sizeof out) < 5);
+    assert_int_equal(hand_answer_end(&hand), HTTP_DONE);
+    hand_done(&hand);
+    assert_int_equal(hand.call.error.kind, kind);
+    assert_int_equal(hand.pipe.closed, kind == ERROR_NONE);
+    if (text != NULL)
+        assert_non_null(strstr(hand.call.error.text, text));
+    assert_int_equal(pipe_read(&hand.pipe, out, sizeof out) == 1, kind == ERROR_NONE);
+    hand_end(&hand);
+}
+
+#define ETAG "etag: \"" HELLO_MD5 "\"\n"
+
+static void test_get_is_the_object(void **state)
+{
+    (void)state;
+    expect_whole(200, ETAG "content-length: 5\n", "hello", ERROR_NONE, NULL);
+    expect_whole(200, ETAG, "hello", ERROR_NONE, NULL); /* in chunks, or until the connection closes */
+    expect_whole(200, ETAG, "hell", ERROR_PROTOCOL, "after 4 of 5 bytes");
+    expect_whole(200, ETAG, "hello!", ERROR_PROTOCOL, "longer than the 5 bytes");
+    expect_whole(200, ETAG "content-length: 4\n", "hell", ERROR_PROTOCOL, "changes bodies");
+    expect_whole(200, ETAG "content-length: 4\ncontent-encoding: gzip\n", "\x1f\x8b..", ERROR_PROTOCOL,
+                 "compress");
+    expect_whole(200, ETAG, "hullo", ERROR_PROTOCOL, "damaged");
+    expect_whole(200, ETAG "x-amz-server-side-encryption: AES256\n", "hullo", ERROR_PROTOCOL, "damaged");
+    /* With a key of one's own an ETag is no MD5, whatever it looks like. */
+    expect_whole(200, ETAG "x-amz-server-side-encryption: aws:kms\n", "hullo", ERROR_NONE, NULL);
+    expect_whole(200, ETAG "x-amz-server-side-encryption-customer-algorithm: AES256\n", "hullo", ERROR_NONE,
+                 NULL);
+    expect_whole(200, "content-type: text/html\n", "hello", ERROR_PROTOCOL, "no ETag");
+    expect_whole(200,
+                 "etag: \"a\x01"
+                 "b\"\n",
+                 "hello", ERROR_PROTOCOL, "no ETag");
+    expect_whole(200, "etag: \"other\"\n", "hello", ERROR_PRECONDITION, NULL);
+    expect_whole(203, ETAG, "hello", ERROR_PROTOCOL, "HTTP 203");
+    expect_whole(204, ETAG, NULL, ERROR_PROTOCOL, "HTTP 204");
+    expect_whole(206, ETAG "content-range: bytes 0-4/5\n", "hello", ERROR_PROTOCOL, "another range");
+}
+
+/* Of a version that is not known nothing can be said but its size. */
+static void test_get_any_version(void **state)
+{
+    struct hand hand;
+
+    (void)state;
+    hand_begin(&hand, "http://h", "b");
+    hand.pipe.size = 5;
+    store_get(hand.store, &hand.call, "k", 0, UINT64_MAX, "", &hand.pipe);
+    assert_true(hand_attempt(&hand));
+    assert_int_equal(hand_answer(&hand, 200, "content-length: 4\n", "hell"), HTTP_DONE);
+    hand_done(&hand);
+    assert_int_equal(hand.call.error.kind, ERROR_PRECONDITION);
+    pipe_reset(&hand.pipe);
+    store_get(hand.store, &hand.call, "k", 0, UINT64_MAX, "", &hand.pipe);
+    assert_true(hand_attempt(&hand));
+    assert_int_equal(hand_answer(&hand, 200, "", "hello"), HTTP_DONE); /* 5 bytes, of how many? */
+    hand_done(&hand);
+    assert_int_equal(hand.call.error.kind, ERROR_PROTOCOL);
+    hand_end(&hand);
+}
+
+static void test_google_is_asked_for_what_is_stored(void **state)
+{
+    struct hand hand;
+
+    (void)state;
+    hand_begin(&hand, "https://storage.googleapis.com", "b");
+    store_get(hand.store, &hand.call, "k", 0, UINT64_MAX, "", &hand.pipe);
+    assert_true(hand_attempt(&hand));
+    assert_string_equal(hand_header(&hand, "accept-encoding"), "gzip");
+    hand_end(&hand);
+}
+
+static void test_fields_that_come_twice(void **state)
+{
+    struct hand hand;
+
+    (void)state;
+    hand_begin(&hand, "http://h", "b");
+    store_head(hand.store, &hand.call, "k");
+    assert_true(hand_attempt(&hand));
+    hand_answer(&hand, 200,
+                "content-length: 5\ncontent-type: a/b\nx-amz-meta-x: 1\ncontent-type: c/d\nx-amz-meta-x: 2\n"
+                "cache-control: private\ncache-control: no-transform\nx-amz-meta-x: 3\n",
+                NULL);
+    hand_done(&hand);
+    assert_string_equal(object_meta_get(&hand.call.meta, "user:x"), "1, 2, 3");
+    assert_string_equal(object_meta_get(&hand.call.meta, "cache-control"), "private, no-transform");
+    assert_string_equal(object_meta_get(&hand.call.meta, "content-type"), "a/b");
     hand_end(&hand);
 }
 
@@ -865,10 +989,56 @@ static void test_put_streams(void **state)
     pipe_write(&hand.pipe, "lo, and more", 12);
     assert_int_equal(hand_request(&hand)->hooks->upload(hand_request(&hand), piece, sizeof piece), 2);
     assert_memory_equal(piece, "lo", 2);
+    hand_request(&hand)->sent = 5;
     assert_int_equal(hand_answer(&hand, 200, "etag: \"x\"\n", NULL), HTTP_DONE);
     hand_done(&hand);
     assert_int_equal(hand.call.error.kind, ERROR_NONE);
     hand_end(&hand);
+}
+
+/* A put of "hello", with what is known of it beforehand, and what the service says it got. */
+static void expect_put(const char *md5, bool hashed, const char *sent, const char *headers, const char *text)
+{
+    struct object_meta meta = {0};
+    struct hand hand;
+
+    hand_begin(&hand, "http://h", "b");
+    if (hashed)
+        pipe_hash(&hand.pipe);
+    snprintf(hand.pipe.md5, sizeof hand.pipe.md5, "%s", md5);
+    store_put(hand.store, &hand.call, "k", 5, CLOCK_UNKNOWN, &meta, &hand.pipe);
+    assert_true(hand_attempt(&hand));
+    if (md5[0] != '\0')
+        assert_string_equal(hand_header(&hand, "content-md5"), "XUFAKrxLKna5cZ2REBfFkg==");
+    else
+        assert_null(hand_header(&hand, "content-md5"));
+    pipe_write(&hand.pipe, sent, strlen(sent));
+    hand.pipe.closed = true;
+    if (sent[0] != '\0')
+        hand_take_body(&hand, NULL);
+    assert_int_equal(hand_answer(&hand, 200, headers, NULL), sent[0] != '\0' ? HTTP_DONE : HTTP_RETRY);
+    hand_done(&hand);
+    assert_int_equal(hand.call.error.kind, text != NULL ? ERROR_PROTOCOL : ERROR_NONE);
+    assert_int_equal(hand.call.again, text != NULL && sent[0] != '\0');
+    if (text != NULL)
+        assert_non_null(strstr(hand.call.error.text, text));
+    hand_end(&hand);
+}
+
+static void test_put_is_what_was_sent(void **state)
+{
+    (void)state;
+    expect_put(HELLO_MD5, false, "hello", ETAG, NULL);
+    expect_put(HELLO_MD5, false, "hello", "etag: \"5D41402ABC4B2A76B9719D911017C592\"\n", NULL);
+    expect_put("", true, "hello", ETAG, NULL);
+    expect_put(HELLO_MD5, false, "hullo", "etag: \"b1946ac92492d2347c6235b4d2611184\"\n", "other bytes");
+    expect_put("", true, "hullo", ETAG, "other bytes");
+    expect_put("", false, "hullo", ETAG, NULL); /* nobody knows */
+    expect_put(HELLO_MD5, true, "hello", "etag: \"not-a-hash\"\n", NULL);
+    expect_put(HELLO_MD5, true, "hello",
+               "etag: \"b1946ac92492d2347c6235b4d2611184\"\nx-amz-server-side-encryption: aws:kms:dsse\n",
+               NULL);
+    expect_put(HELLO_MD5, false, "", ETAG, "before all of it had been sent");
 }
 
 static void test_put_again(void **state)
@@ -960,8 +1130,13 @@ int main(void)
         cmocka_unit_test(test_get_waits_for_the_pipe),
         cmocka_unit_test(test_get_range),
         cmocka_unit_test(test_get_edges),
+        cmocka_unit_test(test_get_is_the_object),
+        cmocka_unit_test(test_get_any_version),
+        cmocka_unit_test(test_google_is_asked_for_what_is_stored),
+        cmocka_unit_test(test_fields_that_come_twice),
         cmocka_unit_test(test_get_again),
         cmocka_unit_test(test_put_streams),
+        cmocka_unit_test(test_put_is_what_was_sent),
         cmocka_unit_test(test_put_again),
         cmocka_unit_test(test_cancel),
     };

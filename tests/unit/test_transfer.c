@@ -703,6 +703,95 @@ static void a_changed_object_is_copied_as_it_is_now(void **state)
     scene_free(scene);
 }
 
+/* Ranges of a source that tells no version could be of two of them. */
+static void without_a_version_it_is_read_in_one_stream(void **state)
+{
+    struct scene *scene = scene_new();
+
+    (void)state;
+    add(scene->from, "large", LARGE);
+    scene->from->tells_no_version = true;
+    start(scene, "large");
+    assert_int_equal(finish(scene), TRANSFER_COPIED);
+    assert_arrived(scene, "large");
+    assert_int_equal(scene->from->calls[FAKE_GET], 1);
+    assert_int_equal(scene->to->calls[FAKE_PUT], 1);
+    assert_int_equal(scene->to->calls[FAKE_BEGIN], 0);
+    /* larger than one put may be: nobody can say that its parts belong together */
+    scene->to->base.put_limit = LARGE - 1;
+    fake_drop_object(scene->to, "large");
+    start(scene, "large");
+    assert_int_equal(finish(scene), TRANSFER_FAILED);
+    assert_int_equal(scene->transfer.error.kind, ERROR_UNSUPPORTED);
+    assert_null(fake_get_object(scene->to, "large"));
+    scene_free(scene);
+}
+
+/* What is told about another object without its version does not replace what was listed. */
+static void a_head_without_a_version_is_not_believed(void **state)
+{
+    struct scene *scene = scene_new();
+    struct object_entry listed = {.key = "large", .size = LARGE + 1, .etag = "listed"};
+
+    (void)state;
+    add(scene->from, "large", LARGE);
+    scene->from->tells_no_version = true;
+    transfer_start(&scene->transfer, &listed);
+    assert_int_equal(finish(scene), TRANSFER_FAILED);
+    assert_int_equal(scene->transfer.error.kind, ERROR_PROTOCOL);
+    assert_int_equal(scene->from->calls[FAKE_GET], 0);
+    scene_free(scene);
+}
+
+/* Parts that were damaged on the way show in the MD5 of them all, before the upload is finished. */
+static void a_damaged_part_starts_over(void **state)
+{
+    (void)state;
+    for (int times = 1; times <= 99; times += 98) {
+        struct scene *scene = scene_new();
+
+        scene->from->base.digests = scene->from->base.plain = true;
+        scene->from->damaged_gets = times;
+        add(scene->from, "large", LARGE);
+        /* a part that is read twice counts once */
+        fake_fault(scene->from, (struct fake_fault){.op = FAKE_GET,
+                                                    .skip = 1,
+                                                    .times = 1,
+                                                    .after = 50000,
+                                                    .kind = ERROR_UNREACHABLE,
+                                                    .again = true});
+        start(scene, "large");
+        if (times == 1) {
+            assert_int_equal(finish(scene), TRANSFER_COPIED);
+            assert_arrived(scene, "large");
+            assert_int_equal(scene->to->calls[FAKE_ABORT], 1);
+        } else {
+            assert_int_equal(finish(scene), TRANSFER_FAILED);
+            assert_non_null(strstr(scene->transfer.error.text, "damaged on the way"));
+            assert_null(fake_get_object(scene->to, "large"));
+        }
+        assert_int_equal(scene->to->calls[FAKE_FINISH], times == 1 ? 1 : 0);
+        assert_int_equal(scene->to->open_uploads, 0);
+        scene_free(scene);
+    }
+}
+
+/* The reading half does not wait for a pipe that nobody empties any more. */
+static void a_put_that_ends_before_its_body_fails(void **state)
+{
+    struct scene *scene = scene_new();
+
+    (void)state;
+    add(scene->from, "a", 70 * 1000);
+    scene->to->puts_early = true;
+    start(scene, "a");
+    assert_int_equal(finish(scene), TRANSFER_FAILED);
+    assert_int_equal(scene->transfer.error.kind, ERROR_PROTOCOL);
+    assert_true(scene->transfer.get.done);
+    assert_int_equal(scene->to->calls[FAKE_PUT], 1 + scene->retry.limit);
+    scene_free(scene);
+}
+
 /* A broken half, at every kind of place, is tried again and leaves a whole object. */
 static void broken_relays_are_tried_again(void **state)
 {
@@ -868,6 +957,10 @@ int main(void)
         cmocka_unit_test(a_change_between_parts_starts_over),
         cmocka_unit_test(an_object_that_keeps_changing_fails),
         cmocka_unit_test(a_changed_object_is_copied_as_it_is_now),
+        cmocka_unit_test(without_a_version_it_is_read_in_one_stream),
+        cmocka_unit_test(a_head_without_a_version_is_not_believed),
+        cmocka_unit_test(a_damaged_part_starts_over),
+        cmocka_unit_test(a_put_that_ends_before_its_body_fails),
         cmocka_unit_test(broken_relays_are_tried_again),
         cmocka_unit_test(retries_end),
         cmocka_unit_test(every_failure_leaves_nothing_behind),

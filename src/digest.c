@@ -1,0 +1,90 @@
+/* RFC 1321; RFC 4648, section 4. */
+#include "digest.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <strings.h>
+
+static void to_hex(const unsigned char hash[br_md5_SIZE], char out[DIGEST_HEX_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < br_md5_SIZE; i++) {
+        *out++ = digits[hash[i] >> 4];
+        *out++ = digits[hash[i] & 15];
+    }
+    *out = '\0';
+}
+
+static unsigned nibble(char c)
+{
+    if (c >= '0' && c <= '9')
+        return (unsigned)(c - '0');
+    return (unsigned)((c | 0x20) - 'a') + 10;
+}
+
+static void from_hex(const char *hex, unsigned char out[br_md5_SIZE])
+{
+    for (size_t i = 0; i < br_md5_SIZE; i++)
+        out[i] = (unsigned char)(nibble(hex[2 * i]) << 4 | nibble(hex[2 * i + 1]));
+}
+
+void digest_begin(struct digest *digest)
+{
+    br_md5_init(&digest->md5);
+}
+
+void digest_add(struct digest *digest, const void *data, size_t len)
+{
+    br_md5_update(&digest->md5, data, len);
+}
+
+void digest_hex(const struct digest *digest, char out[DIGEST_HEX_SIZE])
+{
+    unsigned char hash[br_md5_SIZE];
+
+    br_md5_out(&digest->md5, hash);
+    to_hex(hash, out);
+}
+
+void digest_of(const void *data, size_t len, char out[DIGEST_HEX_SIZE])
+{
+    struct digest digest;
+
+    digest_begin(&digest);
+    digest_add(&digest, data, len);
+    digest_hex(&digest, out);
+}
+
+bool digest_is_hex(const char *text)
+{
+    return strlen(text) == 2 * br_md5_SIZE && strspn(text, "0123456789abcdefABCDEF") == 2 * br_md5_SIZE;
+}
+
+void digest_add_hex(struct digest *digest, const char *hex)
+{
+    unsigned char hash[br_md5_SIZE];
+
+    from_hex(hex, hash);
+    digest_add(digest, hash, sizeof hash);
+}
+
+void digest_base64(const char *hex, char out[DIGEST_BASE64_SIZE])
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    unsigned char hash[br_md5_SIZE + 2] = {0}; /* filled up to a multiple of three */
+
+    from_hex(hex, hash);
+    for (size_t i = 0; i < sizeof hash; i += 3) {
+        uint32_t three = (uint32_t)hash[i] << 16 | (uint32_t)hash[i + 1] << 8 | hash[i + 2];
+
+        for (int shift = 18; shift >= 0; shift -= 6)
+            *out++ = digits[three >> shift & 63];
+    }
+    memcpy(out - 2, "==", 3);
+}
+
+bool digest_same(const char *hex, const char *other)
+{
+    return strcasecmp(hex, other) == 0;
+}
