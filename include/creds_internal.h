@@ -186,7 +186,7 @@ bool creds_parse_json(const char *text, size_t len, struct creds_answer *answer,
 
 /* creds_profile.c */
 /* The profile of that name, for creds_profile_free. NULL if no file has it, or with an error (a file that cannot be
- * read, or a line that cannot be understood). */
+ * read, or a line of that profile that cannot be understood). */
 struct creds_profile *creds_profile_load(const char *name, struct error *error);
 void creds_profile_free(struct creds_profile *profile); /* wipes it; NULL is fine */
 const char *creds_profile_get(const struct creds_profile *profile,

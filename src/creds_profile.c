@@ -4,12 +4,17 @@
  * The files look like INI, but a section can hold blocks: lines that are indented more than the property above them
  * belong to it, whatever names they have. inih does not tell how far a line is indented, and cuts the names of sections.
  * Names of properties are compared without case. The last of two lines with one name counts, and so do two sections.
+ * What other programs put up with is taken as well: ":" for "=", text behind the ] of a section. A line that means nothing
+ * is an error in the profile that was asked for, and a warning anywhere else.
  */
 #include "creds_internal.h"
 
 #include "file.h"
+#include "log.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +85,38 @@ static bool malformed(const struct reader *reader, const char *what, struct erro
     return error_set(error, ERROR_CONFIG, "%s:%d: %s", reader->path, reader->line, what);
 }
 
+/* Both sides read the same files, and one warning is enough for each thing. At most ONCE_MAX of them are told. */
+#define ONCE_MAX 16
+static void warn_once(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void warn_once(const char *format, ...)
+{
+    static uint64_t told[ONCE_MAX]; /* FNV-1a */
+    static int count;
+    uint64_t hash = 0xcbf29ce484222325;
+    char text[512];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    for (const char *c = text; *c != '\0'; c++)
+        hash = (hash ^ (unsigned char)*c) * 0x100000001b3;
+    for (int i = 0; i < count; i++)
+        if (told[i] == hash)
+            return;
+    if (count == ONCE_MAX)
+        return;
+    told[count++] = hash;
+    log_warn("%s", text);
+}
+
+/* In somebody else's part of the file, a line is no reason to go without credentials. */
+static bool skip_line(const struct reader *reader, const char *what)
+{
+    warn_once("%s:%d: %s; the line is left out", reader->path, reader->line, what);
+    return true;
+}
+
 /* In the config file: "default", "profile default" or "profile NAME", with or without quotes. */
 static bool is_section(const struct reader *reader, struct span name)
 {
@@ -98,20 +135,24 @@ static bool is_section(const struct reader *reader, struct span name)
     return is_same(name, reader->profile->name);
 }
 
+/* Who forgot the ] of our profile must not get somebody else's credentials. */
 static bool read_section(struct reader *reader, struct span line, struct error *error)
 {
+    static const char no_end[] = "a section without its ]";
     const char *end = memchr(line.at, ']', line.len);
+    size_t len = end != NULL ? (size_t)(end - line.at) : line.len;
+    bool ours = is_section(reader, trimmed((struct span){line.at + 1, len - 1}));
     struct span rest;
 
-    if (end == NULL)
-        return malformed(reader, "a section without its ]", error);
-    rest = trimmed((struct span){end + 1, line.len - (size_t)(end + 1 - line.at)});
-    if (rest.len > 0 && rest.at[0] != '#' && rest.at[0] != ';')
-        return malformed(reader, "something behind the ] of a section", error);
     reader->in_section = true;
     reader->in_property = false;
-    reader->in_profile = is_section(reader, trimmed((struct span){line.at + 1, (size_t)(end - line.at) - 1}));
+    reader->in_profile = ours && end != NULL;
     reader->found |= reader->in_profile;
+    if (end == NULL)
+        return ours ? malformed(reader, no_end, error) : skip_line(reader, no_end);
+    rest = trimmed((struct span){end + 1, line.len - len - 1});
+    if (rest.len > 0 && rest.at[0] != '#' && rest.at[0] != ';')
+        warn_once("%s:%d: what stands behind the ] of a section does not count", reader->path, reader->line);
     return true;
 }
 
@@ -132,15 +173,25 @@ static void forget(char **value)
     *value = NULL;
 }
 
+/* Between name and value: "=", and as in botocore also ":". */
+static const char *find_delimiter(struct span line)
+{
+    for (size_t i = 0; i < line.len; i++)
+        if (line.at[i] == '=' || line.at[i] == ':')
+            return line.at + i;
+    return NULL;
+}
+
 static bool read_property(struct reader *reader, struct span line, struct error *error)
 {
-    const char *equals = memchr(line.at, '=', line.len);
+    static const char neither[] = "neither \"name = value\" nor \"[section]\" nor a comment";
+    const char *equals = find_delimiter(line);
     struct span name, value;
 
     if (!reader->in_section)
-        return malformed(reader, "a setting before the first section", error);
+        return skip_line(reader, "a setting before the first section");
     if (equals == NULL || equals == line.at)
-        return malformed(reader, "neither \"name = value\" nor \"[section]\" nor a comment", error);
+        return reader->in_profile ? malformed(reader, neither, error) : skip_line(reader, neither);
     name = trimmed((struct span){line.at, (size_t)(equals - line.at)});
     value = without_comment(trimmed((struct span){equals + 1, line.len - (size_t)(equals + 1 - line.at)}));
     for (int i = 0; i < CREDS_FIELD_COUNT && reader->in_profile; i++) {
@@ -230,6 +281,7 @@ static void find_file(const char *variable, const char *name, char out[512])
 /* A file that is not there, or in a folder that is closed to us, says nothing. */
 static bool load_file(struct creds_profile *profile, bool config, bool *found, struct error *error)
 {
+    const char *exposure = NULL;
     char path[512];
     struct stat status;
     char *text;
@@ -247,6 +299,10 @@ static bool load_file(struct creds_profile *profile, bool config, bool *found, s
     }
     good = creds_profile_parse(profile, config, path, text, len, found, error);
     file_free(text, len);
+    if (profile->values[CREDS_SECRET_ACCESS_KEY] != NULL && strcmp(profile->path, path) == 0)
+        exposure = file_exposure(path);
+    if (exposure != NULL)
+        warn_once("%s %s: chmod o-rwx %s", path, exposure, path);
     return good;
 }
 

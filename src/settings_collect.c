@@ -110,6 +110,14 @@ static void offer_variables(struct settings_state *state, int slot, enum setting
     }
 }
 
+static void note_exposure(struct settings_state *state, const char *path)
+{
+    const char *exposure = file_exposure(path);
+
+    if (exposure != NULL)
+        settings_add(state, &state->notes, "%s %s: chmod o-rwx %s", path, exposure, path);
+}
+
 /* Docker and Kubernetes hand secrets over as files: STORSYNC_SOURCE_SECRET_ACCESS_KEY_FILE=/run/secrets/key. */
 static void collect_secret_file(struct settings_state *state, int slot, const char *variable,
                                 const char *const *environ_)
@@ -125,6 +133,7 @@ static void collect_secret_file(struct settings_state *state, int slot, const ch
     if (path == NULL || state->values[slot].rank > RANK_SECRET_FILE)
         return;
     text = file_read(path, SECRET_FILE_MAX, &len, &error);
+    note_exposure(state, path);
     if (text == NULL)
         settings_add(state, &state->problems, "%s: %s", name, error.text);
     else if (is_blank(text) || memchr(text, '\0', len) != NULL)
@@ -385,6 +394,14 @@ static bool parse_ini(struct settings_state *state, const char *path, const char
     return true;
 }
 
+static bool holds_secret(const struct settings_state *state)
+{
+    for (int i = 0; i < SETTINGS_SLOTS; i++)
+        if (settings_slot(i).setting->type == SETTING_SECRET && state->values[i].rank == RANK_FILE)
+            return true;
+    return false;
+}
+
 /* `path` comes in as the default and goes out as the file that was read. */
 static bool collect_ini(struct settings_state *state, const char **path, struct error *error)
 {
@@ -409,6 +426,8 @@ static bool collect_ini(struct settings_state *state, const char **path, struct 
     }
     good = parse_ini(state, *path, text, len, error);
     file_free(text, len);
+    if (holds_secret(state))
+        note_exposure(state, *path);
     return good;
 }
 

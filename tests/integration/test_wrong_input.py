@@ -167,6 +167,39 @@ class Configuration(MistakeCase):
                 self.assertTrue(any([*env][0] in line for line in tool.warnings), tool.err)
                 self.assertEqual(self.destination.contents(state=True), {})
 
+    def test_pipe_that_says_nothing(self):
+        path = self.dir / "pipe"
+        os.mkfifo(path)
+        app = self.app()
+        tool = self.succeed("--config", path, "--", app.path, env=self.env)
+        self.assertTrue(app.started)
+        self.one_clear_line(tool, [str(path), "writer"])
+
+    def test_files_with_secrets(self):
+        """Once each, though both sides read them."""
+        home = self.dir / "home" / ".aws"
+        home.mkdir(parents=True)
+        (home / "credentials").write_text("[odd] x\n[default]\naws_access_key_id = A\naws_secret_access_key = S\n")
+        secret = self.dir / "secret"
+        secret.write_text("swordfish")
+        env = {**self.env, "HOME": str(self.dir / "home"), "DEV_STORAGE_BUCKET": "b", "PROD_STORAGE_BUCKET": "b",
+               "STORSYNC_SOURCE_BUCKET": "", "STORSYNC_DESTINATION_BUCKET": "", "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+               "STORSYNC_RETRIES": "0"}
+        ini = self.dir / "keys.ini"
+        ini.write_text("[source]\nsession_token = swordfish\naccess_key_id = a\n")
+        keys = {"STORSYNC_SOURCE_SECRET_ACCESS_KEY_FILE": str(secret)}
+        for path, args, more in ((home / "credentials", (), {}), (secret, ("--config", ini), keys),
+                                 (ini, ("--config", ini), keys)):
+            for mode, told in ((0o644, 1), (0o666, 1), (0o600, 0)):
+                path.chmod(mode)
+                for command in ("--check-config", "--sync"):
+                    with self.subTest(path=path.name, mode=oct(mode), command=command):
+                        tool = self.tool(command, *args, env={**env, **more})
+                        about = [line for line in tool.warnings if f"chmod o-rwx {path}" in line]
+                        self.assertEqual(len(about), told, tool.err)
+                        self.assertNotIn("swordfish", tool.err)
+                        self.assertEqual(tool.err.count("behind the ] of a section"), 1)
+
     def test_print_config_of_a_file_that_is_not_there(self):
         path = self.dir / "missing.ini"
         for args in ((), ("--json",)):

@@ -81,9 +81,7 @@ static void test_bad_files(void **state)
         const char *text;
         const char *part;
     } cases[] = {
-        {"a = b\n", ".aws/credentials:1: a setting before the first section"},
         {"[default\n", ".aws/credentials:1: a section without its ]"},
-        {"# c\n[default] aws\n", ".aws/credentials:2: something behind the ]"},
         {"[default]\n\nnonsense\n", ".aws/credentials:3: neither"},
         {"[default]\n= b\n", ".aws/credentials:2: neither"},
         {"[default]\naws_access_key_id = A\n", "aws_access_key_id is set, but aws_secret_access_key is not"},
@@ -117,6 +115,31 @@ static void test_bad_files(void **state)
     unlink(tempdir_path(f->dir, ".aws/credentials"));
     mkdir(tempdir_path(f->dir, ".aws/credentials"), 0777);
     assert_refused(f, "cannot read");
+}
+
+/* What is odd in somebody else's part of the file, or what botocore takes as well, keeps nobody from his keys. */
+static void test_odd_lines(void **state)
+{
+    static const char *const files[] = {
+        "[other] /* s3://path */\nregion = x\n[default]\naws_access_key_id = A\naws_secret_access_key = S\n",
+        "[default] text\naws_access_key_id = A\naws_secret_access_key = S\n",
+        "[default]\naws_access_key_id: A\naws_secret_access_key :S\n",
+        "before = all\n[default]\naws_access_key_id = A\naws_secret_access_key = S\n",
+        "[other]\nnonsense\n= x\n[default]\naws_access_key_id = A\naws_secret_access_key = S\n",
+        "[default]\naws_access_key_id = A\naws_secret_access_key = S\n[other\naws_access_key_id = NO\n",
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        credentials_file(f, files[i]);
+        assert_true(open_creds(f));
+        assert_key(f, "A", 1);
+        assert_string_equal(f->key.secret_access_key, "S");
+    }
+    credentials_file(f, "[default]\naws_access_key_id = A\naws_secret_access_key = a:b\n");
+    assert_true(open_creds(f));
+    assert_key(f, "A", 1);
+    assert_string_equal(f->key.secret_access_key, "a:b");
 }
 
 static void test_chain_too_long(void **state)
@@ -479,6 +502,7 @@ int main(void)
         TEST(test_named_profile),
         TEST(test_other_files),
         TEST(test_bad_files),
+        TEST(test_odd_lines),
         TEST(test_chain_too_long),
         TEST(test_indentation),
         TEST(test_assumed_role),

@@ -1,6 +1,9 @@
 /* settings: the INI file, and files that hold secrets. */
 #include "settings_fixture.h"
 
+#include <fcntl.h>
+#include <sys/wait.h>
+
 #include <sys/stat.h>
 
 static void test_ini_syntax(void **state)
@@ -177,16 +180,79 @@ static void test_secret_files(void **state)
     unlink(fixture->file);
     assert_true(load_environ(fixture, ENVIRON(variable)));
     assert_problem(fixture, ENVIRON("STORSYNC_SOURCE_SECRET_ACCESS_KEY_FILE", "No such file"));
+}
 
-    /* Nobody has to write into a pipe for the program to go on. */
+/* A shell's <(command) is a pipe, and its writer takes its time. */
+static void test_pipe(void **state)
+{
+    static const char text[] = "retries = 7\nconcurrency = 3\n";
+    struct fixture *fixture = *state;
+    const struct settings_input input = {.environ_ = ENVIRON("A=b"), .config = fixture->file};
+    int status = -1;
+    pid_t writer;
+
     assert_int_equal(mkfifo(fixture->file, 0600), 0);
+    writer = fork();
+    assert_true(writer >= 0);
+    if (writer == 0) {
+        int fd;
+
+        usleep(50000);
+        fd = open(fixture->file, O_WRONLY);
+        for (size_t i = 0; text[i] != '\0'; i += 4) {
+            if (write(fd, text + i, strlen(text + i) < 4 ? strlen(text + i) : 4) < 0)
+                _exit(1);
+            usleep(10000);
+        }
+        _exit(0);
+    }
+    assert_true(load(fixture, &input));
+    assert_no_problem(fixture);
+    assert_int_equal(fixture->settings.retries, 7);
+    assert_int_equal(fixture->settings.concurrency, 3);
+    assert_int_equal(waitpid(writer, &status, 0), writer);
+    assert_int_equal(status, 0);
+}
+
+/* Is there a note, and does it name the file and what can be done with it? */
+static bool is_exposed(struct fixture *fixture, mode_t mode, const char *how)
+{
+    const char *note;
+
+    assert_int_equal(chmod(fixture->file, mode), 0);
+    assert_true(load(fixture, &(struct settings_input){.environ_ = ENVIRON("A=b"), .config = fixture->file}));
+    note = settings_note(&fixture->settings, 0);
+    return note != NULL && strncmp(note, fixture->file, strlen(fixture->file)) == 0 &&
+           strstr(note, how) != NULL && strstr(note, "chmod o-rwx") != NULL;
+}
+
+static void test_exposed_files(void **state)
+{
+    static const char with[] = "[source]\naccess_key_id = a\nsecret_access_key = s\n";
+    static const char without[] = "[source]\naccess_key_id = a\n";
+    struct fixture *fixture = *state;
+    char variable[200];
+
+    write_bytes(fixture->file, with, sizeof with - 1);
+    assert_true(is_exposed(fixture, 0644, "can be read by anybody"));
+    assert_true(is_exposed(fixture, 0602, "can be changed by anybody"));
+    assert_false(is_exposed(fixture, 0640, ""));
+    write_bytes(fixture->file, without, sizeof without - 1);
+    assert_false(is_exposed(fixture, 0644, ""));
+
+    snprintf(variable, sizeof variable, "STORSYNC_SOURCE_SECRET_ACCESS_KEY_FILE=%s", fixture->file);
     assert_true(load_environ(fixture, ENVIRON(variable)));
-    assert_problem(fixture, ENVIRON("STORSYNC_SOURCE_SECRET_ACCESS_KEY_FILE"));
+    assert_non_null(strstr(settings_note(&fixture->settings, 0), fixture->file));
+    assert_int_equal(chmod(fixture->file, 0600), 0);
+    assert_true(load_environ(fixture, ENVIRON(variable)));
+    assert_null(strstr(settings_note(&fixture->settings, 0), fixture->file));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        SETTINGS_TEST(test_pipe),
+        SETTINGS_TEST(test_exposed_files),
         SETTINGS_TEST(test_ini_syntax),
         SETTINGS_TEST(test_unknown_in_file),
         SETTINGS_TEST(test_problems_have_a_ceiling),
