@@ -67,6 +67,10 @@ bool creds_outlived(const struct creds *creds, unsigned generation);
 /* For people: "keys of the environment", "profile \"x\" of /root/.aws/credentials", "EC2 instance metadata". */
 const char *creds_source(const struct creds *creds);
 
+/* Does this text, which a service sent, repeat a part of the secret or of the session token that it is asked with? Then it is
+ * for nobody's eyes. */
+bool creds_quoted(const struct creds *creds, const char *text);
+
 /* Are both the keys of one account, as far as can be told without asking: the same key, or keys that come from the same
  * place? */
 bool creds_same(const struct creds *a, const struct creds *b);

@@ -113,6 +113,8 @@ struct upload {
     uint64_t size;
     int part_count;
     char **etags;  /* of parts 1 to part_count, NULL for one that is not there yet */
+    bool opaque;   /* not all of them are MD5s */
+    int64_t begun; /* wall, by the service's clock; CLOCK_UNKNOWN if it did not say */
     char *tagging; /* NULL: none */
 };
 
@@ -137,6 +139,7 @@ struct s3_reply {
     struct error xml_error; /* why the rest of it is not looked at */
     char code[sizeof((struct error *)0)->code];
     char message[S3_TEXT_SIZE];
+    char denied[64]; /* the action that the message names as not allowed */
     char request_id[64];
     char endpoint[S3_TEXT_SIZE];
     char etag[OBJECT_ETAG_SIZE];

@@ -55,6 +55,12 @@ static bool quotes(const char *text, const char *secret)
     return false;
 }
 
+bool creds_quoted(const struct creds *creds, const char *text)
+{
+    return quotes(text, creds->base.secret_access_key) || quotes(text, creds->base.session_token) ||
+           quotes(text, creds->now.secret_access_key) || quotes(text, creds->now.session_token);
+}
+
 /* A service that quotes a token must not bring it into the log. */
 static const char *without_secrets(const struct creds *creds, const char *text)
 {

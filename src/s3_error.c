@@ -73,6 +73,10 @@ static const struct {
     {408, {NULL, ERROR_UNREACHABLE, true, "the service waited too long for the request"}},
     {409, {NULL, ERROR_UNREACHABLE, true, "a conflicting operation is under way"}},
     {412, {NULL, ERROR_PRECONDITION, false, NULL}},
+    {413,
+     {NULL, ERROR_UNSUPPORTED, false,
+      "the body is too large for the service, or for a proxy in front of it: raise its limit (nginx: "
+      "client_max_body_size), or set a smaller part_size"}},
     {416, {NULL, ERROR_PRECONDITION, false, "the object is shorter than it was: it has changed"}},
     {429, {NULL, ERROR_UNREACHABLE, true, "the service asks for fewer requests"}},
     {500, {NULL, ERROR_UNREACHABLE, true, "the service has a problem of its own"}},
@@ -110,6 +114,18 @@ static void explain_no_bucket(const struct s3_call *c, struct error *error)
 
 static void explain_permission(const struct s3_call *c, struct error *error)
 {
+    const char *denied = c->reply.denied;
+
+    if (strncmp(denied, "kms:", 4) == 0) {
+        error_set(error, ERROR_PERMISSION,
+                  "access denied: the credentials need %s for the key that the bucket is encrypted with",
+                  denied);
+        return;
+    }
+    if (denied[0] != '\0') {
+        error_set(error, ERROR_PERMISSION, "access denied: the credentials need %s", denied);
+        return;
+    }
     /* RGW answers this also when it does not know the access key, or the signature is wrong. */
     error_set(error, ERROR_PERMISSION,
               "access denied: the credentials need %s; if they have it, check key and secret",
@@ -171,7 +187,7 @@ static void add_answer(const struct s3_call *c, struct error *error)
 
 void s3_explain_foreign(const struct s3_call *c, struct error *error)
 {
-    const char *type = c->reply.content_type;
+    const char *type = creds_quoted(c->store->creds, c->reply.content_type) ? "" : c->reply.content_type;
 
     error_set(error, ERROR_PROTOCOL, "%s does not answer like an S3 service (HTTP %d%s%.40s): check endpoint",
               c->store->service, c->request.status, type[0] != '\0' ? ", " : "", type);
@@ -184,17 +200,32 @@ static bool is_foreign(const struct s3_call *c)
     const struct s3_reply *reply = &c->reply;
     int status = c->request.status;
 
-    if (reply->code[0] != '\0' || status >= 500 || status == 429 || status == 408)
+    if (reply->code[0] != '\0' || status >= 500 || status == 429 || status == 413 || status == 408)
         return false;
     if (status >= 300 && status < 400)
         return reply->location[0] == '\0' && reply->region[0] == '\0';
     return reply->body_begun || (status == 404 && c->op == S3_LIST);
 }
 
+/* A service that quotes what it was sent must not bring a token into log and status, in whatever field. */
+static void drop_secrets(struct s3_call *c)
+{
+    struct s3_reply *reply = &c->reply;
+    char *texts[] = {reply->code,   reply->message,  reply->denied,   reply->request_id,
+                     reply->region, reply->location, reply->endpoint, reply->content_type};
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (creds_quoted(c->store->creds, texts[i]))
+            texts[i][0] = '\0';
+}
+
 bool s3_explain(struct s3_call *c)
 {
-    const struct rule *rule = find_rule(c->reply.code, c->request.status);
     struct error *error = &c->request.error;
+    const struct rule *rule;
+
+    drop_secrets(c);
+    rule = find_rule(c->reply.code, c->request.status);
 
     if (is_foreign(c)) {
         s3_explain_foreign(c, error);

@@ -288,12 +288,34 @@ static void copy_text(char *out, size_t size, const char *text)
     snprintf(out, size, "%s", text);
 }
 
+/* "... is not authorized to perform: kms:GenerateDataKey on resource: ..." ("Troubleshoot access denied (403 Forbidden)
+ * errors", Amazon S3 User Guide): the one word that helps, and it stands far behind. */
+static void find_denied(struct s3_reply *reply, const char *message)
+{
+    static const char before[] = "not authorized to perform: ";
+    const char *action = strstr(message, before);
+    size_t len;
+
+    if (action == NULL)
+        return;
+    action += strlen(before);
+    len = strcspn(action, " ,.");
+    if (len < sizeof reply->denied && memchr(action, ':', len) != NULL)
+        snprintf(reply->denied, sizeof reply->denied, "%.*s", (int)len, action);
+}
+
+static void on_message(struct s3_reply *reply, const char *text)
+{
+    copy_text(reply->message, sizeof reply->message, text);
+    find_denied(reply, text);
+}
+
 static bool on_error_leaf(struct s3_reply *reply, const char *name, const char *text)
 {
     if (strcmp(name, "Code") == 0)
         copy_text(reply->code, sizeof reply->code, text);
     else if (strcmp(name, "Message") == 0)
-        copy_text(reply->message, sizeof reply->message, text);
+        on_message(reply, text);
     else if (strcmp(name, "Region") == 0)
         copy_text(reply->region, sizeof reply->region, text);
     else if (strcmp(name, "Endpoint") == 0)

@@ -3,14 +3,20 @@
  * UploadPart, UploadPartCopy, CompleteMultipartUpload and AbortMultipartUpload, Amazon S3 API Reference.
  *
  * To finish may take a second request. When the answer to an attempt was lost and the next attempt finds the
- * upload gone, a HEAD tells whether the object is there that would have come of it. And RGW forgets the tags
+ * upload gone, a HEAD tells whether the object is there that would have come of it: an object in parts has the ETag that
+ * follows from theirs. Where those are no MD5s, it must at least be younger than the upload. And RGW forgets the tags
  * that an upload began with, so they are set again.
  */
 #include "store_s3.h"
 
+#include "clock.h"
+#include "digest.h"
+#include "log.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* RGW's upload ids begin with this (MULTIPART_UPLOAD_ID_PREFIX in Ceph's rgw_multi.h). */
 #define RGW_UPLOAD_ID "2~"
@@ -41,6 +47,7 @@ static struct upload *upload_new(struct store *store, const char *key, uint64_t 
         return NULL;
     upload->store = (struct store_s3 *)store;
     upload->size = size;
+    upload->begun = CLOCK_UNKNOWN;
     snprintf(upload->key, sizeof upload->key, "%s", key);
     if (tagging != NULL) {
         upload->tagging = strdup(tagging);
@@ -236,13 +243,40 @@ void s3_upload_verify(struct s3_call *c)
     go_on_with(c, S3_UPLOAD_VERIFY);
 }
 
+/* The ETag of an object in parts is the MD5 of their MD5s, and their number ("Checking object integrity", Amazon S3 User
+ * Guide). */
+static bool has_etag_of_parts(const struct upload *upload, const char *etag)
+{
+    char hex[DIGEST_HEX_SIZE], expected[DIGEST_HEX_SIZE + 16];
+    struct digest digest;
+
+    digest_begin(&digest);
+    for (int i = 0; i < upload->part_count; i++)
+        digest_add_hex(&digest, upload->etags[i]);
+    digest_hex(&digest, hex);
+    snprintf(expected, sizeof expected, "%s-%d", hex, upload->part_count);
+    return strcasecmp(etag, expected) == 0;
+}
+
+/* Encrypted parts have ETags that nothing can be computed from. Amazon dates an object in parts by the beginning of its
+ * upload, in whole seconds; others by its end. */
+static bool is_of_its_time(const struct upload *upload, const char *etag, int64_t modified)
+{
+    const char *dash = strrchr(etag, '-');
+
+    return dash != NULL && strtol(dash + 1, NULL, 10) == upload->part_count && modified != CLOCK_UNKNOWN &&
+           upload->begun != CLOCK_UNKNOWN && modified >= upload->begun - 1000;
+}
+
 /* After a finish whose answer was lost: is the object there that would have come of it? */
 static bool check_finished(const struct s3_call *c, struct error *error)
 {
-    const char *dash = strrchr(c->reply.etag, '-');
+    const struct upload *upload = c->upload;
+    const char *etag = c->reply.etag;
+    bool own = upload->opaque ? is_of_its_time(upload, etag, c->call->info.modified)
+                              : has_etag_of_parts(upload, etag);
 
-    if (c->reply.length_known && c->reply.content_length == c->upload->size && dash != NULL &&
-        strtol(dash + 1, NULL, 10) == c->upload->part_count)
+    if (own && c->reply.length_known && c->reply.content_length == upload->size)
         return true;
     return error_set(error, ERROR_NOT_FOUND, "the upload is gone, and another object is in its place");
 }
@@ -278,10 +312,12 @@ bool s3_upload_answered(struct s3_call *c, struct error *error)
     switch (c->op) {
     case S3_UPLOAD_BEGIN:
         snprintf(c->upload->id, sizeof c->upload->id, "%s", c->reply.upload_id);
+        c->upload->begun = c->reply.date;
         return c->upload->id[0] != '\0' ||
                error_set(error, ERROR_PROTOCOL, "the service gave the upload no id");
     case S3_UPLOAD_PART:
     case S3_UPLOAD_COPY:
+        c->upload->opaque |= !s3_etag_is_md5(&c->reply);
         return upload_set_part(c->upload, c->part, c->reply.etag) ||
                error_set(error, ERROR_LOCAL, "out of memory");
     case S3_UPLOAD_VERIFY:
@@ -292,6 +328,17 @@ bool s3_upload_answered(struct s3_call *c, struct error *error)
     default:
         return true;
     }
+}
+
+/* Nobody sees the parts of an upload in a listing, but they cost money ("Aborting a multipart upload", Amazon S3 User
+ * Guide). */
+static void tell_what_stays(const struct s3_call *c)
+{
+    log_warn(
+        "the upload of \"%.200s\" to %s could not be aborted: its parts stay, and are billed, until it is. "
+        "Abort upload %.200s, or set a lifecycle rule with AbortIncompleteMultipartUpload. The reason: "
+        "%.300s",
+        c->upload->key, c->store->bucket, c->upload->id, c->request.error.text);
 }
 
 void s3_upload_settle(struct s3_call *c)
@@ -311,6 +358,8 @@ void s3_upload_settle(struct s3_call *c)
             upload_free(c->upload);
         break;
     case S3_UPLOAD_ABORT:
+        if (failed)
+            tell_what_stays(c);
         upload_free(c->upload);
         break;
     default:

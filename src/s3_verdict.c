@@ -310,8 +310,8 @@ static enum http_verdict finish_success(struct s3_call *c)
 static enum http_verdict finish_failure(struct s3_call *c)
 {
     struct http_request *request = &c->request;
-    const char *code = c->reply.code;
     bool again = s3_explain(c);
+    const char *code = c->reply.code;
 
     if (learn_region(c) || learn_clock(c) || learn_key(c))
         return try_again(c, HTTP_RETRY_NOW);

@@ -170,6 +170,95 @@ static void test_not_s3(void **state)
     }
 }
 
+/* nginx and others answer so before the body is read: the endpoint is right, its limit is too low. */
+static void test_body_too_large(void **state)
+{
+    struct hand hand;
+
+    (void)state;
+    hand_begin(&hand, "http://h", "b");
+    start(&hand, PUT);
+    assert_int_equal(
+        hand_answer(&hand, 413, "content-type: text/html\n", "<html>413 Request Entity Too Large</html>"),
+        HTTP_DONE);
+    hand_done(&hand);
+    assert_int_equal(hand.used->error.kind, ERROR_UNSUPPORTED);
+    assert_non_null(strstr(hand.used->error.text, "too large for the service, or for a proxy"));
+    assert_null(strstr(hand.used->error.text, "check endpoint"));
+    hand_end(&hand);
+}
+
+/* The action that is missing stands at the end of a long sentence. */
+static void test_denied_action(void **state)
+{
+    static const char *const rows[][2] = {
+        {"kms:GenerateDataKey on resource: arn:aws:kms:x", "need kms:GenerateDataKey for the key"},
+        {"s3:PutObjectAcl.", "need s3:PutObjectAcl ("},
+        {"", "need s3:PutObject;"},
+        {"nothing", "need s3:PutObject;"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct hand hand;
+        char body[1000];
+
+        snprintf(
+            body, sizeof body,
+            XML
+            "<Error><Code>AccessDenied</Code><Message>User: arn:aws:sts::123456789012:assumed-role/%0200d is "
+            "not authorized to perform: %s</Message></Error>",
+            0, rows[i][0]);
+        hand_begin(&hand, "http://h", "b");
+        start(&hand, PUT);
+        assert_int_equal(hand_answer(&hand, 403, "", body), HTTP_DONE);
+        hand_done(&hand);
+        assert_int_equal(hand.used->error.kind, ERROR_PERMISSION);
+        assert_non_null(strstr(hand.used->error.text, rows[i][1]));
+        hand_end(&hand);
+    }
+}
+
+/* Whoever is sent a token may send it back, in any field. */
+static void test_secrets_are_not_repeated(void **state)
+{
+    static const struct {
+        int status;
+        const char *headers;
+        const char *body;
+    } rows[] = {
+        {403, "",
+         XML "<Error><Code>InvalidToken</Code><Message>bad: the-session-token-9876</Message></Error>"},
+        {403, "", XML "<Error><Code>the-session-token-9876</Code></Error>"},
+        {500, "", XML "<Error><Code>X</Code><RequestId>the-session-token-9876</RequestId></Error>"},
+        {301, "location: http://other/?t=session-token-9876\n", NULL},
+        {301, "x-amz-bucket-region: the-session-token-9876\n", NULL},
+        {301, "", XML "<Error><Code>PermanentRedirect</Code><Endpoint>session-token-9876</Endpoint></Error>"},
+        {400, "content-type: the-session-token-9876\n", "no XML"},
+        {200, "content-type: the-session-token-9876\n", "no XML"},
+        {403, "", XML "<Error><Code>AccessDenied</Code><Message>a-secret-of-ours-1234</Message></Error>"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct hand hand;
+
+        hand_side(&hand, "http://h", "b");
+        hand.side.session_token = "the-session-token-9876";
+        hand.side.secret_access_key = "a-secret-of-ours-1234";
+        hand_open(&hand);
+        start(&hand, PUT);
+        hand_take_body(&hand, NULL);
+        hand_answer(&hand, rows[i].status, rows[i].headers, rows[i].body);
+        hand_done(&hand);
+        assert_int_not_equal(hand.used->error.kind, ERROR_NONE);
+        assert_null(strstr(hand.used->error.text, "token-9876"));
+        assert_null(strstr(hand.used->error.code, "token-9876"));
+        assert_null(strstr(hand.used->error.text, "ours-1234"));
+        hand_end(&hand);
+    }
+}
+
 static void test_endless_error_body(void **state)
 {
     static char block[16384];
@@ -380,6 +469,9 @@ int main(void)
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_code_is_kept),
         cmocka_unit_test(test_not_s3),
+        cmocka_unit_test(test_body_too_large),
+        cmocka_unit_test(test_denied_action),
+        cmocka_unit_test(test_secrets_are_not_repeated),
         cmocka_unit_test(test_endless_error_body),
         cmocka_unit_test(test_create),
         cmocka_unit_test(test_region_of_amazon),

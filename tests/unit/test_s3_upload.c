@@ -14,6 +14,8 @@
     XML "<InitiateMultipartUploadResult><UploadId>" id "</UploadId></InitiateMultipartUploadResult>"
 #define FINISHED XML "<CompleteMultipartUploadResult><ETag>\"x-2\"</ETag></CompleteMultipartUploadResult>"
 
+#define DATE "date: Sun, 06 Nov 1994 08:49:37 GMT\n"
+
 static struct upload *begin(struct hand *hand, const char *answer, const char *tagging)
 {
     struct object_meta meta;
@@ -28,7 +30,7 @@ static struct upload *begin(struct hand *hand, const char *answer, const char *t
     assert_string_equal(hand_request(hand)->method, "POST");
     assert_string_equal(hand_url(hand), "http://h/b/k?uploads=");
     assert_string_equal(hand_header(hand, "content-type"), "a/b");
-    assert_int_equal(hand_answer(hand, 200, "", answer), HTTP_DONE);
+    assert_int_equal(hand_answer(hand, 200, DATE, answer), HTTP_DONE);
     hand_done(hand);
     assert_int_equal(hand->call.error.kind, ERROR_NONE);
     return hand->call.upload;
@@ -133,14 +135,21 @@ static void test_part_missing(void **state)
     hand_end(&hand);
 }
 
+#define MD5_OF_PART "e10adc3949ba59abbe56e057f20f883e"         /* of "123456" */
+#define MD5_OF_PARTS "bb40668d0a1447eebf2314a0e680cd64"        /* of that twice, in binary */
+#define LATER "last-modified: Sun, 06 Nov 1994 08:49:36 GMT\n" /* Amazon's is that of the beginning */
+#define EARLIER "last-modified: Sun, 06 Nov 1994 08:49:35 GMT\n"
+
 /* The answer to a finish was lost, and then the upload is gone: was it this finish that ended it? */
-static void expect_after_lost_answer(int status, const char *head, enum error_kind kind)
+static void expect_after_lost_answer(const char *part, int status, const char *head, enum error_kind kind)
 {
     struct upload *upload;
     struct hand hand;
 
     hand_begin(&hand, "http://h", "b");
-    upload = begin_with_parts(&hand, BEGUN("id"), NULL);
+    upload = begin(&hand, BEGUN("id"), NULL);
+    put_part(&hand, upload, 1, MD5_OF_PART);
+    put_part(&hand, upload, 2, part);
     store_upload_finish(hand.store, &hand.call, upload);
     assert_true(hand_attempt(&hand));
     hand_take_body(&hand, NULL);
@@ -167,11 +176,23 @@ static void test_finish_answer_lost(void **state)
     struct hand hand;
 
     (void)state;
-    expect_after_lost_answer(200, "content-length: 12\netag: \"5d41-2\"\n", ERROR_NONE);
-    expect_after_lost_answer(200, "content-length: 11\netag: \"5d41-2\"\n", ERROR_NOT_FOUND);
-    expect_after_lost_answer(200, "content-length: 12\netag: \"5d41-3\"\n", ERROR_NOT_FOUND);
-    expect_after_lost_answer(200, "content-length: 12\netag: \"5d41\"\n", ERROR_NOT_FOUND);
-    expect_after_lost_answer(404, "", ERROR_NOT_FOUND);
+    /* the MD5 of the parts' MD5s */
+    expect_after_lost_answer(MD5_OF_PART, 200, "content-length: 12\netag: \"" MD5_OF_PARTS "-2\"\n",
+                             ERROR_NONE);
+    expect_after_lost_answer(MD5_OF_PART, 200, "content-length: 11\netag: \"" MD5_OF_PARTS "-2\"\n",
+                             ERROR_NOT_FOUND);
+    expect_after_lost_answer(MD5_OF_PART, 200, "content-length: 12\netag: \"" MD5_OF_PARTS "-3\"\n",
+                             ERROR_NOT_FOUND);
+    expect_after_lost_answer(MD5_OF_PART, 200, "content-length: 12\netag: \"" MD5_OF_PART "-2\"\n" LATER,
+                             ERROR_NOT_FOUND);
+    expect_after_lost_answer(MD5_OF_PART, 404, "", ERROR_NOT_FOUND);
+    /* or, where that says nothing, younger than the upload */
+    expect_after_lost_answer("opaque", 200, "content-length: 12\netag: \"5d41-2\"\n" LATER, ERROR_NONE);
+    expect_after_lost_answer("opaque", 200, "content-length: 12\netag: \"5d41-2\"\n" EARLIER,
+                             ERROR_NOT_FOUND);
+    expect_after_lost_answer("opaque", 200, "content-length: 12\netag: \"5d41-2\"\n", ERROR_NOT_FOUND);
+    expect_after_lost_answer("opaque", 200, "content-length: 12\netag: \"5d41-3\"\n" LATER, ERROR_NOT_FOUND);
+    expect_after_lost_answer("opaque", 200, "content-length: 12\netag: \"5d41\"\n" LATER, ERROR_NOT_FOUND);
     /* With no attempt that could have done it there is nothing to look for. */
     hand_begin(&hand, "http://h", "b");
     upload = begin_with_parts(&hand, BEGUN("id"), NULL);
