@@ -12,8 +12,13 @@
  * more for each window's worth of them.
  *
  * Left out: what is neither a regular file nor a directory, and paths longer than a key may be. A file that
- * vanishes before it is reached is left out, one that appears behind the last key is listed. Anything that
- * cannot be read is a failure: what is not listed would count as missing. (Not lost+found, which is root's.)
+ * vanishes before it is reached is left out, one that appears behind the last key is listed. (lost+found, which
+ * is root's, may not be readable.)
+ *
+ * A directory that cannot be read, or a file that cannot be looked at, is an entry that says so (object.h): what is
+ * not listed would count as missing. That is a failure where no entry could tell it: for the root, a window after
+ * the first, odd names, and when it is this process that lacks memory or descriptors.
+ *
  * Temporary files (DIR_TEMP_PREFIX) are passed over; in a directory that this process has written to, those of
  * crashed runs are removed on the way. stop_requested() ends it within a thousand directory entries.
  */

@@ -29,6 +29,9 @@ struct join {
     struct plan_step step;
     const struct object_entry *source_entry;
     const struct object_entry *destination_entry;
+    /* Private. The last key that was PLAN_UNREADABLE: what either side has there is passed over, because nothing
+     * can be said of it. */
+    char unknown[OBJECT_KEY_MAX + 1];
 };
 
 bool join_open(struct join *join, struct store *source, struct store *destination, const char *prefix,
@@ -38,6 +41,8 @@ void join_close(struct join *join);
 enum join_state join_peek(struct join *join);
 void join_take(struct join *join); /* past the heads that the step uses up */
 bool join_step(struct join *join); /* true if anything moved */
+/* With PLAN_UNREADABLE: what it is, and why. */
+const char *join_unreadable(const struct join *join, struct error *error);
 const struct error *join_error(const struct join *join);
 
 #endif

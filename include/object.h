@@ -17,11 +17,17 @@
 
 #define OBJECT_SIZE_UNKNOWN UINT64_MAX
 
-/* One line of a listing. `key` is borrowed from whoever hands the entry out. */
+/*
+ * One line of a listing. `key` is borrowed from whoever hands the entry out.
+ *
+ * `unreadable`: this is no object, but what a listing could not look at: a folder (its key ends with '/', and nothing
+ * is known of all keys that begin with it), or the one key. The other members mean nothing then.
+ */
 struct object_entry {
     const char *key;
     uint64_t size;
     int64_t modified; /* wall milliseconds, by the store's clock */
+    int unreadable;   /* errno; 0: an object */
     char etag
         [OBJECT_ETAG_SIZE]; /* as the store gives it, without quotes; "" if it has none: the version is unknown */
 };

@@ -20,9 +20,10 @@
 #include <stdbool.h>
 
 enum plan_action {
-    PLAN_COPY,  /* missing, or different by the rule; `reason` says which */
-    PLAN_KEEP,  /* up to date */
-    PLAN_EXTRA, /* only at the destination; a sync leaves it alone */
+    PLAN_COPY,       /* missing, or different by the rule; `reason` says which */
+    PLAN_KEEP,       /* up to date */
+    PLAN_EXTRA,      /* only at the destination; a sync leaves it alone */
+    PLAN_UNREADABLE, /* no object: one side could not look at what is there */
     PLAN_END,
 };
 

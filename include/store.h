@@ -184,6 +184,8 @@ enum cursor_state cursor_peek(struct cursor *cursor, const struct object_entry *
 void cursor_next(struct cursor *cursor); /* past the entry that peek showed, whose key is then gone */
 bool cursor_step(struct cursor *cursor); /* local progress; true if anything moved */
 const struct error *cursor_error(const struct cursor *cursor);
+/* Why the entry that peek showed is `unreadable`. */
+void cursor_explain(const struct cursor *cursor, struct error *error);
 
 /* ---- for the implementations ---- */
 

@@ -3,16 +3,18 @@
 #include "clock.h"
 #include "log.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 /*
- * An entry in a page's arena: its two numbers, then the ETag and the key, each with its NUL. Packed like this
- * a typical entry takes 100 bytes and not the 160 of a struct object_entry without its key.
+ * An entry in a page's arena: its numbers, then the ETag and the key, each with its NUL. Packed like this
+ * a typical entry takes 110 bytes and not the 170 of a struct object_entry without its key.
  */
 struct numbers {
     uint64_t size;
     int64_t modified;
+    int unreadable;
 };
 #define ENTRY_MAX (sizeof(struct numbers) + OBJECT_ETAG_SIZE + OBJECT_KEY_MAX + 1)
 
@@ -64,7 +66,8 @@ void **page_walk(struct store_page *page)
 
 bool page_add(struct store_page *page, const struct object_entry *entry)
 {
-    struct numbers numbers = {.size = entry->size, .modified = entry->modified};
+    struct numbers numbers = {
+        .size = entry->size, .modified = entry->modified, .unreadable = entry->unreadable};
     size_t key_len = strnlen(entry->key, OBJECT_KEY_MAX + 1);
     size_t etag_len = strlen(entry->etag);
     size_t before = page->arena.len;
@@ -207,13 +210,18 @@ static bool is_repeated(struct cursor *cursor, const char *key, const char *etag
 /* Said once of a bucket: how objects compare is another matter then. */
 static void look_at_time(struct cursor *cursor)
 {
-    if (cursor->entry.modified != CLOCK_UNKNOWN || cursor->store->timeless)
+    if (cursor->entry.modified != CLOCK_UNKNOWN || cursor->entry.unreadable != 0 || cursor->store->timeless)
         return;
     cursor->store->timeless = true;
     log_warn("%s: its listing does not tell when \"%.150s\" was changed: without a time, objects of one size "
              "are compared "
              "by content hash, and copied where there is none",
              cursor->store->name, cursor->key);
+}
+
+static bool is_state(const char *key)
+{
+    return strncmp(key, STORE_STATE_PREFIX, sizeof STORE_STATE_PREFIX - 1) == 0;
 }
 
 /* Decodes the entry at the offset of the page in use; `again`: it is the one before. False, with the error set, for a key
@@ -242,14 +250,30 @@ static bool take(struct cursor *cursor, bool *again)
     cursor->entry.key = cursor->key;
     cursor->entry.size = numbers.size;
     cursor->entry.modified = numbers.modified;
+    cursor->entry.unreadable = numbers.unreadable;
     cursor->offset += sizeof numbers + etag_size + key_size;
     cursor->taken++;
     return true;
 }
 
-static bool is_state(const char *key)
+void cursor_explain(const struct cursor *cursor, struct error *error)
 {
-    return strncmp(key, STORE_STATE_PREFIX, sizeof STORE_STATE_PREFIX - 1) == 0;
+    int why = cursor->entry.unreadable;
+    bool forbidden = why == EACCES || why == EPERM;
+
+    errno = why;
+    error_set_errno(error, "%s: what is in %.200s is unknown and left alone%s", cursor->store->name,
+                    cursor->key,
+                    forbidden ? ": give the user that runs this the rights to read and enter it" : "");
+}
+
+/* Of the program's own state all must be known. */
+static bool may_show(struct cursor *cursor)
+{
+    if (cursor->entry.unreadable == 0 || !is_state(cursor->prefix))
+        return true;
+    cursor_explain(cursor, &cursor->error);
+    return false;
 }
 
 enum cursor_state cursor_peek(struct cursor *cursor, const struct object_entry **entry)
@@ -261,7 +285,7 @@ enum cursor_state cursor_peek(struct cursor *cursor, const struct object_entry *
         if (cursor->error.kind != ERROR_NONE)
             return CURSOR_FAILED;
         if (cursor->taken < page->count) {
-            if (take(cursor, &again))
+            if (take(cursor, &again) && may_show(cursor))
                 cursor->shown = !again && (!is_state(cursor->key) || is_state(cursor->prefix));
             continue;
         }

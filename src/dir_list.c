@@ -26,6 +26,7 @@ struct level {
     size_t count, cap;
     size_t next;  /* the first name not handed out */
     size_t limit; /* bytes of names and starts */
+    bool begun;   /* its first window was read */
     size_t bound; /* while reading, and `more`: the index of the largest name */
     bool more;    /* there are names behind the last one of the window; true before the first reading */
 };
@@ -47,7 +48,8 @@ struct walk {
     size_t path_max;
     char filter[DIR_PATH_SIZE]; /* names of the first level begin with this */
     uint64_t left_out;
-    int64_t stale; /* as in struct dir_tree */
+    int64_t stale;         /* as in struct dir_tree */
+    bool tells_unreadable; /* as entries; else they are failures */
     struct object_entry file;
 };
 
@@ -266,7 +268,9 @@ static bool read_window(struct walk *walk)
     closedir(stream);
     errno = why;
     level_sort(level);
-    return ok && why == 0;
+    ok = ok && why == 0;
+    level->begun = level->begun || ok;
+    return ok;
 }
 
 /* ---- walking ---- */
@@ -318,8 +322,7 @@ static bool look_at_file(struct walk *walk, const char *name)
         errno = ENOENT;
         return false;
     }
-    walk->file.size = (uint64_t)status.st_size;
-    walk->file.modified = dir_modified(&status);
+    walk->file = (struct object_entry){.size = (uint64_t)status.st_size, .modified = dir_modified(&status)};
     dir_etag(&status, walk->file.etag);
     walk->state = WALK_FILE;
     return true;
@@ -347,6 +350,25 @@ static bool may_pass_over(struct walk *walk)
     return errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENAMETOOLONG;
 }
 
+/*
+ * Did the last call fail because of what walk->path names, and may that be told as an entry? Not if it is all that
+ * was asked for without a name of its own, if some of it was handed out already, or if this process lacks something.
+ */
+static bool tell_unreadable(struct walk *walk)
+{
+    const struct level *level = &walk->levels[walk->depth - 1];
+    bool is_level = walk->path[level->path_len] == '\0';
+
+    if (!walk->tells_unreadable || walk->path[0] == '\0' || errno == ENOMEM || errno == EMFILE ||
+        errno == ENFILE || errno == ECANCELED)
+        return false;
+    if (is_level && (level->begun || (level == walk->levels && walk->filter[0] != '\0')))
+        return false;
+    walk->file = (struct object_entry){.unreadable = errno};
+    walk->state = WALK_FILE;
+    return true;
+}
+
 /* Moves to the next file. False with errno. */
 static bool walk_on(struct walk *walk)
 {
@@ -355,12 +377,12 @@ static bool walk_on(struct walk *walk)
 
         walk->path[level->path_len] = '\0';
         if (level->next < level->count) {
-            if (!next_name(walk, level) && !may_pass_over(walk))
+            if (!next_name(walk, level) && !may_pass_over(walk) && !tell_unreadable(walk))
                 return false;
         } else if (!level->more) {
             pop(walk);
         } else if (!read_window(walk)) {
-            if (!may_pass_over(walk))
+            if (!may_pass_over(walk) && !tell_unreadable(walk))
                 return false;
             pop(walk);
         }
@@ -417,6 +439,7 @@ static bool open_walks(struct dir_list *list, const struct dir_tree *tree, const
     list->plain.base = list->odd.base = -1;
     if (root < 0 || !walk_open(&list->plain, root, prefix, OBJECT_KEY_MAX, window, tree->stale))
         return false;
+    list->plain.tells_unreadable = true;
     if (nothing_plain(prefix))
         list->plain.state = WALK_END;
     odd_root = dir_open(tree->root, DIR_ODD, sizeof DIR_ODD - 1, O_PATH, false);
@@ -439,7 +462,7 @@ struct dir_list *dir_list_open(const struct dir_tree *tree, const char *prefix, 
     errno = ENOMEM;
     if (list != NULL && open_walks(list, tree, prefix, window))
         return list;
-    error_set_errno(error, "reading the directory");
+    error_set_errno(error, "reading %s, which is for its owner and group", DIR_STATE);
     dir_list_close(list);
     return NULL;
 }

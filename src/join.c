@@ -1,6 +1,7 @@
 #include "join.h"
 
 #include <stddef.h>
+#include <string.h>
 
 bool join_open(struct join *join, struct store *source, struct store *destination, const char *prefix,
                enum compare rule, struct error *error)
@@ -24,10 +25,29 @@ void join_close(struct join *join)
     *join = (struct join){.rule = join->rule};
 }
 
+/* Is it the key, or in the folder, that could not be looked at? */
+static bool is_unknown(const struct join *join, const char *key)
+{
+    size_t len = strlen(join->unknown);
+
+    return len > 0 && strncmp(key, join->unknown, len) == 0 &&
+           (join->unknown[len - 1] == '/' || key[len] == '\0');
+}
+
+static enum cursor_state peek(const struct join *join, struct cursor *cursor,
+                              const struct object_entry **entry)
+{
+    enum cursor_state state;
+
+    while ((state = cursor_peek(cursor, entry)) == CURSOR_ENTRY && is_unknown(join, (*entry)->key))
+        cursor_next(cursor);
+    return state;
+}
+
 enum join_state join_peek(struct join *join)
 {
-    enum cursor_state source = cursor_peek(join->source, &join->source_entry);
-    enum cursor_state destination = cursor_peek(join->destination, &join->destination_entry);
+    enum cursor_state source = peek(join, join->source, &join->source_entry);
+    enum cursor_state destination = peek(join, join->destination, &join->destination_entry);
 
     if (source == CURSOR_FAILED || destination == CURSOR_FAILED)
         return JOIN_FAILED;
@@ -41,8 +61,21 @@ enum join_state join_peek(struct join *join)
     return join->step.action == PLAN_END ? JOIN_END : JOIN_READY;
 }
 
+static const struct object_entry *unreadable(const struct join *join)
+{
+    return join->step.take_source ? join->source_entry : join->destination_entry;
+}
+
+const char *join_unreadable(const struct join *join, struct error *error)
+{
+    cursor_explain(join->step.take_source ? join->source : join->destination, error);
+    return unreadable(join)->key;
+}
+
 void join_take(struct join *join)
 {
+    if (join->step.action == PLAN_UNREADABLE)
+        memcpy(join->unknown, unreadable(join)->key, strlen(unreadable(join)->key) + 1);
     if (join->step.take_source)
         cursor_next(join->source);
     if (join->step.take_destination)

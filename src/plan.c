@@ -52,6 +52,10 @@ struct plan_step plan_next(enum compare rule, const struct object_entry *source,
         order = -1;
     else
         order = strcmp(source->key, destination->key);
+    if (order <= 0 && source->unreadable != 0)
+        return (struct plan_step){.action = PLAN_UNREADABLE, .take_source = true};
+    if (order >= 0 && destination->unreadable != 0)
+        return (struct plan_step){.action = PLAN_UNREADABLE, .take_destination = true};
     if (order < 0)
         return (struct plan_step){.action = PLAN_COPY, .reason = PLAN_MISSING, .take_source = true};
     if (order > 0)

@@ -75,7 +75,7 @@ bool report_valid(const struct report *report)
         if (validation->lists[i].count > 0)
             return false;
     }
-    return validation->done;
+    return validation->done && report->failed == 0;
 }
 
 const char *report_size(uint64_t bytes, char out[32])

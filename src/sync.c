@@ -130,6 +130,14 @@ static uint64_t bytes_moved(const struct sync *sync)
 
 /* ---- actions ---- */
 
+static void failed_to_look(const struct sync *sync)
+{
+    struct error why;
+    const char *key = join_unreadable(&sync->join, &why);
+
+    report_failed(sync->job->report, sync->path, key, &why);
+}
+
 /* Carries out the step at the heads of the listings. False: no slot is free for it. */
 static bool act(struct sync *sync)
 {
@@ -156,6 +164,9 @@ static bool act(struct sync *sync)
         break;
     case PLAN_EXTRA:
         report->extra++;
+        break;
+    case PLAN_UNREADABLE:
+        failed_to_look(sync);
         break;
     case PLAN_END:
         break;

@@ -3,10 +3,24 @@
 #include "join.h"
 #include "stop.h"
 
+#include <inttypes.h>
+
+static void failed_to_look(const struct join *join, struct report *report)
+{
+    struct error why;
+    const char *key = join_unreadable(join, &why);
+
+    report_failed(report, "", key, &why);
+}
+
 static void compare_heads(struct join *join, bool all, struct report *report)
 {
     const struct plan_step *step = &join->step;
 
+    if (step->action == PLAN_UNREADABLE) {
+        failed_to_look(join, report);
+        return;
+    }
     if (step->take_source)
         report->validation.checked++;
     if (step->action == PLAN_EXTRA)
@@ -62,5 +76,9 @@ bool validate_run(struct http *http, struct store *source, struct store *destina
             return false;
     }
     report->validation.done = true;
-    return true;
+    if (report->failed == 0)
+        return true;
+    return error_set(error, ERROR_PARTIAL,
+                     "%" PRIu64 " thing%s could not be read: what is there was not compared", report->failed,
+                     report->failed == 1 ? "" : "s");
 }

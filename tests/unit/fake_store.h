@@ -46,8 +46,9 @@ struct fake_object {
     int64_t modified;
     char etag[OBJECT_ETAG_SIZE];
     struct object_meta meta;
-    int tags;    /* told; there is one */
-    bool opaque; /* encrypted: its ETag is no hash */
+    int tags;       /* told; there is one */
+    bool opaque;    /* encrypted: its ETag is no hash */
+    int unreadable; /* it is what a listing cannot look at */
 };
 
 struct fake_fault {
@@ -293,6 +294,7 @@ static inline void fake_store_list(struct store *base, struct call *call, const 
             page_end(page, store->objects[i - 1].key);
             return;
         }
+        entry.unreadable = object->unreadable;
         memcpy(entry.etag, object->etag, sizeof entry.etag);
         page_add(page, &entry);
         added++;

@@ -6,9 +6,11 @@
 #include "tempdir.h"
 
 #include "clock.h"
+#include "stop.h"
 
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -390,34 +392,96 @@ static void both_a_plain_and_an_odd_name(void **state)
     keys_free(&keys);
 }
 
+/* The next entry: its key, and whether it is unreadable. */
+static void expect(struct dir_list *list, const char *key, int unreadable)
+{
+    struct error error;
+    struct object_entry entry;
+
+    for (int twice = 0; twice < 2; twice++) {
+        assert_int_equal(dir_list_peek(list, &entry, &error), DIR_LIST_ENTRY);
+        assert_string_equal(entry.key, key);
+        assert_int_equal(entry.unreadable, unreadable);
+    }
+    dir_list_next(list);
+}
+
 static void a_directory_that_cannot_be_read(void **state)
+{
+    static const char *const closed[] = {"d/b", "d/lost+found", "e", "lost+found"};
+    struct error error;
+    struct object_entry entry;
+    struct dir_list *list;
+
+    (void)state;
+    assert_true(tempdir_file(root, "a", "a") && tempdir_file(root, "d/b/b", "b") &&
+                tempdir_file(root, "d/c", "c") && tempdir_file(root, "d/lost+found/b", "b") &&
+                tempdir_file(root, "e/f", "f") && tempdir_file(root, "g", "g"));
+    assert_int_equal(mkdir(tempdir_path(root, "lost+found"), 0), 0);
+    for (size_t i = 0; i < sizeof closed / sizeof *closed; i++)
+        assert_int_equal(chmod(tempdir_path(root, closed[i]), i == 0 ? 0444 : i == 1 ? 0111 : 0), 0);
+    assert_int_equal(chmod(root, 0755), 0);
+    tempdir_not_root();
+    list = dir_list_open(&tree, "", DIR_LIST_WINDOW, &error);
+    expect(list, "a", 0);
+    expect(list, "d/b/", EACCES);
+    expect(list, "d/c", 0);
+    expect(list, "d/lost+found/", EACCES);
+    expect(list, "e/", EACCES);
+    expect(list, "g", 0);
+    assert_int_equal(dir_list_peek(list, &entry, &error), DIR_LIST_END);
+    assert_int_equal(dir_list_left_out(list), 1);
+    dir_list_close(list);
+
+    list = dir_list_open(&tree, "e/", DIR_LIST_WINDOW, &error); /* all that is asked for */
+    expect(list, "e/", EACCES);
+    assert_int_equal(dir_list_peek(list, &entry, &error), DIR_LIST_END);
+    dir_list_close(list);
+    list = dir_list_open(&tree, "e/f", DIR_LIST_WINDOW, &error); /* more keys than that would be unknown */
+    assert_int_equal(dir_list_peek(list, &entry, &error), DIR_LIST_FAILED);
+    assert_int_equal(error.kind, ERROR_PERMISSION);
+    assert_non_null(strstr(error.text, "e/"));
+    dir_list_close(list);
+    tempdir_root_again();
+    for (size_t i = 0; i < sizeof closed / sizeof *closed; i++)
+        chmod(tempdir_path(root, closed[i]), 0755);
+}
+
+static void the_root_must_be_readable(void **state)
 {
     struct error error;
     struct object_entry entry;
     struct dir_list *list;
 
     (void)state;
-    assert_true(tempdir_file(root, "a", "a") && tempdir_file(root, "d/lost+found/b", "b"));
-    assert_int_equal(mkdir(tempdir_path(root, "lost+found"), 0), 0);
-    assert_int_equal(chmod(tempdir_path(root, "d/lost+found"), 0), 0);
-    assert_int_equal(chmod(root, 0755), 0);
+    assert_int_equal(chmod(root, 0711), 0);
     tempdir_not_root();
     list = dir_list_open(&tree, "", DIR_LIST_WINDOW, &error);
-    assert_int_equal(dir_list_peek(list, &entry, &error), DIR_LIST_ENTRY);
-    dir_list_next(list);
+    assert_int_equal(dir_list_peek(list, &entry, &error), geteuid() == 0 ? DIR_LIST_END : DIR_LIST_FAILED);
+    tempdir_root_again();
+    dir_list_close(list);
+}
+
+static void a_stop_ends_a_long_listing(void **state)
+{
+    struct error error;
+    struct object_entry entry;
+    struct dir_list *list;
+
+    (void)state;
+    for (int i = 0; i < 1500; i++) {
+        char name[32];
+
+        snprintf(name, sizeof name, "d/%d", i);
+        assert_true(tempdir_file(root, name, ""));
+    }
+    list = dir_list_open(&tree, "", DIR_LIST_WINDOW, &error);
+    stop_signal(SIGTERM);
     assert_int_equal(dir_list_peek(list, &entry, &error), DIR_LIST_FAILED);
-    assert_int_equal(error.kind, ERROR_PERMISSION);
-    assert_non_null(strstr(error.text, "d/lost+found/"));
+    assert_int_equal(error.kind, ERROR_INTERRUPTED);
+    assert_int_equal(error.signal, SIGTERM);
     dir_list_close(list);
-    tempdir_root_again();
-    chmod(tempdir_path(root, "d/lost+found"), 0755);
-    list = dir_list_open(&tree, "l", DIR_LIST_WINDOW, &error);
-    tempdir_not_root();
-    assert_int_equal(dir_list_peek(list, &entry, &error), DIR_LIST_END);
-    tempdir_root_again();
-    assert_int_equal(dir_list_left_out(list), 1);
-    dir_list_close(list);
-    chmod(tempdir_path(root, "lost+found"), 0755);
+    stop_reset();
 }
 
 int main(void)
@@ -432,6 +496,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(things_that_change_meanwhile, set_up, tear_down),
         cmocka_unit_test_setup_teardown(both_a_plain_and_an_odd_name, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_directory_that_cannot_be_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_root_must_be_readable, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_stop_ends_a_long_listing, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

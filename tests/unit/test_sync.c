@@ -5,6 +5,7 @@
 #include "sync.h"
 #include "validate.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -168,6 +169,98 @@ static void one_failure_does_not_stop_the_others(void **state)
     assert_int_equal(scene->report.failure_count, 1);
     assert_string_equal(scene->report.failures[0].file, "public/b");
     scene_free(scene);
+}
+
+/* The folder b and the object e of one side cannot be looked at. */
+static void close_some(struct fake_store *store)
+{
+    static const char *const closed[] = {"public/b/", "public/e"};
+
+    for (size_t i = 0; i < sizeof closed / sizeof *closed; i++) {
+        put(store, closed[i], "", 10);
+        fake_get_object(store, closed[i])->unreadable = EACCES;
+    }
+}
+
+static struct scene *scene_with_closed_folder(bool at_source)
+{
+    static const char *const keys[] = {"public/a",  "public/b",  "public/b!",
+                                       "public/b0", "public/e0", "public/f"};
+    struct scene *scene = scene_new(NULL, 0);
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        put(scene->from, keys[i], "new", 10);
+    close_some(at_source ? scene->from : scene->to);
+    /* What is seen of them from the other side. */
+    put(at_source ? scene->to : scene->from, "public/b/1", "1", 10);
+    put(at_source ? scene->to : scene->from, "public/b/c/2", "2", 10);
+    put(at_source ? scene->to : scene->from, "public/e", "e", 10);
+    return scene;
+}
+
+static void what_cannot_be_listed_is_one_failure(void **state)
+{
+    struct error error;
+
+    (void)state;
+    for (int side = 0; side < 2; side++) {
+        struct scene *scene = scene_with_closed_folder(side == 0);
+
+        assert_true(sync_run(&scene->job, &error));
+        assert_text(scene->to, "public/f", "new");
+        assert_text(scene->to, "public/b0", "new");
+        assert_int_equal(scene->report.synced, 6);
+        assert_int_equal(scene->report.failed, 2);
+        assert_int_equal(scene->report.extra, 0);
+        assert_string_equal(scene->report.failures[0].file, "public/b/");
+        assert_non_null(strstr(scene->report.failures[0].error, "Permission denied"));
+        assert_non_null(strstr(scene->report.failures[0].error, side == 0 ? "dev" : "prod"));
+        assert_string_equal(scene->report.failures[1].file, "public/e");
+        if (side == 1)
+            assert_null(fake_get_object(scene->to, "public/b/1"));
+        scene_free(scene);
+    }
+}
+
+static void what_cannot_be_listed_is_not_valid(void **state)
+{
+    struct error error;
+
+    (void)state;
+    for (int side = 0; side < 2; side++) {
+        struct scene *scene = scene_with_closed_folder(side == 0);
+
+        assert_false(validate_run(NULL, &scene->from->base, &scene->to->base, &scene->settings, false,
+                                  &scene->report, &error));
+        assert_int_equal(error.kind, ERROR_PARTIAL);
+        assert_int_equal(scene->report.failed, 2);
+        assert_int_equal(scene->report.validation.lists[REPORT_MISSING].count, 6);
+        assert_int_equal(scene->report.validation.lists[REPORT_EXTRA].count, 0);
+        assert_int_equal(scene->report.validation.lists[REPORT_MISMATCHED].count, 0);
+        assert_false(report_valid(&scene->report));
+        scene_free(scene);
+    }
+}
+
+/* Leases and markers cannot be half known. */
+static void state_must_be_readable(void **state)
+{
+    struct fake_store *store = fake_new("prod");
+    struct error error;
+    struct cursor *cursor;
+    const struct object_entry *entry;
+    enum cursor_state found;
+
+    (void)state;
+    put(store, ".storsync/x/lease/", "", 10);
+    fake_get_object(store, ".storsync/x/lease/")->unreadable = EACCES;
+    cursor = cursor_open(&store->base, ".storsync/x/lease/", &error);
+    while ((found = cursor_peek(cursor, &entry)) == CURSOR_WAIT)
+        cursor_step(cursor);
+    assert_int_equal(found, CURSOR_FAILED);
+    assert_int_equal(cursor_error(cursor)->kind, ERROR_PERMISSION);
+    cursor_close(cursor);
+    store_close(&store->base);
 }
 
 static void refused_credentials_end_the_run(void **state)
@@ -427,6 +520,9 @@ int main(void)
         cmocka_unit_test(a_second_run_copies_nothing),
         cmocka_unit_test(a_dry_run_writes_nothing),
         cmocka_unit_test(one_failure_does_not_stop_the_others),
+        cmocka_unit_test(what_cannot_be_listed_is_one_failure),
+        cmocka_unit_test(what_cannot_be_listed_is_not_valid),
+        cmocka_unit_test(state_must_be_readable),
         cmocka_unit_test(refused_credentials_end_the_run),
         cmocka_unit_test(one_bad_answer_about_key_or_bucket_is_one_failure),
         cmocka_unit_test(a_key_that_is_revoked_ends_the_run),

@@ -1,0 +1,116 @@
+"""Directories as buckets: what the files of a real machine make hard. The unit tests have the details."""
+import os
+
+import data
+from harness import TestCase, production
+
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+
+
+class Directories(TestCase):
+    def setUp(self):
+        super().setUp()
+        self.source, self.destination = self.dir_bucket(), self.dir_bucket()
+        self.env = production(self.source, self.destination)
+
+    def sync(self, code=0, more=()):
+        tool = self.tool("--sync", env=self.env, prefix=more)
+        self.assertEqual(tool.code, code, tool.err)
+        return tool
+
+
+class ClosedFolder(Directories):
+    """One folder without permission is one failure; what is in it is unknown: neither missing nor extra."""
+
+    def setUp(self):
+        super().setUp()
+        self.needs_root("another user")
+        for key in ("public/a/1", "public/b/1", "public/b2", "public/c/1", "private/d"):
+            self.source.put(key, key, age=100)
+        os.chmod(self.destination.root, 0o777)
+        os.chmod(self.dir, 0o777)  # for the status file
+
+    def close(self, bucket):
+        folder = bucket.root / "public/b"
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0)
+        self.addCleanup(folder.chmod, 0o755)
+
+    def test_source(self):
+        self.close(self.source)
+        tool = self.tool("--", "/bin/true", env={**self.env, "STORSYNC_ON_FAILURE": "stop"}, prefix=NOBODY)
+        self.assertEqual(tool.code, 2, tool.err)
+        self.assertEqual(sorted(self.destination.contents()), ["private/d", "public/a/1", "public/b2", "public/c/1"])
+        self.assertRegex(tool.err, r"Failed: b/ \(.*public/b/.*Permission denied")
+        self.assertEqual((tool.status["state"], tool.status["failedFiles"]), ("partial", 1))
+        self.assertEqual(self.destination.markers(), [])
+        (self.source.root / "public/b").chmod(0o755)
+        tool = self.tool("--", "/bin/true", env=self.env, prefix=NOBODY)
+        self.assertEqual((tool.code, tool.status["syncedFiles"]), (0, 1))
+
+    def test_destination_and_validation(self):
+        self.sync(more=NOBODY)
+        self.close(self.destination)
+        self.destination.put("public/extra", "x")
+        self.sync(2, NOBODY)
+        tool = self.tool("--validate", "--json", env=self.env, prefix=NOBODY)
+        self.assertEqual(tool.code, 2, tool.err)
+        document = tool.json
+        self.assertEqual((document["valid"], document["missingFiles"], document["extraFiles"]), (False, 0, 1))
+
+
+class Volumes(Directories):
+    def test_mounted_inside(self):
+        """A rename does not get there. Kubernetes mounts two folders of one disk like this."""
+        body = data.body(1, 3_000_000)
+        for key in ("public/big", "public/sub/small", "private/p"):
+            self.source.put(key, body if key == "public/big" else key, age=100)
+        (self.destination.root / "public").mkdir()
+        (self.dir / "other").mkdir()
+        for what in ("-t tmpfs none", f"--bind '{self.dir}/other'"):
+            space = self.mounts(f"mount {what} '{self.destination.root}/public'")
+            tool = self.sync(more=space.prefix)
+            inside = space.path(self.destination.root)
+            self.assertEqual((inside / "public/big").read_bytes(), body)
+            self.assertEqual((inside / "public/sub/small").read_bytes(), b"public/sub/small")
+            self.assertEqual([p for p in inside.rglob(".storsync-tmp-*")], [])
+            self.assertEqual([*(inside / ".storsync/tmp").iterdir()], [])
+            tool = self.tool("--validate", env=self.env, prefix=space.prefix)
+            self.assertEqual(tool.code, 0, tool.err)
+
+
+class Permissions(Directories):
+    def modes(self, bucket):
+        return {str(p.relative_to(bucket.root)): p.stat().st_mode & 0o777 for p in bucket.root.rglob("*")
+                if p.is_file() and not str(p.relative_to(bucket.root)).startswith(".storsync/")}
+
+    def test_kept_or_narrowed(self):
+        for key, mode in (("private/passport", 0o600), ("public/page", 0o644), ("public/wide", 0o666),
+                          ("private/known", 0o644)):
+            self.source.put(key, "new content", age=100).chmod(mode)
+        self.destination.put("private/known", "old", age=200).chmod(0o600)
+        self.sync(more=("sh", "-c", 'umask 022; exec "$0" "$@"'))
+        self.assertEqual(self.modes(self.destination), {"private/passport": 0o600, "public/page": 0o644,
+                                                        "public/wide": 0o644, "private/known": 0o600})
+        for place in (self.destination.root / ".storsync").rglob("*"):
+            self.assertEqual(place.stat().st_mode & 0o007, 0, place)
+
+
+class Links(Directories):
+    def test_never_followed_and_said(self):
+        """What the link leads to stays as it was, and the object is not hidden where nobody looks for it."""
+        outside = self.dir / "outside"
+        outside.mkdir()
+        (outside / "a").write_text("mine")
+        (self.destination.root / "public").mkdir()
+        (self.destination.root / "public/dir").symlink_to(outside)
+        (self.destination.root / "public/file").symlink_to(outside / "a")
+        for key in ("public/dir/a", "public/file", "public/good"):
+            self.source.put(key, "new", age=100)
+        tool = self.sync(2)
+        self.assertRegex(tool.err, r"Failed: dir/a \(.*public/dir is a symbolic link")
+        self.assertRegex(tool.err, r"Failed: file \(.*public/file is a symbolic link")
+        self.assertEqual([p.name for p in outside.iterdir()], ["a"])
+        self.assertEqual((outside / "a").read_text(), "mine")
+        self.assertEqual((self.destination.root / "public/good").read_text(), "new")
+        self.assertFalse((self.destination.root / ".storsync/odd").exists())
