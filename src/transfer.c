@@ -145,6 +145,16 @@ static void not_found(struct transfer *t)
 
 /* ---- another version ---- */
 
+/* The version before the one that was listed, so an answer out of a cache. Times in headers are whole seconds; a directory's
+ * are its users' affair. */
+static bool is_stale(const struct transfer *t)
+{
+    int64_t is = t->get.info.modified, listed = t->entry.modified;
+
+    return !store_keeps_times(t->plan->source) && is != CLOCK_UNKNOWN && listed != CLOCK_UNKNOWN &&
+           is / 1000 < listed / 1000;
+}
+
 /* Takes over what a HEAD said of the source. What it left out is as it was listed, if it is that version; an answer that
  * names no version does not replace one that does. */
 static bool adopt(struct transfer *t, struct error *error)
@@ -152,6 +162,12 @@ static bool adopt(struct transfer *t, struct error *error)
     const struct object_info *info = &t->get.info;
     bool same = object_same_version(info->etag, t->entry.etag);
 
+    if (!same && is_stale(t))
+        return error_set(
+            error, ERROR_PROTOCOL,
+            "%s answers with an older version of \"%.200s\" than it lists: something before it keeps "
+            "old answers",
+            store_name(t->plan->source), t->key);
     if (info->size == OBJECT_SIZE_UNKNOWN && !same)
         return error_set(error, ERROR_PROTOCOL, "%s does not say how large \"%.200s\" is",
                          store_name(t->plan->source), t->key);
@@ -178,12 +194,10 @@ static void wait_for_look(struct transfer *t)
         return;
     if (t->get.error.kind == ERROR_NOT_FOUND) {
         not_found(t);
-    } else if (t->get.error.kind != ERROR_NONE) {
-        fail(t, &t->get.error);
-    } else if (++t->version_changes > VERSION_CHANGES_MAX) {
+    } else if (t->get.error.kind == ERROR_NONE && ++t->version_changes > VERSION_CHANGES_MAX) {
         error_set(&t->error, ERROR_PRECONDITION, "it keeps changing while it is copied");
         abandon(t, TRANSFER_FAILED, false);
-    } else if (!adopt(t, &t->get.error)) {
+    } else if (t->get.error.kind != ERROR_NONE || !adopt(t, &t->get.error)) {
         fail(t, &t->get.error);
     } else {
         abandon(t, TRANSFER_NONE, true);

@@ -792,6 +792,29 @@ static void a_put_that_ends_before_its_body_fails(void **state)
     scene_free(scene);
 }
 
+/* A cache gives the version before the one that was listed: the listing is right, and nothing is copied. */
+static void an_older_version_than_listed_is_no_change(void **state)
+{
+    (void)state;
+    for (int keeps_times = 0; keeps_times < 2; keeps_times++) {
+        struct scene *scene = scene_new();
+        struct object_entry listed = {.key = "a", .size = 20, .modified = 1999, .etag = "another version"};
+
+        scene->plan.server_copy = true;
+        scene->plan.seen = true;
+        scene->from->base.keeps_times = keeps_times != 0;
+        add(scene->from, "a", 20);
+        transfer_start(&scene->transfer, &listed);
+        assert_int_equal(finish(scene), TRANSFER_COPIED); /* within one second */
+        fake_drop_object(scene->to, "a");
+        listed.modified = 2000;
+        transfer_start(&scene->transfer, &listed);
+        assert_int_equal(finish(scene), keeps_times ? TRANSFER_COPIED : TRANSFER_FAILED);
+        assert_int_equal(fake_get_object(scene->to, "a") != NULL, keeps_times);
+        scene_free(scene);
+    }
+}
+
 /* A broken half, at every kind of place, is tried again and leaves a whole object. */
 static void broken_relays_are_tried_again(void **state)
 {
@@ -961,6 +984,7 @@ int main(void)
         cmocka_unit_test(a_head_without_a_version_is_not_believed),
         cmocka_unit_test(a_damaged_part_starts_over),
         cmocka_unit_test(a_put_that_ends_before_its_body_fails),
+        cmocka_unit_test(an_older_version_than_listed_is_no_change),
         cmocka_unit_test(broken_relays_are_tried_again),
         cmocka_unit_test(retries_end),
         cmocka_unit_test(every_failure_leaves_nothing_behind),
