@@ -11,8 +11,13 @@
 #include "options.h"
 #include "settings.h"
 
+#include <stdint.h>
+
 /* Prints and frees `out`; `code`, or 1 if it could not be written. */
 int answer_print(struct buf *out, int code);
+
+/* The same, but waits for who reads it no longer than `patience` ms (OUTPUT_FOREVER of output.h: without a limit). */
+int answer_print_within(struct buf *out, int64_t patience, int code);
 
 int answer_help(void);
 int answer_version(void);

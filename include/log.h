@@ -3,8 +3,12 @@
  *
  * Process-wide: there is one standard error. Text lines are written as they are (the callers write the format
  * of docs/LOG.md); in JSON every event has `time` (RFC 3339), `level`, `event`, `message` and its own fields.
- * A line goes out in one write(2), so lines of several processes do not mix. A line that cannot be written is
- * dropped: a full disk behind standard error must not stop the application. errno is kept.
+ * A line of up to PIPE_BUF bytes goes out in one write(2), so lines of several processes do not mix. A line that cannot
+ * be written is dropped: a full disk behind standard error must not stop the application. errno is kept.
+ *
+ * Nobody waits long for whoever reads the log (or does not: a log driver that hangs, a terminal after Ctrl-S). All
+ * waiting together is at most LOG_PATIENCE ms and a quarter of the time that passes. When that is used up, lines
+ * are dropped and counted until there is room again; then the number is told.
  *
  * Every line is made safe on the way, whatever it quotes: control characters (newlines among them),
  * characters that reorder or break a line, and bytes that are not UTF-8 appear as \xNN, and outside a UTF-8
@@ -42,6 +46,13 @@ struct log_field {
 
 /* Until this is called: text, info, ASCII, to standard error. */
 void log_setup(enum log_format format, enum log_level level, bool utf8);
+/* Other than LOG_PATIENCE, in ms. */
+#define LOG_PATIENCE 1000
+void log_patience(int64_t ms);
+
+/* The last lines are out: tells how many were dropped, if that is possible now. */
+void log_end(void);
+
 /* For tests: elsewhere than to standard error. */
 void log_to(int fd);
 

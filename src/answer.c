@@ -3,6 +3,7 @@
 #include "creds.h"
 #include "deps-versions.h"
 #include "log.h"
+#include "output.h"
 #include "report.h"
 #include "run.h"
 #include "status.h"
@@ -11,21 +12,25 @@
 #include "version.h"
 
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define OUTPUT_MAX ((size_t)16 * 1024 * 1024)
 #define DESCRIPTION_SIZE 512
 
-int answer_print(struct buf *out, int code)
+int answer_print_within(struct buf *out, int64_t patience, int code)
 {
-    bool written =
-        !out->failed && fwrite(buf_str(out), 1, out->len, stdout) == out->len && fflush(stdout) == 0;
+    bool written = !out->failed && output_write(STDOUT_FILENO, buf_str(out), out->len, &patience) == out->len;
 
     if (!written)
         log_error("cannot write to standard output");
     buf_free(out);
     return written ? code : 1;
+}
+
+int answer_print(struct buf *out, int code)
+{
+    return answer_print_within(out, OUTPUT_FOREVER, code);
 }
 
 int answer_help(void)

@@ -3,6 +3,7 @@
 #include "buf.h"
 #include "clock.h"
 #include "json.h"
+#include "output.h"
 #include "utf8.h"
 
 #include <errno.h>
@@ -22,7 +23,18 @@ static struct {
     enum log_level level;
     bool utf8;
     size_t transient; /* bytes of the transient line that is being shown */
-} state = {.fd = STDERR_FILENO, .format = LOG_TEXT, .level = LOG_INFO};
+    int64_t patience; /* ms: what may be waited for room at most ... */
+    int64_t left;     /* ... and now */
+    int64_t used;     /* mono: when `left` was last right */
+    unsigned dropped; /* lines, since the last one that got out */
+    bool cut;         /* what got out ends in the middle of a line */
+} state = {
+    .fd = STDERR_FILENO,
+    .format = LOG_TEXT,
+    .level = LOG_INFO,
+    .patience = LOG_PATIENCE,
+    .left = LOG_PATIENCE,
+};
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
@@ -36,6 +48,9 @@ void log_setup(enum log_format format, enum log_level level, bool utf8)
 void log_to(int fd)
 {
     state.fd = fd;
+    state.left = state.patience;
+    state.dropped = 0;
+    state.cut = false;
 }
 
 bool log_utf8(void)
@@ -110,18 +125,70 @@ const char *log_safe(const char *text, char out[LOG_SAFE_SIZE])
     return out;
 }
 
-static void write_all(const char *data, size_t len)
+/* A quarter of the time that passes may be spent waiting. */
+static void regain_patience(void)
 {
-    while (len > 0) {
-        ssize_t n = write(state.fd, data, len);
+    int64_t now;
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return;
-        data += n;
-        len -= (size_t)n;
+    if (state.left == state.patience)
+        return;
+    now = clock_mono();
+    state.left += (now - state.used) / 4;
+    if (state.left > state.patience)
+        state.left = state.patience;
+    state.used = now;
+}
+
+/* False if there is no room for it, and the line has to be dropped like those before it. */
+static bool tell_dropped(void)
+{
+    unsigned dropped = state.dropped;
+
+    if (dropped == 0)
+        return true;
+    if (!output_has_room(state.fd))
+        return false;
+    state.dropped = 0;
+    log_warn("%u line%s of the log could not be written, and %s lost", dropped, dropped == 1 ? "" : "s",
+             dropped == 1 ? "is" : "are");
+    return state.dropped == 0;
+}
+
+static void write_line(const char *data, size_t len)
+{
+    size_t written = 0;
+
+    if (tell_dropped()) {
+        regain_patience();
+        if (state.cut && output_write(state.fd, "\n", 1, &state.left) == 1)
+            state.cut = false;
+        written = output_write(state.fd, data, len, &state.left);
+        state.used = state.left == state.patience ? 0 : clock_mono();
     }
+    if (written == len)
+        return;
+    state.cut = state.cut || written > 0;
+    state.dropped++;
+}
+
+/* What is gone in a moment anyway is not waited for. */
+static void write_transient(const char *data, size_t len)
+{
+    int64_t none = 0;
+
+    if (state.dropped == 0)
+        output_write(state.fd, data, len, &none);
+}
+
+void log_patience(int64_t ms)
+{
+    state.patience = ms;
+    state.left = ms;
+}
+
+void log_end(void)
+{
+    tell_dropped();
 }
 
 /* Blanks rather than an escape sequence: any terminal knows them. */
@@ -134,7 +201,7 @@ static void erase_transient(void)
     blank[0] = '\r';
     memset(blank + 1, ' ', state.transient);
     blank[state.transient + 1] = '\r';
-    write_all(blank, state.transient + 2);
+    write_transient(blank, state.transient + 2);
     state.transient = 0;
 }
 
@@ -147,7 +214,7 @@ void log_transient(const char *line)
         erase_transient();
         if (line != NULL) {
             state.transient = make_safe(line, safe, sizeof safe);
-            write_all(safe, state.transient);
+            write_transient(safe, state.transient);
         }
     }
     errno = saved;
@@ -206,7 +273,7 @@ static void write_json(enum log_level level, const char *event, const struct log
         ok = add_field(doc, root, fields);
     buf_init(&out, JSON_LINE_MAX);
     if (ok && json_write(doc, false, &out) && buf_putc(&out, '\n'))
-        write_all(out.data, out.len);
+        write_line(out.data, out.len);
     buf_free(&out);
     yyjson_mut_doc_free(doc);
 }
@@ -218,7 +285,7 @@ static void write_text(const char *line)
 
     safe[len++] = '\n';
     erase_transient();
-    write_all(safe, len);
+    write_line(safe, len);
 }
 
 static void write_event(enum log_level level, const char *event, const struct log_field *fields,

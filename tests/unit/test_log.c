@@ -1,6 +1,7 @@
 /* log: what reaches the descriptor, byte for byte. */
 #include "log.h"
 
+#include "clock.h"
 #include "json.h"
 
 #include <setjmp.h>
@@ -288,6 +289,100 @@ static void test_transient_line_gives_way(void **state)
     close(terminal);
 }
 
+/* ---- a log that nobody reads ---- */
+
+/* The log is a pipe like a container runtime's, with room for two pages, which are full. */
+#define PIPE_SIZE 8192
+
+static void fill_pipe(int ends[2])
+{
+    char page[PIPE_SIZE];
+
+    memset(page, '.', sizeof page);
+    assert_int_equal(pipe(ends), 0);
+    assert_true(fcntl(ends[1], F_SETPIPE_SZ, (int)sizeof page) >= 0);
+    assert_int_equal(write(ends[1], page, sizeof page), sizeof page);
+    log_to(ends[1]);
+}
+
+static void close_pipe(const int ends[2])
+{
+    close(ends[0]);
+    close(ends[1]);
+    log_patience(LOG_PATIENCE);
+}
+
+/* Everything that is in the pipe. */
+static const char *read_pipe(int fd)
+{
+    ssize_t n = read(fd, seen, sizeof seen - 1);
+
+    assert_true(n >= 0);
+    seen[n] = '\0';
+    return seen;
+}
+
+static void test_nobody_waits_long_for_a_reader(void **state)
+{
+    int ends[2];
+    int64_t began;
+
+    (void)state;
+    fill_pipe(ends);
+    log_patience(50);
+    began = clock_mono();
+    for (int i = 0; i < 1000; i++)
+        log_info("line %d", i);
+    assert_true(clock_mono() - began >= 50);
+    assert_true(clock_mono() - began < 5000); /* 50 s if each of them waited */
+    read_pipe(ends[0]);
+    log_info("again");
+    assert_string_equal(read_pipe(ends[0]),
+                        "storsync-init: warning: 1000 lines of the log could not be written, and are lost\n"
+                        "storsync-init: again\n");
+    close_pipe(ends);
+}
+
+static void test_the_end_tells_what_was_lost(void **state)
+{
+    int ends[2];
+
+    (void)state;
+    fill_pipe(ends);
+    log_patience(0);
+    log_info("lost");
+    log_end(); /* there is no room for it either */
+    read_pipe(ends[0]);
+    log_end();
+    assert_string_equal(read_pipe(ends[0]),
+                        "storsync-init: warning: 1 line of the log could not be written, and is lost\n");
+    log_info("all is told");
+    assert_string_equal(read_pipe(ends[0]), "storsync-init: all is told\n");
+    close_pipe(ends);
+}
+
+/* A long line of which the beginning got out: the next one begins a line of its own. */
+static void test_a_line_that_was_cut_ends(void **state)
+{
+    char text[2501];
+    int ends[2];
+
+    (void)state;
+    memset(text, '\x01', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    fill_pipe(ends);
+    read_pipe(ends[0]);
+    log_patience(20);
+    log_info("%s", text); /* 10,000 bytes: three pages */
+    assert_int_equal(strlen(read_pipe(ends[0])), PIPE_SIZE);
+    log_info("next");
+    read_pipe(ends[0]);
+    assert_string_equal(seen,
+                        "\nstorsync-init: warning: 1 line of the log could not be written, and is lost\n"
+                        "storsync-init: next\n");
+    close_pipe(ends);
+}
+
 static void test_locale_follows_posix_order(void **state)
 {
     (void)state;
@@ -305,6 +400,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        TEST(nobody_waits_long_for_a_reader),
+        TEST(the_end_tells_what_was_lost),
+        TEST(a_line_that_was_cut_ends),
         TEST(diagnostics_have_prefixes),
         TEST(levels_filter),
         TEST(text_line_is_written_as_it_is),

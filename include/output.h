@@ -1,0 +1,24 @@
+/*
+ * output - writing to a descriptor that is shared with others, and that perhaps nobody reads.
+ *
+ * Setting O_NONBLOCK would change it for everybody who has it, the application among them. So each write is of PIPE_BUF
+ * bytes at most, and comes only after poll has said that there is room: a pipe then takes it without waiting, unless
+ * somebody else fills it in between.
+ */
+#ifndef STORSYNC_OUTPUT_H
+#define STORSYNC_OUTPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define OUTPUT_FOREVER (-1)
+
+/* Can something be written without waiting? Also true when a write would fail. */
+bool output_has_room(int fd);
+
+/* Writes `data`, and waits for room at most *patience ms in all, which are taken off it; OUTPUT_FOREVER until a signal
+ * asks to stop. Returns how much got out: less than `len` if patience ran out or a write failed. */
+size_t output_write(int fd, const char *data, size_t len, int64_t *patience);
+
+#endif
