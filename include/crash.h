@@ -1,8 +1,9 @@
 /*
- * crash - named places where a test can make the process die, as if by kill -9.
+ * crash - named places where a test can make the process die or hang.
  *
- * Only in test builds (-DSTORSYNC_TEST): STORSYNC_CRASH_AT=name kills the process when it comes to that place. In
- * the release binary nothing of it exists.
+ * Only in test builds (-DSTORSYNC_TEST): STORSYNC_CRASH_AT=name makes it happen at that place, and STORSYNC_CRASH_HOW
+ * says what: the number of a signal that this process sends itself (11: as if by a fault, 19: stopped), or nothing:
+ * then the supervisor dies as well, as if the container were killed. In the release binary nothing of it exists.
  */
 #ifndef STORSYNC_CRASH_H
 #define STORSYNC_CRASH_H
@@ -12,13 +13,18 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static inline void crash_point(const char *name)
 {
     const char *wanted = getenv("STORSYNC_CRASH_AT");
+    const char *how = getenv("STORSYNC_CRASH_HOW");
 
-    if (wanted != NULL && strcmp(wanted, name) == 0)
-        raise(SIGKILL);
+    if (wanted == NULL || strcmp(wanted, name) != 0)
+        return;
+    if (how == NULL)
+        kill(getppid(), SIGKILL);
+    raise(how == NULL ? SIGKILL : (int)strtol(how, NULL, 10));
 }
 
 #else

@@ -1,15 +1,22 @@
 /*
- * handoff - being PID 1, and then becoming the application.
+ * handoff - what the process finds at its start, and hands over to the application unchanged.
  *
- * The kernel ignores signals that PID 1 does not handle, so they are caught from the first statement of main on:
- * SIGTERM, SIGINT, SIGHUP and SIGQUIT ask the run to stop (stop.h); a second one ends the process at once.
- * SIGPIPE is ignored. A signal that was ignored when we were started (nohup) stays ignored.
+ * handoff_begin is the first statement of main. From then on:
+ * - Descriptors 0 to 2 that were closed are open on /dev/null (or on nothing), so that no file or connection of ours
+ *   gets one of these numbers. They are closed on exec.
+ * - SIGTERM, SIGINT, SIGQUIT and the SIGHUP of a terminal that is gone are caught (the kernel ignores what PID 1 does not
+ *   handle). They ask the run to stop (stop.h); a second one ends the process at once, and its worker. One of the
+ *   last three that was ignored when we were started (nohup, a shell's background job) stays ignored; SIGTERM never does.
+ * - Every other signal that would end the process is ignored: SIGPIPE and SIGXFSZ, whose errors are handled where they
+ *   happen; SIGUSR1 and all others, which are meant for the
+ *   application, as is a SIGHUP that a process sends ("read your configuration again"). Job control is as ever.
+ * - All of them are blocked except while handoff_wait waits, so none is lost between a look and a wait.
  *
- * The application gets argument vector and environment byte for byte (but for what drop_env takes away), the signal
+ * The application gets argument vector and environment byte for byte (but for what drop_env takes away), signal
  * mask and dispositions as they were found, and no descriptor that we opened.
  *
- * Until then the process leaves no core dump, and nobody but root can look into its memory: it has the secrets of two
- * buckets. The kernel ends that when the application is executed.
+ * Until then the process leaves no core dump, and nobody but root can look into its memory. The kernel ends that
+ * when the application is executed.
  */
 #ifndef STORSYNC_HANDOFF_H
 #define STORSYNC_HANDOFF_H
@@ -18,21 +25,50 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
 
-#define HANDOFF_SIGNALS 5
+#define HANDOFF_SIGNALS 64
+
+/* As rt_sigaction(2) has it on x86_64 and aarch64: the C library refuses to show the signals that it uses itself. */
+struct handoff_action {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)(void);
+    uint64_t mask;
+};
 
 struct handoff {
-    struct sigaction found[HANDOFF_SIGNALS];
+    struct handoff_action found[HANDOFF_SIGNALS + 1];
+    sigset_t mask;
 };
 
 void handoff_begin(struct handoff *handoff);
+
+/* Signals as they were found: for what only answers, and may be ended by any of them. */
+void handoff_release(const struct handoff *handoff);
+
+/* In a process forked off to work: nothing is blocked, the stop signals only ask to stop, and a fault kills. */
+void handoff_worker(const struct handoff *handoff);
+
+/* For work in this very process: nothing is blocked. */
+void handoff_unblock(void);
+
+/* The process that a second stop signal takes with it; 0: none. */
+void handoff_set_worker(pid_t worker);
+
+/* Waits until `fd` (-1: none) can be read, a signal or the end of a child arrives, or `ms` have passed. */
+void handoff_wait(int fd, int ms);
 
 /* Takes variables out of the environment: names separated by commas or white space, where one that ends in '*' means
  * all that begin so. Returns how many there were. */
 int handoff_drop_env(const char *names);
 
 /* Becomes `command` (looked up in PATH as execvp(3) does). Returns only if that failed, with the exit code:
- * 127 not found, 126 found but not runnable, 128+N when signal N arrived before. */
+ * 127 not found, 126 found but not runnable, 128+N when signal N arrived before. Signals are then blocked again. */
 int handoff_exec(const struct handoff *handoff, char **command, struct error *error);
+
+/* After ENOENT for `command`: if it is there, what it needs is not. Then true, with the missing thing in `error`. */
+bool handoff_explain(const char *command, struct error *error);
 
 #endif

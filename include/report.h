@@ -30,6 +30,7 @@
 #define REPORT_DETAILS_MAX ((size_t)256 * 1024)
 
 enum report_state {
+    REPORT_STARTING, /* nothing was tried yet */
     REPORT_RUNNING,
     REPORT_WAITING,
     REPORT_SYNCED,

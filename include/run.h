@@ -1,6 +1,9 @@
 /*
  * run - what every mode that touches the buckets has in common: both stores and the loop they share, the deadline,
  * the report and its status file.
+ *
+ * A status file that cannot be written is warned about once, and written all the same when it can be: each save tries
+ * again, and run_end does for the last one, when the descriptors of the connections are free.
  */
 #ifndef STORSYNC_RUN_H
 #define STORSYNC_RUN_H
@@ -12,6 +15,7 @@
 #include "report.h"
 #include "settings.h"
 #include "store.h"
+#include "wire.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,14 +27,19 @@ struct run {
     struct http *http; /* NULL while no side needs the network */
     struct store *source;
     struct store *destination;
-    struct job job;      /* of a sync, once both stores are open */
-    bool status_refused; /* the status file could not be written: said once */
-    int64_t status_due;  /* mono; when the next tick writes it */
+    struct job job;          /* of a sync, once both stores are open */
+    const struct wire *wire; /* who hears how far it is */
+    bool status_stale;       /* the status file could not be written the last time */
+    bool status_told;        /* ... which was said, once */
+    int64_t status_due;      /* mono; when the next tick writes it */
 };
 
-/* `run` borrows all it is given. Sets the deadline. */
+/* How long the whole run may take from the start of the process, in ms; 0: as long as it needs. */
+int64_t run_limit(const struct options *options, const struct settings *settings);
+
+/* `run` borrows all it is given. `started` (mono) is when the process began. Sets the deadline. */
 void run_begin(struct run *run, const struct options *options, const struct settings *settings,
-               const struct detection *detection);
+               const struct detection *detection, int64_t started, const struct wire *wire);
 void run_end(struct run *run); /* closes every connection and descriptor */
 
 /* Opens both stores. Asks no service anything. */
@@ -44,5 +53,9 @@ void run_tick(void *ctx);
 
 /* Ends the report with `state`, saves it and logs the summary. True unless `error` is one. */
 bool run_finish(struct run *run, enum report_state state, const struct error *error);
+
+/* The same for a run that somebody else has begun and not ended. The log comes first: the status file may be what it
+ * hangs at. */
+void run_finish_for(struct run *run, const struct wire_progress *progress, const struct error *error);
 
 #endif

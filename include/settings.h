@@ -84,6 +84,7 @@ struct settings_input {
     const struct settings_flag *flags; /* from the command line, in order */
     int flag_count;
     const char *config; /* --config, or NULL */
+    bool no_files; /* as if there were no INI file and no file with a secret: for who must not wait for one */
 };
 struct settings_flag {
     const char *name;  /* without the dashes, as typed: "source-bucket" */
@@ -112,6 +113,16 @@ void settings_flag_nearest(struct nearest *nearest);
  */
 #define SETTINGS_CONFIG_DEFAULT "/etc/storsync/storsync.ini"
 bool settings_load(struct settings *settings, const struct settings_input *input, struct error *error);
+
+/* What flags and environment alone say of the few settings on which the start of the application depends. No file is
+ * opened and no memory allocated; drop_env is a part of what was given. */
+struct settings_peeked {
+    bool start; /* on_failure=start, or nothing usable was said */
+    bool on_failure_set, timeout_set;
+    int64_t timeout; /* ms */
+    const char *drop_env;
+};
+void settings_peek(const struct settings_input *input, struct settings_peeked *out);
 void settings_free(struct settings *settings); /* wipes the secrets */
 
 /* The problems found, in order; NULL past the last. At most 64 are kept. */

@@ -28,6 +28,12 @@ int stop_wait(int limit);
 /* True when the run should end, with the reason in `error` (ERROR_INTERRUPTED or ERROR_TIMEOUT). */
 bool stop_requested(struct error *error);
 
+/* The same in short, for how long cleaning up may take: a supervisor waits for it (supervisor.h), and after the
+ * deadline so does the application. */
+enum stop_reason { STOP_NONE, STOP_SIGNAL, STOP_DEADLINE };
+#define STOP_REASONS 3
+enum stop_reason stop_reason(void);
+
 /* Between tests. */
 void stop_reset(void);
 

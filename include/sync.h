@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* After a stop: how long uploads may take to be aborted, in ms. */
+/* After a stop: how long uploads may take to be aborted, in ms; less after a signal or the deadline. */
 #define SYNC_STOP_GRACE 1000
 
 struct sync_job {

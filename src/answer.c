@@ -1,5 +1,6 @@
 #include "answer.h"
 
+#include "clock.h"
 #include "creds.h"
 #include "deps-versions.h"
 #include "log.h"
@@ -96,7 +97,7 @@ static bool check_stores(const struct options *options, const struct settings *s
     struct run run;
     bool good;
 
-    run_begin(&run, options, settings, &unknown);
+    run_begin(&run, options, settings, &unknown, clock_mono(), NULL);
     good = run_open_stores(&run, error);
     run_end(&run);
     return good;

@@ -11,9 +11,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* How long giving the lease back may take, in ms: after a stop, and otherwise. */
-#define RELEASE_STOPPED 500
-#define RELEASE_LIMIT 5000
+/* How long giving the lease back may take, in ms. */
+static const int release_limit[STOP_REASONS] = {5000, [STOP_SIGNAL] = 500, [STOP_DEADLINE] = 200};
 
 /* A lease that is lost is waited for again this often. */
 #define LOSSES_MAX 3
@@ -195,7 +194,7 @@ static enum lease_outcome acquire(struct contest *contest, struct lease *lease, 
 static void release(struct lease *lease, const struct error *error)
 {
     crash_point("before-release");
-    lease_release(lease, error->kind == ERROR_NONE, stop_signalled() ? RELEASE_STOPPED : RELEASE_LIMIT);
+    lease_release(lease, error->kind == ERROR_NONE, release_limit[stop_reason()]);
     crash_point("released");
 }
 

@@ -3,31 +3,183 @@
 #include "stop.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-static const int caught[HANDOFF_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE};
+#define KERNEL_MASK_SIZE 8 /* bytes of the kernel's sigset_t */
 
-static void on_signal(int signal)
+static const int stops[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+#define STOPS (sizeof stops / sizeof stops[0])
+
+/* What the processor reports of the program itself. */
+static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+
+static volatile sig_atomic_t worker_pid;     /* of the supervisor's worker, else 0 */
+static volatile sig_atomic_t supervisor_pid; /* in a worker, else 0 */
+
+/* ---- signals ---- */
+
+/* SIGHUP from a process asks an application to read its configuration again; from the kernel it means that the terminal
+ * is gone. A worker hears of that from its supervisor as well. (Who is outside of our PID namespace has the number 0.) */
+static bool is_stop(const siginfo_t *info)
 {
-    if (stop_signalled())
+    return info->si_signo != SIGHUP || info->si_code == SI_KERNEL ||
+           (supervisor_pid != 0 && info->si_pid == supervisor_pid);
+}
+
+static void on_stop(int signal, siginfo_t *info, void *context)
+{
+    (void)context;
+    if (!is_stop(info))
+        return;
+    if (supervisor_pid == 0 && stop_signalled()) {
+        if (worker_pid > 0)
+            kill(worker_pid, SIGKILL);
         _exit(128 + signal);
+    }
     stop_signal(signal);
 }
 
+/* It only has to end a wait. */
+static void on_child(int signal, siginfo_t *info, void *context)
+{
+    (void)signal;
+    (void)info;
+    (void)context;
+}
+
+static void get_action(int signal, struct handoff_action *found)
+{
+    syscall(SYS_rt_sigaction, signal, NULL, found, KERNEL_MASK_SIZE);
+}
+
+static void set_action(int signal, const struct handoff_action *action)
+{
+    syscall(SYS_rt_sigaction, signal, action, NULL, KERNEL_MASK_SIZE);
+}
+
+static void catch_signal(int signal, void (*handler)(int, siginfo_t *, void *))
+{
+    struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_NOCLDSTOP};
+
+    sigfillset(&action.sa_mask);
+    sigaction(signal, &action, NULL);
+}
+
+/* Stops and continues the process, and cannot hurt it: the terminal's affair. */
+static bool is_job_control(int signal)
+{
+    return signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU || signal == SIGCONT;
+}
+
+static bool is_changeable(int signal)
+{
+    return signal != SIGKILL && signal != SIGSTOP && !is_job_control(signal);
+}
+
+static bool is_ignored(const struct handoff *handoff, int signal)
+{
+    return handoff->found[signal].handler == SIG_IGN;
+}
+
+static void catch_stops(const struct handoff *handoff)
+{
+    for (size_t i = 0; i < STOPS; i++)
+        if (stops[i] == SIGTERM || !is_ignored(handoff, stops[i]))
+            catch_signal(stops[i], on_stop);
+}
+
+static void block_all(sigset_t *before)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, before);
+}
+
+void handoff_unblock(void)
+{
+    sigset_t none;
+
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void restore_actions(const struct handoff *handoff)
+{
+    for (int signal = 1; signal <= HANDOFF_SIGNALS; signal++)
+        if (is_changeable(signal))
+            set_action(signal, &handoff->found[signal]);
+}
+
+/* ---- descriptors ---- */
+
+/* The lowest number that is free is the one that is missing, as those below it are there. */
+static void fill_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+            continue;
+        if (open("/dev/null", O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) < 0)
+            eventfd(0,
+                    EFD_CLOEXEC |
+                        EFD_NONBLOCK); /* no /dev: what is written to it is an error, and waits for nobody */
+    }
+}
+
+/* ---- the interface ---- */
+
 void handoff_begin(struct handoff *handoff)
 {
-    prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L);
-    for (size_t i = 0; i < HANDOFF_SIGNALS; i++) {
-        struct sigaction action = {.sa_handler = caught[i] == SIGPIPE ? SIG_IGN : on_signal};
+    static const struct handoff_action ignore = {.handler = SIG_IGN};
 
-        sigemptyset(&action.sa_mask);
-        sigaction(caught[i], NULL, &handoff->found[i]);
-        if (handoff->found[i].sa_handler != SIG_IGN)
-            sigaction(caught[i], &action, NULL);
+    fill_standard_descriptors();
+    block_all(&handoff->mask);
+    for (int signal = 1; signal <= HANDOFF_SIGNALS; signal++) {
+        get_action(signal, &handoff->found[signal]);
+        if (is_changeable(signal))
+            set_action(signal, &ignore);
     }
+    catch_stops(handoff);
+    catch_signal(SIGCHLD, on_child);
+    prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L);
+}
+
+void handoff_release(const struct handoff *handoff)
+{
+    restore_actions(handoff);
+    sigprocmask(SIG_SETMASK, &handoff->mask, NULL);
+}
+
+void handoff_worker(const struct handoff *handoff)
+{
+    worker_pid = 0;
+    supervisor_pid = getppid();
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        set_action(faults[i], &handoff->found[faults[i]]);
+    signal(SIGCHLD, SIG_DFL);
+    handoff_unblock();
+}
+
+void handoff_set_worker(pid_t worker)
+{
+    worker_pid = worker;
+}
+
+void handoff_wait(int fd, int ms)
+{
+    struct pollfd readable = {.fd = fd, .events = POLLIN};
+    struct timespec limit = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    sigset_t none;
+
+    sigemptyset(&none);
+    ppoll(&readable, 1, &limit, &none);
 }
 
 static bool is_named(const char *variable, const char *names)
@@ -64,37 +216,46 @@ int handoff_drop_env(const char *names)
 }
 
 /* A signal that came after the last look at stop_requested and is still blocked here. */
-static int pending_signal(void)
+static bool stop_is_pending(void)
 {
-    sigset_t pending;
+    static const struct timespec now;
+    siginfo_t info;
+    sigset_t set;
 
-    sigpending(&pending);
-    for (size_t i = 0; i < HANDOFF_SIGNALS; i++)
-        if (caught[i] != SIGPIPE && sigismember(&pending, caught[i]) == 1)
-            return caught[i];
-    return 0;
+    sigemptyset(&set);
+    for (size_t i = 0; i < STOPS; i++)
+        sigaddset(&set, stops[i]);
+    while (sigtimedwait(&set, &info, &now) > 0) {
+        if (is_stop(&info)) {
+            stop_signal(info.si_signo);
+            return true;
+        }
+    }
+    return stop_signalled();
+}
+
+static void catch_again(const struct handoff *handoff)
+{
+    block_all(NULL);
+    catch_stops(handoff);
+    catch_signal(SIGCHLD, on_child);
 }
 
 int handoff_exec(const struct handoff *handoff, char **command, struct error *error)
 {
-    sigset_t all;
-    sigset_t mask;
-    int signal;
-
-    /* Blocked, a signal waits; with its disposition already restored, PID 1 would lose it. */
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, &mask);
-    signal = pending_signal();
-    if (signal != 0)
-        stop_signal(signal);
-    if (stop_signalled()) {
+    /* Blocked, a signal waits; unblocked with its disposition already restored, PID 1 would lose it. */
+    block_all(NULL);
+    restore_actions(handoff);
+    if (stop_is_pending()) {
+        catch_again(handoff);
         stop_requested(error);
         return error_exit_code(error);
     }
-    for (size_t i = 0; i < HANDOFF_SIGNALS; i++)
-        sigaction(caught[i], &handoff->found[i], NULL);
-    sigprocmask(SIG_SETMASK, &mask, NULL);
+    sigprocmask(SIG_SETMASK, &handoff->mask, NULL);
     execvp(command[0], command);
-    error_set_errno(error, "cannot run \"%s\"", command[0]);
-    return error->sys == ENOENT ? 127 : 126;
+    error_set_errno(error, "cannot run \"%.200s\"", command[0]);
+    catch_again(handoff);
+    if (error->sys != ENOENT)
+        return 126;
+    return handoff_explain(command[0], error) ? 126 : 127;
 }

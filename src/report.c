@@ -12,6 +12,7 @@ static const struct {
     const char *name;
     bool healthy;
 } states[] = {
+    [REPORT_STARTING] = {"starting", false},
     [REPORT_RUNNING] = {"running", false},
     [REPORT_WAITING] = {"waiting", false},
     [REPORT_SYNCED] = {"synced", true},
@@ -176,6 +177,7 @@ static void tell_result(struct report *report)
         tell(report,
              report->error.kind != ERROR_NONE ? report->error.text : report_state_name(report->state));
         break;
+    case REPORT_STARTING:
     case REPORT_RUNNING:
     case REPORT_WAITING:
         break;

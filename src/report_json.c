@@ -52,6 +52,8 @@ static const char *message(const struct report *report)
 {
     if (report->message[0] != '\0')
         return report->message;
+    if (report->state == REPORT_STARTING)
+        return "Starting";
     return report->state == REPORT_WAITING ? "Waiting for another replica to sync" : "Syncing";
 }
 

@@ -27,14 +27,12 @@ static const char *mode_name(enum mode mode)
 
 /* The deadline is for the sake of an application that waits. A manual run that nothing waits for is only
  * limited if somebody asked for it. */
-static bool has_deadline(const struct run *run)
+int64_t run_limit(const struct options *options, const struct settings *settings)
 {
-    const struct settings *settings = run->settings;
-
-    if (settings->timeout == 0)
-        return false;
-    return run->options->mode == MODE_DEPLOY || run->options->command != NULL ||
-           !settings_is_default(settings, &settings->timeout);
+    if (options->mode == MODE_DEPLOY || options->command != NULL ||
+        !settings_is_default(settings, &settings->timeout))
+        return settings->timeout;
+    return 0;
 }
 
 /* As it was typed: it may be a URL with a password. */
@@ -49,12 +47,13 @@ static void show_bucket(const char *bucket, char *out, size_t room)
 }
 
 void run_begin(struct run *run, const struct options *options, const struct settings *settings,
-               const struct detection *detection)
+               const struct detection *detection, int64_t started, const struct wire *wire)
 {
     struct report *report = &run->report;
+    int64_t limit = run_limit(options, settings);
 
-    *run = (struct run){.options = options, .settings = settings};
-    report_init(report, clock_wall());
+    *run = (struct run){.options = options, .settings = settings, .wire = wire};
+    report_init(report, clock_wall() - (clock_mono() - started));
     report->detection = *detection;
     report->hook_active = detection->production;
     report->dry_run = settings->dry_run != 0;
@@ -63,8 +62,8 @@ void run_begin(struct run *run, const struct options *options, const struct sett
     snprintf(report->mode, sizeof report->mode, "%s", mode_name(options->mode));
     show_bucket(settings->source.bucket, report->source, sizeof report->source);
     show_bucket(settings->destination.bucket, report->destination, sizeof report->destination);
-    if (has_deadline(run))
-        stop_at(clock_mono() + settings->timeout);
+    if (limit != 0)
+        stop_at(started + limit);
 }
 
 void run_end(struct run *run)
@@ -72,10 +71,12 @@ void run_end(struct run *run)
     store_close(run->source);
     store_close(run->destination);
     http_free(run->http);
-    report_free(&run->report);
     run->source = NULL;
     run->destination = NULL;
     run->http = NULL;
+    if (run->status_stale)
+        run_save_status(run);
+    report_free(&run->report);
 }
 
 static bool start_http(struct run *run, struct error *error)
@@ -121,21 +122,46 @@ bool run_open_stores(struct run *run, struct error *error)
            store_check_pair(run->source, run->destination, error);
 }
 
+static void tell_progress(const struct run *run)
+{
+    const struct report *report = &run->report;
+
+    wire_tell(run->wire, &(struct wire_message){.type = WIRE_PROGRESS,
+                                                .progress = {
+                                                    .synced = report->synced,
+                                                    .skipped = report->skipped,
+                                                    .failed = report->failed,
+                                                    .extra = report->extra,
+                                                    .total_size = report->total_size,
+                                                }});
+}
+
+/* Keeps in mind that the file does not say what it should. */
+static void note_status(struct run *run, bool written, const struct error *error)
+{
+    run->status_stale = !written;
+    if (written || run->status_told)
+        return;
+    log_warn("no status file: %s", error->text);
+    run->status_told = true;
+}
+
 void run_save_status(struct run *run)
 {
-    struct error error;
+    struct error error = {.kind = ERROR_NONE};
     struct buf json;
+    bool written = false;
 
     run->status_due = clock_mono() + STATUS_INTERVAL;
-    if (run->report.dry_run || run->options->mode == MODE_VALIDATE || run->status_refused)
+    tell_progress(run);
+    if (run->report.dry_run || run->options->mode == MODE_VALIDATE)
         return;
     buf_init(&json, JSON_MAX);
-    if (!report_json(&run->report, true, &json))
+    if (report_json(&run->report, true, &json) && !json.failed)
+        written = status_write(run->settings->status_file, &json, &error);
+    else
         error_set(&error, ERROR_LOCAL, "the status document does not fit into memory");
-    if (json.failed || !status_write(run->settings->status_file, &json, &error)) {
-        log_warn("no status file: %s", error.text);
-        run->status_refused = true;
-    }
+    note_status(run, written, &error);
     buf_free(&json);
 }
 
@@ -160,14 +186,35 @@ static void save_reason(const struct run *run)
     buf_free(&text);
 }
 
+static void tell_summary(struct run *run)
+{
+    if (run->options->mode == MODE_VALIDATE)
+        report_validation_summary(&run->report);
+    else
+        report_summary(&run->report);
+}
+
 bool run_finish(struct run *run, enum report_state state, const struct error *error)
 {
     report_finish(&run->report, state, error, clock_wall());
     run_save_status(run);
     save_reason(run);
-    if (run->options->mode == MODE_VALIDATE)
-        report_validation_summary(&run->report);
-    else
-        report_summary(&run->report);
+    tell_summary(run);
     return error->kind == ERROR_NONE;
+}
+
+void run_finish_for(struct run *run, const struct wire_progress *progress, const struct error *error)
+{
+    struct report *report = &run->report;
+
+    report->synced = progress->synced;
+    report->skipped = progress->skipped;
+    report->failed = progress->failed;
+    report->extra = progress->extra;
+    report->total_size = progress->total_size;
+    report_finish(report, error->kind == ERROR_INTERRUPTED ? REPORT_INTERRUPTED : REPORT_FAILED, error,
+                  clock_wall());
+    tell_summary(run);
+    run_save_status(run);
+    save_reason(run);
 }

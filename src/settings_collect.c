@@ -143,8 +143,10 @@ static void collect_secret_file(struct settings_state *state, int slot, const ch
     file_free(text, len);
 }
 
-static void collect_variables(struct settings_state *state, const char *const *environ_)
+static void collect_variables(struct settings_state *state, const struct settings_input *input)
 {
+    const char *const *environ_ = input->environ_;
+
     for (int i = 0; i < SETTINGS_SLOTS; i++) {
         struct slot slot = settings_slot(i);
         char name[SETTINGS_NAME_SIZE];
@@ -152,7 +154,7 @@ static void collect_variables(struct settings_state *state, const char *const *e
         settings_variable(&slot, name);
         offer_variables(state, i, RANK_ENVIRONMENT, name, environ_);
         offer_variables(state, i, RANK_VARIABLE, slot.variables, environ_);
-        if (slot.setting->type == SETTING_SECRET)
+        if (slot.setting->type == SETTING_SECRET && !input->no_files)
             collect_secret_file(state, i, name, environ_);
     }
 }
@@ -434,12 +436,15 @@ static bool collect_ini(struct settings_state *state, const char **path, struct 
 bool settings_collect(struct settings_state *state, const struct settings_input *input, const char **path,
                       struct error *error)
 {
-    bool good;
+    bool good = true;
 
     collect_flags(state, input);
-    collect_variables(state, input->environ_);
+    collect_variables(state, input);
     check_variable_names(state, input->environ_);
-    good = collect_ini(state, path, error);
+    if (input->no_files)
+        *path = "";
+    else
+        good = collect_ini(state, path, error);
     collect_shared(state, input->environ_);
     return good;
 }

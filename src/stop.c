@@ -89,6 +89,13 @@ bool stop_requested(struct error *error)
     return false;
 }
 
+enum stop_reason stop_reason(void)
+{
+    if (stop_received != 0)
+        return STOP_SIGNAL;
+    return stop_deadline != 0 && clock_mono() >= stop_deadline ? STOP_DEADLINE : STOP_NONE;
+}
+
 void stop_reset(void)
 {
     stop_received = 0;

@@ -12,6 +12,9 @@
 /* This many objects in a row that failed for a reason that is not theirs: the others will, too. */
 #define HOPELESS_MAX 32
 
+/* ms for transfers to end in order. With giving the lease back after it, less than a supervisor waits. */
+static const int grace[STOP_REASONS] = {SYNC_STOP_GRACE, [STOP_SIGNAL] = 800, [STOP_DEADLINE] = 300};
+
 struct slot {
     struct transfer transfer;
     enum plan_reason reason;
@@ -42,7 +45,7 @@ static void stop(struct sync *sync, const struct error *why)
     sync->listed = true;
     if (sync->give_up != 0)
         return;
-    sync->give_up = clock_mono() + SYNC_STOP_GRACE;
+    sync->give_up = clock_mono() + grace[stop_reason()];
     for (int i = 0; i < sync->slot_count; i++)
         transfer_stop(&sync->slots[i].transfer, why);
 }
@@ -211,6 +214,8 @@ static int idle_time(const struct sync *sync)
     int64_t now = clock_mono();
     int64_t wake = now + STORE_IDLE_MAX;
 
+    if (sync->give_up != 0 && sync->give_up < wake)
+        wake = sync->give_up;
     if (sync->job->lease != NULL && lease_wake(sync->job->lease) < wake)
         wake = lease_wake(sync->job->lease);
     for (int i = 0; i < sync->slot_count; i++)

@@ -146,7 +146,8 @@ class Tool:
         self.env = env
         self.status_file = Path(status_file)
         self.code = None
-        self.peak_rss = 0  # bytes
+        self.peak_rss = 0        # bytes, of the largest of its processes
+        self.peak_rss_alone = 0  # of the one that becomes the application
         self.prefix = [*prefix]
         self._exe = binary or RUN.binary
         self._out, self._err = tempfile.TemporaryFile(dir=RUN.tmp), tempfile.TemporaryFile(dir=RUN.tmp)
@@ -192,6 +193,25 @@ class Tool:
         if self.running():
             os.kill(self.pid, number)
 
+    def family(self):
+        """The process that becomes the application, and those that it has forked to work."""
+        return [self.pid, *children(self.pid)]
+
+    @property
+    def worker(self):
+        """The process that syncs; waits until it is there."""
+        self.wait_for(lambda: children(self.pid))
+        return children(self.pid)[0]
+
+    def freeze(self):
+        """As a paused container is: all of it."""
+        for pid in self.family():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self):
+        for pid in self.family():
+            os.kill(pid, signal.SIGCONT)
+
     def wait(self, timeout=20):
         """Waits for the end. Fails the test if that takes too long (`timeout` on an idle machine) or a sanitizer had
         something to say.
@@ -230,14 +250,18 @@ class Tool:
             time.sleep(0.005)
 
     def _sample(self):
+        for pid in self.family():
+            self.peak_rss = max(self.peak_rss, self._peak(pid))
+        self.peak_rss_alone = max(self.peak_rss_alone, self._peak(self.pid))
+
+    def _peak(self, pid):
         try:
-            if os.readlink(f"/proc/{self.pid}/exe") != str(self._exe):
-                return
-            high = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
+            if os.readlink(f"/proc/{pid}/exe") != str(self._exe):
+                return 0
+            high = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text())
         except OSError:
-            return
-        if high:
-            self.peak_rss = max(self.peak_rss, int(high[1]) * 1024)
+            return 0
+        return int(high[1]) * 1024 if high else 0
 
     def close(self):
         self._out.close()
@@ -248,6 +272,13 @@ class Tool:
         given = " ".join(f"{k}={shlex.quote(v)}" for k, v in self.env.items() if k != "PATH" and isinstance(v, str))
         return (f"$ {given} storsync-init {' '.join(shlex.quote(os.fsdecode(a)) for a in self.args)}\n"
                 f"{clip(self.err)}{clip(self.out)}[exit {self.code}]\n")
+
+
+def children(pid):
+    try:
+        return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def read_all(file):

@@ -258,7 +258,7 @@ class Sleeper(SlowSource):
         owner = self.replica({**production(self.source, destination), **self.slow(proxy, 0.4), **SHORT,
                               "STORSYNC_CONCURRENCY": "1"})
         owner.wait_for(lambda: len(self.contents(destination)) >= 2)
-        os.kill(owner.pid, signal.SIGSTOP)
+        owner.freeze()
         stopped = time.monotonic()
         if replace:
             other = self.replica({**production(self.source, destination), **SHORT})
@@ -272,7 +272,7 @@ class Sleeper(SlowSource):
         owner = self.sleep_and_wake(destination, replace=True)
         marker = destination.marker("d1")
         mark = destination.server.mark()
-        os.kill(owner.pid, signal.SIGCONT)
+        owner.thaw()
         owner.wait()
         requests = destination.server.requests_since(mark)
         writes = [r for r in requests if r.method in ("PUT", "POST") and "/lease/" not in r.path]
@@ -286,7 +286,7 @@ class Sleeper(SlowSource):
         owner = self.sleep_and_wake(destination, replace=True)
         before = {p: p.stat().st_mtime_ns for p in destination.root.rglob("*.json")}
         inodes = {p: p.stat().st_ino for p in destination.root.glob("public/*")}
-        os.kill(owner.pid, signal.SIGCONT)
+        owner.thaw()
         owner.wait()
         self.assert_noticed(owner)
         self.assertEqual({p: p.stat().st_ino for p in destination.root.glob("public/*")}, inodes)
@@ -302,7 +302,7 @@ class Sleeper(SlowSource):
         """Its lease is over all the same: it takes the next epoch before it goes on."""
         destination = self.dir_bucket()
         owner = self.sleep_and_wake(destination, replace=False)
-        os.kill(owner.pid, signal.SIGCONT)
+        owner.thaw()
         owner.wait()
         self.assertIn("the lease is lost", owner.err)
         self.assertEqual((owner.code, owner.status["state"]), (0, "synced"))
@@ -315,10 +315,10 @@ class Sleeper(SlowSource):
         owner, go_on = self.owner(destination)
         other = self.replica(production(self.source, destination))
         other.wait_for(lambda: "waiting for replica" in other.err)
-        os.kill(other.pid, signal.SIGSTOP)
+        other.freeze()
         go_on.set()
         owner.wait()
-        os.kill(other.pid, signal.SIGCONT)
+        other.thaw()
         self.assertEqual(other.wait().status["state"], "already-synced")
 
 

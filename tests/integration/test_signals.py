@@ -1,17 +1,20 @@
 """Being told to end: at any moment, also as PID 1. (What the application inherits otherwise: test_handover.)"""
+import fcntl
 import os
+import pty
 import re
 import signal
 import socket
+import termios
 import time
 from pathlib import Path
 
 import data
 import proxyfault
-from harness import RUN, TestCase, production
+from harness import RUN, TestCase, children, production
 from proxyfault import FOREVER, Silence
 
-NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 PID_1 = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 # Nothing but the signal ends these runs.
 PATIENT = {"STORSYNC_STALL_TIMEOUT": "5m", "STORSYNC_CONNECT_TIMEOUT": "2m", "STORSYNC_TIMEOUT": "5m",
@@ -31,8 +34,8 @@ class SignalCase(TestCase):
     def target(self, tool):
         """The process itself: as PID 1 it is the child of unshare, once that has become the tool."""
         def child():
-            found = Path(f"/proc/{tool.pid}/task/{tool.pid}/children").read_text().split()
-            return found and os.readlink(f"/proc/{found[0]}/exe") == str(RUN.binary) and int(found[0])
+            found = children(tool.pid)
+            return found and os.readlink(f"/proc/{found[0]}/exe") == str(RUN.binary) and found[0]
 
         if "--pid" not in tool.prefix:
             return tool.pid
@@ -95,7 +98,7 @@ class Moments(SignalCase):
             def begin(_):
                 tool = self.begin(self.hosts({"STORSYNC_SOURCE_ENDPOINT": hole.endpoint}))
                 pid = self.target(tool)
-                tool.wait_for(lambda: connecting(pid, hole.port))
+                tool.wait_for(lambda: any(connecting(process, hole.port) for process in children(pid)))
                 return tool
             self.all_signals(begin)
 
@@ -344,6 +347,57 @@ class Other(SignalCase):
         self.assertEqual(len(destination.contents()), 50)
         tool = self.tool("--sync", env=production(source, destination), before_exec=broken)
         self.assertEqual(tool.code, 0)
+
+    def test_meant_for_the_application(self):
+        """What a process sends to an application ("read your configuration again", "write statistics") comes too early, and
+        does no harm; it does not reach the application later either, which has no handler yet."""
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGXFSZ, signal.SIGVTALRM,
+                       signal.SIGSEGV, signal.SIGABRT, signal.SIGPOLL, 34, signal.SIGRTMAX):
+            with self.subTest(signal=number):
+                proxy, application = self.proxy(), self.app()
+                proxy.fault(proxyfault.stall(), times=FOREVER)
+                tool = self.start("--", application.path, env={
+                    **self.hosts({"STORSYNC_SOURCE_ENDPOINT": proxy.endpoint}), "STORSYNC_TIMEOUT": "1s"})
+                tool.wait_for(lambda: proxy.requests)
+                tool.kill(number)
+                tool.wait()
+                self.assertEqual((tool.code, application.started), (0, True))
+
+    def test_blocked(self):
+        """Some runtimes hand their mask on."""
+        proxy = self.proxy()
+        proxy.fault(proxyfault.stall(), times=FOREVER)
+        tool = self.starts(self.hosts({"STORSYNC_SOURCE_ENDPOINT": proxy.endpoint}),
+                           before_exec=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS))
+        tool.wait_for(lambda: proxy.requests)
+        self.end(tool, signal.SIGTERM)
+
+    def test_terminal_that_is_gone(self):
+        """A SIGHUP of the kernel's."""
+        proxy = self.proxy()
+        proxy.fault(proxyfault.stall(), times=FOREVER)
+        ours, its = pty.openpty()
+
+        def on_terminal():
+            os.setsid()
+            fcntl.ioctl(its, termios.TIOCSCTTY, 0)
+        tool = self.starts(self.hosts({"STORSYNC_SOURCE_ENDPOINT": proxy.endpoint}), before_exec=on_terminal)
+        os.close(its)
+        tool.wait_for(lambda: proxy.requests)
+        os.close(ours)
+        self.assertEqual(tool.wait(5).code, 128 + signal.SIGHUP)
+        self.assertFalse(tool.application.started)
+
+    def test_only_the_worker_is_told(self):
+        """Whoever ends the process that syncs (as what frees memory does) ends the sync, and not the application."""
+        proxy, application = self.proxy(), self.app()
+        proxy.fault(proxyfault.stall(), times=FOREVER)
+        tool = self.start("--", application.path, env={**PATIENT, **self.hosts({"STORSYNC_SOURCE_ENDPOINT": proxy.endpoint})})
+        tool.wait_for(lambda: proxy.requests)
+        os.kill(tool.worker, signal.SIGTERM)
+        tool.wait(5)
+        self.assertEqual((tool.code, application.started), (0, True))
+        self.assertEqual(tool.status["state"], "failed")
 
     def test_manual_sync_and_init_container(self):
         """Without an application the code is the same."""

@@ -737,9 +737,9 @@ static void test_states(void **state)
         const char *name;
         bool healthy;
     } all[] = {
-        {"running", false}, {"waiting", false},     {"synced", true},        {"already-synced", true},
-        {"too-soon", true}, {"inactive", true},     {"nothing-to-do", true}, {"partial", false},
-        {"failed", false},  {"interrupted", false},
+        {"starting", false},      {"running", false}, {"waiting", false},     {"synced", true},
+        {"already-synced", true}, {"too-soon", true}, {"inactive", true},     {"nothing-to-do", true},
+        {"partial", false},       {"failed", false},  {"interrupted", false},
     };
     enum report_state found;
 

@@ -344,8 +344,9 @@ static void test_health_of_each_state(void **state)
         const char *name;
         int code;
     } states[] = {
-        {"synced", 0},  {"already-synced", 0}, {"too-soon", 0}, {"inactive", 0}, {"nothing-to-do", 0},
-        {"running", 1}, {"waiting", 1},        {"partial", 1},  {"failed", 1},   {"interrupted", 1},
+        {"synced", 0},        {"already-synced", 0}, {"too-soon", 0},    {"inactive", 0},
+        {"nothing-to-do", 0}, {"starting", 1},       {"running", 1},     {"waiting", 1},
+        {"partial", 1},       {"failed", 1},         {"interrupted", 1},
     };
     char json[128];
     char why[128];

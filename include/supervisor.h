@@ -1,0 +1,60 @@
+/*
+ * supervisor - the process that becomes the application: it has the work done by another one, and waits.
+ *
+ * It forks a worker and does nothing itself that can block, crash or need memory: it reads the worker's messages (wire.h),
+ * passes on the first signal that asks to stop, and keeps the time. A worker that overstays is killed. Whatever
+ * became of it (it ended, crashed, was killed or stopped, hangs in the kernel), supervisor_run returns:
+ *
+ *     limit of the policy + 1 s        nothing ended in time; without a limit there is no such bound
+ *     2 s                              after a signal
+ *     SUPERVISOR_UNKNOWN + 1 s         no policy was told: the settings cannot be read
+ *
+ * What a worker that did not say its last word has left untold (log, status file) is told by a second process, which
+ * has a fraction of a second. Children are reaped; only one that even SIGKILL does not end, because it hangs in
+ * the kernel, is left behind.
+ *
+ * Where no process can be forked, the work is done in this one, with its own limits only.
+ */
+#ifndef STORSYNC_SUPERVISOR_H
+#define STORSYNC_SUPERVISOR_H
+
+#include "error.h"
+#include "handoff.h"
+#include "wire.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SUPERVISOR_UNKNOWN 10000   /* ms: most time until the policy has to be known */
+#define SUPERVISOR_NAMES_SIZE 8193 /* drop_env is a text setting: at most 8,192 bytes */
+
+struct supervisor_result;
+
+struct supervisor_task {
+    const struct handoff *handoff;
+    int64_t started;           /* mono; limits count from here */
+    int64_t unknown;           /* ms, at most SUPERVISOR_UNKNOWN: how long the policy may stay untold */
+    struct wire_policy policy; /* what counts until then */
+
+    /* In the worker, once: all the work. Tells its policy, and WIRE_END last; returns the exit code. */
+    int (*work)(void *ctx, const struct wire *wire);
+    /* In a process of its own: tells what became of the worker. */
+    void (*tell)(void *ctx, const struct supervisor_result *result);
+    void *ctx;
+};
+
+struct supervisor_result {
+    struct error error; /* how it ended; of an end that the worker has told, only kind and signal */
+    int code;           /* the exit code where no application starts */
+    bool policy_known, names_known, ended;
+    struct wire_policy policy;
+    struct wire_progress progress;
+    char names[SUPERVISOR_NAMES_SIZE];
+};
+
+void supervisor_run(const struct supervisor_task *task, struct supervisor_result *result);
+
+/* Does something that may block in a process of its own, for a fraction of a second. False: there is none to be had. */
+bool supervisor_aside(const struct handoff *handoff, void (*what)(void *ctx), void *ctx);
+
+#endif

@@ -1,0 +1,432 @@
+#include "supervisor.h"
+
+#include "clock.h"
+#include "log.h"
+#include "stop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* All in ms. Of the second that the application may wait beyond the limit: */
+#define GRACE 600      /* for the worker, to clean up */
+#define TELL_LATE 200  /* for the process that tells what became of it */
+#define REAP_LIMIT 100 /* after SIGKILL, for each of them */
+/* And of the two seconds after a signal: */
+#define STOP_GRACE 1500
+
+#define TELL_LIMIT 500 /* when it is not late */
+#define END_GRACE 500  /* after the last message */
+#define NEVER INT64_MAX
+#define WAIT_MAX 60000
+
+#define OOM_SCORE_MORE 200
+#define OOM_SCORE_MAX 1000L
+
+struct watch {
+    const struct supervisor_task *task;
+    struct supervisor_result *result;
+    struct wire_reader reader;
+    pid_t worker;
+    int fd;           /* the worker's messages; -1 when there are none any more */
+    int64_t limit_at; /* mono: when the worker is killed, by the policy ... */
+    int64_t
+        soon_at; /* ... and because it was told to stop, or has said its last word; then, when it is given up */
+    bool forwarded; /* the signal that asks to stop */
+    bool killed;    /* by us */
+    bool reaped;
+    int status; /* of waitpid, once reaped */
+};
+
+/* ---- messages ---- */
+
+static void take_names(struct supervisor_result *result, const char *text, size_t len)
+{
+    size_t have = result->names_known ? strlen(result->names) : 0;
+
+    if (len > sizeof result->names - 1 - have)
+        len = sizeof result->names - 1 - have;
+    memcpy(result->names + have, text, len);
+    result->names[have + len] = '\0';
+    result->names_known = true;
+}
+
+static void take_end(struct supervisor_result *result, const struct wire_end *end)
+{
+    error_set(&result->error, (enum error_kind)end->kind, "the sync failed");
+    result->code = end->code;
+    result->ended = true;
+}
+
+/* What the worker says counts for what it is; the first end is the end. */
+static void take(void *ctx, const struct wire_message *message)
+{
+    struct supervisor_result *result = ctx;
+
+    if (result->ended)
+        return;
+    switch (message->type) {
+    case WIRE_POLICY:
+        result->policy = message->policy;
+        result->policy_known = true;
+        log_setup(message->policy.log_format == LOG_JSON ? LOG_JSON : LOG_TEXT,
+                  message->policy.log_level <= LOG_DEBUG ? (enum log_level)message->policy.log_level
+                                                         : LOG_INFO,
+                  message->policy.log_utf8);
+        break;
+    case WIRE_NAMES:
+        take_names(result, message->names.text, message->names.len);
+        break;
+    case WIRE_PROGRESS:
+        result->progress = message->progress;
+        break;
+    case WIRE_END:
+        if (message->end.kind <= ERROR_PARTIAL)
+            take_end(result, &message->end);
+        break;
+    }
+}
+
+/* In the worker. A report of progress may get lost while nobody reads; the others are few enough to fit. */
+static void send_message(void *ctx, const struct wire_message *message)
+{
+    const int *fd = ctx;
+    unsigned char bytes[WIRE_MAX];
+    size_t len = wire_encode(message, bytes);
+
+    while (write(*fd, bytes, len) < 0 && errno == EINTR)
+        ;
+}
+
+static void close_messages(struct watch *watch)
+{
+    if (watch->fd >= 0)
+        close(watch->fd);
+    watch->fd = -1;
+}
+
+/* Takes what has arrived. */
+static void read_messages(struct watch *watch)
+{
+    struct wire_message message;
+
+    while (watch->fd >= 0) {
+        size_t room;
+        unsigned char *at = wire_room(&watch->reader, &room);
+        ssize_t len = read(watch->fd, at, room);
+
+        if (len < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (len <= 0) {
+            close_messages(watch);
+            return;
+        }
+        wire_filled(&watch->reader, (size_t)len);
+        while (wire_next(&watch->reader, &message))
+            take(watch->result, &message);
+    }
+}
+
+/* ---- processes ---- */
+
+/* When memory is short, this process is to go before the one that becomes the application. Where that is not allowed
+ * (only root may, in a process that is not dumpable), the larger one is the likelier. */
+static void volunteer_for_oom(void)
+{
+    char text[16] = "";
+    int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+    long score;
+    int len;
+
+    if (fd < 0)
+        return;
+    if (read(fd, text, sizeof text - 1) > 0) {
+        score = strtol(text, NULL, 10) + OOM_SCORE_MORE;
+        len = snprintf(text, sizeof text, "%ld", score < OOM_SCORE_MAX ? score : OOM_SCORE_MAX);
+        if (pwrite(fd, text, (size_t)len, 0) < 0) {
+            /* Not allowed after all. */
+        }
+    }
+    close(fd);
+}
+
+/* In a new child: dies with its parent. */
+static void settle(const struct handoff *handoff, pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, (long)SIGKILL, 0L, 0L, 0L);
+    if (getppid() != parent)
+        _exit(1);
+    handoff_worker(handoff);
+    volunteer_for_oom();
+}
+
+static _Noreturn void be_worker(const struct supervisor_task *task, pid_t parent, const int messages[2])
+{
+    struct wire wire = {.take = send_message, .ctx = (void *)&messages[1]};
+
+    settle(task->handoff, parent);
+    if (messages[0] >= 0)
+        close(messages[0]);
+    exit(task->work(task->ctx, messages[1] >= 0 ? &wire : NULL));
+}
+
+/* -1: no process. Without descriptors for a pipe its exit code has to do. */
+static pid_t start_worker(const struct supervisor_task *task, struct watch *watch)
+{
+    int messages[2] = {-1, -1};
+    pid_t parent = getpid();
+    pid_t pid;
+
+    if (pipe2(messages, O_CLOEXEC | O_NONBLOCK) != 0)
+        messages[0] = messages[1] = -1;
+    pid = fork();
+    if (pid == 0)
+        be_worker(task, parent, messages);
+    if (messages[1] >= 0)
+        close(messages[1]);
+    watch->fd = messages[0];
+    if (pid < 0)
+        close_messages(watch);
+    return pid;
+}
+
+static bool reap(pid_t pid, int *status)
+{
+    pid_t ended;
+
+    do
+        ended = waitpid(pid, status, WNOHANG);
+    while (ended < 0 && errno == EINTR);
+    if (ended < 0)
+        *status = 0; /* ECHILD: somebody has reaped it */
+    return ended != 0;
+}
+
+/* Waits for its end, at most so long. */
+static bool reap_within(pid_t pid, int64_t ms, int *status)
+{
+    int64_t until = clock_mono() + ms;
+
+    for (;;) {
+        int64_t left = until - clock_mono();
+
+        if (reap(pid, status))
+            return true;
+        if (left <= 0)
+            return false;
+        handoff_wait(-1, (int)left);
+    }
+}
+
+static bool aside(const struct handoff *handoff, int64_t limit, void (*what)(void *ctx), void *ctx)
+{
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    int status;
+
+    if (pid < 0)
+        return false;
+    if (pid == 0) {
+        settle(handoff, parent);
+        what(ctx);
+        _exit(0);
+    }
+    if (!reap_within(pid, limit, &status)) {
+        kill(pid, SIGKILL);
+        reap_within(pid, REAP_LIMIT, &status);
+    }
+    return true;
+}
+
+bool supervisor_aside(const struct handoff *handoff, void (*what)(void *ctx), void *ctx)
+{
+    return aside(handoff, TELL_LIMIT, what, ctx);
+}
+
+/* ---- watching ---- */
+
+static void kill_within(struct watch *watch, int64_t ms)
+{
+    int64_t at = clock_mono() + ms;
+
+    if (at < watch->soon_at)
+        watch->soon_at = at;
+}
+
+/* When the worker has to be gone, as far as is known now. */
+static void set_limit(struct watch *watch)
+{
+    const struct supervisor_result *result = watch->result;
+    int64_t limit = result->policy_known ? result->policy.limit : watch->task->unknown;
+
+    watch->limit_at = limit != 0 ? watch->task->started + limit + GRACE : NEVER;
+}
+
+/* Messages, and what follows from them. */
+static void listen_to_worker(struct watch *watch)
+{
+    bool known = watch->result->policy_known;
+    bool silent = watch->result->ended || watch->fd < 0;
+
+    read_messages(watch);
+    if (!known && watch->result->policy_known)
+        set_limit(watch);
+    if (!silent && (watch->result->ended || watch->fd < 0))
+        kill_within(watch, END_GRACE);
+}
+
+/* The first signal that asks to stop; the second one ends this process, and the worker with it. */
+static void pass_signal_on(struct watch *watch)
+{
+    struct error why;
+
+    if (watch->forwarded || !stop_signalled())
+        return;
+    stop_requested(&why);
+    kill(watch->worker, why.signal);
+    kill_within(watch, STOP_GRACE);
+    watch->forwarded = true;
+}
+
+static int64_t time_left(const struct watch *watch)
+{
+    int64_t at = watch->killed || watch->soon_at < watch->limit_at ? watch->soon_at : watch->limit_at;
+
+    return at == NEVER ? WAIT_MAX : at - clock_mono();
+}
+
+static void kill_worker(struct watch *watch)
+{
+    kill(watch->worker, SIGKILL);
+    watch->killed = true;
+    watch->soon_at = clock_mono() + REAP_LIMIT;
+}
+
+/* One turn: false when the worker is gone, or will not go. */
+static bool watch_worker(struct watch *watch)
+{
+    int64_t left;
+
+    watch->reaped = reap(watch->worker, &watch->status);
+    listen_to_worker(watch);
+    if (watch->reaped)
+        return false;
+    pass_signal_on(watch);
+    left = time_left(watch);
+    if (left <= 0 && watch->killed)
+        return false;
+    if (left <= 0) {
+        kill_worker(watch);
+        left = REAP_LIMIT;
+    }
+    handoff_wait(watch->fd, (int)(left < WAIT_MAX ? left : WAIT_MAX));
+    return true;
+}
+
+/* ---- how it ended ---- */
+
+static void explain_late(const struct watch *watch, struct error *error)
+{
+    if (!watch->result->policy_known)
+        error_set(
+            error, ERROR_TIMEOUT,
+            "the settings could not be read in time: does a file system hang below one of their files?");
+    else if (watch->result->policy.limit != 0)
+        error_set(error, ERROR_TIMEOUT,
+                  "the time limit for the whole sync passed (setting timeout), and its process did not end: "
+                  "does a file "
+                  "system hang, or was it stopped?");
+    else
+        error_set(error, ERROR_LOCAL, "the sync's process did not end");
+}
+
+/* Of a worker that has not said how it ended. */
+static void explain_end(const struct watch *watch, struct error *error)
+{
+    int signal = watch->reaped && WIFSIGNALED(watch->status) ? WTERMSIG(watch->status) : 0;
+
+    if (stop_signalled())
+        stop_requested(error);
+    else if (error->kind == ERROR_INTERRUPTED)
+        error_set(error, ERROR_LOCAL, "the sync's process was told to end (and only it)");
+    else if (watch->killed)
+        explain_late(watch, error);
+    else if (signal == SIGKILL)
+        error_set(error, ERROR_LOCAL, "the sync's process was killed (signal %d): was the memory used up?",
+                  signal);
+    else if (signal != 0)
+        error_set(error, ERROR_LOCAL, "the sync's process crashed (signal %d, %s): please report this",
+                  signal, strsignal(signal));
+    else
+        error_set(error, ERROR_LOCAL,
+                  "the sync's process ended without a word (exit code %d): please report this",
+                  WEXITSTATUS(watch->status));
+}
+
+struct telling {
+    const struct supervisor_task *task;
+    const struct supervisor_result *result;
+};
+
+static void tell(void *ctx)
+{
+    const struct telling *telling = ctx;
+
+    telling->task->tell(telling->task->ctx, telling->result);
+}
+
+static void conclude(const struct watch *watch, struct supervisor_result *result)
+{
+    struct telling telling = {.task = watch->task, .result = result};
+
+    if (result->ended && (result->error.kind != ERROR_INTERRUPTED || stop_requested(&result->error)))
+        return;
+    result->ended = false;
+    explain_end(watch, &result->error);
+    result->code = error_exit_code(&result->error);
+    if (result->policy.forgive && result->error.kind != ERROR_INTERRUPTED)
+        result->code = 0;
+    if (!aside(watch->task->handoff, watch->killed ? TELL_LATE : TELL_LIMIT, tell, &telling))
+        log_error("%s", result->error.text);
+}
+
+/* ---- the interface ---- */
+
+static void work_here(const struct supervisor_task *task, struct supervisor_result *result)
+{
+    struct wire wire = {.take = take, .ctx = result};
+
+    handoff_unblock();
+    task->work(task->ctx, &wire);
+}
+
+void supervisor_run(const struct supervisor_task *task, struct supervisor_result *result)
+{
+    struct watch watch = {.task = task, .result = result, .fd = -1, .soon_at = NEVER};
+    bool has_messages;
+
+    *result = (struct supervisor_result){.policy = task->policy};
+    watch.worker = start_worker(task, &watch);
+    if (watch.worker < 0) {
+        work_here(task, result);
+        return;
+    }
+    has_messages = watch.fd >= 0;
+    handoff_set_worker(watch.worker);
+    set_limit(&watch);
+    while (watch_worker(&watch))
+        ;
+    handoff_wait(-1, 0); /* a signal that is waiting is looked at before the decision */
+    handoff_set_worker(0);
+    close_messages(&watch);
+    if (!has_messages && watch.reaped && WIFEXITED(watch.status))
+        take_end(result, &(struct wire_end){.kind = WEXITSTATUS(watch.status) == 0 ? ERROR_NONE : ERROR_LOCAL,
+                                            .code = (uint8_t)WEXITSTATUS(watch.status)});
+    conclude(&watch, result);
+}

@@ -1,0 +1,195 @@
+#include "wire.h"
+
+#include <string.h>
+
+#define MAGIC 'S'
+#define POLICY_SIZE 13
+#define PROGRESS_SIZE 40
+#define END_SIZE 2
+
+/* ---- numbers ---- */
+
+static unsigned char *put_number(unsigned char *out, uint64_t number)
+{
+    for (int i = 0; i < 8; i++)
+        *out++ = (unsigned char)(number >> (8 * i));
+    return out;
+}
+
+static uint64_t get_number(const unsigned char *in)
+{
+    uint64_t number = 0;
+
+    for (int i = 0; i < 8; i++)
+        number |= (uint64_t)in[i] << (8 * i);
+    return number;
+}
+
+/* ---- writing ---- */
+
+static size_t encode_policy(const struct wire_policy *policy, unsigned char *out)
+{
+    *out++ = policy->start;
+    *out++ = policy->forgive;
+    *out++ = policy->log_format;
+    *out++ = policy->log_level;
+    *out++ = policy->log_utf8;
+    put_number(out, (uint64_t)policy->limit);
+    return POLICY_SIZE;
+}
+
+static size_t encode_progress(const struct wire_progress *progress, unsigned char *out)
+{
+    out = put_number(out, progress->synced);
+    out = put_number(out, progress->skipped);
+    out = put_number(out, progress->failed);
+    out = put_number(out, progress->extra);
+    put_number(out, progress->total_size);
+    return PROGRESS_SIZE;
+}
+
+static size_t encode_body(const struct wire_message *message, unsigned char *out)
+{
+    switch (message->type) {
+    case WIRE_POLICY:
+        return encode_policy(&message->policy, out);
+    case WIRE_NAMES:
+        memcpy(out, message->names.text, message->names.len);
+        return message->names.len;
+    case WIRE_PROGRESS:
+        return encode_progress(&message->progress, out);
+    case WIRE_END:
+        out[0] = message->end.kind;
+        out[1] = message->end.code;
+        return END_SIZE;
+    }
+    return 0;
+}
+
+size_t wire_encode(const struct wire_message *message, unsigned char out[WIRE_MAX])
+{
+    size_t len = encode_body(message, out + WIRE_HEAD);
+
+    out[0] = MAGIC;
+    out[1] = WIRE_VERSION;
+    out[2] = (unsigned char)message->type;
+    out[3] = 0;
+    out[4] = (unsigned char)(len & 0xFF);
+    out[5] = (unsigned char)(len >> 8);
+    return WIRE_HEAD + len;
+}
+
+void wire_tell(const struct wire *wire, const struct wire_message *message)
+{
+    if (wire != NULL)
+        wire->take(wire->ctx, message);
+}
+
+void wire_tell_names(const struct wire *wire, const char *names)
+{
+    struct wire_message message = {.type = WIRE_NAMES};
+
+    for (size_t left = strlen(names); left > 0; left -= message.names.len) {
+        message.names.len = left < WIRE_BODY_MAX ? left : WIRE_BODY_MAX;
+        memcpy(message.names.text, names, message.names.len);
+        names += message.names.len;
+        wire_tell(wire, &message);
+    }
+}
+
+/* ---- reading ---- */
+
+unsigned char *wire_room(struct wire_reader *reader, size_t *room)
+{
+    if (reader->broken)
+        reader->len = 0;
+    *room = sizeof reader->data - reader->len;
+    return reader->data + reader->len;
+}
+
+void wire_filled(struct wire_reader *reader, size_t len)
+{
+    reader->len += len;
+}
+
+static bool decode_policy(const unsigned char *in, struct wire_policy *policy)
+{
+    uint64_t limit = get_number(in + 5);
+
+    if (in[0] > 1 || in[1] > 1 || in[4] > 1 || limit > (uint64_t)WIRE_LIMIT_MAX)
+        return false;
+    *policy = (struct wire_policy){
+        .start = in[0] == 1,
+        .forgive = in[1] == 1,
+        .log_format = in[2],
+        .log_level = in[3],
+        .log_utf8 = in[4] == 1,
+        .limit = (int64_t)limit,
+    };
+    return true;
+}
+
+static void decode_progress(const unsigned char *in, struct wire_progress *progress)
+{
+    progress->synced = get_number(in);
+    progress->skipped = get_number(in + 8);
+    progress->failed = get_number(in + 16);
+    progress->extra = get_number(in + 24);
+    progress->total_size = get_number(in + 32);
+}
+
+static bool decode_body(const unsigned char *in, size_t len, struct wire_message *message)
+{
+    switch (message->type) {
+    case WIRE_POLICY:
+        return len == POLICY_SIZE && decode_policy(in, &message->policy);
+    case WIRE_NAMES:
+        if (len == 0 || memchr(in, '\0', len) != NULL)
+            return false;
+        message->names.len = len;
+        memcpy(message->names.text, in, len);
+        return true;
+    case WIRE_PROGRESS:
+        if (len != PROGRESS_SIZE)
+            return false;
+        decode_progress(in, &message->progress);
+        return true;
+    case WIRE_END:
+        if (len != END_SIZE)
+            return false;
+        message->end = (struct wire_end){.kind = in[0], .code = in[1]};
+        return true;
+    }
+    return false;
+}
+
+/* The length of the body, or WIRE_MAX if this is no head. */
+static size_t body_size(const unsigned char *head)
+{
+    size_t len = head[4] | (size_t)head[5] << 8;
+
+    if (head[0] != MAGIC || head[1] != WIRE_VERSION || head[2] < WIRE_POLICY || head[2] > WIRE_END ||
+        head[3] != 0 || len > WIRE_BODY_MAX)
+        return WIRE_MAX;
+    return len;
+}
+
+bool wire_next(struct wire_reader *reader, struct wire_message *message)
+{
+    size_t len;
+
+    if (reader->broken || reader->len < WIRE_HEAD)
+        return false;
+    len = body_size(reader->data);
+    if (len != WIRE_MAX && reader->len < WIRE_HEAD + len)
+        return false;
+    if (len != WIRE_MAX)
+        message->type = (enum wire_type)reader->data[2];
+    if (len == WIRE_MAX || !decode_body(reader->data + WIRE_HEAD, len, message)) {
+        reader->broken = true;
+        return false;
+    }
+    reader->len -= WIRE_HEAD + len;
+    memmove(reader->data, reader->data + WIRE_HEAD + len, reader->len);
+    return true;
+}

@@ -1,0 +1,226 @@
+#include "worker.h"
+
+#include "answer.h"
+#include "crash.h"
+#include "deploy.h"
+#include "detect.h"
+#include "handoff.h"
+#include "json.h"
+#include "log.h"
+#include "output.h"
+#include "run.h"
+#include "status.h"
+#include "stop.h"
+#include "validate.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* While somebody waits for this process, an output that nobody reads is waited for so long, in ms. */
+#define OUTPUT_PATIENCE 1000
+/* Of the log, in a process that has a fraction of a second. */
+#define SHORT_PATIENCE 100
+
+static const char *get_environment(void *ctx, const char *name)
+{
+    (void)ctx;
+    return getenv(name);
+}
+
+static bool load(const struct options *options, bool files, struct settings *settings, struct error *error)
+{
+    bool utf8 = log_locale_is_utf8(getenv("LC_ALL"), getenv("LC_CTYPE"), getenv("LANG"));
+    bool good = settings_load(settings,
+                              &(struct settings_input){
+                                  .environ_ = (const char *const *)environ,
+                                  .flags = options->flags,
+                                  .flag_count = options->flag_count,
+                                  .config = options->config,
+                                  .no_files = !files,
+                              },
+                              error);
+
+    log_setup((enum log_format)settings->log_format, (enum log_level)settings->log_level, utf8);
+    return good;
+}
+
+/* ---- the work ---- */
+
+static void validate(struct run *run, struct error *error)
+{
+    bool compared =
+        run_open_stores(run, error) && validate_run(run->http, run->source, run->destination, run->settings,
+                                                    run->options->json, &run->report, error);
+
+    enum report_state state = report_valid(&run->report) ? REPORT_SYNCED : REPORT_PARTIAL;
+
+    if (compared)
+        error_clear(error);
+    run_finish(run, compared ? state : REPORT_FAILED, error);
+}
+
+/* Before anything is tried, so that nobody takes an older file for this run's. In development it is written once. */
+static void save_starting(struct run *run)
+{
+    if (run->options->mode == MODE_DEPLOY && !run->report.detection.production)
+        return;
+    run->report.state = REPORT_STARTING;
+    run_save_status(run);
+}
+
+/* The work of this mode; *error is how it ended. */
+static void work(struct run *run, struct error *error)
+{
+    save_starting(run);
+    crash_point("starting");
+    /* A configuration that is broken is a failure like any other: told, and left to the failure policy. */
+    if (error->kind != ERROR_NONE)
+        run_finish(run, REPORT_FAILED, error);
+    else if (run->options->mode == MODE_VALIDATE)
+        validate(run, error);
+    else if (run->options->mode == MODE_SYNC)
+        deploy_manual(run, error);
+    else
+        deploy_automatic(run, error);
+}
+
+static int print_report(const struct run *run, int code)
+{
+    struct buf out;
+
+    buf_init(&out, JSON_MAX);
+    report_json(&run->report, true, &out);
+    buf_putc(&out, '\n');
+    return answer_print_within(&out, run->options->command != NULL ? OUTPUT_PATIENCE : OUTPUT_FOREVER, code);
+}
+
+/* Does the work, and leaves nothing of it behind. `error` says how the settings fared. */
+static int work_and_tell(const struct worker *worker, const struct settings *settings,
+                         const struct wire *wire, struct error *error)
+{
+    const struct options *options = worker->options;
+    struct detection detection;
+    struct run run;
+    int code;
+
+    detect(settings, get_environment, NULL, &detection);
+    run_begin(&run, options, settings, &detection, worker->started, wire);
+    work(&run, error);
+    code = error_exit_code(error);
+    if (options->mode == MODE_VALIDATE && code == 0 && !report_valid(&run.report))
+        code = 1;
+    if (options->json)
+        code = print_report(&run, code);
+    run_end(&run);
+    return code;
+}
+
+/* ---- what follows ---- */
+
+bool worker_starts_application(const struct options *options, bool start_on_failure, enum error_kind ended)
+{
+    return options->command != NULL && ended != ERROR_INTERRUPTED &&
+           (ended == ERROR_NONE || start_on_failure);
+}
+
+/* Without a command somebody else starts the application, by this exit code. Kubernetes never starts it after an
+ * init container that failed; so that on_failure=start can mean the same there, it has to be said: by default the
+ * code tells what happened. */
+static bool forgives(const struct options *options, const struct settings *settings)
+{
+    return options->mode == MODE_DEPLOY && options->command == NULL &&
+           settings->on_failure == ON_FAILURE_START && !settings_is_default(settings, &settings->on_failure);
+}
+
+/* What the failure policy makes of it. */
+static void tell_consequence(const struct options *options, const struct settings *settings,
+                             const struct error *error)
+{
+    if (error->kind == ERROR_NONE || error->kind == ERROR_INTERRUPTED)
+        return;
+    if (forgives(options, settings))
+        log_warn("ending with 0 all the same (on_failure=start)");
+    else if (options->command != NULL && settings->on_failure == ON_FAILURE_START)
+        log_warn("starting the application all the same (on_failure=start)");
+    else if (options->command != NULL)
+        log_error("not starting the application (on_failure=stop)");
+}
+
+static void tell_policy(const struct options *options, const struct settings *settings,
+                        const struct wire *wire)
+{
+    wire_tell(wire, &(struct wire_message){.type = WIRE_POLICY,
+                                           .policy = {
+                                               .start = settings->on_failure == ON_FAILURE_START,
+                                               .forgive = forgives(options, settings),
+                                               .limit = run_limit(options, settings),
+                                               .log_format = (uint8_t)settings->log_format,
+                                               .log_level = (uint8_t)settings->log_level,
+                                               .log_utf8 = log_utf8(),
+                                           }});
+    wire_tell_names(wire, settings->drop_env);
+}
+
+/* What is left to do for an application that starts: its environment is the supervisor's affair, this one's only counted. */
+static void prepare_start(const struct settings *settings)
+{
+    int dropped = handoff_drop_env(settings->drop_env);
+
+    log_debug("%d variables of drop_env were there", dropped);
+    status_termination_log(STATUS_TERMINATION_LOG, "");
+}
+
+/* ---- the interface ---- */
+
+int worker_run(const struct worker *worker, const struct wire *wire)
+{
+    const struct options *options = worker->options;
+    struct error error = {.kind = ERROR_NONE};
+    struct settings settings;
+    int code;
+
+    crash_point("before-settings");
+    stop_init(&error);
+    load(options, true, &settings, &error);
+    tell_policy(options, &settings, wire);
+    crash_point("settings-known");
+    for (int i = 0; settings_problem(&settings, i) != NULL; i++)
+        log_warn("%s", settings_problem(&settings, i));
+    code = work_and_tell(worker, &settings, wire, &error);
+    tell_consequence(options, &settings, &error);
+    if (error.kind != ERROR_NONE && error.kind != ERROR_INTERRUPTED && forgives(options, &settings))
+        code = 0;
+    if (worker_starts_application(options, settings.on_failure == ON_FAILURE_START, error.kind))
+        prepare_start(&settings);
+    settings_free(&settings);
+    stop_close();
+    log_end();
+    crash_point("before-end");
+    wire_tell(wire, &(struct wire_message){.type = WIRE_END,
+                                           .end = {.kind = (uint8_t)error.kind, .code = (uint8_t)code}});
+    crash_point("after-end");
+    return code;
+}
+
+void worker_speak_for(const struct worker *worker, bool files, const struct wire_progress *progress,
+                      const struct error *error)
+{
+    const struct options *options = worker->options;
+    struct error ignored = {.kind = ERROR_NONE};
+    struct detection detection;
+    struct settings settings;
+    struct run run;
+
+    log_patience(SHORT_PATIENCE);
+    load(options, files, &settings, &ignored);
+    detect(&settings, get_environment, NULL, &detection);
+    run_begin(&run, options, &settings, &detection, worker->started, NULL);
+    run_finish_for(&run, progress, error);
+    tell_consequence(options, &settings, error);
+    if (options->json)
+        print_report(&run, error_exit_code(error));
+    run_end(&run);
+    if (worker_starts_application(options, settings.on_failure == ON_FAILURE_START, error->kind))
+        status_termination_log(STATUS_TERMINATION_LOG, "");
+    settings_free(&settings);
+}

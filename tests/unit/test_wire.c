@@ -1,0 +1,197 @@
+/* wire: what is written is read; nothing else is. */
+#include "wire.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <limits.h>
+#include <string.h>
+
+static struct wire_reader reader;
+static struct wire_message message;
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(&reader, 0, sizeof reader);
+    memset(&message, 0, sizeof message);
+    return 0;
+}
+
+/* As much of it as fits. */
+static void feed(const void *data, size_t len)
+{
+    size_t room;
+    unsigned char *at = wire_room(&reader, &room);
+
+    assert_true(room >= len);
+    memcpy(at, data, len);
+    wire_filled(&reader, len);
+}
+
+static const struct wire_message policy = {
+    .type = WIRE_POLICY,
+    .policy =
+        {.start = true, .forgive = false, .limit = 300000, .log_format = 1, .log_level = 3, .log_utf8 = true},
+};
+
+static void test_messages_survive(void **state)
+{
+    static const struct wire_message progress = {.type = WIRE_PROGRESS,
+                                                 .progress = {1, 2, 3, UINT64_MAX, UINT64_C(1) << 40}};
+    static const struct wire_message end = {.type = WIRE_END, .end = {.kind = 15, .code = 143}};
+    unsigned char bytes[3 * WIRE_MAX];
+    size_t len = 0;
+
+    (void)state;
+    len += wire_encode(&policy, bytes);
+    len += wire_encode(&progress, bytes + len);
+    len += wire_encode(&end, bytes + len);
+    feed(bytes, len);
+    assert_true(wire_next(&reader, &message));
+    assert_int_equal(message.type, WIRE_POLICY);
+    assert_true(message.policy.start && !message.policy.forgive && message.policy.log_utf8);
+    assert_int_equal(message.policy.limit, 300000);
+    assert_int_equal(message.policy.log_format, 1);
+    assert_int_equal(message.policy.log_level, 3);
+    assert_true(wire_next(&reader, &message));
+    assert_int_equal(message.type, WIRE_PROGRESS);
+    assert_memory_equal(&message.progress, &progress.progress, sizeof progress.progress);
+    assert_true(wire_next(&reader, &message));
+    assert_int_equal(message.type, WIRE_END);
+    assert_int_equal(message.end.kind, 15);
+    assert_int_equal(message.end.code, 143);
+    assert_false(wire_next(&reader, &message));
+    assert_false(reader.broken);
+}
+
+/* A pipe may hand over any part of what was written. */
+static void test_byte_by_byte(void **state)
+{
+    unsigned char bytes[WIRE_MAX];
+    size_t len = wire_encode(&policy, bytes);
+
+    (void)state;
+    for (size_t i = 0; i < len; i++) {
+        assert_false(wire_next(&reader, &message));
+        feed(bytes + i, 1);
+    }
+    assert_true(wire_next(&reader, &message));
+    assert_int_equal(message.policy.limit, 300000);
+}
+
+/* ---- names ---- */
+
+static char names[2000];
+
+static void take_names(void *ctx, const struct wire_message *told)
+{
+    unsigned char bytes[WIRE_MAX];
+
+    (void)ctx;
+    feed(bytes, wire_encode(told, bytes));
+    assert_true(wire_next(&reader, &message));
+    assert_int_equal(message.type, WIRE_NAMES);
+    strncat(names, message.names.text, message.names.len);
+}
+
+static void test_names_of_any_length(void **state)
+{
+    static const size_t lengths[] = {0, 1, WIRE_BODY_MAX - 1, WIRE_BODY_MAX, WIRE_BODY_MAX + 1, 1500};
+    const struct wire wire = {.take = take_names};
+    char given[2000];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        names[0] = '\0';
+        for (size_t at = 0; at < lengths[i]; at++)
+            given[at] = (char)('A' + at % 26);
+        given[lengths[i]] = '\0';
+        wire_tell_names(&wire, given);
+        assert_string_equal(names, given);
+    }
+    wire_tell_names(NULL, "nobody listens");
+}
+
+/* ---- what is not believed ---- */
+
+/* One byte of a good message changed breaks the reader, and it stays broken. */
+static void refuse(size_t at, unsigned char value)
+{
+    unsigned char bytes[WIRE_MAX];
+    size_t len = wire_encode(&policy, bytes);
+
+    set_up(NULL);
+    bytes[at] = value;
+    feed(bytes, len);
+    assert_false(wire_next(&reader, &message));
+    assert_true(reader.broken);
+    wire_encode(&policy, bytes);
+    feed(bytes, len);
+    assert_false(wire_next(&reader, &message));
+}
+
+static void test_what_does_not_fit_breaks_it(void **state)
+{
+    (void)state;
+    refuse(0, 'T');              /* another program */
+    refuse(1, WIRE_VERSION + 1); /* another version */
+    refuse(2, 0);                /* types that are none */
+    refuse(2, WIRE_END + 1);
+    refuse(2, WIRE_END); /* of another length */
+    refuse(2, WIRE_PROGRESS);
+    refuse(2, WIRE_NAMES); /* a NUL in it */
+    refuse(3, 1);
+    refuse(4, 12);                /* too short */
+    refuse(5, 2);                 /* longer than any */
+    refuse(WIRE_HEAD, 2);         /* neither yes nor no */
+    refuse(WIRE_HEAD + 1, 3);     /* the same */
+    refuse(WIRE_HEAD + 4, 2);     /* the same */
+    refuse(WIRE_HEAD + 12, 0x80); /* a limit beyond all bounds */
+}
+
+static void test_empty_names_are_none(void **state)
+{
+    static const unsigned char empty[WIRE_HEAD] = {'S', WIRE_VERSION, WIRE_NAMES, 0, 0, 0};
+
+    (void)state;
+    feed(empty, sizeof empty);
+    assert_false(wire_next(&reader, &message));
+    assert_true(reader.broken);
+}
+
+/* There is always room for the rest of a message. */
+static void test_largest_message_fits(void **state)
+{
+    struct wire_message largest = {.type = WIRE_NAMES, .names = {.len = WIRE_BODY_MAX}};
+    unsigned char bytes[WIRE_MAX];
+    size_t room;
+
+    (void)state;
+    memset(largest.names.text, 'x', WIRE_BODY_MAX);
+    assert_int_equal(wire_encode(&largest, bytes), WIRE_MAX);
+    assert_true(WIRE_MAX <= _POSIX_PIPE_BUF);
+    feed(bytes, WIRE_MAX - 1);
+    assert_false(wire_next(&reader, &message));
+    wire_room(&reader, &room);
+    assert_int_equal(room, 1);
+    feed(bytes + WIRE_MAX - 1, 1);
+    assert_true(wire_next(&reader, &message));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_messages_survive, set_up),
+        cmocka_unit_test_setup(test_byte_by_byte, set_up),
+        cmocka_unit_test_setup(test_names_of_any_length, set_up),
+        cmocka_unit_test_setup(test_what_does_not_fit_breaks_it, set_up),
+        cmocka_unit_test_setup(test_empty_names_are_none, set_up),
+        cmocka_unit_test_setup(test_largest_message_fits, set_up),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
