@@ -15,7 +15,7 @@
 #include <stdbool.h>
 
 /* Keys that begin like the one in question and come before it: more are not looked through. */
-#define ABSENCE_KEYS_MAX 10000
+#define ABSENCE_KEYS_MAX 3000
 
 struct absence {
     const char *key;       /* borrowed */

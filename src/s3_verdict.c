@@ -67,6 +67,8 @@ static bool learn_region(struct s3_call *c)
     struct s3_reply *reply = &c->reply;
     bool redirect = c->request.status == 301 || c->request.status == 307;
 
+    if (c->named != store) /* what it says is about another bucket */
+        return false;
     if (!redirect && c->request.status != 400 && c->request.status != 403)
         return false;
     if (reply->region[0] == '\0' && redirect)

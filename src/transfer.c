@@ -309,7 +309,7 @@ static void wait_for_last_look(struct transfer *t)
     if (!t->get.done)
         return;
     /* What changes all the time, or cannot be looked at, has been copied all the same. */
-    if (t->get.error.kind != ERROR_NONE || t->get.info.etag[0] == '\0' ||
+    if (t->stopping || t->get.error.kind != ERROR_NONE || t->get.info.etag[0] == '\0' ||
         object_etags_equal(t->get.info.etag, t->entry.etag) || ++t->version_changes > VERSION_CHANGES_MAX ||
         !adopt(t, &t->get.error)) {
         end(t, TRANSFER_COPIED);
@@ -318,11 +318,12 @@ static void wait_for_last_look(struct transfer *t)
     begin(t);
 }
 
-/* May a change since the bytes were read be hidden from the next run? */
+/* May a change since the bytes were read be hidden from the next run? Not where both listings have content hashes, and not
+ * where the copy has the source's time. */
 static bool may_hide_a_change(const struct transfer *t)
 {
     return !store_keeps_times(t->plan->destination) && t->entry.etag[0] != '\0' &&
-           !object_etags_comparable(t->entry.etag, t->entry.etag);
+           !object_etags_comparable(t->entry.etag, t->put.info.etag);
 }
 
 static void arrived(struct transfer *t)
@@ -886,6 +887,10 @@ void transfer_stop(struct transfer *t, const struct error *why)
      * its way out. Both are let finish. */
     if (t->state == wait_for_upload)
         return;
+    if (t->state == wait_for_last_look) { /* all of it is there */
+        call_cancel(&t->get, why);
+        return;
+    }
     t->again_after_abort = false;
     t->result = TRANSFER_FAILED;
     if (t->state == wait_for_abort)
