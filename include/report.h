@@ -16,6 +16,7 @@
 #include "error.h"
 #include "object.h"
 #include "plan.h"
+#include "settings.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -120,6 +121,10 @@ void report_skipped(struct report *report, const char *path, const struct object
 void report_gone(struct report *report, const char *path, const struct object_entry *entry);
 void report_failed(struct report *report, const char *path, const char *key, const struct error *error);
 void report_path_end(struct report *report);
+
+/* Warns that the source has no objects under any of the paths: one that is misspelt, or a volume that is not mounted yet,
+ * must not look like a sync. */
+void report_nothing(const struct report *report, const struct settings *settings);
 
 /* After report_finish. Without a header before it, one line with the message. */
 void report_summary(struct report *report);

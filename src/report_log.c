@@ -173,6 +173,19 @@ void report_path_end(struct report *report)
               LOG_MARK_SKIP, more);
 }
 
+void report_nothing(const struct report *report, const struct settings *settings)
+{
+    struct buf paths;
+
+    buf_init(&paths, 1024);
+    for (int i = 0; i < settings_path_count(settings); i++)
+        buf_printf(&paths, "%s\"%s\"", i > 0 ? ", " : "", settings_path(settings, i));
+    log_warn("the source %s has no objects under %s: check bucket and paths (public_object_search_paths, "
+             "private_object_dir)%s",
+             report->source, buf_str(&paths), is_validation(report) ? "" : "; nothing is marked as synced");
+    buf_free(&paths);
+}
+
 /* ---- the end ---- */
 
 /* Something that needs attention is shown at every level that shows such things. */

@@ -288,21 +288,6 @@ static void sync_path(struct sync *sync, const char *path)
         log_info("nothing is listed under \"%s\" in %s", path, store_name(sync->job->source));
 }
 
-/* A path that is misspelt, or a volume that is not mounted yet, must not look like a sync. */
-static void warn_of_nothing(const struct sync *sync)
-{
-    const struct settings *settings = sync->job->settings;
-    struct buf paths;
-
-    buf_init(&paths, 1024);
-    for (int i = 0; i < settings_path_count(settings); i++)
-        buf_printf(&paths, "%s\"%s\"", i > 0 ? ", " : "", settings_path(settings, i));
-    log_warn("the source %s has no objects under %s: check bucket and paths (public_object_search_paths, "
-             "private_object_dir); nothing is marked as synced",
-             store_name(sync->job->source), buf_str(&paths));
-    buf_free(&paths);
-}
-
 static void sync_prepare(struct sync *sync, struct sync_job *job)
 {
     sync->job = job;
@@ -337,7 +322,7 @@ bool sync_run(struct sync_job *job, struct error *error)
         sync_path(&sync, settings_path(job->settings, i));
     report_progress_clear(job->report);
     if (sync.error.kind == ERROR_NONE && job->report->listed == 0)
-        warn_of_nothing(&sync);
+        report_nothing(job->report, job->settings);
     for (int i = 0; i < sync.slot_count; i++)
         transfer_free(&sync.slots[i].transfer);
     free(sync.slots);

@@ -75,6 +75,8 @@ bool validate_run(struct http *http, struct store *source, struct store *destina
         if (!done)
             return false;
     }
+    if (report->validation.checked == 0)
+        report_nothing(report, settings);
     report->validation.done = true;
     if (report->failed == 0)
         return true;

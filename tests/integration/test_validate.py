@@ -46,6 +46,10 @@ class Validate(TestCase):
         self.assertNotIn("public/10", text)
         self.assertIn("public/14", str(self.validate("--json", code=1).json["details"]))
 
+    def test_a_source_without_objects_is_pointed_at(self):
+        self.env["PUBLIC_OBJECT_SEARCH_PATHS"] = "/bucket/publik"
+        self.assertIn('has no objects under "publik/"', "".join(self.validate().warnings))
+
     def test_newer_source_is_a_mismatch(self):
         self.source.put("public/00", "BODY 0", age=-5)
         self.assertEqual(self.validate("--json", code=1).json["mismatchedFiles"], 1)
