@@ -272,7 +272,8 @@ static void wait_for_truth(struct transfer *t)
 
     if (!t->get.done)
         return;
-    if (t->get.error.kind != ERROR_NONE || !object_etags_equal(t->get.info.etag, t->entry.etag)) {
+    if (t->get.error.kind != ERROR_NONE ||
+        (t->get.info.etag[0] != '\0' && !object_etags_equal(t->get.info.etag, t->entry.etag))) {
         wait_for_look(t);
         return;
     }
@@ -361,8 +362,7 @@ static void wait_for_copy_check(struct transfer *t)
         copied(t);
     } else if (object_etags_equal(t->get.info.etag, t->entry.etag)) {
         log_warn("a copy of \"%s\" inside the service has other content than the source: it is copied again, "
-                 "and all "
-                 "others as well, through this machine",
+                 "and all others as well, through this machine",
                  t->key);
         t->plan->server_copy = false;
         begin(t);
