@@ -238,8 +238,9 @@ struct store {
     int part_count_max;
     bool keeps_times;
     bool repeats, timeless; /* the cursor's: that it is so of the listing has been told */
-    bool plain;   /* bytes come and go without TLS, which would notice if one were changed on the way */
-    bool digests; /* its ETags can be MD5s, and it compares a body with the MD5 that it is told */
+    bool plain;     /* bytes come and go without TLS, which would notice if one were changed on the way */
+    bool wants_md5; /* learnt: it takes no body without being told its MD5 beforehand (Object Lock) */
+    bool digests;   /* its ETags can be MD5s, and it compares a body with the MD5 that it is told */
 };
 
 /* For the cursor: starts a listing that fills `page`. */

@@ -173,13 +173,13 @@ struct s3_call {
     struct buf path;               /* encoded, as signed */
     struct buf query;              /* encoded, sorted */
     struct object_meta fields;     /* header fields, names in lower case */
-    bool bad_field;                /* one of them cannot be carried by a header */
     struct buf payload;            /* body that is sent from memory */
     uint64_t length;               /* of the body that is sent, or of the range that is wanted */
     uint64_t offset;               /* of that range */
     char wanted[OBJECT_ETAG_SIZE]; /* the version that is read; "": any */
     bool ranged;
     bool create;
+    bool bad_field;    /* one of the fields cannot be carried by a header */
     struct pipe *pipe; /* where a streamed body goes, or comes from; NULL: not streamed */
     struct store_page *page;
     int page_keys; /* how many are asked for */
@@ -229,6 +229,8 @@ void s3_build_path(struct s3_call *c);
 /* Failures show in s3_prepare. A value that no header can carry is one. */
 void s3_field(struct s3_call *c, const char *name, const char *value);
 void s3_field_etag(struct s3_call *c, const char *name, const char *etag);
+/* If the MD5 of the streamed body is known beforehand, the service shall refuse any other. */
+void s3_field_md5(struct s3_call *c);
 /* The header fields that carry `meta`; false, naming the pair, for what no header can carry. */
 bool s3_meta_fields(struct s3_call *c, const struct object_meta *meta, struct error *error);
 

@@ -25,7 +25,9 @@
  *
  * A source that tells no version of an object is read in one stream, whatever its size: ranges of it could belong to
  * different ones. What can be known of the bytes is compared before the destination gets the last of them, or before an
- * upload is finished; see the table in docs/DESIGN.md.
+ * upload is finished; see the table in docs/DESIGN.md. A destination that demands to know the MD5 of a body beforehand
+ * (Object Lock) is told the source's ETag where that is one; any other body is read twice, and the first time only
+ * measured.
  *
  * INVARIANT: when a transfer ends badly, no upload in parts is left open at the destination: it is aborted first.
  * INVARIANT: the parts of one object all come from one version of it (each is asked for by its ETag).
@@ -96,8 +98,9 @@ struct transfer {
     struct upload *upload; /* open at the destination */
     int part;              /* number of the part under way, from 1 */
     uint64_t part_size, part_offset, part_length;
-    struct digest parts;      /* of the parts that are through */
-    struct digest parts_more; /* and of the one under way */
+    char measured[DIGEST_HEX_SIZE]; /* the MD5 of the body at hand, read beforehand; "" if it was not */
+    struct digest parts;            /* of the parts that are through */
+    struct digest parts_more;       /* and of the one under way */
 };
 
 void transfer_init(struct transfer *transfer, struct transfer_plan *plan);

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define HEX_LEN ((size_t)DIGEST_HEX_SIZE - 1)
+
 static void to_hex(const unsigned char hash[br_md5_SIZE], char out[DIGEST_HEX_SIZE])
 {
     static const char digits[] = "0123456789abcdef";
@@ -58,7 +60,7 @@ void digest_of(const void *data, size_t len, char out[DIGEST_HEX_SIZE])
 
 bool digest_is_hex(const char *text)
 {
-    return strlen(text) == 2 * br_md5_SIZE && strspn(text, "0123456789abcdefABCDEF") == 2 * br_md5_SIZE;
+    return strlen(text) == HEX_LEN && strspn(text, "0123456789abcdefABCDEF") == HEX_LEN;
 }
 
 void digest_add_hex(struct digest *digest, const char *hex)

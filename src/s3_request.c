@@ -45,6 +45,18 @@ void s3_field_etag(struct s3_call *c, const char *name, const char *etag)
     s3_field(c, name, quoted);
 }
 
+void s3_field_md5(struct s3_call *c)
+{
+    char text[DIGEST_BASE64_SIZE];
+
+    if (c->length == 0)
+        digest_of("", 0, c->pipe->md5);
+    if (c->pipe->md5[0] == '\0')
+        return;
+    digest_base64(c->pipe->md5, text);
+    s3_field(c, "content-md5", text);
+}
+
 void s3_build_path(struct s3_call *c)
 {
     const struct store_s3 *store = c->named;

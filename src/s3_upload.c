@@ -134,6 +134,7 @@ void s3_upload_part(struct store *store, struct call *call, struct upload *uploa
         return;
     c->pipe = source;
     c->length = size;
+    s3_field_md5(c);
     s3_submit(c);
 }
 

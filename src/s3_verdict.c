@@ -131,6 +131,19 @@ static bool learn_key(struct s3_call *c)
     return creds_expired(c->store->creds, c->signer.generation, renew);
 }
 
+/* "The Content-MD5 or x-amz-sdk-checksum-algorithm header is required for any request to upload an object with a retention
+ * period configured using Amazon S3 Object Lock" (PutObject, Amazon S3 API Reference). The owner of the pipe has to read the
+ * body once more for that. */
+static bool learn_md5(struct s3_call *c)
+{
+    if (c->pipe == NULL || c->pipe->md5[0] != '\0' || c->request.status != 400 ||
+        strstr(c->reply.message, "Content-MD5") == NULL)
+        return false;
+    c->store->base.wants_md5 = true;
+    c->again = true;
+    return true;
+}
+
 /* A page whose end is a key that XML cannot hold: RGW's continuation token is that key, unencoded. Ask for a
  * page that ends with another key. */
 static bool shorten_page(struct s3_call *c)
@@ -317,6 +330,8 @@ static enum http_verdict finish_failure(struct s3_call *c)
 
     if (learn_region(c) || learn_clock(c) || learn_key(c))
         return try_again(c, HTTP_RETRY_NOW);
+    if (learn_md5(c))
+        return HTTP_DONE;
     if (c->op == S3_UPLOAD_FINISH && c->may_have_done && strcmp(code, "NoSuchUpload") == 0) {
         s3_upload_verify(c);
         error_clear(&request->error);

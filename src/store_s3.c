@@ -2,8 +2,6 @@
  * buckets", Amazon S3 User Guide. What other services do differently is said where it matters. */
 #include "store_s3.h"
 
-#include "digest.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -295,19 +293,6 @@ static void s3_get(struct store *store, struct call *call, const char *key, uint
     s3_submit(c);
 }
 
-/* If the MD5 of the body is known beforehand, the service shall refuse any other. */
-static void add_md5(struct s3_call *c)
-{
-    char text[DIGEST_BASE64_SIZE];
-
-    if (c->length == 0)
-        digest_of("", 0, c->pipe->md5);
-    if (c->pipe->md5[0] == '\0')
-        return;
-    digest_base64(c->pipe->md5, text);
-    s3_field(c, "content-md5", text);
-}
-
 static void s3_put(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
                    const struct object_meta *meta, struct pipe *source)
 {
@@ -319,7 +304,7 @@ static void s3_put(struct store *store, struct call *call, const char *key, uint
         return;
     c->pipe = source;
     c->length = size;
-    add_md5(c);
+    s3_field_md5(c);
     if (!s3_meta_fields(c, meta, &error))
         s3_refuse(c, &error);
     else

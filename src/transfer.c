@@ -183,6 +183,7 @@ static bool adopt(struct transfer *t, struct error *error)
     /* A listing tells milliseconds, a HEAD does not. */
     if (!same && info->modified != CLOCK_UNKNOWN)
         t->entry.modified = info->modified;
+    t->measured[0] = '\0';
     t->one_stream = info->etag[0] == '\0';
     t->hashed = t->plan->source->digests && !info->opaque_etag && digest_is_hex(t->entry.etag);
     return true;
@@ -455,6 +456,41 @@ static bool want_digest(const struct transfer *t)
            (to->digests && (to->plain || t->attempt > 0));
 }
 
+/* Must the MD5 of the body be found before it is sent? */
+static bool must_measure(const struct transfer *t, bool whole)
+{
+    bool known = whole && t->plan->source->digests && digest_is_hex(t->entry.etag) && t->attempt == 0;
+
+    return t->plan->destination->wants_md5 && t->measured[0] == '\0' && !known;
+}
+
+static void wait_for_measure(struct transfer *t)
+{
+    const unsigned char *data;
+    size_t len;
+
+    while ((len = pipe_peek(&t->pipe, &data)) > 0)
+        pipe_consume(&t->pipe, len);
+    if (!t->get.done)
+        return;
+    if (t->get.error.kind != ERROR_NONE) {
+        source_failed(t, &t->get);
+        return;
+    }
+    digest_hex(&t->pipe.digest, t->measured);
+    if (t->upload != NULL)
+        begin_part(t);
+    else
+        begin(t);
+}
+
+static void begin_measure(struct transfer *t, uint64_t offset, uint64_t length)
+{
+    pipe_hash(&t->pipe);
+    store_get(t->plan->source, &t->get, t->key, offset, length, t->entry.etag, &t->pipe);
+    t->state = wait_for_measure;
+}
+
 /* The reading half ended well: was it what the destination was promised? */
 static bool check_read(struct transfer *t)
 {
@@ -620,6 +656,11 @@ static void begin_relay_whole(struct transfer *t)
 {
     pipe_reset(&t->pipe);
     t->pipe.size = t->entry.size;
+    if (must_measure(t, true)) {
+        begin_measure(t, 0, UINT64_MAX);
+        return;
+    }
+    memcpy(t->pipe.md5, t->measured, sizeof t->pipe.md5);
     if (want_digest(t))
         pipe_hash(&t->pipe);
     store_get(t->plan->source, &t->get, t->key, 0, UINT64_MAX, t->entry.etag, &t->pipe);
@@ -680,6 +721,7 @@ static void next_part(struct transfer *t)
     t->part_offset += t->part_length;
     t->part++;
     t->attempt = 0;
+    t->measured[0] = '\0';
     t->parts = t->parts_more;
     if (t->part_offset < t->entry.size) {
         begin_part(t);
@@ -716,8 +758,12 @@ static void begin_part(struct transfer *t)
     uint64_t left = t->entry.size - t->part_offset;
 
     t->part_length = left < t->part_size ? left : t->part_size;
-    if (t->relay) {
+    if (t->relay)
         pipe_reset(&t->pipe);
+    if (t->relay && must_measure(t, false)) {
+        begin_measure(t, t->part_offset, t->part_length);
+    } else if (t->relay) {
+        memcpy(t->pipe.md5, t->measured, sizeof t->pipe.md5);
         if (t->plan->destination->digests && (t->plan->destination->plain || t->attempt > 0))
             pipe_hash(&t->pipe);
         t->parts_more = t->parts;
@@ -766,6 +812,7 @@ static void begin_upload(struct transfer *t)
     t->part_offset = 0;
     t->part_size = choose_part_size(t);
     t->moved = 0;
+    t->measured[0] = '\0';
     digest_begin(&t->parts);
     store_upload_begin(t->plan->destination, &t->put, t->key, t->entry.size, t->entry.modified, &t->meta);
     t->state = wait_for_upload;
@@ -850,6 +897,7 @@ void transfer_start(struct transfer *t, const struct object_entry *entry)
     t->untagged = false;
     t->one_stream = false;
     t->hashed = false;
+    t->measured[0] = '\0';
     t->stopping = false;
     begin(t);
 }
@@ -862,13 +910,16 @@ bool transfer_step(struct transfer *t)
      * ends, so this terminates. */
     while (t->state != NULL) {
         void (*before)(struct transfer * t) = t->state;
+        size_t waiting;
 
         if (!t->get.done)
             moved |= store_step(&t->get);
         if (!t->put.done)
             moved |= store_step(&t->put);
         moved |= absence_step(&t->absence);
+        waiting = t->pipe.len;
         t->state(t);
+        moved |= t->pipe.len != waiting;
         if (t->state == before)
             break;
         moved = true;

@@ -83,6 +83,7 @@ struct fake_store {
     bool tells_no_version;         /* when it is asked about an object */
     bool puts_early;               /* takes an object for written before it has read it */
     int damaged_gets;              /* so many more have a wrong byte */
+    bool demands_md5;              /* as a bucket with Object Lock does */
     void (*on_call)(struct fake_store *store, enum fake_op op,
                     const char *key); /* e.g. to change an object */
 };
@@ -360,6 +361,16 @@ static inline void fake_store_get(struct store *base, struct call *call, const c
     }
 }
 
+/* Is the body refused because its MD5 is not known beforehand? */
+static inline bool fake_wants_md5(struct call *call, struct store *base, const struct pipe *source)
+{
+    if (!((struct fake_store *)base)->demands_md5 || source->md5[0] != '\0')
+        return false;
+    base->wants_md5 = true;
+    fake_fail(call, ERROR_PROTOCOL, true, "no MD5");
+    return true;
+}
+
 static inline void fake_store_put(struct store *base, struct call *call, const char *key, uint64_t size,
                                   int64_t modified, const struct object_meta *meta, struct pipe *source)
 {
@@ -371,6 +382,7 @@ static inline void fake_store_put(struct store *base, struct call *call, const c
     state->owned = true;
     state->modified = modified;
     fake_copy_meta(&state->meta, meta);
+    fake_wants_md5(call, base, source);
 }
 
 /* The bucket that the destination's credentials see by the source's name. */
@@ -426,6 +438,7 @@ static inline void fake_store_part(struct store *base, struct call *call, struct
     state->pipe = source;
     state->data = upload->data + offset;
     state->size = (size_t)size;
+    fake_wants_md5(call, base, source);
 }
 
 static inline void fake_store_part_copy(struct store *base, struct call *call, struct upload *upload,

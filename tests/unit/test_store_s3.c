@@ -230,18 +230,16 @@ static void test_signature_headers(void **state)
 
 static void test_no_credentials(void **state)
 {
+    struct error error = {0};
     struct hand hand;
 
     (void)state;
+    setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
     hand_side(&hand, "http://h", "b");
     hand.side.access_key_id = hand.side.secret_access_key = "";
-    hand_open(&hand);
-    store_head(hand.store, &hand.call, "k");
-    assert_false(hand_attempt(&hand));
-    assert_true(hand.call.done);
-    assert_int_equal(hand.call.error.kind, ERROR_CREDENTIALS);
-    assert_non_null(strstr(hand.call.error.text, "AWS_SECRET_ACCESS_KEY"));
-    hand_end(&hand);
+    assert_null(store_s3_open(&hand.side, "b", NULL, &error));
+    assert_int_equal(error.kind, ERROR_CREDENTIALS);
+    assert_non_null(strstr(error.text, "AWS_SECRET_ACCESS_KEY"));
 }
 
 static void test_write(void **state)
@@ -1041,6 +1039,32 @@ static void test_put_is_what_was_sent(void **state)
     expect_put(HELLO_MD5, false, "", ETAG, "before all of it had been sent");
 }
 
+/* Object Lock: who reads the body again is told so, and next time the MD5 is sent. */
+static void test_put_needs_md5(void **state)
+{
+    struct object_meta meta = {0};
+    struct hand hand;
+
+    (void)state;
+    hand_begin(&hand, "http://h", "b");
+    for (int round = 0; round < 2; round++) {
+        if (round == 1)
+            memcpy(hand.pipe.md5, HELLO_MD5, sizeof hand.pipe.md5);
+        store_put(hand.store, &hand.call, "k", 5, CLOCK_UNKNOWN, &meta, &hand.pipe);
+        assert_true(hand_attempt(&hand));
+        assert_int_equal(hand_header(&hand, "content-md5") != NULL, round == 1);
+        hand_answer(
+            &hand, 400, "",
+            XML "<Error><Code>InvalidRequest</Code><Message>Content-MD5 OR x-amz-checksum- HTTP header is "
+                "required for Put Object requests with Object Lock parameters</Message></Error>");
+        hand_done(&hand);
+        assert_int_equal(hand.call.error.kind, ERROR_PROTOCOL);
+        assert_int_equal(hand.call.again, round == 0); /* it was told: nothing more can be done */
+        assert_true(hand.store->wants_md5);
+    }
+    hand_end(&hand);
+}
+
 static void test_put_again(void **state)
 {
     struct object_meta meta;
@@ -1137,6 +1161,7 @@ int main(void)
         cmocka_unit_test(test_get_again),
         cmocka_unit_test(test_put_streams),
         cmocka_unit_test(test_put_is_what_was_sent),
+        cmocka_unit_test(test_put_needs_md5),
         cmocka_unit_test(test_put_again),
         cmocka_unit_test(test_cancel),
     };

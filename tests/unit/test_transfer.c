@@ -856,6 +856,27 @@ static void an_older_version_than_listed_is_no_change(void **state)
     }
 }
 
+/* A body whose MD5 nobody knows is read twice, once to measure it. */
+static void what_must_be_measured_is_read_twice(void **state)
+{
+    (void)state;
+    for (size_t size = 70 * 1000; size <= LARGE; size += LARGE - 70 * 1000) {
+        struct scene *scene = scene_new();
+        int parts = size == LARGE ? 3 : 1;
+
+        scene->to->demands_md5 = true;
+        add(scene->from, "a", size);
+        start(scene, "a");
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_arrived(scene, "a");
+        assert_int_equal(scene->from->calls[FAKE_GET], 1 + 2 * parts); /* the first taught it */
+        start(scene, "a");
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_int_equal(scene->from->calls[FAKE_GET], 1 + 4 * parts);
+        scene_free(scene);
+    }
+}
+
 /* A broken half, at every kind of place, is tried again and leaves a whole object. */
 static void broken_relays_are_tried_again(void **state)
 {
@@ -1030,6 +1051,7 @@ int main(void)
         cmocka_unit_test(a_damaged_part_starts_over),
         cmocka_unit_test(a_put_that_ends_before_its_body_fails),
         cmocka_unit_test(an_older_version_than_listed_is_no_change),
+        cmocka_unit_test(what_must_be_measured_is_read_twice),
         cmocka_unit_test(broken_relays_are_tried_again),
         cmocka_unit_test(retries_end),
         cmocka_unit_test(every_failure_leaves_nothing_behind),
