@@ -261,6 +261,10 @@ VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --soname-synonyms=s
 model: | need-model ## verify the lease's protocol with spin
 	tests/model/run
 
+size: all ## show where the bytes of the binary come from, and the change against the last commit
+	@deps/need python3 objdump:binutils git:git
+	@CC='$(CC)' tests/size --save
+
 bench: all | need-integration ## measure the budgets: size, start, requests, CPU, memory
 	tests/bench build/storsync-init
 
