@@ -296,7 +296,8 @@ void settings_free(struct settings *settings)
 /* Without memory there is no state, and the settings are the defaults. */
 static const struct settings_state *state_of(const struct settings *settings)
 {
-    static const struct settings_state nothing;
+    /* Never written to. If it were constant, its 3 KiB of zeroes would be in the binary. */
+    static struct settings_state nothing;
 
     return settings->state != NULL ? settings->state : &nothing;
 }

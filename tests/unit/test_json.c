@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +73,7 @@ static void test_lookups_give_the_member_or_otherwise(void **state)
     (void)state;
     static const char text[] =
         "{\"s\":\"x\",\"n\":-5,\"big\":9223372036854775807,\"huge\":9223372036854775808,"
-        "\"real\":1.0,\"t\":true,\"null\":null,\"o\":{}}";
+        "\"real\":1.0,\"reals\":[-0.5,1e9,1E-9,2.5e+3],\"t\":true,\"null\":null,\"o\":{}}";
     struct error error;
     yyjson_doc *doc = json_parse(text, sizeof text - 1, &error);
     yyjson_val *root = yyjson_doc_get_root(doc);
@@ -89,6 +90,12 @@ static void test_lookups_give_the_member_or_otherwise(void **state)
     assert_true(json_flag(root, "t", false));
     assert_true(json_flag(root, "n", true));
     assert_false(json_flag(root, "none", false));
+
+    /* no conversion of what nobody asks for: see deps/build */
+    assert_int_equal(yyjson_arr_size(yyjson_obj_get(root, "reals")), 4);
+    assert_true(isnan(yyjson_get_real(yyjson_arr_get_first(yyjson_obj_get(root, "reals")))));
+    assert_refused("[1.5-3]", 7, "not JSON");
+    assert_refused("[1.e3]", 6, "not JSON");
 
     yyjson_val *text_value = yyjson_obj_get(root, "s");
     assert_string_equal(json_text(text_value, "s", "d"), "d");
