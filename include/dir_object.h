@@ -15,8 +15,8 @@
 #include <stdint.h>
 
 /* Makes a finished temporary file the object's body: sets its time (unless `modified` is CLOCK_UNKNOWN),
- * writes the sidecar, puts it in its place. With `create`: EEXIST if there is such an object. ELOOP if a
- * symbolic link or a device is in the way (dir_find_foreign). The file is closed when that succeeds; if not, the
+ * writes the sidecar, puts it in its place. With `create`: EEXIST if there is such an object. ENOTUNIQ if
+ * the file system takes the key's path for another one (dir_names.h), ELOOP if a symbolic link or a device is in the way (dir_find_foreign). The file is closed when that succeeds; if not, the
  * object and its metadata are what they were. */
 bool dir_object_commit(struct dir_tree *tree, struct dir_file *file, const char *key, int64_t modified,
                        const struct object_meta *meta, bool create);

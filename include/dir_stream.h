@@ -53,7 +53,7 @@ bool dir_ready(struct store_dir *store, struct call *call);
 /* Ends the call with errno: "<store>: <doing> <key>: <text of errno>; <remedy>". */
 void dir_fail(struct call *call, const struct store_dir *store, const char *doing, const char *key);
 
-/* The same for writing; names the symbolic link that is in the way (ELOOP). */
+/* The same for writing; names the symbolic link that is in the way (ELOOP), and explains ENOTUNIQ. */
 void dir_write_failed(struct call *call, const struct store_dir *store, const char *key);
 
 /* Makes call->impl. NULL: the call is over, with its error. */

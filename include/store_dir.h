@@ -12,8 +12,8 @@
  * needed), has an odd name: .storsync/odd/ and the key's bytes as lower-case hexadecimal digits, cut after every
  * 64 bytes: a full piece with more behind it is a directory ("<128 digits>_"), the last piece is the file. The
  * order of these names is that of the keys. If both exist the plain one counts; writing it removes the other. So
- * every key that S3 has can be stored, on a file system that tells all names apart (not one that ignores case or
- * normalises Unicode). A symbolic link or a device on the way to the plain path, or at its end, is a failure of
+ * every key that S3 has can be stored, on a file system that tells all names apart; on one that ignores case a key
+ * whose path is another key's is a failure (dir_names.h). A symbolic link or a device on the way to the plain path, or at its end, is a failure of
  * that object, which names it: somebody put it there and would look for the object behind it.
  *
  * Reserved. .storsync/ is the program's, and not for other users: state under the paths of its keys, and

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "dir_attr.h"
 #include "dir_meta.h"
+#include "dir_names.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -69,6 +70,10 @@ static bool place(struct dir_tree *tree, const struct body *body)
     char odd[DIR_PATH_SIZE];
 
     if (dir_key_is_path(body->key)) {
+        if (dir_names_clash(tree->root, body->key)) {
+            errno = ENOTUNIQ;
+            return false;
+        }
         if (place_at(tree, body, body->key)) {
             dir_odd_path(body->key, odd);
             return remove_file(tree, odd);

@@ -99,18 +99,24 @@ void dir_fail(struct call *call, const struct store_dir *store, const char *doin
 
 void dir_write_failed(struct call *call, const struct store_dir *store, const char *key)
 {
+    const char *name = store->base.name;
     char thing[DIR_PATH_SIZE];
+    int why = errno;
 
-    if (errno != ELOOP || !dir_find_foreign(&store->tree, key, thing)) {
-        dir_fail(call, store, "writing", key);
-        return;
-    }
-    error_set(&call->error, ERROR_LOCAL,
-              "%s: %.150s is a symbolic link or a device, which is never followed or replaced: nothing was "
-              "written for %.150s; put a directory or file there, or mount there what the link leads to",
-              store->base.name, thing, key);
-    call->error.sys = ELOOP;
-    call->done = true;
+    dir_fail(call, store, "writing", key);
+    if (why == ENOTUNIQ)
+        error_set(
+            &call->error, ERROR_LOCAL,
+            "%s: nothing was written for %.200s: its file system takes that for another name, which is there "
+            "already and differs in case or in how letters are composed; use one that tells them apart",
+            name, key);
+    if (why == ELOOP && dir_find_foreign(&store->tree, key, thing))
+        error_set(
+            &call->error, ERROR_LOCAL,
+            "%s: %.150s is a symbolic link or a device, which is never followed or replaced: nothing was "
+            "written for %.150s; put a directory or file there, or mount there what the link leads to",
+            name, thing, key);
+    call->error.sys = why;
 }
 
 /* Ends the call because the bytes were not those that were announced; another attempt may find them. */

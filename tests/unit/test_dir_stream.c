@@ -260,6 +260,22 @@ static void a_replacement_breaks_the_reading(void **state)
     pipe_free(&pipe);
 }
 
+/* Offsets beyond 32 bits, in a file that is nearly all hole. */
+static void more_than_4_gib(void **state)
+{
+    static const off_t end = INT64_C(5) << 30;
+    int fd;
+
+    (void)state;
+    assert_true(tempdir_file(root, "big", "head"));
+    fd = open(tempdir_path(root, "big"), O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, "tail", 4, end), 4);
+    close(fd);
+    assert_string_equal(get("big", (uint64_t)end - 1, 5, "")->data + 1, "tail");
+    assert_int_equal(call.info.size, end + 4);
+    assert_string_equal(get("big", (uint64_t)end, UINT64_MAX, "")->data, "tail");
+}
+
 /* ---- uploads in parts ---- */
 
 static bool part(struct upload *upload, int number, uint64_t offset, const char *text, size_t announced)
@@ -342,6 +358,7 @@ int main(void)
         DIR_TEST(a_rewrite_that_keeps_the_time_is_seen),
         DIR_TEST(never_bytes_of_two_versions),
         DIR_TEST(a_replacement_breaks_the_reading),
+        DIR_TEST(more_than_4_gib),
         DIR_TEST(parts_in_any_order),
         DIR_TEST(aborting_leaves_nothing),
         DIR_TEST(copies_are_for_somebody_else),

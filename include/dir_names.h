@@ -1,0 +1,18 @@
+/*
+ * dir_names - file systems that do not tell all names apart (vfat, CIFS, a Mac's disk in a container, ext4 with
+ * casefold): there "Photo" and "photo", two keys, are one file, and writing the one would give the other its bytes.
+ *
+ * Seen by looking for each name with the case of one ASCII letter changed. Where that finds the same file, the
+ * directory is read to see whether the name itself is there, which costs as much as the directory is long. Names
+ * without such a letter are not looked at.
+ */
+#ifndef STORSYNC_DIR_NAMES_H
+#define STORSYNC_DIR_NAMES_H
+
+#include <stdbool.h>
+
+/* Is a component of `path`, a path of a key below `root`, there under another name only? What cannot be looked at is
+ * no clash: the write will tell. */
+bool dir_names_clash(int root, const char *path);
+
+#endif
