@@ -212,20 +212,20 @@ class Tool:
         for pid in self.family():
             os.kill(pid, signal.SIGCONT)
 
-    def wait(self, timeout=20):
+    def wait(self, timeout=20, every=4):
         """Waits for the end. Fails the test if that takes too long (`timeout` on an idle machine) or a sanitizer had
         something to say.
 
         The peak memory is sampled: the kernel's ru_maxrss of a child begins with the size of the Python that
-        forked it. VmHWM only grows, so what is lost is at most the last few milliseconds. Not counted is the
-        application that the tool turns into.
+        forked it. VmHWM only grows, so what is lost is at most the last few milliseconds (`every` so many it is
+        looked at). Not counted is the application that the tool turns into.
         """
         end = self.started + timeout * RUN.slow
         handle = os.pidfd_open(self.pid)
         try:
             poll = select.poll()
             poll.register(handle, select.POLLIN)
-            while not poll.poll(4):
+            while not poll.poll(every):
                 self._sample()
                 if time.monotonic() > end:
                     self.kill()
