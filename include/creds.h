@@ -19,6 +19,7 @@
 #ifndef STORSYNC_CREDS_H
 #define STORSYNC_CREDS_H
 
+#include "aws.h"
 #include "error.h"
 #include "settings.h"
 
@@ -74,6 +75,9 @@ bool creds_quoted(const struct creds *creds, const char *text);
 /* Are both the keys of one account, as far as can be told without asking: the same key, or keys that come from the same
  * place? */
 bool creds_same(const struct creds *a, const struct creds *b);
+
+/* Which of Amazon's endpoints are to be asked: the side's own settings, else what the profile says, if it was consulted. */
+struct aws_variant creds_variant(const struct creds *creds);
 
 /* What the profile says, if it was consulted: "" if it says nothing. A side's own settings come first. */
 const char *creds_region(const struct creds *creds);

@@ -53,6 +53,8 @@ enum creds_field {
     CREDS_MFA_SERIAL,
     CREDS_REGION,
     CREDS_ENDPOINT,
+    CREDS_FIPS,
+    CREDS_DUALSTACK,
     CREDS_PROCESS,
     CREDS_SSO_SESSION,
     CREDS_SSO_START_URL,
@@ -116,9 +118,10 @@ struct creds {
     bool last_resort; /* nothing else was configured: instance metadata may not be there at all */
     struct uri sts;
     char sts_region[64];
-    char metadata_url[1024]; /* of the container's endpoint, or where EC2's service is */
-    char region[64];         /* the profile's */
-    char endpoint[900];      /* the profile's */
+    char metadata_url[1024];    /* of the container's endpoint, or where EC2's service is */
+    struct aws_variant variant; /* the profile's, as the next two */
+    char region[64];
+    char endpoint[900];
 
     /* The key that is handed out; times are mono. */
     struct creds_set now;

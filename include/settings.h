@@ -34,6 +34,8 @@ enum compare { COMPARE_SIZE, COMPARE_NEWER, COMPARE_ETAG };
 enum tags { TAGS_AUTO, TAGS_REQUIRE, TAGS_IGNORE };
 enum on_failure { ON_FAILURE_START, ON_FAILURE_STOP };
 enum path_style { PATH_STYLE_AUTO, PATH_STYLE_YES, PATH_STYLE_NO };
+enum endpoint_switch { SWITCH_AUTO, SWITCH_YES, SWITCH_NO }; /* auto: what the profile says, else no */
+enum request_payer { PAYER_OWNER, PAYER_REQUESTER };
 
 /* One side of the sync. Strings are owned by the settings; "" means not set. */
 struct side {
@@ -49,8 +51,10 @@ struct side {
     const char *role_session_name;
     const char *sts_endpoint;
     const char *ca_file;
-    int64_t path_style; /* enum path_style */
-    int64_t allow_http; /* credentials may go over plain http to any host */
+    int64_t path_style;                                /* enum path_style */
+    int64_t use_fips_endpoint, use_dualstack_endpoint; /* enum endpoint_switch */
+    int64_t request_payer;                             /* enum request_payer */
+    int64_t allow_http;                                /* credentials may go over plain http to any host */
 };
 
 struct settings {

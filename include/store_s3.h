@@ -179,7 +179,8 @@ struct s3_call {
     char wanted[OBJECT_ETAG_SIZE]; /* the version that is read; "": any */
     bool ranged;
     bool create;
-    bool bad_field;    /* one of the fields cannot be carried by a header */
+    bool bad_field;    /* one of `fields` cannot be carried by a header */
+    bool paid;         /* by us, whoever owns a bucket that it is about */
     struct pipe *pipe; /* where a streamed body goes, or comes from; NULL: not streamed */
     struct store_page *page;
     int page_keys; /* how many are asked for */

@@ -206,6 +206,18 @@ const char *creds_source(const struct creds *creds)
     return creds->source;
 }
 
+struct aws_variant creds_variant(const struct creds *creds)
+{
+    const struct side *side = creds->side;
+    struct aws_variant variant = creds->variant;
+
+    if (side->use_fips_endpoint != SWITCH_AUTO)
+        variant.fips = side->use_fips_endpoint == SWITCH_YES;
+    if (side->use_dualstack_endpoint != SWITCH_AUTO)
+        variant.dualstack = side->use_dualstack_endpoint == SWITCH_YES;
+    return variant;
+}
+
 const char *creds_region(const struct creds *creds)
 {
     return creds->region;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 void creds_no_source(struct error *error, const char *why)
 {
@@ -237,6 +238,8 @@ static bool choose_profile(struct creds *creds, struct error *error)
         return false;
     }
     profile = creds->profiles[0];
+    creds->variant.fips = strcasecmp(creds_profile_get(profile, CREDS_FIPS), "true") == 0;
+    creds->variant.dualstack = strcasecmp(creds_profile_get(profile, CREDS_DUALSTACK), "true") == 0;
     snprintf(creds->region, sizeof creds->region, "%s", creds_profile_get(profile, CREDS_REGION));
     snprintf(creds->endpoint, sizeof creds->endpoint, "%s", creds_profile_get(profile, CREDS_ENDPOINT));
     if (!gives)

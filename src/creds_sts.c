@@ -55,8 +55,7 @@ bool creds_sts_setup(struct creds *creds, struct error *error)
     if (*endpoint != '\0')
         return uri_parse(endpoint, "sts_endpoint", &creds->sts, error) && check_scheme(creds, error);
     creds->sts = (struct uri){.scheme = "https"};
-    snprintf(creds->sts.host, sizeof creds->sts.host, "sts.%s.amazonaws.com%s", region,
-             strncmp(region, "cn-", 3) == 0 ? ".cn" : "");
+    aws_host(AWS_STS, region, creds_variant(creds), creds->sts.host);
     return true;
 }
 

@@ -90,6 +90,7 @@ struct s3_call *s3_begin(struct store *base, struct call *call, enum s3_op op, c
     c->call = call;
     c->store = store;
     c->named = store;
+    c->paid = store->side->request_payer == PAYER_REQUESTER;
     c->op = op;
     http_request_init(&c->request);
     buf_init(&c->path, S3_PATH_MAX);

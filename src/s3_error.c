@@ -126,10 +126,12 @@ static void explain_permission(const struct s3_call *c, struct error *error)
         error_set(error, ERROR_PERMISSION, "access denied: the credentials need %s", denied);
         return;
     }
-    /* RGW answers this also when it does not know the access key, or the signature is wrong. */
+    /* RGW answers this also when it does not know the access key, or the signature is wrong, and Amazon when nobody has
+     * said that he would pay. */
     error_set(error, ERROR_PERMISSION,
-              "access denied: the credentials need %s; if they have it, check key and secret",
-              s3_operation(c->op)->permission);
+              "access denied: the credentials need %s; if they have it, check key and secret%s",
+              s3_operation(c->op)->permission,
+              c->paid ? "" : ", and where requesters pay set request_payer = requester");
 }
 
 static void explain_precondition(const struct s3_call *c, struct error *error)

@@ -284,6 +284,8 @@ static bool sign(struct s3_call *c, const char *host, struct error *error)
     add(&fields, "x-amz-content-sha256", request.payload_hash);
     if (c->signer.session_token[0] != '\0')
         add(&fields, "x-amz-security-token", c->signer.session_token);
+    if (c->paid) /* "Using Requester Pays general purpose buckets", Amazon S3 User Guide */
+        add(&fields, "x-amz-request-payer", "requester");
     if (payload_md5(c, md5))
         add(&fields, "content-md5", md5);
     add_fields_of_call(c, &fields);

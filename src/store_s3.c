@@ -2,6 +2,9 @@
  * buckets", Amazon S3 User Guide. What other services do differently is said where it matters. */
 #include "store_s3.h"
 
+#include "aws.h"
+#include "log.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,8 +89,7 @@ bool s3_set_region(struct store_s3 *store, const char *region)
     memcpy(store->region, region, len + 1);
     if (store->amazon) {
         store->endpoint = (struct uri){.scheme = "https"};
-        snprintf(store->endpoint.host, sizeof store->endpoint.host, "s3.%s.amazonaws.com%s", region,
-                 strncmp(region, "cn-", 3) == 0 ? ".cn" : "");
+        aws_host(AWS_S3, region, creds_variant(store->creds), store->endpoint.host);
     }
     store->base.plain = strcmp(store->endpoint.scheme, "http") == 0;
     describe_service(store);
@@ -116,6 +118,8 @@ static bool set_endpoint(struct store_s3 *store, struct error *error)
                 "endpoint: \"%s\" is not encrypted, so others on the network could read the data and the "
                 "session tokens: use https://, or set allow_http = yes for this side",
                 endpoint);
+        if (creds_variant(store->creds).fips)
+            log_warn("use_fips_endpoint says nothing about %s: only AWS has such endpoints", endpoint);
     }
     store->virtual_host = label && (side->path_style == PATH_STYLE_NO ||
                                     (side->path_style == PATH_STYLE_AUTO && store->amazon));
@@ -173,7 +177,7 @@ struct store *store_s3_open(const struct side *side, const char *bucket, struct 
 static bool same_service(const struct store_s3 *a, const struct store_s3 *b)
 {
     if (a->amazon && b->amazon)
-        return (strncmp(a->region, "cn-", 3) == 0) == (strncmp(b->region, "cn-", 3) == 0);
+        return aws_same_partition(a->region, b->region);
     return strcmp(a->service, b->service) == 0;
 }
 
@@ -323,6 +327,7 @@ bool s3_add_copy_source(struct s3_call *c, const struct store *from, const char 
     if (ok)
         s3_field(c, "x-amz-copy-source", buf_str(&source));
     s3_field_etag(c, "x-amz-copy-source-if-match", etag);
+    c->paid |= ((const struct store_s3 *)from)->side->request_payer == PAYER_REQUESTER;
     buf_free(&source);
     return ok;
 }
@@ -355,6 +360,7 @@ static void s3_peek(struct store *to, struct call *call, struct store *from, con
     if (c == NULL)
         return;
     c->named = (const struct store_s3 *)from;
+    c->paid |= c->named->side->request_payer == PAYER_REQUESTER;
     s3_submit(c);
 }
 

@@ -35,6 +35,27 @@ static void test_default_profile(void **state)
     assert_string_equal(creds_source(f->creds), expected);
 }
 
+/* A side's own word comes first, and STS is asked where S3 is. */
+static void test_variants_of_a_profile(void **state)
+{
+    struct fixture *f = *state;
+
+    config_file(
+        f, "[default]\nrole_arn = r\nsource_profile = base\nregion = eu-west-1\nuse_fips_endpoint = True\n"
+           "use_dualstack_endpoint = true\n[profile base]\naws_access_key_id=A\naws_secret_access_key=S\n");
+    assert_true(open_creds(f));
+    assert_true(creds_variant(f->creds).fips && creds_variant(f->creds).dualstack);
+    assert_string_equal(f->creds->sts.host, "sts-fips.eu-west-1.api.aws");
+    f->side.use_fips_endpoint = SWITCH_NO;
+    assert_true(open_creds(f));
+    assert_false(creds_variant(f->creds).fips);
+    assert_string_equal(f->creds->sts.host, "sts.eu-west-1.api.aws");
+    config_file(f, "[default]\naws_access_key_id=A\naws_secret_access_key=S\nuse_fips_endpoint = false\n");
+    f->side.use_fips_endpoint = SWITCH_AUTO;
+    assert_true(open_creds(f));
+    assert_false(creds_variant(f->creds).fips || creds_variant(f->creds).dualstack);
+}
+
 static void test_named_profile(void **state)
 {
     static const char *const sections[] = {"[profile dev]", "[ profile  dev ]", "[profile \"dev\"] # c",
@@ -500,6 +521,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_default_profile),
         TEST(test_named_profile),
+        TEST(test_variants_of_a_profile),
         TEST(test_other_files),
         TEST(test_bad_files),
         TEST(test_odd_lines),

@@ -119,6 +119,8 @@ static void test_addressing(void **state)
     expect_head_url("", "buck", "eu-west-1", PATH_STYLE_YES, "https://s3.eu-west-1.amazonaws.com/buck/a/b");
     expect_head_url("", "buck", "cn-north-1", PATH_STYLE_AUTO,
                     "https://buck.s3.cn-north-1.amazonaws.com.cn/a/b");
+    expect_head_url("", "buck", "eusc-de-east-1", PATH_STYLE_AUTO,
+                    "https://buck.s3.eusc-de-east-1.amazonaws.eu/a/b");
     expect_head_url("", "with.dots", "", PATH_STYLE_AUTO, "https://s3.us-east-1.amazonaws.com/with.dots/a/b");
     expect_head_url("", "Capital", "", PATH_STYLE_NO, "https://s3.us-east-1.amazonaws.com/Capital/a/b");
     expect_head_url("", "-dash", "", PATH_STYLE_AUTO, "https://s3.us-east-1.amazonaws.com/-dash/a/b");
@@ -126,6 +128,22 @@ static void test_addressing(void **state)
     expect_head_url("https://h:443/pre/fix/", "buck", "", PATH_STYLE_AUTO, "https://h/pre/fix/buck/a/b");
     expect_head_url("https://h/pre", "buck", "", PATH_STYLE_NO, "https://buck.h/pre/a/b");
     expect_head_url("http://h", "ten:buck", "", PATH_STYLE_AUTO, "http://h/ten%3Abuck/a/b");
+}
+
+static void test_variants(void **state)
+{
+    struct hand hand;
+
+    (void)state;
+    hand_begin(&hand, "", "buck");
+    hand.store->ops->close(hand.store);
+    hand.side.use_fips_endpoint = SWITCH_YES;
+    hand.side.use_dualstack_endpoint = SWITCH_YES;
+    hand.store = store_s3_open(&hand.side, "buck", hand.http, &hand.call.error);
+    store_head(hand.store, &hand.call, "k");
+    assert_true(hand_attempt(&hand));
+    assert_string_equal(hand_url(&hand), "https://buck.s3-fips.dualstack.us-east-1.amazonaws.com/k");
+    hand_end(&hand);
 }
 
 static void test_one_service(void **state)
@@ -348,6 +366,47 @@ static void test_copy_request(void **state)
     assert_string_equal(hand_header(&hand, "x-amz-copy-source-if-match"), "\"5d41\"");
     assert_int_equal(hand_request(&hand)->upload_size, 0);
     assert_int_equal(hand_request(&hand)->patience, 0);
+    hand_end(&hand);
+    hand_end(&from);
+}
+
+/* Whoever is to pay has to say so in each request that is about the bucket, and in copies from it. */
+static void test_request_payer(void **state)
+{
+    static const char name[] = "x-amz-request-payer";
+    const struct object_entry entry = {.key = "k", .etag = "5d41"};
+    struct hand hand, from;
+
+    (void)state;
+    hand_begin(&from, "http://h", "src");
+    hand_begin(&hand, "http://h", "b");
+    store_head(from.store, &from.call, "k");
+    assert_true(hand_attempt(&from));
+    assert_null(hand_header(&from, name));
+    store_copy(hand.store, &hand.call, from.store, &entry);
+    assert_true(hand_attempt(&hand));
+    assert_null(hand_header(&hand, name));
+    hand_end(&from);
+    hand_end(&hand);
+
+    hand_begin(&from, "http://h", "src");
+    hand_begin(&hand, "http://h", "b");
+    from.side.request_payer = PAYER_REQUESTER;
+    store_head(from.store, &from.call, "k");
+    assert_true(hand_attempt(&from));
+    assert_string_equal(hand_header(&from, name), "requester");
+    assert_non_null(strstr(hand_header(&from, "authorization"), ";x-amz-request-payer"));
+    store_copy(hand.store, &hand.call, from.store, &entry);
+    assert_true(hand_attempt(&hand));
+    assert_string_equal(hand_header(&hand, name), "requester");
+    hand_end(&hand);
+
+    hand_begin(&hand, "http://h", "b");
+    hand.side.request_payer = PAYER_REQUESTER;
+    from.side.request_payer = PAYER_REQUESTER;
+    store_copy(hand.store, &hand.call, from.store, &entry); /* both: once */
+    assert_true(hand_attempt(&hand));
+    assert_string_equal(hand_header(&hand, name), "requester");
     hand_end(&hand);
     hand_end(&from);
 }
@@ -1128,6 +1187,7 @@ int main(void)
         cmocka_unit_test(test_open_checks_names),
         cmocka_unit_test(test_open_checks_encryption),
         cmocka_unit_test(test_addressing),
+        cmocka_unit_test(test_variants),
         cmocka_unit_test(test_one_service),
         cmocka_unit_test(test_key_bytes),
         cmocka_unit_test(test_signature_headers),
@@ -1136,6 +1196,7 @@ int main(void)
         cmocka_unit_test(test_metadata_is_sent),
         cmocka_unit_test(test_metadata_that_no_header_holds),
         cmocka_unit_test(test_copy_request),
+        cmocka_unit_test(test_request_payer),
         cmocka_unit_test(test_copy_answers),
         cmocka_unit_test(test_two_accounts),
         cmocka_unit_test(test_peek),
