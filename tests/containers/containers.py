@@ -44,7 +44,7 @@ class Container:
         done = ENGINE("logs", self.name, check=False)
         return done.stdout + done.stderr
 
-    def wait(self, timeout=60):
+    def wait(self, timeout=300):
         ENGINE("wait", self.name, timeout=timeout)
         return self.code
 
@@ -66,7 +66,7 @@ class Container:
         except (OSError, http.client.HTTPException):
             return None
 
-    def answers(self, path="/", timeout=60):
+    def answers(self, path="/", timeout=300):
         end = time.monotonic() + timeout
         while (answer := self.get(path)) is None:
             if time.monotonic() > end or not self.running:
@@ -128,7 +128,7 @@ class ContainerCase(TestCase):
     def start_tool(self, *args, env=None, flags=()):
         return self.start(ENGINE.tool_image(), *args, env=env, flags=flags)
 
-    def wait_until(self, condition, timeout=30):
+    def wait_until(self, condition, timeout=300):
         end = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > end:

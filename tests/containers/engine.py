@@ -132,7 +132,7 @@ class Engine:
 
     # --- use ---
 
-    def __call__(self, *args, check=True, timeout=120, env=None, **how):
+    def __call__(self, *args, check=True, timeout=600, env=None, **how):
         """Runs podman. Returns the finished process; its output as text."""
         return run([self.wrapper, *map(str, args)], check, timeout, env={**clean_environment(), **(env or {})}, **how)
 

@@ -1,6 +1,7 @@
 """The Node example: it becomes PID 1 after the sync, is stopped, restarted, looked after, and locked down."""
 import json
 import signal
+import threading
 import time
 
 import data
@@ -48,10 +49,8 @@ class Life(ContainerCase):
         proxy.fault(proxyfault.stall(), method="PUT", target="public/")
         app = self.start_app(env=self.production(STORSYNC_DESTINATION_ENDPOINT=proxy.endpoint))
         self.wait_until(lambda: any("public/" in r.target for r in proxy.requests))
-        began = time.monotonic()
         ENGINE("stop", "--time", "60", app.name)
-        self.assertLess(time.monotonic() - began, 50)
-        self.assertEqual(app.code, 128 + signal.SIGTERM)
+        self.assertEqual(app.code, 128 + signal.SIGTERM, "it was not killed")
         self.assertNotIn("listening", app.logs)
         self.assertEqual((self.destination.markers(), self.destination.unfinished_uploads()), ([], []))
         self.assertNotEqual(self.destination.lease()["state"], "held")
@@ -78,10 +77,14 @@ class Health(ContainerCase):
     def test_starting_then_healthy(self):
         self.buckets()
         proxy = self.proxy(RUN.rgw().endpoint)
-        proxy.fault(proxyfault.delay(4), method="PUT", target="public/")
-        app = self.start_app(env=self.production(STORSYNC_DESTINATION_ENDPOINT=proxy.endpoint))
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+        proxy.fault(lambda x: go_on.wait() and proxyfault.passthrough(x), method="PUT", target="public/")
+        app = self.start_app(env=self.production(STORSYNC_DESTINATION_ENDPOINT=proxy.endpoint,
+                                                 STORSYNC_STALL_TIMEOUT="5m"))
         self.wait_until(lambda: any("public/" in r.target for r in proxy.requests))
         self.assertEqual(self.check(app), (1, "starting"))
+        go_on.set()
         app.answers()
         self.assertEqual(self.check(app), (0, "healthy"))
 

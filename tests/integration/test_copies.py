@@ -166,17 +166,17 @@ class Untrue(CopyCase):
 class Slow(CopyCase):
     def test_a_copy_in_silence(self):
         """What is small is broken off as before; patience grows with the size (4 GiB have minutes)."""
-        larger = proxyfault.edit_body(rb"<Size>\d+</Size>", b"<Size>8388608</Size>")
+        larger = proxyfault.edit_body(rb"<Size>\d+</Size>", b"<Size>33554432</Size>")
         self.service.fault(larger, target=f"/{self.source.name}[?].*{LIST}")
-        self.lie(only_copies(proxyfault.delay(1.5)), "/public/plain")
-        tool = self.tool(env=self.env(STORSYNC_STALL_TIMEOUT="300ms", STORSYNC_RETRIES="0"))
+        self.lie(only_copies(proxyfault.delay(4)), "/public/plain")
+        tool = self.tool(env=self.env(STORSYNC_STALL_TIMEOUT="2s", STORSYNC_RETRIES="0"))
         self.assert_synced(tool)
         self.service.clear()
         self.source.put("public/plain", "another text")
-        self.lie(only_copies(proxyfault.delay(1.5)), "/public/plain")
-        tool = self.tool("--sync", env=self.env(STORSYNC_STALL_TIMEOUT="300ms", STORSYNC_RETRIES="0"))
+        self.lie(only_copies(proxyfault.stall()), "/public/plain")
+        tool = self.tool("--sync", env=self.env(STORSYNC_STALL_TIMEOUT="2s", STORSYNC_RETRIES="0"))
         self.assertEqual(tool.code, 2)
-        self.assertIn("nothing moved for 300 ms", tool.err)
+        self.assertIn("nothing moved for 2000 ms", tool.err)
 
 
 class Spelling(CopyCase):

@@ -171,7 +171,7 @@ class Processes(SupervisorCase):
         worker = tool.worker
         tool.kill()
         tool.wait()
-        until = time.monotonic() + 5
+        until = time.monotonic() + 5 * RUN.slow
         while alive(worker) and time.monotonic() < until:
             time.sleep(0.01)
         self.assertFalse(alive(worker))

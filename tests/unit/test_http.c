@@ -347,7 +347,8 @@ static void test_resume_in_a_hook(void **state)
     buf_free(&server.seen);
 }
 
-/* Paused in both directions in turn: the loop sleeps, and the stall limit, smaller than the pause, does not count. Only lower bounds of time are checked. */
+/* Paused in both directions in turn: the loop sleeps, and the stall limit, smaller than the pause, does not count. Only
+ * lower bounds of time are checked. */
 static void test_a_paused_request_neither_spins_nor_stalls(void **state)
 {
     static const struct act script[] = SCRIPT(
