@@ -1,0 +1,74 @@
+/*
+ * transfer_internal - what the files of transfer share; nobody else includes this.
+ *
+ *     transfer.c         a transfer's beginning and end, trying again, and what the source is by its own word
+ *     transfer_copy.c    one copy inside the service, and what is made of a refusal
+ *     transfer_relay.c   the two halves of a relay; small objects: one get, one put
+ *     transfer_parts.c   large objects, relayed or copied in parts
+ *
+ * Each function here leaves the transfer in another state, or idle, unless it says otherwise.
+ */
+#ifndef STORSYNC_TRANSFER_INTERNAL_H
+#define STORSYNC_TRANSFER_INTERNAL_H
+
+#include "transfer.h"
+
+/* How often a source object may change under one transfer before it counts as failed. */
+#define VERSION_CHANGES_MAX 3
+
+/* ---- transfer.c ---- */
+
+void transfer_begin(struct transfer *t); /* from the start, with what is known by now */
+void transfer_end(struct transfer *t, enum transfer_result result);
+/* Gives up what was begun at the destination, then either ends with `result` or starts over. */
+void transfer_abandon(struct transfer *t, enum transfer_result result, bool again);
+void transfer_fail(struct transfer *t, const struct error *error);
+/* A half of a relay broke in a way that another attempt may mend: the same again after a backoff, if there is one left. */
+void transfer_try_again(struct transfer *t, const struct error *error);
+/* What an error of the reading half means for the object. */
+void transfer_source_failed(struct transfer *t, const struct call *call);
+
+/* What is the object now, by its own bucket and the source's credentials? `next` is the state that waits for t->get. */
+void transfer_ask_source(struct transfer *t, void (*next)(struct transfer *t));
+/* The usual one: whatever it is now is copied, from the start. */
+void transfer_wait_for_look(struct transfer *t);
+/* Takes over what a HEAD said of the source. What it left out is as it was listed, if it is that version; an answer that
+ * names no version does not replace one that does. No change of state. */
+bool transfer_adopt(struct transfer *t, struct error *error);
+
+/* All bytes are at the destination. */
+void transfer_arrived(struct transfer *t);
+
+/* ---- transfer_copy.c ---- */
+
+void transfer_begin_copy(struct transfer *t);
+/* t->put, a copy of the object or of a part, has failed. */
+void transfer_copy_failed(struct transfer *t);
+bool transfer_copy_is_off(
+    const struct transfer *t); /* for what is as large as this one; no change of state */
+
+/* ---- transfer_relay.c ---- */
+
+void transfer_begin_relay(struct transfer *t);
+/* 1: both halves are through; 0: still going; -1: one broke and the transfer is on another course already. They end
+ * together: none waits for a pipe whose other end is gone. */
+int transfer_relay_settle(struct transfer *t);
+/* t->put has failed for good. */
+void transfer_write_failed(struct transfer *t);
+/* Everything about the object is known but its tags; fetches them if it has any, then goes on with `next`. */
+void transfer_with_tags(struct transfer *t, void (*next)(struct transfer *t));
+void transfer_meta_too_large(struct transfer *t);
+bool transfer_keep_meta(struct transfer *t,
+                        const struct object_meta *from); /* no change of state; false: no room */
+/* Must the MD5 of the body be found before it is sent? No change of state. */
+bool transfer_must_measure(const struct transfer *t, bool whole);
+void transfer_begin_measure(struct transfer *t, uint64_t offset, uint64_t length);
+
+/* ---- transfer_parts.c ---- */
+
+void transfer_begin_parts(struct transfer *t);
+void transfer_begin_part(struct transfer *t);
+/* The state in which an upload is being opened. */
+void transfer_wait_for_upload(struct transfer *t);
+
+#endif

@@ -1,0 +1,184 @@
+#include "transfer_internal.h"
+
+#include "clock.h"
+#include "log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Before any copy has worked, this many refused ones are enough: the others will be refused as well. */
+#define COPIES_REFUSED_MAX 3
+
+static bool copies_in_parts(const struct transfer *t)
+{
+    return t->entry.size > store_copy_limit(t->plan->destination);
+}
+
+static struct copy_way *copy_way(const struct transfer *t)
+{
+    return copies_in_parts(t) ? &t->plan->parts : &t->plan->whole;
+}
+
+bool transfer_copy_is_off(const struct transfer *t)
+{
+    return copy_way(t)->off;
+}
+
+static void stop_copying(const struct transfer *t, struct copy_way *way, const char *why)
+{
+    if (way->off)
+        return;
+    way->off = true;
+    log_info("%s are not copied inside the service but through this machine: %s",
+             way == &t->plan->parts ? "large objects" : "objects", why);
+}
+
+/* Counts a copy that was refused, if the reason can be one for other objects as well. */
+static void copy_refused(const struct transfer *t, const struct error *error)
+{
+    struct copy_way *way = copy_way(t);
+    bool lacking = error->status == 501 || error->status == 405;
+
+    if (way->worked || strcmp(error->code, "InvalidObjectState") == 0 ||
+        (error->kind == ERROR_UNSUPPORTED && !lacking))
+        return;
+    if (lacking || ++way->refused >= COPIES_REFUSED_MAX)
+        stop_copying(t, way, error->text);
+}
+
+/* The destination's credentials may be unable to read the source, whose own can: bring it over ourselves. */
+static void relay_instead(struct transfer *t)
+{
+    t->relay = true;
+    transfer_abandon(t, TRANSFER_NONE, true);
+}
+
+/* The destination's view was that the source is not there, or another version. What is it by its own credentials? */
+static void wait_for_truth(struct transfer *t)
+{
+    struct error why;
+
+    if (!t->get.done)
+        return;
+    if (t->get.error.kind != ERROR_NONE ||
+        (t->get.info.etag[0] != '\0' && !object_etags_equal(t->get.info.etag, t->entry.etag))) {
+        transfer_wait_for_look(t);
+        return;
+    }
+    error_set(&why, ERROR_NOT_FOUND, "the destination's credentials do not see what the source's do: %s",
+              t->put.error.text);
+    copy_refused(t, &why);
+    relay_instead(t);
+}
+
+void transfer_copy_failed(struct transfer *t)
+{
+    switch (t->put.error.kind) {
+    case ERROR_NOT_FOUND:
+    case ERROR_PRECONDITION:
+        transfer_ask_source(t, wait_for_truth);
+        break;
+    case ERROR_UNREACHABLE:
+    case ERROR_TIMEOUT:
+    case ERROR_LOCAL:
+    case ERROR_INTERRUPTED:
+        transfer_fail(t, &t->put.error);
+        break;
+    default:
+        copy_refused(t, &t->put.error);
+        relay_instead(t);
+        break;
+    }
+}
+
+static void copied(struct transfer *t)
+{
+    copy_way(t)->worked = true;
+    t->moved = t->entry.size;
+    transfer_arrived(t);
+}
+
+/* The copy has another content hash than was listed. */
+static void wait_for_copy_check(struct transfer *t)
+{
+    if (!t->get.done)
+        return;
+    if (t->get.error.kind != ERROR_NONE) {
+        transfer_fail(t, &t->get.error);
+    } else if (t->get.info.opaque_etag) {
+        t->plan->opaque_etags = true;
+        copied(t);
+    } else if (object_etags_equal(t->get.info.etag, t->put.info.etag) && transfer_adopt(t, &t->get.error)) {
+        /* Ceph RGW up to 16 ignores the ETag that is asked for: it has copied the new version. */
+        copied(t);
+    } else if (object_etags_equal(t->get.info.etag, t->entry.etag)) {
+        log_warn("a copy of \"%s\" inside the service has other content than the source: it is copied again, "
+                 "and all others as well, through this machine",
+                 t->key);
+        t->plan->server_copy = false;
+        transfer_begin(t);
+    } else {
+        transfer_wait_for_look(t);
+    }
+}
+
+static void wait_for_copy(struct transfer *t)
+{
+    const struct object_info *is = &t->put.info;
+
+    if (!t->put.done)
+        return;
+    if (t->put.error.kind != ERROR_NONE) {
+        transfer_copy_failed(t);
+    } else if (object_etags_differ(is->etag, t->entry.etag) && !is->opaque_etag && !t->plan->opaque_etags) {
+        transfer_ask_source(t, wait_for_copy_check);
+    } else {
+        copied(t);
+    }
+}
+
+/* ---- which bucket is it? ---- */
+
+static bool is_the_object(const struct object_info *is, const struct object_entry *entry)
+{
+    return entry->etag[0] != '\0' && object_etags_equal(is->etag, entry->etag) && is->size == entry->size &&
+           is->modified != CLOCK_UNKNOWN && entry->modified != CLOCK_UNKNOWN &&
+           llabs(is->modified - entry->modified) < 1000;
+}
+
+static void wait_for_sight(struct transfer *t)
+{
+    if (!t->put.done)
+        return;
+    if (t->put.error.kind == ERROR_NONE && is_the_object(&t->put.info, &t->entry)) {
+        t->plan->seen = true;
+        transfer_begin(t);
+        return;
+    }
+    if (t->put.error.kind == ERROR_NONE)
+        error_set(&t->put.error, ERROR_NOT_FOUND,
+                  "the destination's credentials see another bucket by the name of %s",
+                  store_name(t->plan->source));
+    copy_refused(t, &t->put.error);
+    relay_instead(t);
+}
+
+/* Does the destination's key see the source's bucket by this name, or another account's? An object that has the ETag, the
+ * size and the time of the one that was listed is that object. */
+static void begin_sight(struct transfer *t)
+{
+    store_peek(t->plan->destination, &t->put, t->plan->source, t->key);
+    t->state = wait_for_sight;
+}
+
+void transfer_begin_copy(struct transfer *t)
+{
+    if (!t->plan->seen) {
+        begin_sight(t);
+    } else if (copies_in_parts(t)) {
+        transfer_begin_parts(t);
+    } else {
+        store_copy(t->plan->destination, &t->put, t->plan->source, &t->entry);
+        t->state = wait_for_copy;
+    }
+}

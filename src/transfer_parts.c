@@ -1,0 +1,197 @@
+#include "transfer_internal.h"
+
+#include <string.h>
+
+/* A part of a server-side copy costs no traffic, so it is as large as a request may reasonably take. */
+#define COPY_PART_SIZE (UINT64_C(512) * 1024 * 1024)
+
+static void wait_for_finish(struct transfer *t)
+{
+    if (!t->put.done)
+        return;
+    if (t->put.error.kind != ERROR_NONE) {
+        transfer_write_failed(t);
+        return;
+    }
+    t->upload = NULL;
+    transfer_arrived(t);
+}
+
+static void finish_upload(struct transfer *t)
+{
+    store_upload_finish(t->plan->destination, &t->put, t->upload);
+    t->state = wait_for_finish;
+}
+
+static void wait_for_same_version(struct transfer *t)
+{
+    if (!t->get.done)
+        return;
+    if (t->get.error.kind != ERROR_NONE)
+        transfer_source_failed(t, &t->get);
+    else if (!object_same_version(t->get.info.etag, t->entry.etag))
+        transfer_wait_for_look(t);
+    else
+        finish_upload(t);
+}
+
+/* Whether the whole was damaged on the way shows when all parts are through: before it is an object. */
+static void finish_relay(struct transfer *t)
+{
+    char is[DIGEST_HEX_SIZE];
+
+    digest_hex(&t->parts, is);
+    if (t->pipe.more == NULL || digest_same(is, t->entry.etag)) {
+        finish_upload(t);
+        return;
+    }
+    error_set(&t->error, ERROR_PROTOCOL,
+              "reading \"%.200s\" in %s: it was damaged on the way: its MD5 is not the ETag %s", t->key,
+              store_name(t->plan->source), t->entry.etag);
+    transfer_abandon(t, TRANSFER_FAILED, ++t->version_changes <= VERSION_CHANGES_MAX);
+}
+
+static void next_part(struct transfer *t)
+{
+    t->moved += t->part_length;
+    t->part_offset += t->part_length;
+    t->part++;
+    t->attempt = 0;
+    t->measured[0] = '\0';
+    t->parts = t->parts_more;
+    if (t->part_offset < t->entry.size) {
+        transfer_begin_part(t);
+    } else if (t->relay) {
+        finish_relay(t);
+    } else {
+        /* Ceph RGW up to 16 ignores the ETag that a copied part is asked for by. */
+        transfer_ask_source(t, wait_for_same_version);
+    }
+}
+
+static void wait_for_part_relay(struct transfer *t)
+{
+    if (transfer_relay_settle(t) <= 0)
+        return;
+    retry_success(t->plan->retry);
+    next_part(t);
+}
+
+static void wait_for_part_copy(struct transfer *t)
+{
+    if (!t->put.done)
+        return;
+    if (t->put.error.kind != ERROR_NONE) {
+        transfer_copy_failed(t);
+        return;
+    }
+    t->plan->parts.worked = true;
+    next_part(t);
+}
+
+void transfer_begin_part(struct transfer *t)
+{
+    uint64_t left = t->entry.size - t->part_offset;
+
+    t->part_length = left < t->part_size ? left : t->part_size;
+    if (t->relay)
+        pipe_reset(&t->pipe);
+    if (t->relay && transfer_must_measure(t, false)) {
+        transfer_begin_measure(t, t->part_offset, t->part_length);
+    } else if (t->relay) {
+        memcpy(t->pipe.md5, t->measured, sizeof t->pipe.md5);
+        if (t->plan->destination->digests && (t->plan->destination->plain || t->attempt > 0))
+            pipe_hash(&t->pipe);
+        t->parts_more = t->parts;
+        if (t->hashed && (t->plan->source->plain || !t->plan->destination->digests))
+            t->pipe.more = &t->parts_more;
+        store_get(t->plan->source, &t->get, t->key, t->part_offset, t->part_length, t->entry.etag, &t->pipe);
+        store_upload_part(t->plan->destination, &t->put, t->upload, t->part, t->part_offset, t->part_length,
+                          &t->pipe);
+        t->state = wait_for_part_relay;
+    } else {
+        store_upload_copy(t->plan->destination, &t->put, t->upload, t->part, t->part_offset, t->part_length,
+                          t->plan->source, t->key, t->entry.etag);
+        t->state = wait_for_part_copy;
+    }
+}
+
+void transfer_wait_for_upload(struct transfer *t)
+{
+    if (!t->put.done)
+        return;
+    t->upload = t->put.upload;
+    t->put.upload = NULL;
+    if (t->stopping)
+        transfer_abandon(t, TRANSFER_FAILED, false);
+    else if (t->put.error.kind != ERROR_NONE)
+        transfer_write_failed(t);
+    else
+        transfer_begin_part(t);
+}
+
+/* Parts as large as asked for, larger if there would be too many of them. */
+static uint64_t choose_part_size(const struct transfer *t)
+{
+    uint64_t count_max = (uint64_t)store_part_count_max(t->plan->destination);
+    uint64_t size = t->relay ? t->plan->part_size : COPY_PART_SIZE;
+    uint64_t least = t->entry.size / count_max + (t->entry.size % count_max != 0 ? 1 : 0);
+
+    if (size < store_part_min(t->plan->destination))
+        size = store_part_min(t->plan->destination);
+    return size < least ? least : size;
+}
+
+static void begin_upload(struct transfer *t)
+{
+    t->part = 1;
+    t->part_offset = 0;
+    t->part_size = choose_part_size(t);
+    t->moved = 0;
+    t->measured[0] = '\0';
+    digest_begin(&t->parts);
+    store_upload_begin(t->plan->destination, &t->put, t->key, t->entry.size, t->entry.modified, &t->meta);
+    t->state = transfer_wait_for_upload;
+}
+
+/* Ranges of a source that tells no version could be of different ones. */
+static void relay_in_one_stream(struct transfer *t)
+{
+    if (t->entry.size > store_put_limit(t->plan->destination)) {
+        error_set(&t->error, ERROR_UNSUPPORTED,
+                  "%s tells no version of \"%.200s\", and it is too large to be written in one piece",
+                  store_name(t->plan->source), t->key);
+        transfer_abandon(t, TRANSFER_FAILED, false);
+        return;
+    }
+    t->relay = true;
+    transfer_begin(t);
+}
+
+static void wait_for_head(struct transfer *t)
+{
+    if (!t->get.done)
+        return;
+    if (t->get.error.kind != ERROR_NONE) {
+        transfer_source_failed(t, &t->get);
+        return;
+    }
+    if (!transfer_adopt(t, &t->get.error)) {
+        transfer_fail(t, &t->get.error);
+        return;
+    }
+    if (t->one_stream) {
+        relay_in_one_stream(t);
+        return;
+    }
+    object_meta_clear(&t->meta);
+    if (!transfer_keep_meta(t, &t->get.meta))
+        transfer_meta_too_large(t);
+    else
+        transfer_with_tags(t, begin_upload);
+}
+
+void transfer_begin_parts(struct transfer *t)
+{
+    transfer_ask_source(t, wait_for_head);
+}

@@ -1,0 +1,241 @@
+#include "transfer_internal.h"
+
+#include <string.h>
+
+/* ---- the two halves of a relay ---- */
+
+/* Some services refuse what has tags, whatever they say then: try it without them. */
+static bool may_be_the_tags(const struct transfer *t)
+{
+    return t->plan->tags == TAGS_AUTO && !t->untagged && object_meta_get(&t->meta, "tagging") != NULL &&
+           (t->put.error.status == 400 || t->put.error.status == 501);
+}
+
+void transfer_write_failed(struct transfer *t)
+{
+    if (may_be_the_tags(t)) {
+        t->untagged = true;
+        transfer_abandon(t, TRANSFER_NONE, true);
+    } else {
+        transfer_fail(t, &t->put.error);
+    }
+}
+
+/* Is a digest of the bytes worth its time? It is when it can be compared with something, and nobody else would notice
+ * damage: not TLS, and not the destination, which refuses a body with another MD5 than it is told. After a failure it
+ * tells which half was to blame. */
+static bool want_digest(const struct transfer *t)
+{
+    const struct store *from = t->plan->source, *to = t->plan->destination;
+    bool known = from->digests && digest_is_hex(t->entry.etag);
+
+    return (known && (from->plain || !to->digests || t->attempt > 0)) ||
+           (to->digests && (to->plain || t->attempt > 0));
+}
+
+bool transfer_must_measure(const struct transfer *t, bool whole)
+{
+    bool known = whole && t->plan->source->digests && digest_is_hex(t->entry.etag) && t->attempt == 0;
+
+    return t->plan->destination->wants_md5 && t->measured[0] == '\0' && !known;
+}
+
+static void wait_for_measure(struct transfer *t)
+{
+    const unsigned char *data;
+    size_t len;
+
+    while ((len = pipe_peek(&t->pipe, &data)) > 0)
+        pipe_consume(&t->pipe, len);
+    if (!t->get.done)
+        return;
+    if (t->get.error.kind != ERROR_NONE) {
+        transfer_source_failed(t, &t->get);
+        return;
+    }
+    digest_hex(&t->pipe.digest, t->measured);
+    if (t->upload != NULL)
+        transfer_begin_part(t);
+    else
+        transfer_begin(t);
+}
+
+void transfer_begin_measure(struct transfer *t, uint64_t offset, uint64_t length)
+{
+    pipe_hash(&t->pipe);
+    store_get(t->plan->source, &t->get, t->key, offset, length, t->entry.etag, &t->pipe);
+    t->state = wait_for_measure;
+}
+
+/* The reading half ended well: was it what the destination was promised? */
+static bool check_read(struct transfer *t)
+{
+    uint64_t size = t->get.info.size;
+
+    if (size == OBJECT_SIZE_UNKNOWN || size == t->entry.size)
+        return true;
+    return error_set(&t->get.error, ERROR_PRECONDITION, "%s: \"%.200s\" has another size meanwhile",
+                     store_name(t->plan->source), t->key);
+}
+
+/* A writing half that ended well before the reading one has not had all bytes. */
+static void check_written(struct transfer *t)
+{
+    if (t->put.done && t->put.error.kind == ERROR_NONE && !t->get.done && !t->pipe.closed) {
+        error_set(&t->put.error, ERROR_PROTOCOL, "%s: \"%.200s\" was taken before all of it was there",
+                  store_name(t->plan->destination), t->key);
+        t->put.again = true;
+    }
+}
+
+int transfer_relay_settle(struct transfer *t)
+{
+    if (t->get.done && t->get.error.kind == ERROR_NONE)
+        check_read(t);
+    check_written(t);
+    if (t->get.done && t->get.error.kind != ERROR_NONE) {
+        call_cancel(&t->put, &t->get.error);
+        transfer_source_failed(t, &t->get);
+        return -1;
+    }
+    if (t->put.done && t->put.error.kind != ERROR_NONE) {
+        call_cancel(&t->get, &t->put.error);
+        if (t->put.again)
+            transfer_try_again(t, &t->put.error);
+        else
+            transfer_write_failed(t);
+        return -1;
+    }
+    return t->get.done && t->put.done ? 1 : 0;
+}
+
+static bool wants_tags(const struct transfer *t)
+{
+    return t->plan->tags != TAGS_IGNORE && !t->plan->tags_dropped && !t->untagged;
+}
+
+bool transfer_keep_meta(struct transfer *t, const struct object_meta *from)
+{
+    const char *name;
+    const char *value;
+    size_t at = 0;
+
+    while (object_meta_next(from, &at, &name, &value))
+        if ((wants_tags(t) || strcmp(name, "tagging") != 0) && !object_meta_add(&t->meta, name, value))
+            return false;
+    if (from->mode != OBJECT_MODE_UNKNOWN)
+        t->meta.mode = from->mode;
+    return true;
+}
+
+void transfer_meta_too_large(struct transfer *t)
+{
+    error_set(&t->error, ERROR_LOCAL, "its metadata has more than %zu bytes", OBJECT_META_MAX);
+    call_cancel(&t->get, &t->error);
+    transfer_abandon(t, TRANSFER_FAILED, false);
+}
+
+/* ---- small objects: one get, one put ---- */
+
+static void wait_for_relay(struct transfer *t)
+{
+    if (transfer_relay_settle(t) <= 0)
+        return;
+    t->moved = t->entry.size;
+    retry_success(t->plan->retry);
+    transfer_arrived(t);
+}
+
+static void put_whole(struct transfer *t)
+{
+    store_put(t->plan->destination, &t->put, t->key, t->entry.size, t->entry.modified, &t->meta, &t->pipe);
+    t->state = wait_for_relay;
+}
+
+static void tags_failed(struct transfer *t)
+{
+    call_cancel(&t->get, &t->put.error);
+    transfer_source_failed(t, &t->put);
+}
+
+static void wait_for_tagged_version(struct transfer *t)
+{
+    if (!t->put.done)
+        return;
+    if (t->put.error.kind == ERROR_NONE && !object_etags_equal(t->put.info.etag, t->get.info.etag))
+        error_set(&t->put.error, ERROR_PRECONDITION, "it has changed while its tags were read");
+    if (t->put.error.kind != ERROR_NONE)
+        tags_failed(t);
+    else
+        t->after_tags(t);
+}
+
+static uint64_t count_tags(const struct object_meta *meta)
+{
+    const char *tagging = object_meta_get(meta, "tagging");
+    uint64_t count = tagging != NULL ? 1 : 0;
+
+    for (; tagging != NULL && (tagging = strchr(tagging, '&')) != NULL; tagging++)
+        count++;
+    return count;
+}
+
+/* An answer with tags does not say of which version they are. There have to be as many as this version has, and it
+ * has to be the present one still. */
+static void wait_for_tags(struct transfer *t)
+{
+    if (!t->put.done)
+        return;
+    if (t->put.error.kind == ERROR_NONE && count_tags(&t->put.meta) != t->get.info.tags)
+        error_set(&t->put.error, ERROR_PRECONDITION, "it has other tags meanwhile");
+    if (t->put.error.kind != ERROR_NONE) {
+        tags_failed(t);
+    } else if (!transfer_keep_meta(t, &t->put.meta)) {
+        transfer_meta_too_large(t);
+    } else {
+        store_head(t->plan->source, &t->put, t->key);
+        t->state = wait_for_tagged_version;
+    }
+}
+
+void transfer_with_tags(struct transfer *t, void (*next)(struct transfer *t))
+{
+    t->after_tags = next;
+    if (t->get.info.tags == 0 || !wants_tags(t)) {
+        next(t);
+        return;
+    }
+    store_tags(t->plan->source, &t->put, t->key);
+    t->state = wait_for_tags;
+}
+
+static void wait_for_head_of_get(struct transfer *t)
+{
+    if (t->get.done && t->get.error.kind != ERROR_NONE) {
+        transfer_source_failed(t, &t->get);
+        return;
+    }
+    /* An empty body is known to be one when it has ended. */
+    if (!t->get.head_known || (t->entry.size == 0 && !t->get.done))
+        return;
+    object_meta_clear(&t->meta);
+    if (!transfer_keep_meta(t, &t->get.meta))
+        transfer_meta_too_large(t);
+    else
+        transfer_with_tags(t, put_whole);
+}
+
+void transfer_begin_relay(struct transfer *t)
+{
+    pipe_reset(&t->pipe);
+    t->pipe.size = t->entry.size;
+    if (transfer_must_measure(t, true)) {
+        transfer_begin_measure(t, 0, UINT64_MAX);
+        return;
+    }
+    memcpy(t->pipe.md5, t->measured, sizeof t->pipe.md5);
+    if (want_digest(t))
+        pipe_hash(&t->pipe);
+    store_get(t->plan->source, &t->get, t->key, 0, UINT64_MAX, t->entry.etag, &t->pipe);
+    t->state = wait_for_head_of_get;
+}
