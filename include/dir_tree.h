@@ -61,8 +61,8 @@ bool dir_unhex(const char *digits, size_t len, char *bytes);
 /* ---- descriptors; close-on-exec, the caller closes them ---- */
 
 /* Opens the directory that is the first `len` bytes of `path` below `from`; 0: `from` itself. `flags` is
- * O_RDONLY or O_PATH. With `create`, missing directories are made, with the permissions of the one they are
- * made in: at most 0755, less the umask, and DIR_STATE with none for others. */
+ * O_RDONLY or O_PATH. With `create`, missing directories are made: 0755 less the umask, and DIR_STATE with no
+ * rights for others. */
 int dir_open(int from, const char *path, size_t len, int flags, bool create);
 
 /* Opens the directory that holds `path`; *leaf becomes its last component. */

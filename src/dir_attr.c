@@ -16,39 +16,39 @@ static mode_t current_umask(void)
     return mask;
 }
 
-static mode_t choose_mode(const struct stat *parent, const struct stat *old, int mode)
+static mode_t choose_mode(const struct stat *old, int mode, bool own)
 {
+    bool known = mode != OBJECT_MODE_UNKNOWN;
+
     if (old != NULL)
-        return old->st_mode & (mode_t)(mode != OBJECT_MODE_UNKNOWN ? mode : 0777) & 0777;
-    if (mode != OBJECT_MODE_UNKNOWN)
-        return (mode_t)mode & 0777 & ~current_umask();
-    return parent->st_mode & (parent->st_mode & S_IXOTH ? 0644 : 0640) & ~current_umask();
+        return old->st_mode & (mode_t)(known ? mode : 0777) & 0777;
+    return (mode_t)(known ? mode : own ? 0640 : 0644) & 0777 & ~current_umask();
 }
 
-/* Gives the file the owner and group of `old`, or only the group. That may not be allowed. */
-static void keep_owner(int fd, const struct stat *now, const struct stat *old)
+/* Gives the file that owner and group, or only the group. That may not be allowed. False: it has another group. */
+static bool set_owner(int fd, uid_t owner, gid_t group)
 {
-    if (now->st_uid == old->st_uid && now->st_gid == old->st_gid)
-        return;
-    if (fchown(fd, old->st_uid, old->st_gid) != 0 && fchown(fd, (uid_t)-1, old->st_gid) != 0)
-        return;
+    struct stat now;
+
+    if (fchown(fd, owner, group) != 0 && fchown(fd, (uid_t)-1, group) != 0)
+        return fstat(fd, &now) == 0 && now.st_gid == group;
+    return true;
 }
 
-bool dir_attr_protect(int fd, int parent, const struct stat *old, int mode)
+bool dir_attr_protect(int fd, int parent, const struct stat *old, int mode, bool own)
 {
+    mode_t bits = choose_mode(old, mode, own) | S_IRUSR;
     struct stat above, now;
-    mode_t bits;
+    bool grouped = true;
 
     if (fstat(parent, &above) != 0 || fstat(fd, &now) != 0)
         return false;
-    bits = choose_mode(&above, old, mode) | S_IRUSR;
-    if (old != NULL) {
-        keep_owner(fd, &now, old);
-        if (fstat(fd, &now) != 0)
-            return false;
-        if (now.st_gid != old->st_gid)
-            bits &= ~(mode_t)S_IRWXG | (bits & S_IRWXO) << 3;
-    }
+    if (old != NULL && (now.st_uid != old->st_uid || now.st_gid != old->st_gid))
+        grouped = set_owner(fd, old->st_uid, old->st_gid);
+    if (old == NULL && (above.st_mode & S_ISGID) != 0 && now.st_gid != above.st_gid)
+        grouped = set_owner(fd, (uid_t)-1, above.st_gid);
+    if (!grouped)
+        bits &= ~(mode_t)S_IRWXG | (bits & S_IRWXO) << 3;
     fchmod(fd, bits); /* where that is refused it stays 0600, or there are no permissions at all */
     return true;
 }

@@ -305,7 +305,7 @@ static bool write_next(struct dir_tree *tree, int folder, const struct place *pl
 {
     struct dir_file file;
     bool ok = dir_file_open(tree, &file, place->folder) && dir_file_write(&file, json->data, json->len, 0) &&
-              dir_attr_protect(file.fd, folder, NULL, OBJECT_MODE_UNKNOWN) &&
+              dir_attr_protect(file.fd, folder, NULL, OBJECT_MODE_UNKNOWN, true) &&
               dir_file_place(&file, folder, place->next, false);
 
     dir_file_drop(&file);

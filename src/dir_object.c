@@ -39,12 +39,13 @@ static bool remove_file(const struct dir_tree *tree, const char *path)
 
 /* Everything about the body and its metadata, then the rename: what is there before it stays valid, what is
  * there after it is whole. The time is set on the volume that keeps it, because it names the version. */
-static bool put_in_place(struct dir_tree *tree, const struct body *body, int parent, const char *leaf)
+static bool put_in_place(struct dir_tree *tree, const struct body *body, int parent, const char *leaf,
+                         bool own)
 {
     struct stat status;
     int fd = body->file->fd;
 
-    return dir_attr_protect(fd, parent, body->old, body->meta->mode) &&
+    return dir_attr_protect(fd, parent, body->old, body->meta->mode, own) &&
            (body->modified == CLOCK_UNKNOWN || dir_attr_set_time(fd, body->modified, body->file->opened)) &&
            fstat(fd, &status) == 0 && dir_meta_prepare(tree, body->key, body->old, &status, body->meta) &&
            dir_file_place(body->file, parent, leaf, body->create);
@@ -52,15 +53,16 @@ static bool put_in_place(struct dir_tree *tree, const struct body *body, int par
 
 static bool place_at(struct dir_tree *tree, const struct body *body, const char *path)
 {
+    bool own = dir_path_is_state(path);
     const char *leaf;
     int parent = dir_open_parent(tree->root, path, true, &leaf);
     bool ok;
 
     if (parent < 0)
         return false;
-    ok = put_in_place(tree, body, parent, leaf);
+    ok = put_in_place(tree, body, parent, leaf, own);
     if (!ok && errno == EXDEV)
-        ok = dir_file_carry(tree, body->file, parent) && put_in_place(tree, body, parent, leaf);
+        ok = dir_file_carry(tree, body->file, parent) && put_in_place(tree, body, parent, leaf, own);
     dir_close(parent);
     return ok;
 }

@@ -76,7 +76,7 @@ static const char *remedy(int error)
         {EDQUOT, "; the quota of the user or the volume is used up"},
         {EROFS, "; mount it writable"},
         {EFBIG, "; the limit of the process (ulimit -f) or of the file system is lower"},
-        {EACCES, "; give the user that runs this the right to"},
+        {EACCES, "; the user that runs this lacks the right"},
         {EIO, "; its device or server failed: see the kernel's log"},
         {ENAMETOOLONG, "; the file system has no room for such names"},
     };
@@ -110,7 +110,8 @@ void dir_write_failed(struct call *call, const struct store_dir *store, const ch
             "%s: nothing was written for %.200s: its file system takes that for another name, which is there "
             "already and differs in case or in how letters are composed; use one that tells them apart",
             name, key);
-    if (why == ELOOP && dir_find_foreign(&store->tree, key, thing))
+    if ((why == ELOOP || why == ENOTDIR) &&
+        (dir_find_foreign(&store->tree, key, thing) || dir_find_foreign(&store->tree, DIR_TEMP, thing)))
         error_set(
             &call->error, ERROR_LOCAL,
             "%s: %.150s is a symbolic link or a device, which is never followed or replaced: nothing was "

@@ -151,17 +151,12 @@ bool dir_sync(int directory)
     return ok;
 }
 
-/* Nobody gets more rights than the directory above gives; the owner needs all of them. */
-static bool make_directory(int parent, const char *name, mode_t allowed)
+static bool make_directory(int parent, const char *name, mode_t mode)
 {
-    struct stat above;
-
-    if (fstat(parent, &above) != 0)
-        return false;
-    return mkdirat(parent, name, (above.st_mode & allowed) | 0700) == 0 ? dir_sync(parent) : errno == EEXIST;
+    return mkdirat(parent, name, mode) == 0 ? dir_sync(parent) : errno == EEXIST;
 }
 
-/* `create` is what a directory that is made may have as its mode; 0: none is made. */
+/* `create` is the mode of a directory that is made; 0: none is. */
 static int open_component(int parent, const char *component, size_t len, int flags, mode_t create)
 {
     char name[NAME_MAX + 1];

@@ -330,6 +330,7 @@ static void links_are_never_followed(void **state)
     store = open_at(root);
     store_write(store, &call, "x", "x", 1, "text/plain", false);
     assert_fails(ERROR_LOCAL);
+    assert_non_null(strstr(call.error.text, ": .storsync is a symbolic link"));
     assert_false(tempdir_has(outside, "tmp"));
     tempdir_remove(outside);
 }
