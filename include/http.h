@@ -8,8 +8,8 @@
  * An attempt: `prepare` fills in URL and headers (and signs: it runs again for every attempt), the body is
  * pulled through `upload`, the answer's headers go through `header` and its body through `body`, then
  * `finish` judges it. HTTP_RETRY is subject to the shared budget (retry.h) and backoff; http does the
- * waiting. An answer that arrives before the body is sent ends the attempt like any other. Redirects are
- * answers, too.
+ * waiting. An answer that arrives before the body is sent ends the attempt like any other, but it cannot be a good one: 2xx is
+ * ERROR_PROTOCOL then. Redirects are answers, too.
  *
  * All hooks are called inside http_step, and must not call it. A hook may call http_submit and http_resume
  * for any request, but neither http_cancel nor http_request_free nor http_free.

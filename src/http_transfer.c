@@ -52,11 +52,23 @@ static int on_connected(void *ctx, char *remote, char *local, int remote_port, i
     return CURL_PREREQFUNC_OK;
 }
 
+/* libcurl goes on with an upload that is answered with 2xx, and waits for its end. But nobody can have what was not sent. */
+static bool is_early(const struct http_transfer *transfer)
+{
+    const struct http_request *request = transfer->request;
+    curl_off_t sent;
+
+    return request->status < 300 && request->upload_size > 0 &&
+           curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK &&
+           sent < request->upload_size;
+}
+
 static size_t on_header(char *line, size_t size, size_t count, void *ctx)
 {
     struct http_transfer *transfer = ctx;
     struct http_request *request = transfer->request;
     struct http_header header;
+    bool ended = transfer->answer.ended;
 
     (void)size;
     http_transfer_moved(transfer);
@@ -71,7 +83,13 @@ static size_t on_header(char *line, size_t size, size_t count, void *ctx)
             request->hooks->header(request, header.name, header.value);
         break;
     case HTTP_LINE_IGNORED:
-        break;
+        if (ended || !transfer->answer.ended || !is_early(transfer))
+            break;
+        http_fail(request, ERROR_PROTOCOL,
+                  "HTTP %d came before all of it had been sent: what answers cannot have it",
+                  request->status);
+        request->retryable = true;
+        return CURL_WRITEFUNC_ERROR;
     case HTTP_LINE_TOO_LARGE:
         http_fail(request, ERROR_PROTOCOL, "the head of the answer is too large");
         return CURL_WRITEFUNC_ERROR;

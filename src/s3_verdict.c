@@ -264,12 +264,6 @@ static enum http_verdict finish_object(struct s3_call *c)
     return c->op == S3_GET ? finish_body(c) : HTTP_DONE;
 }
 
-/* A good answer to a body that was not read cannot be about it. */
-static bool was_read(const struct http_request *request)
-{
-    return request->upload_size <= 0 || request->sent >= (uint64_t)request->upload_size;
-}
-
 /* Is the ETag that a streamed body was given the MD5 of something else? */
 static bool stores_other_bytes(const struct s3_call *c, struct error *error)
 {
@@ -307,11 +301,6 @@ static enum http_verdict finish_success(struct s3_call *c)
     } else if (s3_operation(c->op)->gives_etag && c->reply.etag[0] == '\0') {
         /* Something in between that answers 200 to anything must not pass for a store. */
         s3_explain_foreign(c, &request->error);
-    } else if (!was_read(request)) {
-        error_set(&request->error, ERROR_PROTOCOL,
-                  "HTTP %d came before all of it had been sent: what answers cannot have it",
-                  request->status);
-        return try_again(c, HTTP_RETRY);
     } else if (stores_other_bytes(c, &request->error)) {
         return try_again(c, HTTP_RETRY);
     } else {

@@ -248,6 +248,26 @@ static void test_answer_while_the_upload_is_paused(void **state)
     single_end(&single);
 }
 
+/* libcurl would wait for the upload's end. */
+static void test_success_before_the_body_is_sent(void **state)
+{
+    static const struct act script[] =
+        SCRIPT(ACCEPT, HEAD, SEND("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), HOLD);
+    struct single single;
+
+    (void)state;
+    for (int pauses = 0; pauses < 2; pauses++) {
+        single_begin(&single, script, "PUT");
+        single.probe.upload_size = (int64_t)1024 * 1024 * 1024 * 1024;
+        single.probe.upload_pauses = pauses != 0;
+        single_run(&single);
+        assert_int_equal(single.probe.request.error.kind, ERROR_PROTOCOL);
+        assert_non_null(strstr(single.probe.request.error.text, "before all of it had been sent"));
+        assert_true(single.probe.request.retryable);
+        single_end(&single);
+    }
+}
+
 static void test_upload_that_fails(void **state)
 {
     static const struct act script[] = SCRIPT(ACCEPT, HOLD);
@@ -644,6 +664,7 @@ int main(void)
         cmocka_unit_test(test_upload),
         cmocka_unit_test(test_answer_before_the_body_is_sent),
         cmocka_unit_test(test_answer_while_the_upload_is_paused),
+        cmocka_unit_test(test_success_before_the_body_is_sent),
         cmocka_unit_test(test_upload_that_fails),
         cmocka_unit_test(test_paused_upload),
         cmocka_unit_test(test_paused_body),
