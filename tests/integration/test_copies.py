@@ -179,6 +179,37 @@ class Slow(CopyCase):
         self.assertIn("nothing moved for 2000 ms", tool.err)
 
 
+class Changed(CopyCase):
+    """Replaced at the source after its bytes were read, before they are at the destination: that looks newer then."""
+
+    def replace(self, key, body):
+        def action(x):
+            self.source.put(key, body)
+            proxyfault.passthrough(x)
+        return proxyfault.named(action, "replace")
+
+    def relayed(self):
+        return self.env(**self.source.env("source"))
+
+    def test_the_next_run_sees_it(self):
+        self.service.fault(self.replace("public/plain", b"THE BYTES OF PLAIN"), method="PUT", target="/public/plain")
+        self.assertEqual(self.succeed("--sync", env=self.relayed()).status["syncedFiles"], len(HOSTILE))
+        self.assertEqual(self.destination.get("public/plain"), b"the bytes of plain", "one version, whole")
+        tool = self.succeed("--sync", env=self.relayed())
+        self.assertEqual(tool.status["syncedFiles"], 1)
+        self.assertEqual(self.destination.get("public/plain"), b"THE BYTES OF PLAIN")
+        self.assertEqual(self.succeed("--sync", env=self.relayed()).status["syncedFiles"], 0, "and that is all")
+
+    def test_without_a_content_hash_this_run_sees_it(self):
+        self.source.put("public/large", b"a" * (6 * data.MIB))
+        change = self.replace("public/large", b"b" * (6 * data.MIB))
+        self.service.fault(change, method="POST", target="public/large[?]uploadId")
+        tool = self.succeed("--sync", env={**self.relayed(), "STORSYNC_PART_SIZE": "5MiB"})
+        self.assertEqual(tool.status["syncedFiles"], len(HOSTILE) + 1)
+        self.assertEqual(self.destination.get("public/large"), b"b" * (6 * data.MIB))
+        self.assertEqual(self.destination.unfinished_uploads(), [])
+
+
 class Spelling(CopyCase):
     """encoding-type=url is asked for. What comes may be something else, whatever it says of itself."""
 
