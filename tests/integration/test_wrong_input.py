@@ -130,6 +130,14 @@ class Addresses(MistakeCase):
                     self.mistake(78, side, env={**env, f"STORSYNC_{side}_{name}": value})
                     self.assertNotIn("swordfish", "".join(tool.err + tool.out for tool in self.tools))
 
+    def test_endpoints_that_only_aws_has(self):
+        """A demand for validated cryptography that cannot be met is not passed over."""
+        env = {**self.env, **self.s3("https://s3.example.net"), "AWS_USE_FIPS_ENDPOINT": "true"}
+        tool = self.succeed("--check-config", env=env)
+        self.assertEqual(len([w for w in tool.warnings if "use_fips_endpoint" in w and "s3.example.net" in w]), 1)
+        del env["STORSYNC_SOURCE_ENDPOINT"]
+        self.assertEqual([w for w in self.succeed("--check-config", env=env).warnings if "fips" in w], [])
+
     def test_one_bucket_is_forgotten(self):
         """Its default is a name that anybody may own."""
         for side, variable in (("SOURCE", "DEV_STORAGE_BUCKET"), ("DESTINATION", "PROD_STORAGE_BUCKET")):
