@@ -93,6 +93,7 @@ void transfer_try_again(struct transfer *t, const struct error *error)
         transfer_fail(t, error);
         return;
     }
+    t->measured[0] = '\0'; /* of bytes that may have been other ones */
     t->wake = clock_mono() + wait;
     t->state = wait_for_backoff;
 }

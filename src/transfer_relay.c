@@ -30,14 +30,18 @@ static bool want_digest(const struct transfer *t)
     bool known = from->digests && digest_is_hex(t->entry.etag);
 
     return (known && (from->plain || !to->digests || t->attempt > 0)) ||
-           (to->digests && (to->plain || t->attempt > 0));
+           (to->digests && ((to->plain && t->measured[0] == '\0') || t->attempt > 0));
 }
 
+/* The service may demand it. And where no TLS would notice damage, a file that is put in one piece is an object before the
+ * answer tells of it; to read it twice costs no traffic. */
 bool transfer_must_measure(const struct transfer *t, bool whole)
 {
-    bool known = whole && t->plan->source->digests && digest_is_hex(t->entry.etag) && t->attempt == 0;
+    const struct store *from = t->plan->source, *to = t->plan->destination;
+    bool known = whole && from->digests && digest_is_hex(t->entry.etag) && t->attempt == 0;
+    bool exposed = whole && !from->digests && to->digests && to->plain;
 
-    return t->plan->destination->wants_md5 && t->measured[0] == '\0' && !known;
+    return (to->wants_md5 || exposed) && t->measured[0] == '\0' && !known;
 }
 
 static void wait_for_measure(struct transfer *t)

@@ -877,6 +877,28 @@ static void what_must_be_measured_is_read_twice(void **state)
     }
 }
 
+/* Without TLS nothing but an MD5 that is told beforehand keeps a damaged file from becoming an object. Parts are none yet. */
+static void a_file_is_measured_where_damage_would_show_too_late(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 4; way++) {
+        struct scene *scene = scene_new();
+        bool plain = way != 1, file = way != 2, whole = way != 3;
+
+        scene->to->base.digests = true;
+        scene->to->base.plain = plain;
+        scene->to->demands_md5 = plain && file && whole; /* it is told at the first attempt */
+        scene->from->base.digests = !file;
+        add(scene->from, "a", whole ? 70 * 1000 : LARGE);
+        start(scene, "a");
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_arrived(scene, "a");
+        assert_false(scene->to->base.wants_md5);
+        assert_int_equal(scene->from->calls[FAKE_GET], !whole ? 3 : plain && file ? 2 : 1);
+        scene_free(scene);
+    }
+}
+
 /* A broken half, at every kind of place, is tried again and leaves a whole object. */
 static void broken_relays_are_tried_again(void **state)
 {
@@ -1051,6 +1073,7 @@ int main(void)
         cmocka_unit_test(a_damaged_part_starts_over),
         cmocka_unit_test(a_put_that_ends_before_its_body_fails),
         cmocka_unit_test(an_older_version_than_listed_is_no_change),
+        cmocka_unit_test(a_file_is_measured_where_damage_would_show_too_late),
         cmocka_unit_test(what_must_be_measured_is_read_twice),
         cmocka_unit_test(broken_relays_are_tried_again),
         cmocka_unit_test(retries_end),
