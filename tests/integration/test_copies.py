@@ -163,6 +163,25 @@ class Untrue(CopyCase):
         self.assertEqual(self.destination.markers(), [])
 
 
+class Directory(TestCase):
+    def test_files_that_are_gone_meanwhile(self):
+        source, destination = self.dir_bucket(), self.s3_bucket()
+        for key in ("1", "a b", "a%20b", "z"):
+            source.put(f"public/{key}", f"the bytes of {key}", age=1000)
+        service = self.proxy(destination.server.endpoint)
+
+        def remove(x):
+            for key in ("a b", "a%20b"):
+                (source.root / "public" / key).unlink()
+            proxyfault.passthrough(x)
+        service.fault(remove, method="PUT", target="/public/1")
+        tool = self.succeed(env={**production(source, destination), "STORSYNC_CONCURRENCY": "1",
+                                 **destination.env("destination", endpoint=service.endpoint)})
+        self.assertEqual((tool.status["state"], tool.status["syncedFiles"], tool.status["goneFiles"]), ("synced", 2, 2))
+        self.assertEqual(destination.keys("public/"), ["public/1", "public/z"])
+        self.assertEqual(destination.markers(), ["d1.json"])
+
+
 class Slow(CopyCase):
     def test_a_copy_in_silence(self):
         """What is small is broken off as before; patience grows with the size (4 GiB have minutes)."""
@@ -257,7 +276,8 @@ class Spelling(CopyCase):
 
     def test_always_encoded_and_never_said(self):
         """It cannot be told from plain keys that have a "%". Their own bucket does not know them: said of each."""
-        self.source.client.delete_object(Bucket=self.source.name, Key="public/\u00fcml\u00e4ut")  # would be out of order
+        # Would be out of order.
+        self.source.client.delete_object(Bucket=self.source.name, Key="public/\u00fcml\u00e4ut")
         tool = self.listed(self.always, False)
         strange = {f"public/{urllib.parse.quote(k, safe='')}" for k in HOSTILE if k.isascii()}
         strange -= {f"public/{k}" for k in HOSTILE}  # such as "a+b", which is read as another key that there is
