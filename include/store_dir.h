@@ -34,8 +34,8 @@
  *
  * Reading. A file that is changed, replaced or removed while it is read breaks the get, with call->again set,
  * before its last byte is handed on: size, time and ctime are looked at after that byte was read. A ctime cannot
- * be set, so also one that puts the time back is seen; but not one that writes through a mapping (mmap), which
- * the kernel gives a time only now and then.
+ * be set, so also one that puts the time back is seen (not over sshfs and the like, which have no ctime of their
+ * own); but not one that writes through a mapping (mmap), which the kernel gives a time only now and then.
  *
  * A put ends when the source has closed the pipe: so a reading half that finds at its end that it was torn
  * can still stop it. Copies inside the store are not supported; bytes are relayed.

@@ -213,7 +213,10 @@ static bool same_version(const struct stat *status, const char *etag)
 static bool is_unchanged(struct call *call, struct dir_call *work)
 {
     struct stat status;
+    struct statx ignored;
 
+    /* Over a network, fstat may tell what was so a minute ago; this makes it ask. */
+    statx(work->fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &ignored);
     if (fstat(work->fd, &status) != 0)
         dir_fail(call, work->store, "reading", work->key);
     else if (!same_version(&status, call->info.etag))

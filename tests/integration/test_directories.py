@@ -1,5 +1,7 @@
 """Directories as buckets: what the files of a real machine make hard. The unit tests have the details."""
+import itertools
 import os
+import threading
 
 import data
 from harness import TestCase, production
@@ -114,3 +116,58 @@ class Links(Directories):
         self.assertEqual((outside / "a").read_text(), "mine")
         self.assertEqual((self.destination.root / "public/good").read_text(), "new")
         self.assertFalse((self.destination.root / ".storsync/odd").exists())
+
+
+class Rewritten(TestCase):
+    """Files that somebody writes in place all the time, and puts their time back (rsync --inplace -t, tar). Whatever arrives
+    is one version of them."""
+
+    SIZES = {"public/small": 20_000, "public/large": 3_000_000}
+
+    def setUp(self):
+        super().setUp()
+        self.source = self.dir_bucket()
+        for key, size in self.SIZES.items():
+            self.source.put(key, b"a" * size, age=100)
+
+    def rewrite(self, number):
+        for key, size in self.SIZES.items():
+            with open(self.source.root / key, "rb+", buffering=0) as file:
+                before = os.stat(file.fileno())
+                file.write(bytes([ord("b") + number % 20]) * size)
+                os.utime(file.fileno(), ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    def rewrite_until(self, stopped):
+        for number in itertools.count():
+            self.rewrite(number)
+            if stopped.wait((0, 0.001, 0.02, 0.2)[number % 4]):
+                return
+
+    def found(self, bucket):
+        if hasattr(bucket, "contents"):
+            return bucket.contents()
+        return {key: bucket.get(key) for key in bucket.keys() if not key.startswith(".storsync/")}
+
+    def check(self, bucket, rounds):
+        stopped = threading.Event()
+        writer = threading.Thread(target=self.rewrite_until, args=(stopped,))
+        writer.start()
+        try:
+            for _ in range(rounds):
+                destination = bucket()
+                tool = self.tool("--sync", env=production(self.source, destination))
+                self.assertIn(tool.code, (0, 2), tool.err)
+                for key, body in self.found(destination).items():
+                    self.assertEqual((key, len(body), body.strip(body[:1])), (key, self.SIZES[key], b""))
+        finally:
+            stopped.set()
+            writer.join()
+        destination = bucket()
+        self.succeed("--sync", env=production(self.source, destination))
+        self.assertEqual(sorted(self.found(destination)), sorted(self.SIZES))
+
+    def test_to_a_directory(self):
+        self.check(self.dir_bucket, 10)
+
+    def test_to_s3(self):
+        self.check(self.s3_bucket, 5)
