@@ -5,9 +5,13 @@
  *
  * An epoch's object says who holds it, with a nonce that only its owner knows and a counter of renewals. Whoever
  * wants the lease creates the epoch after the highest one: when there is none, when the highest is released, or when
- * it is stale. An observer calls it stale when it did not change for a whole TTL of the observer's own monotonic clock;
- * no two clocks are compared. The owner renews every third of the TTL: it rewrites its object and then looks for
+ * it is stale. An observer calls it stale when it did not change for a whole TTL of the observer's own monotonic clock, or
+ * at its first look, when it is older than a TTL and LEASE_CLOCK_MARGIN by the clock of the destination alone: Date against
+ * Last-Modified of one answer, or where there is no Date the time of an object that the observer writes. The owner renews every third of the TTL: it rewrites its object and then looks for
  * a higher epoch. docs/DESIGN.md has the assumptions; tests/model/lease.pml is the protocol, checked by spin.
+ *
+ * An object that cannot be understood (garbage, of any size, or of a later version) counts as held until it is stale.
+ * A name in the folder that is no epoch, or one above LEASE_EPOCH_MAX, does not count. Both are told.
  *
  * INVARIANT (L1): an epoch is created with the one primitive, store_write(create), and by nobody twice.
  * INVARIANT (L2): an owner believes in its lease only while its last successful renewal began less than a TTL ago, and
@@ -37,6 +41,14 @@
 #define LEASE_NONCE_SIZE 33
 #define LEASE_OWNER_SIZE 128
 
+/* Nobody gets that far: a number above it was not given by this program, and does not count. */
+#define LEASE_EPOCH_MAX UINT64_C(1000000000000000)
+
+/* Besides a TTL, before the destination's clock says that a lease is over: Last-Modified has whole seconds, and the
+ * machines of a service have a clock each. */
+#define LEASE_CLOCK_MARGIN 3000 /* ms */
+#define LEASE_CLOCK "clock"     /* the object that is written to read its time */
+
 #define LEASE_SETTLE 2000   /* ms; advisory mode only */
 #define LEASE_POLL_MIN 1000 /* ms between two looks at another's lease: at most one request a second */
 #define LEASE_POLL_MAX 1500
@@ -58,13 +70,15 @@ struct lease_record {
     uint64_t renewals;
     int64_t ttl;  /* ms, the owner's */
     int attempts; /* of this deployment in a row, without a clean pass */
+    bool strange; /* read: nobody knows what it says, or who wrote it; all else is zero, and the state HELD */
 };
 
 struct lease {
     const struct job *job;
     struct lease_record own;
     bool held;
-    bool advisory;   /* the service has no create-if-absent */
+    bool advisory; /* the service has no create-if-absent */
+    bool told_stranger;
     int64_t renewed; /* mono: when the last successful renewal began */
 
     /* Private: the renewal that is under way between lease_steps. */
@@ -83,6 +97,7 @@ enum lease_need { LEASE_NEEDED, LEASE_OVER, LEASE_UNKNOWN };
 
 struct lease_wait {
     int64_t limit; /* ms that may be spent waiting for others */
+    bool patient;  /* at least as long as it takes to notice that the owner is dead */
     bool back_off; /* respect the backoff of a deployment that keeps failing */
     enum lease_need (*need)(void *ctx, bool waiting, struct error *error);
     void (*waiting)(void *ctx,

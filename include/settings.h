@@ -95,6 +95,8 @@ struct settings_flag {
     const char *value; /* NULL is "true" */
 };
 
+#define SETTINGS_LEASE_TTL_LEAST 3000 /* ms; a shorter lease_ttl counts as this, with a note */
+
 /* The longest `job`. */
 #define SETTINGS_SEGMENT_MAX 64
 

@@ -162,7 +162,9 @@ void store_idle(struct http *http, int wait);
  * if stop_requested() (the call is cancelled then, and its error says why). */
 bool store_wait(struct http *http, struct call *call);
 
-/* The same for what has to be tidied up after a stop: whatever stop_requested() says, but `limit` ms at most. */
+/* The same for what has to be tidied up, also after stop_requested(): `limit` ms at most, and STORE_TIDY_MAX from the moment
+ * when that asks for an end. */
+#define STORE_TIDY_MAX 500 /* ms */
 bool store_wait_for(struct http *http, struct call *call, int64_t limit);
 
 /* ---- listing ---- */

@@ -3,10 +3,10 @@
 
 #include "clock.h"
 #include "log.h"
+#include "random.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define RENEW_EARLY (INT64_C(5) * 60 * 1000) /* before the end; of a short life its last quarter */
 #define RENEW_SOONEST 1000                   /* after the last one, however short a key's life is */
@@ -88,7 +88,7 @@ static void install(struct creds *creds)
     creds->failures = 0;
     creds->expires_at = now + life;
     /* Replicas that started together need not come back together. */
-    creds->renew_at = creds->expires_at - early - (clock_wall() * 7919 + getpid()) % (early / 4 + 1);
+    creds->renew_at = creds->expires_at - early - (int64_t)(random_number() % (uint64_t)(early / 4 + 1));
     if (creds->renew_at < now + RENEW_SOONEST)
         creds->renew_at = now + RENEW_SOONEST;
     log_debug("credentials: %s, access key %s, for %lld s", creds->source, creds->now.access_key_id,

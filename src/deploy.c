@@ -177,6 +177,7 @@ static enum lease_outcome acquire(struct contest *contest, struct lease *lease, 
     struct lease_wait wait = {
         .limit = run->settings->wait,
         .back_off = automatic,
+        .patient = !automatic,
         .need = automatic ? need_by_marker : need_always,
         .waiting = tell_waiting,
         .tick = tick,

@@ -1,6 +1,7 @@
 #include "dir_file.h"
 
 #include "clock.h"
+#include "random.h"
 #include "stop.h"
 
 #include <dirent.h>
@@ -9,7 +10,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -56,9 +56,7 @@ static bool open_temp(struct dir_tree *tree)
         return false;
     tree->stale = clock_wall() - DIR_FILE_STALE;
     dir_file_tidy(tree->temp, tree->stale);
-    /* Without random numbers the process id has to do. */
-    if (getrandom(&tree->random, sizeof tree->random, GRND_NONBLOCK) != (ssize_t)sizeof tree->random)
-        tree->random = (uint64_t)clock_wall();
+    tree->random = random_number();
     return true;
 }
 

@@ -195,7 +195,6 @@ bool dir_describe(struct store_dir *store, struct call *call, const char *key, c
     call->meta.mode = (int)(status->st_mode & 0777);
     call->info.size = (uint64_t)status->st_size;
     call->info.modified = dir_modified(status);
-    call->info.served = clock_wall();
     dir_etag(status, call->info.etag);
     call->head_known = true;
     return true;

@@ -5,12 +5,12 @@
 
 #include "clock.h"
 #include "log.h"
+#include "random.h"
 #include "stop.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
 #define AT_ONCE_MAX 2 /* HTTP_RETRY_NOW verdicts that are followed */
 
@@ -349,7 +349,7 @@ struct http *http_new(const struct http_limits *limits, struct error *error)
     if (http->limits.connections < 1)
         http->limits.connections = 1;
     connections = http->limits.connections;
-    retry_init(&http->retry, limits->retries, (uint64_t)clock_wall() ^ ((uint64_t)getpid() << 48));
+    retry_init(&http->retry, limits->retries, random_number());
     http->ca_file = tls_file(NULL);
     http->tls = tls_new();
     http->multi = curl_multi_init();

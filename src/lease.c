@@ -3,19 +3,19 @@
 #include "clock.h"
 #include "crash.h"
 #include "log.h"
+#include "random.h"
 #include "stop.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define RECORD_MAX ((size_t)4096)
 
 /* Old epochs that one owner removes at most; there is rarely more than one. */
 #define CLEAN_MAX 16
 
-/* How long giving back a lease that was never used may take, in ms. */
+/* How long giving back a lease that nobody worked under may take, in ms. */
 #define RELEASE_UNUSED 500
 
 /* After a renewal that failed: when to try again, in ms. */
@@ -23,6 +23,13 @@
 
 /* Races that may be lost before something must be wrong with the service: each was won by another replica. */
 #define RACES_MAX 100
+
+/* How often the service is asked again for what it does not show although it is there, or must be. */
+#define LOOKS_MAX 10
+
+/* Before each of those, in ms: twice as long as before the one before. */
+#define PAUSE_MIN 200
+#define PAUSE_MAX 3000
 
 /* How often a create is tried whose answer was lost and which did not happen. */
 #define CREATE_TRIES 3
@@ -36,9 +43,7 @@ static void make_nonce(char out[LEASE_NONCE_SIZE])
 {
     unsigned char bytes[(LEASE_NONCE_SIZE - 1) / 2];
 
-    /* Never short for so few bytes, and never interrupted, once the kernel's pool is initialised. */
-    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
-        memset(bytes, 0, sizeof bytes);
+    random_bytes(bytes, sizeof bytes);
     for (size_t i = 0; i < sizeof bytes; i++)
         snprintf(out + 2 * i, 3, "%02x", bytes[i]);
 }
@@ -85,15 +90,17 @@ static bool write_and_wait(struct lease *lease, bool create)
     return begin_write(lease, create) && store_wait(lease->job->http, &lease->call);
 }
 
-/* Reads an epoch's object: false with lease->call.error. One that cannot be understood is somebody's nevertheless. */
+/* Reads an epoch's object: false with lease->call.error. One that cannot be understood, if only for its size, is
+ * somebody's nevertheless. */
 static bool read_and_wait(struct lease *lease, uint64_t epoch, struct lease_record *out)
 {
     char key[LEASE_KEY_SIZE];
 
     lease_key(lease->job, epoch, key);
     store_read(lease->job->store, &lease->call, key);
-    if (!store_wait(lease->job->http, &lease->call))
+    if (!store_wait(lease->job->http, &lease->call) && lease->call.error.kind != ERROR_UNSUPPORTED)
         return false;
+    error_clear(&lease->call.error);
     lease_read_record(buf_str(&lease->call.body), lease->call.body.len, out);
     return true;
 }
@@ -102,6 +109,35 @@ static bool read_and_wait(struct lease *lease, uint64_t epoch, struct lease_reco
 static bool is_ours(struct lease *lease, struct lease_record *found)
 {
     return read_and_wait(lease, lease->own.epoch, found) && strcmp(found->nonce, lease->own.nonce) == 0;
+}
+
+/* ---- waiting ---- */
+
+static uint64_t up_to(int64_t limit)
+{
+    return random_number() % (uint64_t)(limit + 1);
+}
+
+static bool wait_until(struct lease *lease, int64_t until, struct error *error)
+{
+    while (clock_mono() < until) {
+        if (stop_requested(error))
+            return false;
+        store_idle(lease->job->http, stop_wait((int)(until - clock_mono())));
+    }
+    return true;
+}
+
+/* Before the service is asked once more: `asked` times it was before. False: to stop was asked for. */
+static bool pause_between(struct lease *lease, int asked, struct error *error)
+{
+    int64_t longest = PAUSE_MIN;
+
+    while (--asked > 0 && longest < PAUSE_MAX)
+        longest *= 2;
+    if (longest > PAUSE_MAX)
+        longest = PAUSE_MAX;
+    return wait_until(lease, clock_mono() + longest / 2 + (int64_t)up_to(longest / 2), error);
 }
 
 /* ---- looking for the highest epoch ---- */
@@ -119,8 +155,15 @@ static void note_epoch(struct epochs *epochs, uint64_t epoch)
     epochs->highest = epoch;
 }
 
+static void tell_stranger(struct lease *lease, const char *key)
+{
+    if (!lease->told_stranger)
+        log_warn("%.200s in the destination is not an epoch of the lease: ignored, and can be removed", key);
+    lease->told_stranger = true;
+}
+
 /* Takes what the listing has by now. CURSOR_END: all of it. */
-static enum cursor_state take_epochs(const struct lease *lease, struct cursor *cursor, struct epochs *epochs)
+static enum cursor_state take_epochs(struct lease *lease, struct cursor *cursor, struct epochs *epochs)
 {
     const struct object_entry *entry;
     enum cursor_state state;
@@ -129,6 +172,8 @@ static enum cursor_state take_epochs(const struct lease *lease, struct cursor *c
     while ((state = cursor_peek(cursor, &entry)) == CURSOR_ENTRY) {
         if (lease_parse_key(lease->job, entry->key, &epoch))
             note_epoch(epochs, epoch);
+        else
+            tell_stranger(lease, entry->key);
         cursor_next(cursor);
     }
     return state;
@@ -168,26 +213,43 @@ struct watch {
     const struct lease_wait *wait;
     uint64_t epoch; /* the highest that is known; 0: none */
     struct lease_record record;
-    int64_t seen;    /* mono: end of the first look that showed this record */
-    int64_t looked;  /* mono: begin of the last look */
-    int64_t age;     /* ms since the object was written, by the service's own clock; -1: not known */
+    struct object_info info; /* what the last look said of its object */
+    int64_t seen;            /* mono: end of the first look that showed this record */
+    int64_t looked;          /* mono: begin of the last look */
+    bool clock_asked;
+    int64_t clock;   /* the destination's clock minus our monotonic one; CLOCK_UNKNOWN */
     int64_t waiting; /* mono: since when; 0: not yet */
-    uint64_t random;
     int looks;
 };
 
-static bool same_record(const struct lease_record *a, const struct lease_record *b)
+/* The ETag tells of changes in a record of a version that is not understood. */
+static bool same_record(const struct watch *watch, const struct lease_record *record,
+                        const struct object_info *info)
 {
-    return a->epoch == b->epoch && a->renewals == b->renewals && a->state == b->state &&
-           strcmp(a->nonce, b->nonce) == 0;
+    const struct lease_record *known = &watch->record;
+
+    return record->epoch == known->epoch && record->renewals == known->renewals &&
+           record->state == known->state && strcmp(record->nonce, known->nonce) == 0 &&
+           strcmp(info->etag, watch->info.etag) == 0;
+}
+
+static void tell_strange_record(const struct lease *lease, const struct watch *watch)
+{
+    char key[LEASE_KEY_SIZE];
+
+    lease_key(lease->job, watch->epoch, key);
+    log_warn("%s in the destination is no record of this version of the program: it counts as a lease that "
+             "is held, "
+             "until nobody has changed it for %" PRId64 " s",
+             key, lease->own.ttl / 1000);
 }
 
 /* Looks at the watched epoch. False with *error; its object being gone (its successor removed it) is no error
  * but makes the epoch 0. */
 static bool look(struct lease *lease, struct watch *watch, struct error *error)
 {
-    const struct object_info *info = &lease->call.info;
     struct lease_record record;
+    uint64_t before = watch->record.epoch;
 
     watch->looked = clock_mono();
     if (!read_and_wait(lease, watch->epoch, &record)) {
@@ -199,20 +261,54 @@ static bool look(struct lease *lease, struct watch *watch, struct error *error)
         return true;
     }
     record.epoch = watch->epoch;
-    if (!same_record(&record, &watch->record)) {
+    if (!same_record(watch, &record, &lease->call.info)) {
         watch->record = record;
         watch->seen = clock_mono();
     }
-    watch->age = -1;
-    if (info->modified != CLOCK_UNKNOWN && info->served != CLOCK_UNKNOWN)
-        watch->age = info->served > info->modified ? info->served - info->modified : 0;
+    watch->info = lease->call.info;
+    if (record.strange && before != record.epoch)
+        tell_strange_record(lease, watch);
     return true;
+}
+
+/* Not every store says what time it is, a directory never: its files' times are those of a server, perhaps. What we
+ * write ourselves gets a time of the same clock. It is a little old when we have read it, which is the safe side. */
+static void ask_clock(struct lease *lease, struct watch *watch)
+{
+    static const char nothing[] = "{}\n";
+    char key[LEASE_KEY_SIZE];
+
+    watch->clock_asked = true;
+    snprintf(key, sizeof key, "%s" LEASE_CLOCK, lease->job->prefix);
+    store_write(lease->job->store, &lease->call, key, nothing, sizeof nothing - 1, "application/json", false);
+    if (!store_wait(lease->job->http, &lease->call))
+        return;
+    store_read(lease->job->store, &lease->call, key);
+    if (store_wait(lease->job->http, &lease->call) && lease->call.info.modified != CLOCK_UNKNOWN)
+        watch->clock = lease->call.info.modified - clock_mono();
+}
+
+/* How long ago the watched record was written, by the destination's own clock alone, so that it survives our restart;
+ * in ms, -1 if that cannot be told. */
+static int64_t age(struct lease *lease, struct watch *watch)
+{
+    int64_t now = watch->info.served;
+
+    if (watch->info.modified == CLOCK_UNKNOWN)
+        return -1;
+    if (now == CLOCK_UNKNOWN && !watch->clock_asked)
+        ask_clock(lease, watch);
+    if (now == CLOCK_UNKNOWN && watch->clock != CLOCK_UNKNOWN)
+        now = clock_mono() + watch->clock;
+    if (now == CLOCK_UNKNOWN)
+        return -1;
+    return now > watch->info.modified ? now - watch->info.modified : 0;
 }
 
 static bool look_for_highest(struct lease *lease, struct watch *watch, struct error *error)
 {
-    /* Between the listing and the look its object may have gone, but only because there is a higher one. */
-    for (int i = 0; i < CLEAN_MAX; i++) {
+    /* Between the listing and the look its object may have gone, because there is a higher one; or the listing lags. */
+    for (int asked = 1; asked <= LOOKS_MAX; asked++) {
         struct epochs epochs;
 
         if (!list_and_wait(lease, &epochs, error))
@@ -224,6 +320,8 @@ static bool look_for_highest(struct lease *lease, struct watch *watch, struct er
             return false;
         if (watch->epoch != 0)
             return true;
+        if (!pause_between(lease, asked, error))
+            return false;
     }
     return error_set(error, ERROR_PROTOCOL, "the lease's epochs cannot be read although they are listed");
 }
@@ -234,12 +332,15 @@ static int64_t patience(const struct lease *lease, const struct watch *watch)
     return watch->record.ttl > lease->own.ttl ? watch->record.ttl : lease->own.ttl;
 }
 
-static bool stale(const struct lease *lease, const struct watch *watch)
+/* INVARIANT (L2): its owner does not believe in it any more, by our clock or by the destination's. The latter needs no
+ * waiting, so that one owner that was killed stops nobody who has no time to wait. */
+static bool stale(struct lease *lease, struct watch *watch)
 {
-    return watch->looked - watch->seen >= patience(lease, watch);
+    return watch->looked - watch->seen >= patience(lease, watch) ||
+           age(lease, watch) >= patience(lease, watch) + LEASE_CLOCK_MARGIN;
 }
 
-static bool can_be_taken(const struct lease *lease, const struct watch *watch)
+static bool can_be_taken(struct lease *lease, struct watch *watch)
 {
     return watch->epoch == 0 || watch->record.state != LEASE_HELD || stale(lease, watch);
 }
@@ -253,19 +354,19 @@ static int failed_attempts(const struct lease *lease, const struct watch *watch)
     return watch->record.attempts;
 }
 
-/* A deployment that fails again and again, or dies, must not hammer the service. The age is told by the service's clock
- * alone, so it survives our restart. */
-static bool backed_off(const struct lease *lease, const struct watch *watch, struct error *error)
+/* A deployment that fails again and again, or dies, must not hammer the service. */
+static bool backed_off(struct lease *lease, struct watch *watch, struct error *error)
 {
     int attempts = failed_attempts(lease, watch);
-    int64_t left = lease_backoff(attempts) - watch->age;
+    int64_t wait = lease_backoff(attempts);
+    int64_t since = watch->wait->back_off && wait > 0 ? age(lease, watch) : -1;
 
-    if (!watch->wait->back_off || watch->age < 0 || left <= 0)
+    if (since < 0 || since >= wait)
         return false;
     error_set(error, ERROR_BUSY,
               "the sync of this deployment has failed %d times in a row; the next attempt is due in %" PRId64
               " s",
-              attempts, (left + 999) / 1000);
+              attempts, (wait - since + 999) / 1000);
     return true;
 }
 
@@ -286,11 +387,8 @@ static enum taking take_advisory(struct lease *lease, struct error *error)
         *error = lease->call.error;
         return NOT_TAKEN;
     }
-    while (clock_mono() < until) {
-        if (stop_requested(error))
-            return NOT_TAKEN;
-        store_idle(lease->job->http, stop_wait((int)(until - clock_mono())));
-    }
+    if (!wait_until(lease, until, error))
+        return NOT_TAKEN;
     if (is_ours(lease, &found))
         return TAKEN;
     *error = lease->call.error;
@@ -338,19 +436,27 @@ static enum taking create(struct lease *lease, struct error *error)
         if (failure.kind == ERROR_PRECONDITION && lease->call.error.kind == ERROR_NOT_FOUND)
             return TAKEN_BY_ANOTHER;
         *error = failure;
-        if (lease->call.error.kind != ERROR_NOT_FOUND)
+        if (lease->call.error.kind != ERROR_NOT_FOUND || !pause_between(lease, i + 1, error))
             return NOT_TAKEN;
     }
     return NOT_TAKEN;
 }
 
 /* Is the epoch that was just created the highest? One below it may have been created by somebody who was late: the
- * higher one's owner had removed its predecessor. */
+ * higher one's owner had removed its predecessor. A listing that does not show ours yet lags behind, and proves nothing. */
 static enum taking check_highest(struct lease *lease, struct epochs *epochs, struct error *error)
 {
-    if (!list_and_wait(lease, epochs, error))
-        return NOT_TAKEN;
-    return epochs->highest == lease->own.epoch ? TAKEN : TAKEN_BY_ANOTHER;
+    for (int asked = 1; asked <= LOOKS_MAX; asked++) {
+        if (!list_and_wait(lease, epochs, error))
+            return NOT_TAKEN;
+        if (epochs->highest >= lease->own.epoch)
+            return epochs->highest == lease->own.epoch ? TAKEN : TAKEN_BY_ANOTHER;
+        if (!pause_between(lease, asked, error))
+            return NOT_TAKEN;
+    }
+    error_set(error, ERROR_PROTOCOL,
+              "an epoch of the lease that was just created is not listed by the destination");
+    return NOT_TAKEN;
 }
 
 /* INVARIANT (L4): removes epochs below our own. Nobody depends on it; what fails is left for the next owner. */
@@ -361,8 +467,13 @@ static void clean(struct lease *lease, const struct epochs *epochs)
     for (int i = 0; i < epochs->below_count; i++) {
         lease_key(lease->job, epochs->below[i], key);
         store_remove(lease->job->store, &lease->call, key);
-        if (!store_wait(lease->job->http, &lease->call))
-            return;
+        if (store_wait(lease->job->http, &lease->call))
+            continue;
+        if (lease->call.error.kind == ERROR_PERMISSION)
+            log_warn("old epochs of the lease cannot be removed, and each sync leaves one more (the right "
+                     "s3:DeleteObject on %s* is enough): %s",
+                     lease->job->prefix, lease->call.error.text);
+        return;
     }
 }
 
@@ -372,6 +483,12 @@ static enum taking take(struct lease *lease, const struct watch *watch, struct e
     struct epochs epochs;
     enum taking taking;
 
+    if (watch->epoch == LEASE_EPOCH_MAX) {
+        error_set(error, ERROR_PROTOCOL,
+                  "the lease has no epochs left: remove %s" LEASE_FOLDER " from the destination",
+                  lease->job->prefix);
+        return NOT_TAKEN;
+    }
     lease->own.epoch = watch->epoch + 1;
     lease->own.state = LEASE_HELD;
     lease->own.renewals = 0;
@@ -400,33 +517,39 @@ static enum taking take(struct lease *lease, const struct watch *watch, struct e
 
 /* ---- the way to it ---- */
 
-static bool tired_of_waiting(struct watch *watch, struct error *error)
+/* How long others may be waited for. Who is patient waits until a dead owner must be noticed: a TTL, and two looks. */
+static int64_t longest_wait(const struct lease *lease, const struct watch *watch)
+{
+    int64_t needed = patience(lease, watch) + 2 * (int64_t)LEASE_POLL_MAX;
+
+    return watch->wait->patient && needed > watch->wait->limit ? needed : watch->wait->limit;
+}
+
+static bool tired_of_waiting(const struct lease *lease, struct watch *watch, struct error *error)
 {
     int64_t now = clock_mono();
+    int64_t limit = longest_wait(lease, watch);
 
     if (watch->waiting == 0)
         watch->waiting = now;
-    if (now - watch->waiting < watch->wait->limit)
+    if (now - watch->waiting < limit)
         return false;
     error_set(error, ERROR_BUSY, "replica \"%s\" is still syncing after %" PRId64 " s (setting wait)",
-              watch->record.owner, watch->wait->limit / 1000);
+              watch->record.owner, limit / 1000);
     return true;
 }
 
 /* Between two looks: full of jitter, so that many replicas spread out. Shorter when staleness or the limit is due. */
-static int64_t rest_until(struct watch *watch, const struct lease *lease)
+static int64_t rest_until(const struct watch *watch, const struct lease *lease)
 {
     int64_t now = clock_mono();
     int64_t stale_at = watch->seen + patience(lease, watch);
-    int64_t next;
+    int64_t tired_at = watch->waiting + longest_wait(lease, watch);
+    int64_t next = now + LEASE_POLL_MIN + (int64_t)up_to(LEASE_POLL_MAX - LEASE_POLL_MIN);
 
-    watch->random = watch->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    next = now + LEASE_POLL_MIN + (int64_t)((watch->random >> 33) % (LEASE_POLL_MAX - LEASE_POLL_MIN));
     if (stale_at > now && stale_at < next)
         next = stale_at;
-    if (watch->waiting + watch->wait->limit < next)
-        next = watch->waiting + watch->wait->limit;
-    return next;
+    return tired_at < next ? tired_at : next;
 }
 
 static bool rest(struct lease *lease, struct watch *watch, struct error *error)
@@ -449,7 +572,7 @@ static bool await(struct lease *lease, struct watch *watch, enum lease_outcome *
 
     *outcome = LEASE_NOT_WON;
     while (!can_be_taken(lease, watch)) {
-        if (tired_of_waiting(watch, error))
+        if (tired_of_waiting(lease, watch, error))
             return false;
         if (told != watch->epoch)
             watch->wait->waiting(watch->wait->ctx, &watch->record);
@@ -479,32 +602,51 @@ static enum lease_outcome settle_need(struct lease *lease, const struct watch *w
         need = watch->wait->need(watch->wait->ctx, false, error);
     if (need == LEASE_NEEDED)
         return LEASE_WON;
-    lease_release(lease, need == LEASE_OVER, lease->own.ttl);
+    lease_release(lease, need == LEASE_OVER, RELEASE_UNUSED);
     return need == LEASE_OVER ? LEASE_DONE_BY_ANOTHER : LEASE_NOT_WON;
+}
+
+/* Another replica was faster. A listing that does not show its epoch yet lags behind. */
+static bool find_winner(struct lease *lease, struct watch *watch, int races, struct error *error)
+{
+    uint64_t lost = lease->own.epoch;
+
+    for (int asked = 1; asked <= LOOKS_MAX; asked++) {
+        if (!pause_between(lease, asked > 1 ? asked : races, error) || !look_for_highest(lease, watch, error))
+            return false;
+        if (watch->epoch >= lost)
+            return true;
+    }
+    return error_set(error, ERROR_PROTOCOL,
+                     "epochs of the lease that others have created are not listed by the destination");
+}
+
+/* Whoever we waited for has ended: mostly because the work is done. */
+static bool still_needed(const struct watch *watch, enum lease_outcome *outcome, struct error *error)
+{
+    enum lease_need need = watch->wait->need(watch->wait->ctx, false, error);
+
+    *outcome = need == LEASE_OVER ? LEASE_DONE_BY_ANOTHER : LEASE_NOT_WON;
+    return need == LEASE_NEEDED;
 }
 
 enum lease_outcome lease_acquire(struct lease *lease, const struct lease_wait *wait, struct error *error)
 {
-    struct watch watch = {.wait = wait, .age = -1};
+    struct watch watch = {
+        .wait = wait, .clock = CLOCK_UNKNOWN, .info = {.modified = CLOCK_UNKNOWN, .served = CLOCK_UNKNOWN}};
     enum lease_outcome outcome;
 
     error_clear(error);
-    make_nonce(lease->own.nonce);
-    memcpy(&watch.random, lease->own.nonce, sizeof watch.random);
     if (!look_for_highest(lease, &watch, error))
         return LEASE_NOT_WON;
-    for (int races = 0; races < RACES_MAX; races++) {
+    for (int races = 1; races <= RACES_MAX; races++) {
         bool waited = watch.waiting != 0;
 
         if (!await(lease, &watch, &outcome, error))
             return outcome;
-        /* Whoever we waited for has ended: mostly because the work is done. */
-        if (!waited && watch.waiting != 0 && watch.record.state == LEASE_RELEASED) {
-            enum lease_need need = wait->need(wait->ctx, false, error);
-
-            if (need != LEASE_NEEDED)
-                return need == LEASE_OVER ? LEASE_DONE_BY_ANOTHER : LEASE_NOT_WON;
-        }
+        if (!waited && watch.waiting != 0 && watch.record.state == LEASE_RELEASED &&
+            !still_needed(&watch, &outcome, error))
+            return outcome;
         if (backed_off(lease, &watch, error))
             return LEASE_NOT_WON;
         switch (take(lease, &watch, error)) {
@@ -514,13 +656,12 @@ enum lease_outcome lease_acquire(struct lease *lease, const struct lease_wait *w
         case NOT_TAKEN:
             return LEASE_NOT_WON;
         case TAKEN_BY_ANOTHER:
-            if (!look_for_highest(lease, &watch, error))
+            if (!find_winner(lease, &watch, races, error))
                 return LEASE_NOT_WON;
             break;
         }
     }
-    error_set(error, ERROR_PROTOCOL,
-              "epochs of the lease that were just created are not listed by the destination");
+    error_set(error, ERROR_BUSY, "%d replicas in a row were faster", RACES_MAX);
     return LEASE_NOT_WON;
 }
 

@@ -3,11 +3,13 @@
 #include "lease.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #define EPOCH_DIGITS 16
 #define RECORD_SCHEMA 1
+#define TTL_MAX INT64_C(3600000) /* the longest lease_ttl */
 
 static const char *const state_names[] = {
     [LEASE_HELD] = "held",
@@ -17,7 +19,6 @@ static const char *const state_names[] = {
 
 void lease_key(const struct job *job, uint64_t epoch, char out[LEASE_KEY_SIZE])
 {
-    /* Ten thousand million epochs a second would take a day to reach the 17th digit. */
     snprintf(out, LEASE_KEY_SIZE, "%s" LEASE_FOLDER "%016" PRIu64, job->prefix,
              epoch % UINT64_C(10000000000000000));
 }
@@ -34,7 +35,7 @@ bool lease_parse_key(const struct job *job, const char *key, uint64_t *epoch)
     *epoch = 0;
     for (; *digits != '\0'; digits++)
         *epoch = *epoch * 10 + (uint64_t)(*digits - '0');
-    return *epoch > 0;
+    return *epoch > 0 && *epoch <= LEASE_EPOCH_MAX;
 }
 
 bool lease_write_record(const struct lease_record *record, struct buf *out)
@@ -65,30 +66,28 @@ static enum lease_state state_of(const char *name)
     return LEASE_HELD; /* whatever it is, it ends by becoming stale */
 }
 
-static int64_t within(int64_t number, int64_t low, int64_t high)
-{
-    if (number < low)
-        return low;
-    return number > high ? high : number;
-}
-
 bool lease_read_record(const char *json, size_t len, struct lease_record *out)
 {
     struct error ignored;
     yyjson_doc *doc = json_parse(json, len, &ignored);
     yyjson_val *root = yyjson_doc_get_root(doc);
-    bool ok = json_number(root, "schema", 0) == RECORD_SCHEMA;
+    int64_t epoch = json_number(root, "epoch", 0);
+    int64_t ttl = json_number(root, "ttl", 0);
+    int64_t renewals = json_number(root, "renewals", 0);
+    int64_t attempts = json_number(root, "attempts", 0);
+    bool ok = json_number(root, "schema", 0) == RECORD_SCHEMA && ttl >= 0 && ttl <= TTL_MAX &&
+              renewals >= 0 && attempts >= 0 && attempts < INT_MAX && epoch >= 0;
 
-    *out = (struct lease_record){.state = LEASE_HELD};
+    *out = (struct lease_record){.state = LEASE_HELD, .strange = !ok, .owner = "unknown"};
     if (ok) {
-        out->epoch = (uint64_t)within(json_number(root, "epoch", 0), 0, INT64_MAX);
+        out->epoch = (uint64_t)epoch;
         out->state = state_of(json_text(root, "state", ""));
         snprintf(out->owner, sizeof out->owner, "%s", json_text(root, "owner", ""));
         snprintf(out->nonce, sizeof out->nonce, "%s", json_text(root, "nonce", ""));
         snprintf(out->deployment, sizeof out->deployment, "%s", json_text(root, "deploymentId", ""));
-        out->renewals = (uint64_t)within(json_number(root, "renewals", 0), 0, INT64_MAX);
-        out->ttl = within(json_number(root, "ttl", 0), 0, INT64_C(3600000));
-        out->attempts = (int)within(json_number(root, "attempts", 0), 0, 1000000);
+        out->renewals = (uint64_t)renewals;
+        out->ttl = ttl;
+        out->attempts = (int)attempts;
     }
     yyjson_doc_free(doc);
     return ok;

@@ -146,6 +146,17 @@ static void check_buckets(struct settings *settings)
         tell_default_bucket(state, &to, source_set);
 }
 
+/* Whoever waits for less than a TTL leaves a dead owner's lease to those who come later. */
+static void tell_short_of_ttl(struct settings *settings, const char *name, int64_t value)
+{
+    if (value < settings->lease_ttl)
+        settings_add(
+            settings->state, &settings->state->notes,
+            "%s is shorter than lease_ttl: a start right after a replica was killed in its sync may give up "
+            "before its lease is over; a later start takes over",
+            name);
+}
+
 /* What can be meant, but is more likely a mistake. */
 static void check_times(struct settings *settings)
 {
@@ -154,12 +165,19 @@ static void check_times(struct settings *settings)
     if (settings->timeout != 0 && settings->wait > settings->timeout &&
         !settings_is_default(settings, &settings->wait))
         settings_add(state, &state->notes, "wait is longer than timeout, which ends the waiting as well");
-    if (settings->wait != 0 && settings->lease_ttl > settings->wait &&
-        !settings_is_default(settings, &settings->lease_ttl))
-        settings_add(
-            state, &state->notes,
-            "lease_ttl is longer than wait: whoever waits gives up before a replica that has died can be "
-            "replaced");
+    tell_short_of_ttl(settings, "wait", settings->wait);
+    if (settings->timeout != 0)
+        tell_short_of_ttl(settings, "timeout", settings->timeout);
+}
+
+/* The lease is renewed three times in a TTL, and some services take one write of an object a second. */
+static void raise_lease_ttl(struct settings *settings)
+{
+    if (settings->lease_ttl >= SETTINGS_LEASE_TTL_LEAST)
+        return;
+    settings->lease_ttl = SETTINGS_LEASE_TTL_LEAST;
+    settings_add(settings->state, &settings->state->notes,
+                 "lease_ttl counts as 3s: renewals would be more than some services take");
 }
 
 /* ---- paths ---- */
@@ -271,6 +289,7 @@ bool settings_load(struct settings *settings, const struct settings_input *input
     check_credentials(settings, &settings->destination, "destination");
     set_paths(settings);
     check_buckets(settings);
+    raise_lease_ttl(settings);
     check_times(settings);
     if (state->no_memory)
         return error_set(error, ERROR_LOCAL, "settings: out of memory");

@@ -362,17 +362,25 @@ bool store_wait(struct http *http, struct call *call)
 bool store_wait_for(struct http *http, struct call *call, int64_t limit)
 {
     int64_t until = clock_mono() + limit;
+    bool stopped = false;
     struct error why;
 
     while (!call->done) {
-        int64_t left = until - clock_mono();
         bool moved = store_step(call);
+        int64_t now = clock_mono();
+        int wait = (int)(until - now < STORE_IDLE_MAX ? until - now : STORE_IDLE_MAX);
 
-        if (left > 0) {
-            store_idle(http, moved ? 0 : (int)(left < STORE_IDLE_MAX ? left : STORE_IDLE_MAX));
-        } else {
-            error_set(&why, ERROR_TIMEOUT, "no answer within %lld ms", (long long)limit);
+        if (!stopped && stop_requested(&why)) {
+            stopped = true;
+            until = until - now < STORE_TIDY_MAX ? until : now + STORE_TIDY_MAX;
+        } else if (wait <= 0) {
+            error_set(&why, ERROR_TIMEOUT, "no answer within the %lld ms that it may take",
+                      (long long)(stopped ? STORE_TIDY_MAX : limit));
             call_cancel(call, &why);
+        } else if (moved) {
+            store_idle(http, 0);
+        } else {
+            store_idle(http, stopped ? wait : stop_wait(wait));
         }
     }
     return call->error.kind == ERROR_NONE;

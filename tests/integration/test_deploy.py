@@ -167,9 +167,9 @@ class Jobs(DirCase):
 class Garbage(DirCase):
     """What lies where the state should be, and is none: said once, replaced, and never in the way."""
 
-    def heals(self, key, body):
-        self.destination.put(f".storsync/{JOB}/{key}", body)
-        env = self.env(PUBLIC_OBJECT_SEARCH_PATHS="/x/public")
+    def heals(self, key, body, age=0):
+        self.destination.put(f".storsync/{JOB}/{key}", body, age)
+        env = self.env(PUBLIC_OBJECT_SEARCH_PATHS="/x/public", STORSYNC_LEASE_TTL="3s", STORSYNC_WAIT="3s")
         tool = self.succeed(env=env)
         self.assertEqual(tool.status["state"], "synced")
         self.assertEqual([key in warning for warning in tool.warnings], [True])
@@ -184,6 +184,21 @@ class Garbage(DirCase):
                 with self.subTest(key=key, body=body[:20]):
                     self.destination = self.dir_bucket()
                     self.heals(key, body)
+
+    def test_leases(self):
+        """What may be anybody's counts as a lease that is held. Here it is so old that it is over."""
+        for key, body in (("0000000000000007", b""), ("0000000000000007", b"\xff\xfe garbage"),
+                          ("0000000000000007", b"x" * 300_000), ("0000000000000007", b'{"schema":2,"state":"held"}'),
+                          ("0000000000000007", b'{"schema":1,"state":"held","ttl":99999999999999,"renewals":-5}'),
+                          ("9999999999999999", b'{"schema":1,"state":"released"}'),
+                          ("0000000000000000", b'{"schema":1,"state":"released"}'), ("x", b""),
+                          ("00000000000000001", b"")):
+            with self.subTest(key=key, body=body[:20]):
+                self.destination = self.dir_bucket()
+                self.heals(f"lease/{key}", body, age=100)
+                epoch = 8 if key.endswith("7") else 1
+                record = self.destination.get(f".storsync/{JOB}/lease/{epoch:016}")
+                self.assertEqual(json.loads(record)["state"], "released")
 
 
 class Manual(DirCase):

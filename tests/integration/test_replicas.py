@@ -3,6 +3,7 @@ import collections
 import datetime
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -11,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import data
 import proxyfault
-from harness import RUN, TestCase, production
+from harness import JOB, RUN, TestCase, production
 from proxyfault import FOREVER, answer, s3_error
 
 GATE = ["/bin/sh", "-c", 'read -r _; exec "$@"', "sh"]  # runs what follows once its standard input ends
@@ -320,6 +321,120 @@ class Sleeper(SlowSource):
         owner.wait()
         other.thaw()
         self.assertEqual(other.wait().status["state"], "already-synced")
+
+
+class Killed(SlowSource):
+    """An owner that was killed, and starts that have no time to wait for its lease to end."""
+
+    MARGIN = 3  # seconds: LEASE_CLOCK_MARGIN
+
+    def kill_an_owner(self, destination):
+        owner, _ = self.owner(destination, **SHORT)
+        owner.wait_for(lambda: destination.lease())
+        owner.kill(signal.SIGKILL)
+        owner.wait()
+        died = time.monotonic()
+        env = production(self.source, destination, STORSYNC_WAIT="0", **SHORT)
+        tool = self.replica(env, "--on-failure", "stop").wait()
+        self.assertEqual((tool.code, destination.lease()["epoch"]), (75, 1), "so soon it may be alive")
+        return died, env
+
+    def takes_over_at_once(self, destination):
+        died, env = self.kill_an_owner(destination)
+        time.sleep(max(0, died + TTL + self.MARGIN + 1.1 - time.monotonic()))
+        tool = self.replica({**env, "STORSYNC_DEPLOYMENT_ID": "d2"}).wait()
+        self.assertEqual((tool.code, tool.status["state"]), (0, "synced"))
+        self.assertNotIn("waiting for replica", tool.err, "by the destination's clock, not by watching")
+        self.assertEqual((destination.lease()["epoch"], destination.lease()["state"]), (2, "released"))
+        self.assertEqual(self.contents(destination), self.wanted)
+
+    def test_takeover_without_waiting_on_rgw(self):
+        self.takes_over_at_once(self.s3_bucket())
+
+    def test_takeover_without_waiting_on_a_directory(self):
+        destination = self.dir_bucket()
+        self.takes_over_at_once(destination)
+        self.assertTrue((destination.root / ".storsync" / JOB / "clock").exists())
+
+    def test_no_clock_no_takeover(self):
+        """A service that does not say what time it is: its lease has to be watched."""
+        destination = self.s3_bucket()
+        died, env = self.kill_an_owner(destination)
+        proxy = self.proxy(destination.server.endpoint)
+        proxy.fault(without_last_modified, method="GET", target="/lease/|/clock", times=FOREVER)
+        env.update(destination.env("destination", endpoint=proxy.endpoint))
+        time.sleep(max(0, died + TTL + self.MARGIN + 1.1 - time.monotonic()))
+        self.assertEqual(self.replica(env, "--on-failure", "stop").wait().code, 75)
+        tool = self.replica({**env, "STORSYNC_WAIT": "1m"}).wait()
+        self.assertEqual((tool.code, tool.status["state"]), (0, "synced"))
+        self.assertGreaterEqual(tool.seconds, TTL)
+
+    def test_by_hand_it_waits_for_a_ttl(self):
+        """Whatever `wait` says: somebody looks on."""
+        destination = self.dir_bucket()
+        _, env = self.kill_an_owner(destination)
+        tool = self.replica(env, "--sync", command=False).wait()
+        self.assertEqual((tool.code, tool.status["state"]), (0, "synced"))
+
+    def test_too_short_a_ttl_counts_as_the_shortest(self):
+        env = production(self.source, self.dir_bucket(), STORSYNC_LEASE_TTL="1s")
+        tool = self.tool("--check-config", env=env)
+        self.assertEqual((tool.code, len([w for w in tool.warnings if "lease_ttl counts as 3s" in w])), (0, 1))
+
+    def test_too_short_a_wait_is_told(self):
+        env = production(self.source, self.dir_bucket(), STORSYNC_LEASE_TTL="1m", STORSYNC_WAIT="59s")
+        tool = self.tool("--check-config", env=env)
+        self.assertEqual((tool.code, [w.split(": ")[2] for w in tool.warnings if "lease_ttl" in w]),
+                         (0, ["wait is shorter than lease_ttl"]))
+        for more in ({"STORSYNC_WAIT": "60s"}, {"STORSYNC_WAIT": "60s", "STORSYNC_TIMEOUT": "0"}):
+            tool = self.tool("--check-config", env={**env, **more})
+            self.assertEqual([w for w in tool.warnings if "lease_ttl" in w], [])
+        tool = self.tool("--check-config", env={**env, "STORSYNC_WAIT": "1h", "STORSYNC_TIMEOUT": "10s"})
+        self.assertEqual([w.split(": ")[2] for w in tool.warnings if "lease_ttl" in w],
+                         ["timeout is shorter than lease_ttl"])
+
+
+class Rights(SlowSource):
+    def test_without_the_right_to_delete(self):
+        """Old epochs stay: said once, with the name of the right."""
+        destination = self.s3_bucket()
+        proxy = self.proxy(destination.server.endpoint)
+        proxy.fault(answer(403, s3_error("AccessDenied"), {"Content-Type": "application/xml"}), method="DELETE",
+                    times=FOREVER)
+        env = {**production(self.source, destination), **destination.env("destination", endpoint=proxy.endpoint)}
+        for number in range(3):
+            tool = self.replica(env, "--sync", command=False).wait()
+            self.assertEqual((tool.code, tool.status["state"]), (0, "synced"))
+            told = [w for w in tool.warnings if "s3:DeleteObject" in w]
+            self.assertEqual(len(told), 1 if number > 0 else 0, tool.warnings)
+        self.assertEqual(len(destination.state("lease")), 3)
+
+
+class Unneeded(SlowSource):
+    def test_giving_back_takes_no_time(self):
+        """The work was done while the lease was won, and the service does not answer when it is given back."""
+        def done_meanwhile(x):
+            destination.put(f".storsync/{JOB}/deployments/d1.json",
+                            json.dumps({"schema": 1, "finishedAt": "2026-01-01T00:00:00.000Z"}))
+            proxyfault.passthrough(x)
+
+        destination = self.s3_bucket()
+        destination.put(f".storsync/{JOB}/lease/{1:016}", json.dumps({"schema": 1, "epoch": 1, "state": "failed"}))
+        proxy = self.proxy(destination.server.endpoint)
+        proxy.fault(proxyfault.named(done_meanwhile, "done_meanwhile"), method="PUT", target="/lease/", times=1)
+        proxy.fault(proxyfault.stall(), method="PUT", target="/lease/", skip=1, times=FOREVER)
+        tool = self.replica({**production(self.source, destination), "STORSYNC_LEASE_TTL": "1h", "STORSYNC_WAIT": "1h",
+                             **destination.env("destination", endpoint=proxy.endpoint)}).wait()
+        self.assertEqual((tool.code, tool.status["state"]), (0, "already-synced"))
+        self.assertIn("the lease could not be released", tool.err)
+        self.assertLess(tool.seconds, 3 * RUN.slow)
+
+
+def without_last_modified(x):
+    """An answer that has lost its Last-Modified."""
+    x.forward()
+    x.answer_head = re.sub(rb"(?i)\r\nlast-modified:[^\r]*", b"", x.answer_head)
+    x.relay()
 
 
 def refuse_precondition(x):

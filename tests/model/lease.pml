@@ -11,8 +11,9 @@
  *   - FAULTS requests fail: it happened and the answer is lost; it did not happen; or the sender gives it up and it
  *     happens later, at any time, even after the sender's end (process network).
  *   - Time: ticks, for every replica alike. `seen` is the age of what an observer sees, `renewed` that of an owner's
- *     last successful renewal, both counted to TTL. An observer takes over when nothing changed for a TTL since its
- *     own first look. An owner looks at its clock only when lease_step does: asleep, it does not find out.
+ *     last successful renewal, both counted to TTL; `ago` is the age of an object by the service's clock. An observer
+ *     takes over when nothing changed for a TTL since its own first look, or when the service says, at any look, that
+ *     the object is older than a TTL and a margin: the service may also be unable to say so. An owner looks at its clock only when lease_step does: asleep, it does not find out.
  *   - With -DFINISH: no rest is endless. CRASHES replicas are killed at any step, or leave with a pass that is not
  *     clean or a marker that cannot be written; a live owner oversleeps at most SLEEPS times. Whatever else can
  *     happen does happen (a run ends only when nobody can go on).
@@ -32,6 +33,9 @@
  *   (A3) No two writes of one epoch's object have the same content, or else the earlier one does not happen again
  *        after the later one. -DREPEATED_RENEWAL shows what happens otherwise.
  *   (A4) Nobody else writes below the prefix.
+ *   (A5) What the service says of the time of a write and of the time of its answer is of one clock, or of clocks that
+ *        differ by less than the margin; it runs as the others do (A2), and the time of a write is not before that
+ *        write was asked for. -DNO_MARGIN shows what happens otherwise.
  *
  * Properties, and the invariants of include/lease.h that they keep
  *   (1) L1, L2  Whoever has won or renewed the lease is the only one with a renewal younger than its TTL: alone().
@@ -44,7 +48,7 @@
  *
  * Broken on purpose, each of which must be found: NO_RENEWAL_CHECK, NO_EXPIRY, NO_HIGHEST_CHECK, BLIND_CREATE,
  * MARKER_EARLY, NO_CONFIRM, NO_NEED_CHECK, REMOVE_OWN (instead of marking it as released), RENEWED_LATE (counted from
- * the answer instead of from the beginning), REPEATED_RENEWAL.
+ * the answer instead of from the beginning), REPEATED_RENEWAL, NO_MARGIN (a clock that is off by more than it allows for).
  */
 #ifdef NO_RENEWAL_CHECK
 #define NO_EXPIRY
@@ -73,6 +77,13 @@
 #define EPOCHS (N + LOSSES + FAULTS) /* more cannot come to be */
 #define TRIES 3             /* CREATE_TRIES */
 
+/* The service tells times that are cut off, so what it calls TTL + 1 ticks old (LEASE_CLOCK_MARGIN) is TTL at least. */
+#ifdef NO_MARGIN
+#define OVER (TTL - 1)
+#else
+#define OVER TTL
+#endif
+
 /* An epoch's object. */
 #define NONE 0
 #define HELD(i) (1 + (i))
@@ -92,6 +103,7 @@
 /* ---- the service ---- */
 
 byte object[EPOCHS + 1];
+byte ago[EPOCHS + 1]; /* ticks since it was written, to TTL; of what is held, the others do not count */
 bool marker;
 byte late[N];
 byte faults = FAULTS;
@@ -145,6 +157,7 @@ inline put(epoch, what)
 {
     d_step {
         object[epoch] = what;
+        ago[epoch] = 0;
         written = epoch;
         each(notice);
         top = (written > top -> written : top);
@@ -156,6 +169,7 @@ inline remove(epoch)
 {
     assert(epoch < top); /* (4), L4 */
     object[epoch] = NONE;
+    ago[epoch] = 0;
     assert(object[top] != NONE)
 }
 
@@ -238,6 +252,7 @@ look:
         :: is_ended(object[watched[id]]) -> forget(); goto take
         :: is_held(object[watched[id]]) && changed[id] -> changed[id] = false; seen[id] = 0; goto look
         :: is_held(object[watched[id]]) && !changed[id] && seen[id] == TTL -> forget(); goto take
+        :: is_held(object[watched[id]]) && ago[watched[id]] >= OVER -> forget(); goto take
         :: marker -> forget(); goto end
         fi
     }
@@ -505,7 +520,7 @@ end:
         :: kind == LATE_CREATE && object[epoch] != NONE
         :: kind == LATE_RENEWAL -> put(epoch, HELD(i))
 #ifdef REPEATED_RENEWAL
-        :: kind == LATE_RENEWAL -> object[epoch] = HELD(i); each(unnoticed) /* as it was when they looked */
+        :: kind == LATE_RENEWAL -> object[epoch] = HELD(i); ago[epoch] = 0; each(unnoticed) /* as it was when they looked */
 #endif
         :: kind == LATE_RELEASE -> put(epoch, ENDED(i))
         :: kind == LATE_REMOVE -> remove(epoch)
@@ -518,15 +533,29 @@ end:
     od
 }
 
+/* Of the service's objects. */
+inline age_objects()
+{
+    x = 1;
+    do
+    :: x <= EPOCHS && is_held(object[x]) && ago[x] < TTL -> ago[x]++; x++
+    :: x <= EPOCHS && !(is_held(object[x]) && ago[x] < TTL) -> x++
+    :: else -> break
+    od;
+    x = 0
+}
+
 proctype time()
 {
+    byte x;
+
 end:
     do
 #ifdef FINISH
-    :: d_step { any(young) && !any(due) -> each(age) }
-    :: d_step { any(due) && sleeps > 0 -> sleeps--; each(age) }
+    :: d_step { any(young) && !any(due) -> each(age); age_objects() }
+    :: d_step { any(due) && sleeps > 0 -> sleeps--; each(age); age_objects() }
 #else
-    :: d_step { any(young) -> each(age) }
+    :: d_step { any(young) -> each(age); age_objects() }
 #endif
     od
 }

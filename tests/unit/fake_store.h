@@ -75,9 +75,11 @@ struct fake_store {
     bool copies;                   /* store_can_copy */
     bool ignores_etags;            /* as Ceph RGW up to 16 does when it copies */
     struct fake_store *other_view; /* another account: what its credentials see by the source's name */
+    int lag;                       /* listings that do not show what is there yet */
     bool create_is_put;            /* a service without create-if-absent that does not say so */
     bool never_answers;            /* operations hang until cancelled */
     int64_t now;                   /* `modified` of what is written without a time */
+    int64_t served;                /* what an answer says the time is; 0: nothing */
     struct fake_store *peer;       /* for on_call: the other side, */
     int changes;                   /* and how often it changes */
     bool tells_no_version;         /* when it is asked about an object */
@@ -268,7 +270,7 @@ static inline void fake_describe(struct call *call, const struct fake_object *ob
 
     call->info.size = object->size;
     call->info.modified = object->modified;
-    call->info.served = clock_wall();
+    call->info.served = state->store->served != 0 ? state->store->served : CLOCK_UNKNOWN;
     call->info.tags = (uint64_t)object->tags;
     call->info.opaque_etag = object->opaque;
     if (!state->store->tells_no_version)
@@ -284,6 +286,11 @@ static inline void fake_store_list(struct store *base, struct call *call, const 
     int added = 0;
 
     fake_begin(base, call, FAKE_LIST, prefix);
+    if (store->lag > 0) {
+        store->lag--;
+        page_end(page, NULL);
+        return;
+    }
     for (int i = 0; i < store->count; i++) {
         const struct fake_object *object = &store->objects[i];
         struct object_entry entry = {.key = object->key, .size = object->size, .modified = object->modified};

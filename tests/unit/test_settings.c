@@ -260,7 +260,8 @@ static void test_grammar(void **state)
         {"retries", "0", 0},
         {"retries", "20", 20},
         {"retries", "21", -1},
-        {"lease-ttl", "1s", 1000},
+        {"lease-ttl", "1s", SETTINGS_LEASE_TTL_LEAST},
+        {"lease-ttl", "4s", 4000},
         {"lease-ttl", "999ms", -1},
         {"compare", "size", COMPARE_SIZE},
         {"compare", "ETag", COMPARE_ETAG},
@@ -490,8 +491,10 @@ static void test_notes_on_times(void **state)
     } cases[] = {
         {"STORSYNC_WAIT=10m", "A=b", "wait is longer than timeout"},
         {"STORSYNC_WAIT=10m", "STORSYNC_TIMEOUT=0", NULL},
-        {"STORSYNC_WAIT=2m", "STORSYNC_LEASE_TTL=3m", "lease_ttl is longer than wait"},
-        {"STORSYNC_WAIT=0", "STORSYNC_LEASE_TTL=3m", NULL},
+        {"STORSYNC_WAIT=2m", "STORSYNC_LEASE_TTL=3m", "wait is shorter than lease_ttl"},
+        {"STORSYNC_WAIT=0", "STORSYNC_LEASE_TTL=3m", "wait is shorter than lease_ttl"},
+        {"A=b", "STORSYNC_TIMEOUT=29s", "timeout is shorter than lease_ttl"},
+        {"A=b", "STORSYNC_LEASE_TTL=2s", "lease_ttl counts as 3s"},
         {"A=b", "STORSYNC_TIMEOUT=30s", NULL}, /* the default of wait is nobody's decision */
     };
     struct fixture *fixture = *state;
