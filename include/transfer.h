@@ -12,6 +12,8 @@
  * "not there" and "changed" are asked of the source itself; and a copy whose content hash is not the listed one is looked
  * into. What cannot be copied is relayed, and refusals are remembered: see struct copy_way.
  *
+ * Four files, see transfer_internal.h.
+ *
  * An object that changed since it was listed is looked at again and copied as it is now. One that is gone by now is
  * TRANSFER_GONE, if the source says so and does not list it any more (absence.h): there is nothing left to copy. A broken
  * relay (either half) is started again from the part that broke, within the shared retry budget.
