@@ -54,8 +54,10 @@ void run_tick(void *ctx);
 /* Ends the report with `state`, saves it and logs the summary. True unless `error` is one. */
 bool run_finish(struct run *run, enum report_state state, const struct error *error);
 
-/* The same for a run that somebody else has begun and not ended. The log comes first: the status file may be what it
- * hangs at. */
-void run_finish_for(struct run *run, const struct wire_progress *progress, const struct error *error);
+/* For a run that somebody else has begun and not ended: what the log is told ... */
+void run_tell_for(enum mode mode, const struct error *error);
+
+/* ... and what is written down. Apart, because the place where it goes may be what hangs. */
+void run_save_for(struct run *run, const struct wire_progress *progress, const struct error *error);
 
 #endif

@@ -54,7 +54,8 @@ struct supervisor_result {
 
 void supervisor_run(const struct supervisor_task *task, struct supervisor_result *result);
 
-/* Does something that may block in a process of its own, for a fraction of a second. False: there is none to be had. */
+/* Does something that may block in a process of its own, for a fraction of a second. False: there is none to be had,
+ * or it crashed. */
 bool supervisor_aside(const struct handoff *handoff, void (*what)(void *ctx), void *ctx);
 
 #endif

@@ -28,7 +28,12 @@ bool worker_starts_application(const struct options *options, bool start_on_fail
 
 /* Tells what became of a worker that could not do so itself: what the log, the status file and Kubernetes get to know.
  * `files`: its settings were read, so the files among them can be read again. */
-void worker_speak_for(const struct worker *worker, bool files, const struct wire_progress *progress,
-                      const struct error *error);
+struct worker_end {
+    bool files;
+    struct wire_policy policy;
+    struct wire_progress progress;
+    const struct error *error;
+};
+void worker_speak_for(const struct worker *worker, const struct worker_end *end);
 
 #endif

@@ -69,7 +69,12 @@ static void tell_end(void *ctx, const struct supervisor_result *result)
 {
     const struct work *work = ctx;
 
-    worker_speak_for(&work->worker, result->policy_known, &result->progress, &result->error);
+    worker_speak_for(&work->worker, &(struct worker_end){
+                                        .files = result->policy_known,
+                                        .policy = result->policy,
+                                        .progress = result->progress,
+                                        .error = &result->error,
+                                    });
 }
 
 static void tell_no_application(void *ctx)

@@ -186,12 +186,12 @@ static void save_reason(const struct run *run)
     buf_free(&text);
 }
 
-static void tell_summary(struct run *run)
+static void tell_summary(enum mode mode, struct report *report)
 {
-    if (run->options->mode == MODE_VALIDATE)
-        report_validation_summary(&run->report);
+    if (mode == MODE_VALIDATE)
+        report_validation_summary(report);
     else
-        report_summary(&run->report);
+        report_summary(report);
 }
 
 bool run_finish(struct run *run, enum report_state state, const struct error *error)
@@ -199,11 +199,26 @@ bool run_finish(struct run *run, enum report_state state, const struct error *er
     report_finish(&run->report, state, error, clock_wall());
     run_save_status(run);
     save_reason(run);
-    tell_summary(run);
+    tell_summary(run->options->mode, &run->report);
     return error->kind == ERROR_NONE;
 }
 
-void run_finish_for(struct run *run, const struct wire_progress *progress, const struct error *error)
+static enum report_state state_of_failure(const struct error *error)
+{
+    return error->kind == ERROR_INTERRUPTED ? REPORT_INTERRUPTED : REPORT_FAILED;
+}
+
+void run_tell_for(enum mode mode, const struct error *error)
+{
+    struct report report;
+
+    report_init(&report, clock_wall());
+    report_finish(&report, state_of_failure(error), error, clock_wall());
+    tell_summary(mode, &report);
+    report_free(&report);
+}
+
+void run_save_for(struct run *run, const struct wire_progress *progress, const struct error *error)
 {
     struct report *report = &run->report;
 
@@ -212,9 +227,7 @@ void run_finish_for(struct run *run, const struct wire_progress *progress, const
     report->failed = progress->failed;
     report->extra = progress->extra;
     report->total_size = progress->total_size;
-    report_finish(report, error->kind == ERROR_INTERRUPTED ? REPORT_INTERRUPTED : REPORT_FAILED, error,
-                  clock_wall());
-    tell_summary(run);
+    report_finish(report, state_of_failure(error), error, clock_wall());
     run_save_status(run);
     save_reason(run);
 }

@@ -237,10 +237,10 @@ static bool aside(const struct handoff *handoff, int64_t limit, void (*what)(voi
         what(ctx);
         _exit(0);
     }
-    if (!reap_within(pid, limit, &status)) {
-        kill(pid, SIGKILL);
-        reap_within(pid, REAP_LIMIT, &status);
-    }
+    if (reap_within(pid, limit, &status))
+        return !WIFSIGNALED(status);
+    kill(pid, SIGKILL);
+    reap_within(pid, REAP_LIMIT, &status);
     return true;
 }
 

@@ -133,14 +133,14 @@ static bool forgives(const struct options *options, const struct settings *setti
 }
 
 /* What the failure policy makes of it. */
-static void tell_consequence(const struct options *options, const struct settings *settings,
+static void tell_consequence(const struct options *options, bool start, bool forgive,
                              const struct error *error)
 {
     if (error->kind == ERROR_NONE || error->kind == ERROR_INTERRUPTED)
         return;
-    if (forgives(options, settings))
+    if (options->command == NULL && forgive)
         log_warn("ending with 0 all the same (on_failure=start)");
-    else if (options->command != NULL && settings->on_failure == ON_FAILURE_START)
+    else if (options->command != NULL && start)
         log_warn("starting the application all the same (on_failure=start)");
     else if (options->command != NULL)
         log_error("not starting the application (on_failure=stop)");
@@ -149,6 +149,8 @@ static void tell_consequence(const struct options *options, const struct setting
 static void tell_policy(const struct options *options, const struct settings *settings,
                         const struct wire *wire)
 {
+    /* The names come first: who knows the policy knows all of them. */
+    wire_tell_names(wire, settings->drop_env);
     wire_tell(wire, &(struct wire_message){.type = WIRE_POLICY,
                                            .policy = {
                                                .start = settings->on_failure == ON_FAILURE_START,
@@ -158,7 +160,6 @@ static void tell_policy(const struct options *options, const struct settings *se
                                                .log_level = (uint8_t)settings->log_level,
                                                .log_utf8 = log_utf8(),
                                            }});
-    wire_tell_names(wire, settings->drop_env);
 }
 
 /* What is left to do for an application that starts: its environment is the supervisor's affair, this one's only counted. */
@@ -187,7 +188,7 @@ int worker_run(const struct worker *worker, const struct wire *wire)
     for (int i = 0; settings_problem(&settings, i) != NULL; i++)
         log_warn("%s", settings_problem(&settings, i));
     code = work_and_tell(worker, &settings, wire, &error);
-    tell_consequence(options, &settings, &error);
+    tell_consequence(options, settings.on_failure == ON_FAILURE_START, forgives(options, &settings), &error);
     if (error.kind != ERROR_NONE && error.kind != ERROR_INTERRUPTED && forgives(options, &settings))
         code = 0;
     if (worker_starts_application(options, settings.on_failure == ON_FAILURE_START, error.kind))
@@ -202,8 +203,8 @@ int worker_run(const struct worker *worker, const struct wire *wire)
     return code;
 }
 
-void worker_speak_for(const struct worker *worker, bool files, const struct wire_progress *progress,
-                      const struct error *error)
+/* The log comes first, and without a look into any file: one of them may be what hangs. */
+void worker_speak_for(const struct worker *worker, const struct worker_end *end)
 {
     const struct options *options = worker->options;
     struct error ignored = {.kind = ERROR_NONE};
@@ -212,15 +213,19 @@ void worker_speak_for(const struct worker *worker, bool files, const struct wire
     struct run run;
 
     log_patience(SHORT_PATIENCE);
-    load(options, files, &settings, &ignored);
+    if (!end->files)
+        load(options, false, &settings, &ignored);
+    run_tell_for(options->mode, end->error);
+    tell_consequence(options, end->policy.start, end->policy.forgive, end->error);
+    if (end->files)
+        load(options, true, &settings, &ignored);
     detect(&settings, get_environment, NULL, &detection);
     run_begin(&run, options, &settings, &detection, worker->started, NULL);
-    run_finish_for(&run, progress, error);
-    tell_consequence(options, &settings, error);
+    run_save_for(&run, &end->progress, end->error);
     if (options->json)
-        print_report(&run, error_exit_code(error));
+        print_report(&run, error_exit_code(end->error));
     run_end(&run);
-    if (worker_starts_application(options, settings.on_failure == ON_FAILURE_START, error->kind))
+    if (worker_starts_application(options, end->policy.start, end->error->kind))
         status_termination_log(STATUS_TERMINATION_LOG, "");
     settings_free(&settings);
 }

@@ -537,6 +537,66 @@ static void test_flags(void **state)
     assert_int_equal(fixture->settings.dry_run, 1);
 }
 
+/* ---- before any file is opened ---- */
+
+static struct settings_peeked peek(const char *const *environ_, const struct settings_flag *flags, int count)
+{
+    struct settings_peeked peeked;
+
+    settings_peek(&(struct settings_input){.environ_ = environ_, .flags = flags, .flag_count = count},
+                  &peeked);
+    return peeked;
+}
+
+static void test_peek(void **state)
+{
+    static const struct settings_flag flags[] = {
+        {"timeout", "1m"}, {"on-failure", "start"}, {"timeout", " 2m "}, {"source-bucket", "b"}};
+    const char *const *environ_ = ENVIRON("STORSYNC_TIMEOUT=3s", "STORSYNC_ON_FAILURE= Stop\n",
+                                          "STORSYNC_DROP_ENV=A, B*", "STORSYNC_TIMEOUTS=9s");
+    struct settings_peeked peeked = peek(environ_, NULL, 0);
+
+    (void)state;
+    assert_true(peeked.timeout_set && peeked.on_failure_set);
+    assert_int_equal(peeked.timeout, 3000);
+    assert_false(peeked.start);
+    assert_string_equal(peeked.drop_env, "A, B*");
+    peeked = peek(environ_, flags, 4);
+    assert_int_equal(peeked.timeout, 120000);
+    assert_true(peeked.start);
+}
+
+static void test_peek_at_nothing_useful(void **state)
+{
+    char long_value[200] = "STORSYNC_TIMEOUT=";
+    struct settings_peeked peeked = peek(ENVIRON("A=b"), NULL, 0);
+
+    (void)state;
+    assert_true(peeked.start && !peeked.on_failure_set && !peeked.timeout_set);
+    assert_string_equal(peeked.drop_env, "");
+    peeked = peek(ENVIRON("STORSYNC_TIMEOUT=", "STORSYNC_ON_FAILURE=perhaps"), NULL, 0);
+    assert_true(peeked.start && !peeked.on_failure_set && !peeked.timeout_set);
+    memset(long_value + strlen(long_value), '1', 150);
+    peeked = peek(ENVIRON(long_value), NULL, 0);
+    assert_false(peeked.timeout_set);
+}
+
+/* As the settings will be, if no file says otherwise. */
+static void test_without_files(void **state)
+{
+    struct fixture *fixture = *state;
+    char variable[128];
+
+    write_bytes(fixture->file, "timeout = 7s\n", 13);
+    snprintf(variable, sizeof variable, "STORSYNC_SOURCE_SECRET_ACCESS_KEY_FILE=%s", fixture->file);
+    assert_true(load(fixture, &(struct settings_input){.environ_ = ENVIRON("STORSYNC_WAIT=4s", variable),
+                                                       .config = fixture->file,
+                                                       .no_files = true}));
+    assert_int_equal(fixture->settings.wait, 4000);
+    assert_int_equal(fixture->settings.timeout, 300000);
+    assert_string_equal(fixture->settings.source.secret_access_key, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -562,6 +622,9 @@ int main(void)
         SETTINGS_TEST(test_one_default_bucket),
         SETTINGS_TEST(test_notes_on_times),
         SETTINGS_TEST(test_flags),
+        SETTINGS_TEST(test_peek),
+        SETTINGS_TEST(test_peek_at_nothing_useful),
+        SETTINGS_TEST(test_without_files),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
