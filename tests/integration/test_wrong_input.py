@@ -285,7 +285,7 @@ class CommandLine(MistakeCase):
         (self.dir / "bad-interpreter").write_text("#!/no/such/interpreter\n")
         (self.dir / "bad-interpreter").chmod(0o755)
         cases = [("", 64), ("no-such-command-at-all", 127), ("/no/such/file", 127), (self.dir / "no-rights", 126),
-                 (self.dir, 126), (self.dir / "bad-interpreter", 127)]
+                 (self.dir, 126), (self.dir / "bad-interpreter", 126)]
         if RUN.wrap:
             cases.pop()  # valgrind itself gives up at this one
         for command, code in cases:
