@@ -557,8 +557,9 @@ class Bundles(TlsCase):
                "-----BEGIN CERTIFICATE-----\nnot base64!\n-----END CERTIFICATE-----\n"]
         for entries in ((*odd, self.root), (self.root, *odd), (*odd[:5], self.root, *odd[5:])):
             tool = self.trusted(*entries)
-            self.assertEqual(len(tool.warnings), 1, tool.err)
-            self.assertRegex(tool.warnings[0], r"\b9\b")
+            found = [line for line in tool.warnings if "certificates" in line]
+            self.assertEqual(len(found), 1, tool.err)
+            self.assertRegex(found[0], r"\b9\b")
 
     def test_no_file(self):
         self.unusable(self.dir / "missing.crt", "missing.crt")
