@@ -42,7 +42,7 @@ struct object_entry {
 
 struct object_meta {
     struct buf pairs; /* name NUL value NUL name NUL value NUL ... */
-    int mode;         /* permission bits (0777) of the file it comes from; OBJECT_MODE_UNKNOWN if it is none */
+    int mode;         /* permission bits (0777) of the file it comes from, or OBJECT_MODE_UNKNOWN */
 };
 #define OBJECT_MODE_UNKNOWN (-1)
 

@@ -1,5 +1,6 @@
 #include "dir_attr.h"
 #include "dir_fixture.h"
+#include "dir_tree.h"
 
 #include <sys/mount.h>
 
@@ -55,6 +56,7 @@ static void nobody_else_reads_what_is_unfinished(void **state)
     struct pipe pipe;
     struct dirent *entry;
     DIR *dir;
+    char name[PATH_MAX] = "";
 
     (void)state;
     assert_true(pipe_init(&pipe));
@@ -63,19 +65,16 @@ static void nobody_else_reads_what_is_unfinished(void **state)
     pipe_write(&pipe, "secr", 4);
     store_step(&call);
     dir = opendir(tempdir_path(root, ".storsync/tmp"));
-    while ((entry = readdir(dir)) != NULL && entry->d_name[0] == '.' && entry->d_name[1] != 's') {
-    }
-    assert_non_null(entry);
-    assert_int_equal(mode_of(".storsync/tmp/") & 07, 0);
-    {
-        char name[PATH_MAX];
-
-        snprintf(name, sizeof name, ".storsync/tmp/%s", entry->d_name);
-        assert_int_equal(mode_of(name), 0600);
-    }
+    assert_non_null(dir);
+    while ((entry = readdir(dir)) != NULL)
+        if (strncmp(entry->d_name, DIR_TEMP_PREFIX, sizeof DIR_TEMP_PREFIX - 1) == 0)
+            snprintf(name, sizeof name, ".storsync/tmp/%s", entry->d_name);
     closedir(dir);
+    assert_int_equal(mode_of(".storsync/tmp/") & 07, 0);
+    assert_int_equal(mode_of(name), 0600);
     pipe.closed = true;
     assert_succeeds();
+    assert_int_equal(mode_of("a") & 0600, 0600);
     pipe_free(&pipe);
 }
 
