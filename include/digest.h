@@ -7,16 +7,19 @@
 #ifndef STORSYNC_DIGEST_H
 #define STORSYNC_DIGEST_H
 
-#include <bearssl_hash.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#define DIGEST_SIZE 16
 #define DIGEST_HEX_SIZE 33    /* with NUL */
 #define DIGEST_BASE64_SIZE 25 /* with NUL */
 
 /* May be copied: the copy goes on by itself. */
 struct digest {
-    br_md5_context md5;
+    uint32_t state[4];
+    uint64_t len; /* bytes so far */
+    unsigned char block[64];
 };
 
 void digest_begin(struct digest *digest);
