@@ -30,6 +30,7 @@ from proxyfault import Disconnected, FaultProxy, named, parse_head, passthrough,
 
 HTML = b"<html><head><title>Blocked</title></head><body>This page is not available from here.</body></html>\n"
 XML = ("Content-Type", "application/xml")
+MADE_UP = "made-up"  # a continuation token that only the proxy knows
 
 
 @dataclass
@@ -272,9 +273,10 @@ def _twice(x, dice, truth):
     give(x, dice.choice([first, second]))
 
 
-@lie("answer repeated", *EVERYWHERE)
+@lie("answer repeated", *(kind for kind in EVERYWHERE if kind != "head"))
 def _repeated(x, dice, truth):
-    """What was answered to the last request of this kind, as by a cache that looks at too little of a request."""
+    """What was answered to the last request of this kind, as by a cache that looks at too little of a request. Not for
+    HEAD: see "another object"."""
     answer = ask(x)
     give(x, x.proxy.remembered(kind_of(x.request), answer))
 
@@ -665,7 +667,7 @@ def _pages(x, dice, truth):
             answer = with_entries(answer, own[half - x.proxy.overlap:])
         else:
             x.proxy.keep_page(query["prefix"][0], answer, dice.randrange(2))
-            more = b"<IsTruncated>true</IsTruncated><NextContinuationToken>made-up</NextContinuationToken>"
+            more = f"<IsTruncated>true</IsTruncated><NextContinuationToken>{MADE_UP}</NextContinuationToken>".encode()
             answer = with_entries(Answer(answer.status, answer.headers, answer.body), own[:half], more)
     give(x, answer)
 
@@ -746,7 +748,7 @@ class LyingProxy(FaultProxy):
             count = self._counts[about] = self._counts.get(about, 0) + 1
         self.requests.append(request)
         dice = self.dice(f"{self.side} {kind} {about[1]} {about[2]} {list(self.truths).index(bucket)} {count}")
-        name = self._draw(kind, count, dice)
+        name = "pages" if query.get("continuation-token") == MADE_UP else self._draw(kind, count, dice)
         action = named(lambda x: LIES[name][0](x, dice, truth), name) if name else passthrough
         if kind in ("get", "head", "tags", "copy", "part", "put") and dice.random() < self.changes:
             action = self._changing(action, about[1], dice.random() < 0.5)
