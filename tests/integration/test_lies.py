@@ -215,8 +215,8 @@ class Round:
             now = self.truth.now(key)
             number = len(self.truth.versions[key])
             dice = self.random(f"change {key} {number}")
-            if key in self.gone or number > 5:
-                return
+            if key in self.gone or number > 4:
+                return  # what changes more than three times in one run is not run after any more
             if dice.random() < 0.15:
                 self.gone.add(key)
                 self.source.remove(key)
