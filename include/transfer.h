@@ -10,7 +10,8 @@
  * A copy is made with the destination's credentials, which may see another bucket by the source's name. What they say of
  * the source is never believed: where they are not the source's own, they are first shown to see the same object there;
  * "not there" and "changed" are asked of the source itself; and a copy whose content hash is not the listed one is looked
- * into. What cannot be copied is relayed, and refusals are remembered: see struct copy_way.
+ * into. Parts that are all the same although the last one is shorter are no parts, but the whole object each: an upload of
+ * those is not finished. What cannot be copied is relayed, and refusals are remembered: see struct copy_way.
  *
  * Four files, see transfer_internal.h.
  *
@@ -100,9 +101,10 @@ struct transfer {
     struct upload *upload; /* open at the destination */
     int part;              /* number of the part under way, from 1 */
     uint64_t part_size, part_offset, part_length;
-    char measured[DIGEST_HEX_SIZE]; /* the MD5 of the body at hand, read beforehand; "" if it was not */
-    struct digest parts;            /* of the parts that are through */
-    struct digest parts_more;       /* and of the one under way */
+    char first_part[OBJECT_ETAG_SIZE]; /* ETag of the first part that was copied */
+    char measured[DIGEST_HEX_SIZE];    /* the MD5 of the body at hand, read beforehand; "" if it was not */
+    struct digest parts;               /* of the parts that are through */
+    struct digest parts_more;          /* and of the one under way */
 };
 
 void transfer_init(struct transfer *transfer, struct transfer_plan *plan);

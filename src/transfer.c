@@ -152,6 +152,11 @@ bool transfer_adopt(struct transfer *t, struct error *error)
             "%s answers with an older version of \"%.200s\" than it lists: something before it keeps "
             "old answers",
             store_name(t->plan->source), t->key);
+    if (same && info->size != OBJECT_SIZE_UNKNOWN && info->size != t->entry.size)
+        return error_set(error, ERROR_PROTOCOL,
+                         "%s lists \"%.200s\" with %llu bytes, and says that the same version has %llu",
+                         store_name(t->plan->source), t->key, (unsigned long long)t->entry.size,
+                         (unsigned long long)info->size);
     if (info->size == OBJECT_SIZE_UNKNOWN && !same)
         return error_set(error, ERROR_PROTOCOL, "%s does not say how large \"%.200s\" is",
                          store_name(t->plan->source), t->key);

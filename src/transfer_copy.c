@@ -91,6 +91,12 @@ void transfer_copy_failed(struct transfer *t)
     }
 }
 
+void transfer_copies_ignore_ranges(struct transfer *t)
+{
+    stop_copying(t, &t->plan->parts, "the service copies the whole object where a part is asked for");
+    relay_instead(t);
+}
+
 static void copied(struct transfer *t)
 {
     copy_way(t)->worked = true;

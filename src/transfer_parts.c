@@ -5,6 +5,9 @@
 /* A part of a server-side copy costs no traffic, so it is as large as a request may reasonably take. */
 #define COPY_PART_SIZE (UINT64_C(512) * 1024 * 1024)
 
+/* By which it grows until the last part is a shorter one. */
+#define COPY_PART_STEP (UINT64_C(1024) * 1024)
+
 static void wait_for_finish(struct transfer *t)
 {
     if (!t->put.done)
@@ -77,12 +80,28 @@ static void wait_for_part_relay(struct transfer *t)
     next_part(t);
 }
 
+/* Not every service that copies parts looks at the range. The last part is shorter than the first one, so it has another
+ * MD5. */
+static bool is_no_part(struct transfer *t)
+{
+    const struct object_info *is = &t->put.info;
+
+    if (t->part == 1)
+        memcpy(t->first_part, is->etag, sizeof t->first_part);
+    return t->part > 1 && t->part_length < t->part_size && !is->opaque_etag &&
+           object_etags_comparable(is->etag, t->first_part) && object_etags_equal(is->etag, t->first_part);
+}
+
 static void wait_for_part_copy(struct transfer *t)
 {
     if (!t->put.done)
         return;
     if (t->put.error.kind != ERROR_NONE) {
         transfer_copy_failed(t);
+        return;
+    }
+    if (is_no_part(t)) {
+        transfer_copies_ignore_ranges(t);
         return;
     }
     t->plan->parts.worked = true;
@@ -139,7 +158,11 @@ static uint64_t choose_part_size(const struct transfer *t)
 
     if (size < store_part_min(t->plan->destination))
         size = store_part_min(t->plan->destination);
-    return size < least ? least : size;
+    if (size < least)
+        size = least;
+    while (!t->relay && size < t->entry.size && t->entry.size % size == 0)
+        size += COPY_PART_STEP;
+    return size;
 }
 
 static void begin_upload(struct transfer *t)

@@ -225,6 +225,53 @@ static void copies_in_parts_above_the_limit(void **state)
     scene_free(scene);
 }
 
+/* Its real bytes are few: nothing but the length of the parts follows from what is listed. */
+static void parts_that_are_the_whole_object_are_not_put_together(void **state)
+{
+    static const uint64_t sizes[] = {UINT64_C(600) << 20, UINT64_C(1024) << 20, UINT64_C(1026) << 20};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct scene *scene = scene_copying();
+        struct fake_object *object = add(scene->from, "a", 10);
+
+        snprintf(object->etag, sizeof object->etag, "d41d8cd98f00b204e9800998ecf8427e");
+        object->size = (size_t)sizes[i];
+        scene->to->base.copy_limit = 1000;
+        scene->to->ignores_ranges = true;
+        /* the relay that comes after it */
+        fake_fault(scene->to,
+                   (struct fake_fault){.op = FAKE_BEGIN, .skip = 1, .times = 1, .kind = ERROR_PERMISSION});
+        start(scene, "a");
+        assert_int_equal(finish(scene), TRANSFER_FAILED);
+        assert_true(scene->plan.parts.off);
+        assert_in_range(scene->to->calls[FAKE_PART_COPY], 2, 3);
+        assert_int_equal(scene->to->calls[FAKE_FINISH], 0);
+        assert_int_equal(scene->to->open_uploads, 0);
+        object->size = 10;
+        scene_free(scene);
+    }
+}
+
+/* An ETag has one size. Which of the two is it? */
+static void one_version_of_two_sizes_is_not_copied(void **state)
+{
+    (void)state;
+    for (int copying = 0; copying <= 1; copying++) {
+        struct scene *scene = copying ? scene_copying() : scene_new();
+        struct fake_object *object = add(scene->from, "a", LARGE);
+
+        scene->to->base.copy_limit = 1000;
+        object->size = 2 * LARGE;
+        start(scene, "a");
+        object->size = LARGE;
+        assert_int_equal(finish(scene), TRANSFER_FAILED);
+        assert_non_null(strstr(scene->transfer.error.text, "the same version has 300000"));
+        assert_null(fake_get_object(scene->to, "a"));
+        scene_free(scene);
+    }
+}
+
 /* Replaces the source object while its parts are being copied, by a service that does not notice. */
 static void change_at_second_part_copy(struct fake_store *store, enum fake_op op, const char *key)
 {
@@ -1044,6 +1091,8 @@ int main(void)
         cmocka_unit_test(fewer_tags_than_told_are_not_all),
         cmocka_unit_test(copies_inside_one_service),
         cmocka_unit_test(copies_in_parts_above_the_limit),
+        cmocka_unit_test(parts_that_are_the_whole_object_are_not_put_together),
+        cmocka_unit_test(one_version_of_two_sizes_is_not_copied),
         cmocka_unit_test(a_version_that_changed_unnoticed_is_not_finished),
         cmocka_unit_test(parts_grow_when_there_would_be_too_many),
         cmocka_unit_test(refused_copies_become_relays_and_are_remembered),
