@@ -112,10 +112,11 @@ struct upload {
     char id[1024];
     uint64_t size;
     int part_count;
-    char **etags;  /* of parts 1 to part_count, NULL for one that is not there yet */
-    bool opaque;   /* not all of them are MD5s */
-    int64_t begun; /* wall, by the service's clock; CLOCK_UNKNOWN if it did not say */
-    char *tagging; /* NULL: none */
+    char **etags;                /* of parts 1 to part_count, NULL for one that is not there yet */
+    bool opaque;                 /* not all of them are MD5s */
+    int64_t begun;               /* wall, by the service's clock; CLOCK_UNKNOWN if it did not say */
+    char *tagging;               /* NULL: none */
+    char etag[OBJECT_ETAG_SIZE]; /* of the object, as the answer to the finish told it; "" if none did */
 };
 
 /* One answer, as far as it has come. */

@@ -4,8 +4,9 @@
  *
  * To finish may take a second request. When the answer to an attempt was lost and the next attempt finds the
  * upload gone, a HEAD tells whether the object is there that would have come of it: an object in parts has the ETag that
- * follows from theirs. Where those are no MD5s, it must at least be younger than the upload. And RGW forgets the tags
- * that an upload began with, so they are set again.
+ * follows from theirs. Where those are no MD5s, it must at least be younger than the upload. When the answer came and tells
+ * another ETag, or none, the service may have one of its own or may have lost a part: a HEAD tells the size. And RGW
+ * forgets the tags that an upload began with, so they are set again.
  */
 #include "store_s3.h"
 
@@ -259,27 +260,43 @@ static bool has_etag_of_parts(const struct upload *upload, const char *etag)
     return strcasecmp(etag, expected) == 0;
 }
 
-/* Encrypted parts have ETags that nothing can be computed from. Amazon dates an object in parts by the beginning of its
- * upload, in whole seconds; others by its end. */
-static bool is_of_its_time(const struct upload *upload, const char *etag, int64_t modified)
+/* Encrypted parts have ETags that nothing can be computed from. */
+static bool has_number_of_parts(const struct upload *upload, const char *etag)
 {
     const char *dash = strrchr(etag, '-');
 
-    return dash != NULL && strtol(dash + 1, NULL, 10) == upload->part_count && modified != CLOCK_UNKNOWN &&
-           upload->begun != CLOCK_UNKNOWN && modified >= upload->begun - 1000;
+    return dash != NULL && strtol(dash + 1, NULL, 10) == upload->part_count;
 }
 
-/* After a finish whose answer was lost: is the object there that would have come of it? */
+/* Amazon dates an object in parts by the beginning of its upload, in whole seconds; others by its end. */
+static bool is_of_its_time(const struct upload *upload, int64_t modified)
+{
+    return modified != CLOCK_UNKNOWN && upload->begun != CLOCK_UNKNOWN && modified >= upload->begun - 1000;
+}
+
+/* Does an ETag say that all parts are in the object, and no others? */
+static bool is_proven(const struct upload *upload, const char *etag)
+{
+    return upload->opaque ? has_number_of_parts(upload, etag) : has_etag_of_parts(upload, etag);
+}
+
+/* After a finish whose answer was lost, or told an ETag that says nothing: is the object there that should have come of
+ * it? */
 static bool check_finished(const struct s3_call *c, struct error *error)
 {
     const struct upload *upload = c->upload;
-    const char *etag = c->reply.etag;
-    bool own = upload->opaque ? is_of_its_time(upload, etag, c->call->info.modified)
-                              : has_etag_of_parts(upload, etag);
+    bool told = upload->etag[0] != '\0';
+    bool own = told ? object_etags_equal(c->reply.etag, upload->etag)
+                    : is_proven(upload, c->reply.etag) &&
+                          (!upload->opaque || is_of_its_time(upload, c->call->info.modified));
 
     if (own && c->reply.length_known && c->reply.content_length == upload->size)
         return true;
-    return error_set(error, ERROR_NOT_FOUND, "the upload is gone, and another object is in its place");
+    if (!told)
+        return error_set(error, ERROR_NOT_FOUND, "the upload is gone, and another object is in its place");
+    return error_set(error, ERROR_PROTOCOL,
+                     "the service did not make one object of %llu bytes of the %d parts that it was sent",
+                     (unsigned long long)upload->size, upload->part_count);
 }
 
 static bool put_tags(struct s3_call *c, struct error *error)
@@ -308,6 +325,21 @@ static bool put_tags(struct s3_call *c, struct error *error)
     return (tagging != NULL && !c->payload.failed) || error_set(error, ERROR_LOCAL, "out of memory");
 }
 
+/* RGW takes no notice of the tags that an upload begins with. */
+static bool restore_tags(struct s3_call *c, struct error *error)
+{
+    return c->upload->tagging == NULL || !is_rgw(c->upload) || put_tags(c, error);
+}
+
+static bool answered_finish(struct s3_call *c, struct error *error)
+{
+    memcpy(c->upload->etag, c->reply.etag, sizeof c->upload->etag);
+    if (is_proven(c->upload, c->reply.etag))
+        return restore_tags(c, error);
+    s3_upload_verify(c);
+    return true;
+}
+
 bool s3_upload_answered(struct s3_call *c, struct error *error)
 {
     switch (c->op) {
@@ -322,10 +354,9 @@ bool s3_upload_answered(struct s3_call *c, struct error *error)
         return upload_set_part(c->upload, c->part, c->reply.etag) ||
                error_set(error, ERROR_LOCAL, "out of memory");
     case S3_UPLOAD_VERIFY:
-        return check_finished(c, error);
+        return check_finished(c, error) && restore_tags(c, error);
     case S3_UPLOAD_FINISH:
-        /* RGW takes no notice of the tags that an upload begins with. */
-        return c->upload->tagging == NULL || !is_rgw(c->upload) || put_tags(c, error);
+        return answered_finish(c, error);
     default:
         return true;
     }

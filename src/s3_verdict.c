@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* "RequestTimeTooSkewed": more than this apart is not accepted. */
 #define SKEW_MAX (INT64_C(15) * 60 * 1000)
@@ -285,6 +286,16 @@ static bool stores_other_bytes(const struct s3_call *c, struct error *error)
     return differs;
 }
 
+/* Something in between that answers 200 to anything must not pass for a store. Some stores answer with a word; none with a
+ * page, and a Content-Type alone (Google's) is none. */
+static bool is_no_receipt(const struct s3_call *c)
+{
+    const struct s3_reply *reply = &c->reply;
+
+    return reply->etag[0] == '\0' ||
+           (reply->body_begun && strncasecmp(reply->content_type, "text/html", 9) == 0);
+}
+
 /* The XML is complete, or none was due. */
 static enum http_verdict finish_success(struct s3_call *c)
 {
@@ -298,8 +309,7 @@ static enum http_verdict finish_success(struct s3_call *c)
         if (c->gathered.len > 0 && !object_meta_add(&c->call->meta, "tagging", buf_str(&c->gathered)))
             error_set(&request->error, ERROR_UNSUPPORTED, "its metadata has more than %zu bytes",
                       OBJECT_META_MAX);
-    } else if (s3_operation(c->op)->gives_etag && c->reply.etag[0] == '\0') {
-        /* Something in between that answers 200 to anything must not pass for a store. */
+    } else if (s3_operation(c->op)->gives_etag && is_no_receipt(c)) {
         s3_explain_foreign(c, &request->error);
     } else if (stores_other_bytes(c, &request->error)) {
         return try_again(c, HTTP_RETRY);

@@ -180,6 +180,12 @@ class Writing(IntegrityCase):
         self.assertIn("other bytes than were sent", tool.err)
         self.lie(self.writer, LARGE_KEY, LARGE, other, "other bytes than were sent", method="PUT")
 
+    def test_a_page_is_no_receipt(self):
+        """An application that has its one page for every request gives that an ETag, too."""
+        page = answer(200, b"<html>the application</html>", {"Content-Type": "text/html; charset=utf-8", "ETag": 'W/"1c-x"'})
+        self.lie(self.writer, KEY, BODY, page, "does not answer like an S3 service", method="PUT")
+        self.lie(self.writer, LARGE_KEY, LARGE, page, "does not answer like an S3 service", method="PUT")
+
     def test_an_encrypted_answer_says_nothing(self):
         other = changed(etag='"d41d8cd98f00b204e9800998ecf8427e"', x_amz_server_side_encryption="aws:kms")
         self.lie(self.writer, KEY, BODY, other, None, method="PUT")

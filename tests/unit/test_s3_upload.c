@@ -206,6 +206,56 @@ static void test_finish_answer_lost(void **state)
     hand_end(&hand);
 }
 
+/* The finish is answered well, with this ETag. `head`: what the service says when it is asked then; NULL: it is not. */
+static void expect_after_answer(const char *part, const char *etag, const char *head, enum error_kind kind)
+{
+    struct upload *upload;
+    struct hand hand;
+    char answer[300];
+
+    snprintf(answer, sizeof answer,
+             XML "<CompleteMultipartUploadResult><ETag>%s</ETag></CompleteMultipartUploadResult>", etag);
+    hand_begin(&hand, "http://h", "b");
+    upload = begin(&hand, BEGUN("id"), NULL);
+    put_part(&hand, upload, 1, MD5_OF_PART);
+    put_part(&hand, upload, 2, part);
+    store_upload_finish(hand.store, &hand.call, upload);
+    assert_true(hand_attempt(&hand));
+    hand_take_body(&hand, NULL);
+    assert_int_equal(hand_answer(&hand, 200, "", answer), HTTP_DONE);
+    hand_done(&hand);
+    assert_int_equal(hand.call.done, head == NULL);
+    if (head != NULL) {
+        assert_true(hand_attempt(&hand));
+        assert_string_equal(hand_request(&hand)->method, "HEAD");
+        assert_int_equal(hand_answer(&hand, 200, head, NULL), HTTP_DONE);
+        hand_done(&hand);
+    }
+    assert_true(hand.call.done);
+    assert_int_equal(hand.call.error.kind, kind);
+    if (kind != ERROR_NONE)
+        abandon(&hand, upload);
+    hand_end(&hand);
+}
+
+static void test_finish_tells_another_etag(void **state)
+{
+    (void)state;
+    expect_after_answer(MD5_OF_PART, MD5_OF_PARTS "-2", NULL, ERROR_NONE);
+    expect_after_answer("opaque", MD5_OF_PART "-2", NULL, ERROR_NONE);
+    /* a part is missing */
+    expect_after_answer(MD5_OF_PART, MD5_OF_PART "-1", "content-length: 6\netag: \"" MD5_OF_PART "-1\"\n",
+                        ERROR_PROTOCOL);
+    expect_after_answer("opaque", "5d41-1", "content-length: 6\netag: \"5d41-1\"\n", ERROR_PROTOCOL);
+    /* an ETag of its own, or none: the size counts, of the same object */
+    expect_after_answer(MD5_OF_PART, "5d41-2", "content-length: 12\netag: \"5d41-2\"\n", ERROR_NONE);
+    expect_after_answer(MD5_OF_PART, "5d41-2", "content-length: 11\netag: \"5d41-2\"\n", ERROR_PROTOCOL);
+    expect_after_answer(MD5_OF_PART, "5d41-2", "content-length: 12\netag: \"other\"\n", ERROR_PROTOCOL);
+    expect_after_answer(MD5_OF_PART, "", "content-length: 12\netag: \"" MD5_OF_PARTS "-2\"\n", ERROR_NONE);
+    expect_after_answer(MD5_OF_PART, "", "content-length: 12\netag: \"" MD5_OF_PART "-2\"\n",
+                        ERROR_NOT_FOUND);
+}
+
 /* Ceph RGW forgets the tags that an upload begins with. */
 static void test_tags_on_rgw(void **state)
 {
@@ -317,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_finish_fails),
         cmocka_unit_test(test_part_missing),
         cmocka_unit_test(test_finish_answer_lost),
+        cmocka_unit_test(test_finish_tells_another_etag),
         cmocka_unit_test(test_tags_on_rgw),
         cmocka_unit_test(test_copy_part),
         cmocka_unit_test(test_begin_and_abort_fail),
