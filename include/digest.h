@@ -7,19 +7,17 @@
 #ifndef STORSYNC_DIGEST_H
 #define STORSYNC_DIGEST_H
 
+#include <bearssl.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-#define DIGEST_SIZE 16
+#define DIGEST_SIZE ((size_t)br_md5_SIZE)
 #define DIGEST_HEX_SIZE 33    /* with NUL */
 #define DIGEST_BASE64_SIZE 25 /* with NUL */
 
 /* May be copied: the copy goes on by itself. */
 struct digest {
-    uint32_t state[4];
-    uint64_t len; /* bytes so far */
-    unsigned char block[64];
+    br_md5_context md5;
 };
 
 void digest_begin(struct digest *digest);
