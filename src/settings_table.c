@@ -79,7 +79,8 @@ static const struct setting run_table[] = {
      .fallback = "30s",
      .min = 1 * SECOND,
      .max = 1 * HOUR,
-     .help = "how long a replica that syncs may be silent before another takes over; 3s is the least that counts"},
+     .help = "how long a replica that syncs may be silent before another takes over; 3s is the least that "
+             "counts"},
     {.name = "compare",
      .type = SETTING_CHOICE,
      .offset = OF_RUN(compare),
