@@ -140,8 +140,9 @@ build/musl/%.o: src/%.c build/deps-musl/done build/config Makefile
 	$(call compile,musl)
 build/aarch64/%.o: src/%.c build/deps-aarch64/done build/config Makefile | need-aarch64
 	$(call compile,aarch64)
+# Behind all others the machine's, for linux/: musl has no headers of the kernel.
 build/aarch64/%.o: tests/%.c build/deps-aarch64/done build/deps-tests/done build/config Makefile | need-aarch64
-	$(call compile,aarch64) $(CMOCKA)
+	$(call compile,aarch64) $(CMOCKA) -idirafter /usr/include
 build/test/%.o: src/%.c build/deps-musl/done build/config Makefile
 	$(call compile,test)
 build/san/%.o: src/%.c build/deps-san/done build/config Makefile | need-san

@@ -3,8 +3,8 @@
  *
  * That a key is answered with 404 proves little: we may read the listing's keys in another way than the service means
  * them (URL-encoded or not), its index may be out of date, or something in between may not pass the request on. So the
- * bucket is listed again, around the key, by a prefix that can be spelt in one way only. What is listed still is not
- * gone, and is a failure to be told: to pass over it would leave it out of production without a word.
+ * bucket is listed again, around the key, by a prefix that can be spelt in one way only. What is listed still, in whatever
+ * spelling, is not gone, and is a failure to be told: to pass over it would leave it out of production without a word.
  */
 #ifndef STORSYNC_ABSENCE_H
 #define STORSYNC_ABSENCE_H

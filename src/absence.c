@@ -1,5 +1,8 @@
 #include "absence.h"
 
+#include "uri.h"
+
+#include <stdio.h>
 #include <string.h>
 
 /* Where it begins to matter how a key is written: what URL-encoding, forms ("+") and XML change. */
@@ -35,6 +38,34 @@ void absence_end(struct absence *absence)
     absence->cursor = NULL;
 }
 
+/* Could a misread spelling of one of them be the other: is one, or both, decoded, the same? */
+static bool reads_alike(const char *key, const char *listed)
+{
+    char plain_key[OBJECT_KEY_MAX + 1];
+    char plain_listed[OBJECT_KEY_MAX + 1];
+
+    snprintf(plain_key, sizeof plain_key, "%s", key);
+    snprintf(plain_listed, sizeof plain_listed, "%s", listed);
+    uri_decode(plain_key, true);
+    uri_decode(plain_listed, true);
+    return strcmp(key, listed) == 0 || strcmp(plain_key, listed) == 0 || strcmp(key, plain_listed) == 0 ||
+           strcmp(plain_key, plain_listed) == 0;
+}
+
+/* Is it behind every spelling of the key? All begin alike, and then have the character as it is, a '%', a '+' or a '&'; in
+ * place of a '%' there may be anything. */
+static bool is_behind(const struct absence *absence, const char *listed)
+{
+    size_t len = plain_length(absence->key);
+    unsigned char last = (unsigned char)absence->key[len];
+
+    if (last == '%')
+        return false;
+    if (last != '\0' && last < '+')
+        last = '+';
+    return strlen(listed) > len && (unsigned char)listed[len] > last;
+}
+
 static enum absence_verdict failed(struct error *error, const char *why)
 {
     error_set(error, ERROR_PROTOCOL, "%s", why);
@@ -57,10 +88,9 @@ enum absence_verdict absence_look(struct absence *absence, struct error *error)
         case CURSOR_ENTRY:
             break;
         }
-        int order = strcmp(entry->key, absence->key);
-        if (order > 0)
+        if (is_behind(absence, entry->key))
             return ABSENCE_PROVEN;
-        if (order == 0)
+        if (reads_alike(absence->key, entry->key))
             return failed(
                 error, "it is listed, but its own bucket answers that there is no such object: the service "
                        "spells keys in another way, or its index is out of date");

@@ -508,7 +508,8 @@ static void a_strange_key_is_looked_for_by_its_plain_beginning(void **state)
     struct object_entry listed = {.key = "dir/a%20b", .size = 10};
 
     (void)state;
-    for (const char *key = "dir/a\0dir/a c\0dir/a+b\0dir/b\0"; *key != '\0'; key += strlen(key) + 1)
+    for (const char *key = "dir/a\0dir/a c\0dir/a%2520c\0dir/a2\0dir/b\0"; *key != '\0';
+         key += strlen(key) + 1)
         add(scene->from, key, 10);
     transfer_start(&scene->transfer, &listed);
     assert_int_equal(finish(scene), TRANSFER_GONE);
@@ -517,6 +518,40 @@ static void a_strange_key_is_looked_for_by_its_plain_beginning(void **state)
     transfer_start(&scene->transfer, &listed);
     assert_int_equal(finish(scene), TRANSFER_FAILED);
     scene_free(scene);
+}
+
+/* One listing may be misread and the next one not: what is listed in another spelling is not gone either. */
+static void what_is_listed_in_another_spelling_has_failed(void **state)
+{
+    static const struct {
+        const char *first, *then;
+        enum transfer_result result;
+    } rows[] = {
+        {"a b", "a%20b", TRANSFER_FAILED},
+        {"a b", "a+b", TRANSFER_FAILED},
+        {"a%20b", "a b", TRANSFER_FAILED},
+        {"a+b", "a%2Bb", TRANSFER_FAILED},
+        {"a%2Bb", "a+b", TRANSFER_FAILED},
+        {"a%20b", "a%2520b", TRANSFER_FAILED},
+        {"a%C3%A9", "a\xC3\xA9", TRANSFER_FAILED},
+        {"a b", "a c", TRANSFER_GONE},
+        {"a b", "a%20bc", TRANSFER_GONE},
+        {"a b", "abc", TRANSFER_GONE},
+        {"a", "a%", TRANSFER_GONE},
+        {"a+b", "a+", TRANSFER_GONE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct scene *scene = scene_new();
+        struct object_entry listed = {.key = rows[i].first, .size = 10};
+
+        add(scene->from, rows[i].then, 10);
+        transfer_start(&scene->transfer, &listed);
+        if (finish(scene) != rows[i].result)
+            fail_msg("%s, then %s", rows[i].first, rows[i].then);
+        scene_free(scene);
+    }
 }
 
 static void what_cannot_be_looked_through_is_not_gone(void **state)
@@ -1104,6 +1139,7 @@ int main(void)
         cmocka_unit_test(etags_of_encrypted_objects_say_nothing),
         cmocka_unit_test(what_is_listed_but_not_found_has_failed),
         cmocka_unit_test(a_strange_key_is_looked_for_by_its_plain_beginning),
+        cmocka_unit_test(what_is_listed_in_another_spelling_has_failed),
         cmocka_unit_test(what_cannot_be_looked_through_is_not_gone),
         cmocka_unit_test(a_listing_that_breaks_proves_nothing),
         cmocka_unit_test(a_change_while_it_is_written_is_copied_too),
