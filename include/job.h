@@ -21,7 +21,7 @@
 #include "store.h"
 
 /* Room for ".storsync/<job>/". */
-#define JOB_PREFIX_SIZE (sizeof STORE_STATE_PREFIX + SETTINGS_SEGMENT_MAX + 1)
+#define JOB_PREFIX_SIZE (sizeof OBJECT_STATE_PREFIX + SETTINGS_SEGMENT_MAX + 1)
 
 struct job {
     struct http *http;

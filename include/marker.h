@@ -10,8 +10,9 @@
  * skippedFiles, totalSize. The id is percent-encoded into its key (an image reference has '/' and ':').
  *
  * What cannot be understood is not believed: a state file that is no such object, or larger than STORE_SMALL_MAX, counts
- * as absent, with a warning, and the next clean pass replaces it. The same goes for a last sync that lies in the future. A
- * state file that could not be read is another matter: then nothing is known.
+ * as absent, with a warning, and the next clean pass replaces it. The same goes for a marker that names another deployment
+ * than its key, and for a last sync that lies in the future. A state file that could not be read is another matter: then
+ * nothing is known.
  */
 #ifndef STORSYNC_MARKER_H
 #define STORSYNC_MARKER_H

@@ -13,6 +13,10 @@
 #include <stdint.h>
 
 #define OBJECT_KEY_MAX 1024
+
+/* Keys under this prefix are the program's own: no sync or validation sees them. */
+#define OBJECT_STATE_PREFIX ".storsync/"
+
 #define OBJECT_ETAG_SIZE 136 /* with quotes and NUL; vendors' ETags are opaque, the longest seen has 66 */
 
 #define OBJECT_SIZE_UNKNOWN UINT64_MAX

@@ -23,9 +23,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Keys under this prefix are the program's own: no sync or validation sees them. */
-#define STORE_STATE_PREFIX ".storsync/"
-
 /* Ceiling of call->body. */
 #define STORE_SMALL_MAX ((size_t)256 * 1024)
 
@@ -171,7 +168,7 @@ bool store_wait_for(struct http *http, struct call *call, int64_t limit);
 
 /*
  * A cursor walks the keys with `prefix` in byte order, page after page, the next one being fetched while the
- * current one is used. Keys under STORE_STATE_PREFIX are left out, unless `prefix` lies there itself.
+ * current one is used. Keys under OBJECT_STATE_PREFIX are left out, unless `prefix` lies there itself.
  *
  * INVARIANT: keys strictly increase. One that does not ends the cursor with ERROR_PROTOCOL before it is
  * handed out: a merge-join of unordered listings would copy or report nonsense. The same entry once more is passed over.

@@ -221,7 +221,7 @@ static void look_at_time(struct cursor *cursor)
 
 static bool is_state(const char *key)
 {
-    return strncmp(key, STORE_STATE_PREFIX, sizeof STORE_STATE_PREFIX - 1) == 0;
+    return strncmp(key, OBJECT_STATE_PREFIX, sizeof OBJECT_STATE_PREFIX - 1) == 0;
 }
 
 /* Decodes the entry at the offset of the page in use; `again`: it is the one before. False, with the error set, for a key

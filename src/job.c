@@ -41,7 +41,7 @@ void job_init(struct job *job, const struct settings *settings, struct http *htt
     add_line(hash, "source", store_url(source));
     while ((path = next_path(settings, path)) != NULL)
         add_line(hash, "path", path);
-    snprintf(job->prefix, sizeof job->prefix, STORE_STATE_PREFIX "%.*s/",
+    snprintf(job->prefix, sizeof job->prefix, OBJECT_STATE_PREFIX "%.*s/",
              *settings->job != '\0' ? SETTINGS_SEGMENT_MAX : NAME_DIGITS,
              *settings->job != '\0' ? settings->job : hash);
 }

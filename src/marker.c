@@ -107,6 +107,20 @@ static enum presence read_state(const struct job *job, struct call *call, const 
     return UNKNOWN;
 }
 
+/* An answer may be that to another request, and files get copied: it says itself whose it is. */
+static bool names_deployment(const struct buf *json, const char *deployment_id)
+{
+    struct error ignored;
+    yyjson_doc *doc = json_parse(json->data, json->len, &ignored);
+    yyjson_mut_doc *made = yyjson_mut_doc_new(NULL);
+    const char *id = yyjson_mut_get_str(json_make_text(made, deployment_id)); /* as it was written */
+    bool same = id != NULL && strcmp(json_text(yyjson_doc_get_root(doc), "deploymentId", ""), id) == 0;
+
+    yyjson_mut_doc_free(made);
+    yyjson_doc_free(doc);
+    return same;
+}
+
 /* Has this deployment its marker? UNKNOWN with *error. */
 static enum presence check_deployment(const struct job *job, struct call *call, const char *deployment_id,
                                       struct marker_finding *out, struct error *error)
@@ -120,6 +134,11 @@ static enum presence check_deployment(const struct job *job, struct call *call, 
     enum presence presence = read_state(job, call, key, error);
     if (presence == PRESENT && finished_at(buf_str(&call->body), call->body.len) == CLOCK_UNKNOWN) {
         warn_unreadable(out, key);
+        return ABSENT;
+    }
+    if (presence == PRESENT && !names_deployment(&call->body, deployment_id)) {
+        snprintf(out->warning, sizeof out->warning,
+                 "%.150s in the destination is the state file of another deployment: ignored", key);
         return ABSENT;
     }
     return presence;

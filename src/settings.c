@@ -241,6 +241,10 @@ static void add_path(struct settings_state *state, const char *label, const char
     if (left == 1 && *rest == '*')
         left = 0;
     snprintf(prefix, sizeof prefix, "%.*s%s", (int)left, rest, left > 0 && path[len - 1] != '/' ? "/" : "");
+    if (is_inside(prefix, OBJECT_STATE_PREFIX)) { /* another run's state would become that of this one */
+        refuse_path(state, label, path, len, "is where the state of syncs is kept, which is never copied");
+        return;
+    }
     if (!add_prefix(state, prefix))
         settings_add(state, &state->refusals, "%s: more than %d paths", label, SETTINGS_PATHS_MAX);
 }

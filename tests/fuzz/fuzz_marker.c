@@ -25,8 +25,8 @@ static void check_judgement(const char *json, size_t len)
 
 static void check_key(const char *id)
 {
-    static const char prefix[] = STORE_STATE_PREFIX "shop/deployments/";
-    static const struct job job = {.prefix = STORE_STATE_PREFIX "shop/"};
+    static const char prefix[] = OBJECT_STATE_PREFIX "shop/deployments/";
+    static const struct job job = {.prefix = OBJECT_STATE_PREFIX "shop/"};
     char key[MARKER_KEY_MAX];
 
     if (!marker_key(&job, id, key))

@@ -15,7 +15,7 @@
 
 #define TTL 90           /* where it is to pass */
 #define LONG_TTL 1000000 /* where it is not, however slow the machine is */
-#define PREFIX STORE_STATE_PREFIX "shop/"
+#define PREFIX OBJECT_STATE_PREFIX "shop/"
 
 static const struct job shop = {.prefix = PREFIX};
 

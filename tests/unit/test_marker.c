@@ -316,6 +316,24 @@ static void test_an_unreadable_marker_counts_as_none(void **state)
     assert_int_equal(check("v42").verdict, MARKER_ALREADY_SYNCED);
 }
 
+/* Copied by hand, or the answer to another request. */
+static void test_another_deployments_marker_is_none(void **state)
+{
+    (void)state;
+    assert_true(commit("v41"));
+    put_object(DEPLOYMENT_KEY, get_object(".storsync/shop/deployments/v41.json"));
+    memset(objects[0].data, 0, sizeof objects[0].data); /* the last sync */
+    struct marker_finding found = check("v42");
+    assert_int_equal(found.verdict, MARKER_DUE);
+    assert_int_equal(check("v41").verdict, MARKER_ALREADY_SYNCED);
+    marker_check_deployment(&shop, "v42", &found, &last_error);
+    assert_int_equal(found.verdict, MARKER_DUE);
+    assert_non_null(strstr(found.warning, "the state file of another deployment"));
+    /* As it was written, whatever its bytes are. */
+    assert_true(commit("\xff-\xc3\xa4\"\\"));
+    assert_int_equal(check("\xff-\xc3\xa4\"\\").verdict, MARKER_ALREADY_SYNCED);
+}
+
 static void test_an_error_is_not_absence(void **state)
 {
     (void)state;
@@ -357,6 +375,7 @@ int main(void)
         TEST(without_an_id_only_the_interval_counts),
         TEST(what_is_committed),
         TEST(an_unreadable_marker_counts_as_none),
+        TEST(another_deployments_marker_is_none),
         TEST(an_error_is_not_absence),
         TEST(a_marker_is_never_claimed_early),
     };

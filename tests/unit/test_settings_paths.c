@@ -19,6 +19,7 @@ static void test_paths(void **state)
         {"b/*", "/b/a", "|"},
         {"/b/a", "/b/*", "|"},
         {"/b//a", "", "/a/|"},
+        {"/b/.storsync-x,/b/.storsyn", "/b/x/.storsync/", ".storsync-x/|.storsyn/|x/.storsync/|"},
         {"/b/a//", "", "a//|"},
         {"/b/\xC3\xA4 \xFF", "", "\xC3\xA4 \xFF/|"},
         {"", "/b/with,comma", "with,comma/|"},
@@ -57,6 +58,8 @@ static void test_refused_paths(void **state)
         {"/", "\"/\""},
         {"*", "\"*\""},
         {",", "names no path"},
+        {"/b/.storsync", "\"/b/.storsync\" is where the state of syncs is kept"},
+        {"/b/.storsync/shop/,/b/x", "is where the state"},
     };
     static const char *const variables[] = {"PUBLIC_OBJECT_SEARCH_PATHS", "PRIVATE_OBJECT_DIR"};
     struct fixture *fixture = *state;
