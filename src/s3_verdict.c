@@ -287,12 +287,13 @@ static bool stores_other_bytes(const struct s3_call *c, struct error *error)
 }
 
 /* Something in between that answers 200 to anything must not pass for a store. Some stores answer with a word; none with a
- * page, and a Content-Type alone (Google's) is none. */
+ * page, and a Content-Type alone (Google's) is none. 202 is a promise (RFC 9110, 15.3.3). */
 static bool is_no_receipt(const struct s3_call *c)
 {
     const struct s3_reply *reply = &c->reply;
+    int status = c->request.status;
 
-    return reply->etag[0] == '\0' ||
+    return (status != 200 && status != 201 && status != 204) || reply->etag[0] == '\0' ||
            (reply->body_begun && strncasecmp(reply->content_type, "text/html", 9) == 0);
 }
 

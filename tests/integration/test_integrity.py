@@ -186,6 +186,12 @@ class Writing(IntegrityCase):
         self.lie(self.writer, KEY, BODY, page, "does not answer like an S3 service", method="PUT")
         self.lie(self.writer, LARGE_KEY, LARGE, page, "does not answer like an S3 service", method="PUT")
 
+    def test_accepted_is_not_written(self):
+        for status in (202, 203, 206):
+            with self.subTest(status=status):
+                self.lie(self.writer, KEY, BODY, answer(status, b"", {"ETag": f'"{hashlib.md5(BODY).hexdigest()}"'}),
+                         f"HTTP {status}", method="PUT")
+
     def test_an_encrypted_answer_says_nothing(self):
         other = changed(etag='"d41d8cd98f00b204e9800998ecf8427e"', x_amz_server_side_encryption="aws:kms")
         self.lie(self.writer, KEY, BODY, other, None, method="PUT")
