@@ -21,7 +21,8 @@
  *
  * A source object may be replaced while its bytes are on their way; the copy is later than the change then, and looks up to
  * date. Where both ETags are content hashes the next run sees it (plan.h). Of others the source is asked once more when
- * all bytes are there.
+ * all bytes are there. A directory's copy has the source's time; where that is whole seconds, an object that was read in the
+ * second in which it was written is asked for once more in the next one.
  *
  * An answer with tags does not say of which version they are: where there are any, one more look shows that it is still
  * the version that is copied.

@@ -228,6 +228,28 @@ static void wait_for_last_look(struct transfer *t)
     transfer_begin(t);
 }
 
+/* The next second has begun: what is written now has another time. */
+static void wait_for_next_second(struct transfer *t)
+{
+    if (t->stopping) { /* all of it is there */
+        transfer_end(t, TRANSFER_COPIED);
+        return;
+    }
+    if (clock_mono() < t->wake)
+        return;
+    t->wake = 0;
+    transfer_ask_source(t, wait_for_last_look);
+}
+
+/* The copy has the source's time, in whole seconds (Amazon's), and was read before that second was over: another version of
+ * the same second and size would look the same. By the source's clock. */
+static bool may_have_a_twin(const struct transfer *t)
+{
+    return store_keeps_times(t->plan->destination) && !store_keeps_times(t->plan->source) &&
+           t->entry.modified != CLOCK_UNKNOWN && t->entry.modified % 1000 == 0 &&
+           t->get.info.served != CLOCK_UNKNOWN && t->get.info.served < t->entry.modified + 1000;
+}
+
 /* May a change since the bytes were read be hidden from the next run? Not where both listings have content hashes, and not
  * where the copy has the source's time. */
 static bool may_hide_a_change(const struct transfer *t)
@@ -243,10 +265,14 @@ void transfer_arrived(struct transfer *t)
         log_warn("%s takes no tags, so objects are copied without theirs (setting tags)",
                  store_name(t->plan->destination));
     }
-    if (may_hide_a_change(t))
+    if (may_have_a_twin(t)) {
+        t->wake = clock_mono() + 1000;
+        t->state = wait_for_next_second;
+    } else if (may_hide_a_change(t)) {
         transfer_ask_source(t, wait_for_last_look);
-    else
+    } else {
         transfer_end(t, TRANSFER_COPIED);
+    }
 }
 
 /* ---- the way in ---- */
@@ -322,8 +348,8 @@ void transfer_stop(struct transfer *t, const struct error *why)
     t->wake = 0;
     t->error = *why;
     /* An upload that is being opened has an id which only its answer tells; one that is being aborted is on
-     * its way out. Both are let finish. */
-    if (t->state == transfer_wait_for_upload)
+     * its way out. Both are let finish, and so is what has only been waiting to be looked at again. */
+    if (t->state == transfer_wait_for_upload || t->state == wait_for_next_second)
         return;
     if (t->state == wait_for_last_look) { /* all of it is there */
         call_cancel(&t->get, why);

@@ -272,6 +272,56 @@ static void one_version_of_two_sizes_is_not_copied(void **state)
     }
 }
 
+/* Whole seconds on one side, times kept on the other: two versions of one second and one size look the same. */
+static void the_second_version_of_one_second_arrives(void **state)
+{
+    (void)state;
+    for (int fresh = 0; fresh <= 1; fresh++) {
+        struct scene *scene = scene_new();
+
+        fake_put_bytes(scene->from, "a", "one", 3, 5000);
+        scene->from->served = fresh ? 5000 : 6000;
+        scene->to->base.keeps_times = true;
+        start(scene, "a");
+        while (fake_get_object(scene->to, "a") == NULL)
+            transfer_step(&scene->transfer);
+        if (!fresh) {
+            assert_int_equal(finish(scene), TRANSFER_COPIED);
+            assert_int_equal(scene->from->calls[FAKE_HEAD], 0);
+            scene_free(scene);
+            continue;
+        }
+        transfer_step(&scene->transfer);
+        assert_true(transfer_wake(&scene->transfer) > clock_mono());
+        fake_put_bytes(scene->from, "a", "two", 3, 5000);
+        scene->from->served = 6000;
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_memory_equal(fake_get_object(scene->to, "a")->data, "two", 3);
+        scene_free(scene);
+    }
+}
+
+static void what_waits_for_the_next_second_is_copied_when_stopped(void **state)
+{
+    struct scene *scene = scene_new();
+    struct error why;
+
+    (void)state;
+    fake_put_bytes(scene->from, "a", "one", 3, 5000);
+    scene->from->served = 5000;
+    scene->to->base.keeps_times = true;
+    start(scene, "a");
+    while (transfer_wake(&scene->transfer) == INT64_MAX)
+        transfer_step(&scene->transfer);
+    error_set(&why, ERROR_INTERRUPTED, "stop");
+    transfer_stop(&scene->transfer, &why);
+    assert_false(transfer_idle(&scene->transfer));
+    transfer_step(&scene->transfer);
+    assert_true(transfer_idle(&scene->transfer));
+    assert_int_equal(scene->transfer.result, TRANSFER_COPIED);
+    scene_free(scene);
+}
+
 /* Replaces the source object while its parts are being copied, by a service that does not notice. */
 static void change_at_second_part_copy(struct fake_store *store, enum fake_op op, const char *key)
 {
@@ -1126,6 +1176,8 @@ int main(void)
         cmocka_unit_test(fewer_tags_than_told_are_not_all),
         cmocka_unit_test(copies_inside_one_service),
         cmocka_unit_test(copies_in_parts_above_the_limit),
+        cmocka_unit_test(the_second_version_of_one_second_arrives),
+        cmocka_unit_test(what_waits_for_the_next_second_is_copied_when_stopped),
         cmocka_unit_test(parts_that_are_the_whole_object_are_not_put_together),
         cmocka_unit_test(one_version_of_two_sizes_is_not_copied),
         cmocka_unit_test(a_version_that_changed_unnoticed_is_not_finished),
