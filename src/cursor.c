@@ -21,6 +21,9 @@ struct numbers {
 /* Ceiling of a position. Continuation tokens are opaque; the longest seen are a little longer than a key. */
 #define POSITION_MAX ((size_t)16 * 1024)
 
+/* Pages in a row without a key, as services give them that have many deleted ones. More are a circle. */
+#define EMPTY_PAGES_MAX 10000
+
 struct store_page {
     struct buf arena;
     int count;
@@ -37,6 +40,7 @@ struct cursor {
     struct store_page pages[2];
     int using;     /* index of the page that is handed out */
     int taken;     /* entries of it that are decoded */
+    int empty;     /* pages without any, in a row */
     size_t offset; /* in its arena, behind them */
     bool shown;    /* `entry` is the current entry */
     struct object_entry entry;
@@ -132,12 +136,14 @@ static void fetch(struct cursor *cursor)
 static bool fetched(struct cursor *cursor)
 {
     const struct store_page *page = other_page(cursor);
+    bool same = strcmp(buf_str(&page->next), buf_str(&page->position)) == 0;
 
     if (cursor->call.error.kind != ERROR_NONE) {
         cursor->error = cursor->call.error;
         return false;
     }
-    if (!page->ended || (!page->last && strcmp(buf_str(&page->next), buf_str(&page->position)) == 0))
+    cursor->empty = page->count == 0 ? cursor->empty + 1 : 0;
+    if (!page->ended || (!page->last && (same || cursor->empty > EMPTY_PAGES_MAX)))
         return error_set(&cursor->error, ERROR_PROTOCOL, "%s: listing \"%s\" does not come to an end",
                          cursor->store->name, cursor->prefix);
     return true;

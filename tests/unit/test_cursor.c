@@ -417,6 +417,37 @@ static void a_page_is_bounded_and_holds_the_longest(void **state)
     }
 }
 
+/* Two positions in turn, or always new ones: no key ever comes. */
+static void turn_list(struct store *store, struct call *call, const char *prefix, struct store_page *page)
+{
+    int *pages = (int *)(void *)(store + 1);
+    char next[16];
+
+    (void)prefix;
+    snprintf(next, sizeof next, "%d", ++*pages % 2);
+    page_end(page, next);
+    call->done = true;
+}
+
+static void pages_without_keys_end(void **state)
+{
+    static const struct store_ops ops = {.list = turn_list};
+    struct {
+        struct store store;
+        int pages;
+    } turning = {.store = {.ops = &ops}};
+    const struct object_entry *entry;
+    struct cursor *cursor;
+    struct error error;
+
+    (void)state;
+    cursor = cursor_open(&turning.store, "p", &error);
+    assert_int_equal(cursor_peek(cursor, &entry), CURSOR_FAILED);
+    assert_non_null(strstr(cursor_error(cursor)->text, "does not come to an end"));
+    assert_in_range(turning.pages, 10000, 10010);
+    cursor_close(cursor);
+}
+
 static void too_long_a_prefix(void **state)
 {
     static const struct script_page pages[] = {{.keys = {"a"}}};
@@ -447,6 +478,7 @@ int main(void)
         cmocka_unit_test(the_next_page_is_fetched_ahead),
         cmocka_unit_test(closing_cancels),
         cmocka_unit_test(a_page_is_bounded_and_holds_the_longest),
+        cmocka_unit_test(pages_without_keys_end),
         cmocka_unit_test(too_long_a_prefix),
     };
 
