@@ -65,6 +65,8 @@ struct report_list {
 struct report_validation {
     bool done;        /* both listings were compared to their ends */
     uint64_t checked; /* objects at the source */
+    uint64_t
+        unhashed; /* of these, so many are equal as far as size and time tell: there are not two content hashes */
     struct report_list lists[REPORT_DIFFERENCES];
 };
 

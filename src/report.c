@@ -128,10 +128,15 @@ static void tell_validation(struct report *report)
 {
     const struct report_validation *validation = &report->validation;
 
+    char unhashed[64] = "";
+
+    if (validation->unhashed > 0)
+        snprintf(unhashed, sizeof unhashed, ", %" PRIu64 " of them by size and time only",
+                 validation->unhashed);
     if (report_valid(report)) {
         snprintf(report->message, sizeof report->message,
-                 "Source and destination are equal: %" PRIu64 " object%s", validation->checked,
-                 validation->checked == 1 ? "" : "s");
+                 "Source and destination are equal: %" PRIu64 " object%s%s", validation->checked,
+                 validation->checked == 1 ? "" : "s", unhashed);
         return;
     }
     snprintf(report->message, sizeof report->message,

@@ -126,6 +126,7 @@ static void add_validation(struct object *root, const struct report *report)
         truncated = truncated || lists[i].listed < lists[i].count;
     add_flag(root, "valid", report_valid(report));
     add_number(root, "checkedFiles", report->validation.checked);
+    add_number(root, "unhashedFiles", report->validation.unhashed);
     add_number(root, "missingFiles", lists[REPORT_MISSING].count);
     add_number(root, "mismatchedFiles", lists[REPORT_MISMATCHED].count);
     add_list(&details, "missing", &lists[REPORT_MISSING]);

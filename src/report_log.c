@@ -333,11 +333,14 @@ void report_validation_summary(struct report *report)
         log_event(LOG_INFO, "validation-summary",
                   LOG_FIELDS(LOG_FLAG("valid", report_valid(report)),
                              LOG_NUM("checkedFiles", validation->checked),
+                             LOG_NUM("unhashedFiles", validation->unhashed),
                              LOG_NUM("missingFiles", lists[REPORT_MISSING].count),
                              LOG_NUM("mismatchedFiles", lists[REPORT_MISMATCHED].count),
                              LOG_NUM("extraFiles", lists[REPORT_EXTRA].count)),
                   "=== Validation Summary ===");
         log_event(LOG_INFO, NULL, NULL, "Checked: %" PRIu64, validation->checked);
+        if (validation->unhashed > 0)
+            log_event(LOG_INFO, NULL, NULL, "By size and time only: %" PRIu64, validation->unhashed);
         for (int i = 0; i < REPORT_DIFFERENCES; i++)
             log_event(LOG_INFO, NULL, NULL, "%s %s: %" PRIu64, difference_mark((enum report_difference)i),
                       difference_words[i], lists[i].count);

@@ -88,7 +88,7 @@ class TerminationLog(TestCase):
     def test_what_happened(self):
         self.assertEqual(self.reason(), "synced: Synced 1 object (1 B), 0 already up to date\n")
         self.assertEqual(self.reason(), "already-synced: Deployment d1 is already synced\n")
-        self.assertEqual(self.reason("--validate"), "synced: Source and destination are equal: 1 object\n")
+        self.assertEqual(self.reason("--validate"), "synced: Source and destination are equal: 1 object, 1 of them by size and time only\n")
         self.source.put("public/b", "b")
         self.assertRegex(self.reason("--validate", code=1), "^partial: .* differ: 1 missing")
 

@@ -21,7 +21,8 @@ class Validate(TestCase):
         document = self.validate("--json").json
         self.assertEqual((document["state"], document["success"], document["valid"]), ("synced", True, True))
         self.assertEqual([document[f] for f in ("missingFiles", "mismatchedFiles", "extraFiles")], [0, 0, 0])
-        self.validate()
+        self.assertEqual(document["unhashedFiles"], document["checkedFiles"])
+        self.assertIn("By size and time only: ", self.validate().err)
 
     def test_differences(self):
         (self.destination.root / "public/03").unlink()
@@ -77,7 +78,7 @@ class ValidateS3(TestCase):
             source.put(key, "12345")
         env = sides(source, destination)
         self.succeed("--sync", env=env)
-        self.succeed("--validate", env=env)
+        self.assertEqual(self.tool("--validate", "--json", env=env).json["unhashedFiles"], 0)
         destination.put("public/a", "54321")
         tool = self.tool("--validate", "--compare", "etag", "--json", env=env)
         self.assertEqual((tool.code, tool.json["mismatchedFiles"]), (1, 1))

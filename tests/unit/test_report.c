@@ -462,6 +462,22 @@ static void test_an_equal_validation(void **state)
     assert_non_null(strstr(output(), "\n=== Validation Complete: equal ===\n"));
     assert_true(report_valid(&report));
     assert_string_equal(report.message, "Source and destination are equal: 1 object");
+    assert_null(strstr(output(), "By size and time only"));
+}
+
+static void test_what_could_not_be_compared_by_hash_is_told(void **state)
+{
+    (void)state;
+    strcpy(report.mode, "validate");
+    report_header(&report);
+    report.validation.done = true;
+    report.validation.checked = 5;
+    report.validation.unhashed = 2;
+    report_finish(&report, REPORT_SYNCED, NULL, STARTED);
+    report_validation_summary(&report);
+    assert_string_equal(report.message,
+                        "Source and destination are equal: 5 objects, 2 of them by size and time only");
+    assert_non_null(strstr(output(), "\nBy size and time only: 2\n"));
 }
 
 /* ---- the document ---- */
@@ -545,12 +561,14 @@ static void test_document_of_a_validation(void **state)
     differ(REPORT_MISSING, 12, false);
     differ(REPORT_MISMATCHED, 1, false);
     report.validation.checked = 20;
+    report.validation.unhashed = 3;
     report.validation.done = true;
     report_finish(&report, REPORT_PARTIAL, NULL, STARTED);
     yyjson_doc *doc = document();
     yyjson_val *root = yyjson_doc_get_root(doc);
     assert_false(json_flag(root, "valid", true));
     assert_int_equal(json_number(root, "checkedFiles", 0), 20);
+    assert_int_equal(json_number(root, "unhashedFiles", 0), 3);
     assert_int_equal(json_number(root, "missingFiles", 0), 12);
     assert_int_equal(json_number(root, "mismatchedFiles", 0), 1);
     assert_int_equal(json_number(root, "extraFiles", -1), 0);
@@ -834,6 +852,7 @@ int main(void)
         TEST(json_events_of_a_sync),
         TEST(the_log_of_a_validation),
         TEST(an_equal_validation),
+        TEST(what_could_not_be_compared_by_hash_is_told),
         TEST(document_of_a_sync),
         TEST(document_during_the_run),
         TEST(document_of_a_validation),
