@@ -3,7 +3,8 @@
  *
  * Setting O_NONBLOCK would change it for everybody who has it, the application among them. So each write is of PIPE_BUF
  * bytes at most, and comes only after poll has said that there is room: a pipe then takes it without waiting, unless
- * somebody else fills it in between.
+ * somebody else fills it in between. A terminal says so when one byte fits, and waits for the rest. So a write that
+ * waits nevertheless is interrupted (SIGALRM, whose disposition and timer are put back).
  */
 #ifndef STORSYNC_OUTPUT_H
 #define STORSYNC_OUTPUT_H

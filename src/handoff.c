@@ -10,9 +10,11 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define KERNEL_MASK_SIZE 8 /* bytes of the kernel's sigset_t */
+#define NAP 10             /* ms */
 
 static const int stops[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
 #define STOPS (sizeof stops / sizeof stops[0])
@@ -172,6 +174,16 @@ void handoff_set_worker(pid_t worker)
     worker_pid = worker;
 }
 
+/* Where ppoll is not allowed, or no descriptor at all (RLIMIT_NOFILE): in short naps. */
+static void wait_blindly(int ms)
+{
+    struct timespec nap = {.tv_nsec = (ms < NAP ? ms : NAP) * 1000000L};
+
+    handoff_unblock();
+    nanosleep(&nap, NULL);
+    block_all(NULL);
+}
+
 void handoff_wait(int fd, int ms)
 {
     struct pollfd readable = {.fd = fd, .events = POLLIN};
@@ -179,25 +191,44 @@ void handoff_wait(int fd, int ms)
     sigset_t none;
 
     sigemptyset(&none);
-    ppoll(&readable, 1, &limit, &none);
+    if (ppoll(&readable, 1, &limit, &none) < 0 && errno != EINTR)
+        wait_blindly(ms);
 }
 
+static bool is_separator(char c)
+{
+    return c == ',' || c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static bool ends_name(char c)
+{
+    return c == '\0' || is_separator(c);
+}
+
+static bool is_called(const char *variable, const char *name)
+{
+    while (!ends_name(*name)) {
+        if (*name == '*' && ends_name(name[1]))
+            return true;
+        if (*name++ != *variable++)
+            return false;
+    }
+    return *variable == '=';
+}
+
+/* Byte by byte: there can be thousands of names, and a hundred times as many variables. */
 static bool is_named(const char *variable, const char *names)
 {
-    static const char separators[] = ", \t\r\n";
-
-    while (names[strspn(names, separators)] != '\0') {
-        const char *name = names + strspn(names, separators);
-        size_t len = strcspn(name, separators);
-        bool all = name[len - 1] == '*';
-
-        if (all && strncmp(variable, name, len - 1) == 0)
+    for (;;) {
+        while (is_separator(*names))
+            names++;
+        if (*names == '\0')
+            return false;
+        if (is_called(variable, names))
             return true;
-        if (!all && strncmp(variable, name, len) == 0 && variable[len] == '=')
-            return true;
-        names = name + len;
+        while (!ends_name(*names))
+            names++;
     }
-    return false;
 }
 
 int handoff_drop_env(const char *names)

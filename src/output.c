@@ -6,14 +6,21 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/time.h>
 #include <unistd.h>
 
-/* False after a signal as well. -1 in `ms`: no limit. */
+#define ALARM_MORE 10L /* ms after patience ran out, and again: the first may come before the write begins */
+
+/* False after a signal as well. Who cannot ask (poll is not allowed, or no descriptor is) has to try. -1 in `ms`: no
+ * limit. */
 static bool wait_writable(int fd, int ms)
 {
     struct pollfd writable = {.fd = fd, .events = POLLOUT};
+    int ready = poll(&writable, 1, ms);
 
-    return poll(&writable, 1, ms) > 0;
+    return ready > 0 || (ready < 0 && errno != EINTR);
 }
 
 bool output_has_room(int fd)
@@ -41,16 +48,74 @@ static bool wait_for_room(int fd, int64_t *patience)
     return room;
 }
 
+/* ---- a write that waits nevertheless ---- */
+
+struct alarm_found {
+    struct sigaction action;
+    sigset_t mask;
+    struct itimerval timer;
+};
+
+/* It only has to end a write. */
+static void on_alarm(int signal)
+{
+    (void)signal;
+}
+
+static void set_alarm(int64_t ms, struct alarm_found *found)
+{
+    struct sigaction action = {.sa_handler = on_alarm};
+    struct itimerval timer = {.it_value = {.tv_sec = (time_t)(ms / 1000), .tv_usec = ms % 1000 * 1000},
+                              .it_interval = {.tv_usec = ALARM_MORE * 1000}};
+    sigset_t alarm;
+
+    sigaction(SIGALRM, &action, &found->action);
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    sigprocmask(SIG_UNBLOCK, &alarm, &found->mask);
+    setitimer(ITIMER_REAL, &timer, &found->timer);
+}
+
+static void end_alarm(const struct alarm_found *found)
+{
+    static const struct itimerval none;
+
+    setitimer(ITIMER_REAL, &none, NULL);
+    sigprocmask(SIG_SETMASK, &found->mask, NULL);
+    sigaction(SIGALRM, &found->action, NULL);
+    setitimer(ITIMER_REAL, &found->timer, NULL);
+}
+
+static ssize_t write_within(int fd, const char *data, size_t len, int64_t *patience)
+{
+    struct alarm_found found;
+    int64_t began = clock_mono();
+    ssize_t n;
+    int code;
+
+    if (*patience == OUTPUT_FOREVER)
+        return write(fd, data, len);
+    set_alarm(*patience + ALARM_MORE, &found);
+    n = write(fd, data, len);
+    code = errno;
+    end_alarm(&found);
+    *patience -= clock_mono() - began;
+    if (*patience < 0)
+        *patience = 0;
+    errno = code;
+    return n;
+}
+
 size_t output_write(int fd, const char *data, size_t len, int64_t *patience)
 {
     size_t at = 0;
 
     while (at < len && wait_for_room(fd, patience)) {
-        ssize_t n = write(fd, data + at, len - at < PIPE_BUF ? len - at : PIPE_BUF);
+        ssize_t n = write_within(fd, data + at, len - at < PIPE_BUF ? len - at : PIPE_BUF, patience);
 
         if (n > 0)
             at += (size_t)n;
-        else if (n == 0 || (errno != EINTR && errno != EAGAIN))
+        else if (n == 0 || (errno != EINTR && errno != EAGAIN) || *patience == 0)
             break;
     }
     return at;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 
 #define TELL_LIMIT 500 /* when it is not late */
 #define END_GRACE 500  /* after the last message */
+#define MESSAGE_PATIENCE 500
 #define NEVER INT64_MAX
 #define WAIT_MAX 60000
 
@@ -93,13 +95,17 @@ static void take(void *ctx, const struct wire_message *message)
     }
 }
 
-/* In the worker. A report of progress may get lost while nobody reads; the others are few enough to fit. */
+/* In the worker. A report of progress may get lost while nobody reads; for the others there is a wait: the pipe of a user
+ * who has many holds no more than a page. */
 static void send_message(void *ctx, const struct wire_message *message)
 {
     const int *fd = ctx;
+    struct pollfd room = {.fd = *fd, .events = POLLOUT};
     unsigned char bytes[WIRE_MAX];
     size_t len = wire_encode(message, bytes);
 
+    if (message->type != WIRE_PROGRESS)
+        poll(&room, 1, MESSAGE_PATIENCE);
     while (write(*fd, bytes, len) < 0 && errno == EINTR)
         ;
 }
@@ -156,11 +162,11 @@ static void volunteer_for_oom(void)
     close(fd);
 }
 
-/* In a new child: dies with its parent. */
+/* In a new child: dies with its parent, which has the number 0 if it is outside of the child's PID namespace. */
 static void settle(const struct handoff *handoff, pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, (long)SIGKILL, 0L, 0L, 0L);
-    if (getppid() != parent)
+    if (getppid() != parent && getppid() != 0)
         _exit(1);
     handoff_worker(handoff);
     volunteer_for_oom();
@@ -203,8 +209,10 @@ static bool reap(pid_t pid, int *status)
     do
         ended = waitpid(pid, status, WNOHANG);
     while (ended < 0 && errno == EINTR);
+    if (ended < 0 && errno != ECHILD)
+        return false; /* not allowed to know: its messages have to do */
     if (ended < 0)
-        *status = 0; /* ECHILD: somebody has reaped it */
+        *status = 0; /* somebody has reaped it */
     return ended != 0;
 }
 
@@ -360,6 +368,11 @@ static void explain_end(const struct watch *watch, struct error *error)
     else if (signal == SIGKILL)
         error_set(error, ERROR_LOCAL, "the sync's process was killed (signal %d): was the memory used up?",
                   signal);
+    else if (signal == SIGSYS)
+        error_set(
+            error, ERROR_LOCAL,
+            "the sync's process made a system call that the container's seccomp profile forbids (signal %d)",
+            signal);
     else if (signal != 0)
         error_set(error, ERROR_LOCAL, "the sync's process crashed (signal %d, %s): please report this",
                   signal, strsignal(signal));
@@ -422,8 +435,8 @@ void supervisor_run(const struct supervisor_task *task, struct supervisor_result
     set_limit(&watch);
     while (watch_worker(&watch))
         ;
-    handoff_wait(-1, 0); /* a signal that is waiting is looked at before the decision */
-    handoff_set_worker(0);
+    handoff_set_worker(0); /* first: its number may be somebody else's by now */
+    handoff_wait(-1, 0);   /* a signal that is waiting is looked at before the decision */
     close_messages(&watch);
     if (!has_messages && watch.reaped && WIFEXITED(watch.status))
         take_end(result, &(struct wire_end){.kind = WEXITSTATUS(watch.status) == 0 ? ERROR_NONE : ERROR_LOCAL,

@@ -304,6 +304,49 @@ class HungFileSystem(SupervisorCase):
         self.assertEqual(tool.code, 75)
 
 
+class Refused(SupervisorCase):
+    """System calls that a sandbox refuses to the process that waits."""
+
+    NUMBERS = {"x86_64": {"ppoll": 271, "wait4": 61}, "aarch64": {"ppoll": 73, "wait4": 260}}
+
+    def refusing(self, name):
+        """For before_exec: a seccomp filter that answers ENOSYS to this call."""
+        self.not_wrapped("it needs this system call itself")
+        if os.uname().machine not in self.NUMBERS:
+            self.skipTest("SKIPPED, not tested here: numbers of system calls on this machine")
+        rules = ((0x20, 0, 0, 0), (0x15, 0, 1, self.NUMBERS[os.uname().machine][name]),
+                 (0x06, 0, 0, 0x50000 | 38), (0x06, 0, 0, 0x7FFF0000))
+        code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *rule) for rule in rules))
+        program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(rules), ctypes.addressof(code)))
+        prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+        def before(_=code):
+            for arguments in ((38, 1, 0, 0, 0), (22, 2, program, 0, 0)):  # no new privileges; the filter
+                if prctl(*arguments) != 0:
+                    raise OSError(ctypes.get_errno(), "prctl")
+        return before
+
+    def test_to_wait(self):
+        """Signals are heard all the same."""
+        proxy, env = self.stalled(STORSYNC_TIMEOUT="5m")
+        tool = self.start("--", "/bin/echo", env={**self.env, **env}, before_exec=self.refusing("ppoll"))
+        tool.application = self.app()
+        tool.wait_for(lambda: proxy.requests)
+        self.ends(tool)
+
+    def test_to_know_of_the_end(self):
+        """The application does not start beside a worker that is at work."""
+        tool = self.tool("--", "/bin/cat", self.status_file, env=self.env, before_exec=self.refusing("wait4"))
+        self.assertEqual((tool.code, tool.json["state"]), (0, "synced"))
+
+    def test_a_parent_that_cannot_be_seen(self):
+        """Whoever called unshare(2) for a PID namespace has children in it, and is not in it itself."""
+        self.needs_root("a PID namespace")
+        self.not_wrapped("it forks")
+        tool = self.tool("--", "/bin/echo", env=self.env, prefix=("unshare", "--pid"))
+        self.assertEqual((tool.code, tool.status["state"], tool.errors), (0, "synced", []))
+
+
 class FullLog(SupervisorCase):
     """A pipe behind standard error, or output, that nobody reads: a log driver that hangs."""
 
@@ -319,6 +362,26 @@ class FullLog(SupervisorCase):
         self.addCleanup(os.close, writer)
         return reader, before
 
+    def full_terminal(self, room):
+        """The same with a terminal, which says that it has room while it has not enough."""
+        capacity = None
+        while True:
+            screen, line = os.openpty()
+            self.addCleanup(os.close, screen)
+            self.addCleanup(os.close, line)
+            os.set_blocking(line, False)
+            written = 0
+            try:
+                while capacity is None or written < capacity - room:
+                    written += os.write(line, b"x" * min(64, 64 if capacity is None else capacity - room - written))
+            except BlockingIOError:
+                pass
+            if capacity is not None:
+                break
+            capacity = written
+        os.set_blocking(line, True)
+        return lambda: os.dup2(line, 2)
+
     def start_application(self, env, before, *args):
         mark = self.dir / RUN.fresh("mark")
         tool = self.start(*args, "--", "/bin/sh", "-c", f"echo >'{mark}'", env={**self.env, **env}, before_exec=before)
@@ -333,6 +396,14 @@ class FullLog(SupervisorCase):
                 tool = self.start_application(env, before, *args).wait(10)
                 self.assertEqual((tool.code, tool.mark.exists()), (0, True))
                 self.assertLess(tool.seconds, (LIMIT + 1) * RUN.slow)
+
+    def test_terminal(self):
+        """The sync goes on, which a write that waits for room would keep it from."""
+        for room in (50, 201):
+            with self.subTest(room=room):
+                self.begin()
+                tool = self.start_application({"STORSYNC_TIMEOUT": "30s"}, self.full_terminal(room)).wait(40)
+                self.assertEqual((tool.code, tool.mark.exists(), tool.status["state"]), (0, True, "synced"))
 
     def test_stop_signal(self):
         proxy, env = self.stalled(STORSYNC_TIMEOUT="5m")
