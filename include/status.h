@@ -18,8 +18,8 @@
 #define STATUS_FALLBACK "/tmp/storsync-status.json"
 
 /* `path` "" means the defaults. The directory is not created, except /run/storsync. The file gets mode 0644
- * and replaces the file that was there; a symbolic link is replaced, not followed, and anything else that is
- * no regular file is refused. */
+ * and replaces the file that was there; a symbolic link is replaced, not followed. Anything else that is no
+ * regular file is refused, and a link to such (/dev/stdout, say, which others may need). */
 bool status_write(const char *path, const struct buf *json, struct error *error);
 
 /* Reads `path`, or for "" the newer of the two defaults, into `out` (its ceiling holds). `found` (may be

@@ -45,12 +45,25 @@ static bool fill(int fd, const struct buf *json)
     return ok;
 }
 
-/* rename(2) would replace a device or a socket (/dev/null, say) as readily as a file. */
+/* Of /dev/stdout and the like, whatever is behind the descriptor. */
+static bool leads_to_descriptor(const char *link)
+{
+    static const char place[] = "/proc/";
+    char target[sizeof place - 1];
+
+    return readlink(link, target, sizeof target) == (ssize_t)sizeof target &&
+           memcmp(target, place, sizeof target) == 0;
+}
+
+/* rename(2) would replace a device or a socket (/dev/null, say) as readily as a file, and a link to one. */
 static bool is_replaceable(const char *path)
 {
     struct stat info;
 
-    return lstat(path, &info) != 0 || S_ISREG(info.st_mode) || S_ISLNK(info.st_mode);
+    if (lstat(path, &info) != 0 || S_ISREG(info.st_mode))
+        return true;
+    return S_ISLNK(info.st_mode) && !leads_to_descriptor(path) &&
+           (stat(path, &info) != 0 || S_ISREG(info.st_mode));
 }
 
 static bool write_place(const char *path, const struct buf *json, struct error *error)

@@ -172,6 +172,22 @@ static void test_a_symbolic_link_is_replaced(void **state)
     assert_read(aside, "precious", aside);
 }
 
+/* Of /dev/stdout, which others may need. */
+static void test_a_link_to_what_is_no_file_is_left_alone(void **state)
+{
+    (void)state;
+    static const char *const targets[] = {"/dev/null", "/proc/self/fd/1"};
+    struct stat info;
+
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+        assert_int_equal(symlink(targets[i], second), 0);
+        assert_false(write_text(second, "{}"));
+        assert_int_equal(lstat(second, &info), 0);
+        assert_true(S_ISLNK(info.st_mode));
+        assert_int_equal(unlink(second), 0);
+    }
+}
+
 static void test_what_is_no_file_is_left_alone(void **state)
 {
     (void)state;
@@ -384,6 +400,7 @@ int main(void)
         TEST(written_and_read_back),
         TEST(an_open_reader_keeps_the_old_document),
         TEST(a_symbolic_link_is_replaced),
+        TEST(a_link_to_what_is_no_file_is_left_alone),
         TEST(what_is_no_file_is_left_alone),
         TEST(a_missing_folder_is_an_error),
         TEST(a_path_that_is_too_long),
