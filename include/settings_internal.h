@@ -45,6 +45,7 @@ struct setting {
     enum setting_type type;
     bool credential;      /* `shared` counts only if the side has no credential of its own at all */
     bool not_in_file;     /* it says where the INI file is */
+    bool names;           /* a list, of which each line may hold one */
     size_t offset;        /* in struct settings, or in struct side */
     const char *fallback; /* the default, in the grammar of the type */
     const char *fallback_of_destination; /* NULL: the same */

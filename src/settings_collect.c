@@ -35,6 +35,14 @@ static char *trimmed(const char *text)
     return strndup(text, len);
 }
 
+/* A list may be written one name a line. */
+static void join_lines(char *text)
+{
+    for (; *text != '\0'; text++)
+        if (isspace((unsigned char)*text))
+            *text = ' ';
+}
+
 static bool is_blank(const char *text)
 {
     return text[strspn(text, " \t\r\n\v\f")] == '\0';
@@ -56,6 +64,8 @@ static void offer(struct settings_state *state, int slot, enum settings_rank ran
     settings_forget(value);
     value->rank = rank;
     value->text = trimmed(text);
+    if (value->text != NULL && settings_slot(slot).setting->names)
+        join_lines(value->text);
     if (asprintf(&value->origin, "%s%s%s%s", kind, rank == RANK_FLAG ? "--" : "", from, number) < 0)
         value->origin = NULL;
     if (value->text == NULL || value->origin == NULL) {

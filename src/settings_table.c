@@ -146,6 +146,7 @@ static const struct setting run_table[] = {
     {.name = "drop_env",
      .type = SETTING_TEXT,
      .offset = OF_RUN(drop_env),
+     .names = true,
      .fallback = "",
      .word = "NAMES",
      .help =

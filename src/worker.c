@@ -165,9 +165,8 @@ static void tell_policy(const struct options *options, const struct settings *se
 /* What is left to do for an application that starts: its environment is the supervisor's affair, this one's only counted. */
 static void prepare_start(const struct settings *settings)
 {
-    int dropped = handoff_drop_env(settings->drop_env);
-
-    log_debug("%d variables of drop_env were there", dropped);
+    if (log_enabled(LOG_DEBUG))
+        log_debug("%d variables of drop_env were there", handoff_drop_env(settings->drop_env));
     status_termination_log(STATUS_TERMINATION_LOG, "");
 }
 

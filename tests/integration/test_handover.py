@@ -46,7 +46,7 @@ class Handover(TestCase):
 
     def test_dropped_variables(self):
         self.not_wrapped("it is a shell script, which adds variables")
-        env = {**self.env, "STORSYNC_DROP_ENV": "AWS_*,TOKEN STORSYNC_DROP_ENV,NOT_THERE", "AWS_ACCESS_KEY_ID": "a",
+        env = {**self.env, "STORSYNC_DROP_ENV": "AWS_*,\nTOKEN STORSYNC_DROP_ENV\n NOT_THERE\n", "AWS_ACCESS_KEY_ID": "a",
                "AWS_SECRET_ACCESS_KEY": "s", "TOKEN": "t", "TOKENS": "stays", "MY_AWS_KEY": "stays", "LAST": "stays"}
         app = self.app()
         self.succeed("--", app.path, env=env)
