@@ -52,10 +52,20 @@ static bool is_listed(int folder, const char *name)
     return entry != NULL;
 }
 
+static bool is_ascii(const char *name)
+{
+    while (*name != '\0' && (unsigned char)*name < 0x80)
+        name++;
+    return *name == '\0';
+}
+
 static bool is_clash(int folder, const char *name)
 {
     char other[NAME_MAX + 1];
+    struct stat status;
 
+    if (!is_ascii(name))
+        return fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && !is_listed(folder, name);
     memcpy(other, name, strlen(name) + 1);
     return change_case(other) && is_one_file(folder, other, name) && !is_listed(folder, name);
 }

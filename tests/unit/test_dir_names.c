@@ -1,5 +1,6 @@
 /*
- * Names that are not told apart, on a file system of our own: one that ignores case, through /dev/fuse.
+ * Names that are not told apart, on a file system of our own: one that ignores case and how a letter is composed, through
+ * /dev/fuse.
  */
 #include "dir_fixture.h"
 #include "dir_names.h"
@@ -10,7 +11,10 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-/* ---- the file system: the directory "Dir" with the file "File" ---- */
+#define COMPOSED "\xC3\xA9"    /* e with an acute accent: U+00E9, */
+#define DECOMPOSED "e\xCC\x81" /* or e and U+0301 */
+
+/* ---- the file system: the directory "Dir" with the file "File", and one with an accent ---- */
 
 static const struct {
     const char *name;
@@ -20,6 +24,7 @@ static const struct {
     {"", 0, FUSE_ROOT_ID, S_IFDIR | 0755},
     {"Dir", FUSE_ROOT_ID, 2, S_IFDIR | 0755},
     {"File", 2, 3, S_IFREG | 0644},
+    {COMPOSED, FUSE_ROOT_ID, 4, S_IFDIR | 0755},
 };
 #define NODES (sizeof nodes / sizeof *nodes)
 
@@ -38,12 +43,17 @@ static struct fuse_attr attributes(size_t node)
     return (struct fuse_attr){.ino = nodes[node].inode, .mode = nodes[node].mode, .nlink = 1};
 }
 
+static bool is_named(size_t node, const char *name)
+{
+    return strcasecmp(nodes[node].name, strcmp(name, DECOMPOSED) == 0 ? COMPOSED : name) == 0;
+}
+
 static void answer_lookup(int fd, const struct fuse_in_header *in, const char *name)
 {
     for (size_t i = 1; i < NODES; i++) {
         struct fuse_entry_out out = {.nodeid = nodes[i].inode, .attr = attributes(i)};
 
-        if (nodes[i].parent == in->nodeid && strcasecmp(nodes[i].name, name) == 0) {
+        if (nodes[i].parent == in->nodeid && is_named(i, name)) {
             reply(fd, in->unique, 0, &out, sizeof out);
             return;
         }
@@ -53,19 +63,20 @@ static void answer_lookup(int fd, const struct fuse_in_header *in, const char *n
 
 static void answer_readdir(int fd, const struct fuse_in_header *in, const struct fuse_read_in *read)
 {
-    char data[64] = "";
-    struct fuse_dirent *entry = (struct fuse_dirent *)data;
+    _Alignas(struct fuse_dirent) char data[128] = "";
+    size_t used = 0;
 
     for (size_t i = 1; i < NODES && read->offset == 0; i++) {
+        struct fuse_dirent *entry = (struct fuse_dirent *)(void *)(data + used);
+
         if (nodes[i].parent != in->nodeid)
             continue;
         *entry = (struct fuse_dirent){.ino = nodes[i].inode, .off = 1, .type = nodes[i].mode >> 12};
         entry->namelen = (uint32_t)strlen(nodes[i].name);
-        memcpy(data + FUSE_NAME_OFFSET, nodes[i].name, entry->namelen);
-        reply(fd, in->unique, 0, data, FUSE_DIRENT_SIZE(entry));
-        return;
+        memcpy(data + used + FUSE_NAME_OFFSET, nodes[i].name, entry->namelen);
+        used += FUSE_DIRENT_SIZE(entry);
     }
-    reply(fd, in->unique, 0, NULL, 0);
+    reply(fd, in->unique, 0, data, used);
 }
 
 static void answer(int fd, const struct fuse_in_header *in)
@@ -159,6 +170,11 @@ static void names_that_are_one_file(void **state)
     assert_false(dir_names_clash(fd, "Dir/new"));
     assert_false(dir_names_clash(fd, "new/File"));
     assert_false(dir_names_clash(fd, "123"));
+    assert_false(dir_names_clash(fd, COMPOSED));
+    assert_false(dir_names_clash(fd, COMPOSED "/" DECOMPOSED));
+    assert_false(dir_names_clash(fd, "new" DECOMPOSED));
+    assert_true(dir_names_clash(fd, DECOMPOSED));
+    assert_true(dir_names_clash(fd, DECOMPOSED "/new"));
     assert_true(dir_names_clash(fd, "dir"));
     assert_true(dir_names_clash(fd, "DIR/new"));
     assert_true(dir_names_clash(fd, "Dir/file"));
