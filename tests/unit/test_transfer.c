@@ -463,6 +463,30 @@ static void another_accounts_bucket_is_not_the_source(void **state)
     }
 }
 
+static void an_empty_object_shows_no_bucket(void **state)
+{
+    struct scene *scene = scene_copying();
+
+    (void)state;
+    scene->plan.seen = false;
+    scene->to->other_view = fake_new("dev of prod's account");
+    for (int i = 0; i < 5; i++) {
+        char key[16];
+
+        snprintf(key, sizeof key, "%d", i);
+        add(scene->from, key, 0);
+        add(scene->to->other_view, key, 0);
+        start(scene, key);
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_arrived(scene, key);
+    }
+    assert_false(scene->plan.seen);
+    assert_int_equal(scene->to->calls[FAKE_PEEK] + scene->to->calls[FAKE_COPY], 0);
+    assert_false(scene->plan.whole.off);
+    store_close(&scene->to->other_view->base);
+    scene_free(scene);
+}
+
 static void another_key_of_the_same_account_copies_once_it_was_seen_to(void **state)
 {
     struct scene *scene = scene_copying();
@@ -1185,6 +1209,7 @@ int main(void)
         cmocka_unit_test(refused_copies_become_relays_and_are_remembered),
         cmocka_unit_test(a_service_that_copies_whole_objects_only),
         cmocka_unit_test(another_accounts_bucket_is_not_the_source),
+        cmocka_unit_test(an_empty_object_shows_no_bucket),
         cmocka_unit_test(another_key_of_the_same_account_copies_once_it_was_seen_to),
         cmocka_unit_test(a_copy_of_something_else_is_found_out),
         cmocka_unit_test(a_copy_of_the_next_version_is_as_good),
