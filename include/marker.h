@@ -51,7 +51,7 @@ struct marker_finding {
 };
 
 /* One request if the deployment is already synced, two otherwise; one if there is no id. `now` is wall,
- * `min_interval` in ms. */
+ * `min_interval` in ms. A last-sync.json within the interval that names this deployment is as good as its marker. */
 void marker_check(const struct job *job, const char *deployment_id, int64_t min_interval, int64_t now,
                   struct marker_finding *out, struct error *error);
 

@@ -149,8 +149,8 @@ static void last_sync_key(const struct job *job, char out[MARKER_KEY_MAX])
     snprintf(out, MARKER_KEY_MAX, "%s" MARKER_LAST_SYNC, job->prefix);
 }
 
-static void check_interval(const struct job *job, struct call *call, int64_t min_interval, int64_t now,
-                           struct marker_finding *out, struct error *error)
+static void check_interval(const struct job *job, struct call *call, const char *deployment_id,
+                           int64_t min_interval, int64_t now, struct marker_finding *out, struct error *error)
 {
     struct marker_finding judged;
     char key[MARKER_KEY_MAX];
@@ -165,6 +165,11 @@ static void check_interval(const struct job *job, struct call *call, int64_t min
         break;
     case PRESENT:
         marker_judge(key, buf_str(&call->body), call->body.len, min_interval, now, &judged);
+        /* Written first, it is ahead of the deployment's marker: for a moment, or if its writer died between the two. */
+        if (judged.verdict == MARKER_TOO_SOON && deployment_id[0] != '\0' &&
+            names_deployment(&call->body, deployment_id))
+            judged = (struct marker_finding){
+                .verdict = MARKER_ALREADY_SYNCED, .last_sync = judged.last_sync, .due_at = CLOCK_UNKNOWN};
         /* Only one can be told; the deployment's marker was looked at first. */
         if (out->warning[0] != '\0')
             memcpy(judged.warning, out->warning, sizeof judged.warning);
@@ -200,7 +205,7 @@ void marker_check(const struct job *job, const char *deployment_id, int64_t min_
     if (out->verdict != MARKER_DUE)
         return;
     call_init(&call);
-    check_interval(job, &call, min_interval, now, out, error);
+    check_interval(job, &call, deployment_id, min_interval, now, out, error);
     call_free(&call);
 }
 

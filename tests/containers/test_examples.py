@@ -29,7 +29,8 @@ class SampleIni(ContainerCase):
 
     def test_as_it_is(self):
         text = example("storsync.ini").read_text()
-        tool = self.start_tool("--check-config", flags=self.mounted(text))
+        keys = ["--env=AWS_ACCESS_KEY_ID=id", "--env=AWS_SECRET_ACCESS_KEY=secret"]
+        tool = self.start_tool("--check-config", flags=[*self.mounted(text), *keys])
         self.assertEqual(tool.wait(), 0, tool.logs)
 
     def test_defaults_written_out(self):

@@ -278,6 +278,19 @@ static void test_a_synced_deployment_costs_one_request(void **state)
     assert_true(found.due_at == NOW + HOUR);
 }
 
+/* Who looks between the two writes, or after a writer that died there. */
+static void test_the_time_of_the_last_sync_is_ahead_of_the_marker(void **state)
+{
+    (void)state;
+    put_object(LAST_SYNC_KEY,
+               "{\"schema\":1,\"deploymentId\":\"v42\",\"finishedAt\":\"2025-11-24T15:59:00Z\"}");
+    struct marker_finding found = check("v42");
+    assert_int_equal(found.verdict, MARKER_ALREADY_SYNCED);
+    assert_true(found.due_at == CLOCK_UNKNOWN);
+    assert_int_equal(check("v43").verdict, MARKER_TOO_SOON);
+    assert_int_equal(check("").verdict, MARKER_TOO_SOON);
+}
+
 static void test_without_an_id_only_the_interval_counts(void **state)
 {
     (void)state;
@@ -372,6 +385,7 @@ int main(void)
         TEST(what_is_no_state_file),
         TEST(a_first_start_is_due),
         TEST(a_synced_deployment_costs_one_request),
+        TEST(the_time_of_the_last_sync_is_ahead_of_the_marker),
         TEST(without_an_id_only_the_interval_counts),
         TEST(what_is_committed),
         TEST(an_unreadable_marker_counts_as_none),
