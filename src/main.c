@@ -30,7 +30,9 @@ static int print_config(const struct settings *settings, bool json, const struct
     return answer_print_config(settings, json, error);
 }
 
-static int answer_from_settings(const struct options *options, const struct settings_input *input)
+/* Inlined it would enlarge main's frame, and RLIMIT_STACK may be small. */
+static __attribute__((noinline)) int answer_from_settings(const struct options *options,
+                                                          const struct settings_input *input)
 {
     struct error error = {.kind = ERROR_NONE};
     struct settings settings;
@@ -100,7 +102,7 @@ static int supervise(const struct handoff *handoff, const struct options *option
                      const struct settings_input *input, int64_t started)
 {
     struct work work = {.worker = {.options = options, .started = started}, .handoff = handoff};
-    struct supervisor_result result;
+    static struct supervisor_result result; /* large, and RLIMIT_STACK may be small */
     struct settings_peeked peeked;
 
     settings_peek(input, &peeked);
