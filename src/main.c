@@ -102,7 +102,7 @@ static int supervise(const struct handoff *handoff, const struct options *option
                      const struct settings_input *input, int64_t started)
 {
     struct work work = {.worker = {.options = options, .started = started}, .handoff = handoff};
-    static struct supervisor_result result; /* large, and RLIMIT_STACK may be small */
+    static struct supervisor_result result; /* as in main */
     struct settings_peeked peeked;
 
     settings_peek(input, &peeked);
@@ -127,8 +127,8 @@ static int supervise(const struct handoff *handoff, const struct options *option
 
 int main(int argc, char **argv)
 {
-    struct handoff handoff;
-    struct options options;
+    static struct handoff handoff; /* large things are static: RLIMIT_STACK may be small */
+    static struct options options;
     struct settings_input input;
     struct error error = {.kind = ERROR_NONE};
     int64_t started;
