@@ -415,7 +415,7 @@ class Unneeded(SlowSource):
         """The work was done while the lease was won, and the service does not answer when it is given back."""
         def done_meanwhile(x):
             destination.put(f".storsync/{JOB}/deployments/d1.json",
-                            json.dumps({"schema": 1, "finishedAt": "2026-01-01T00:00:00.000Z"}))
+                            json.dumps({"schema": 1, "deploymentId": "d1", "finishedAt": "2026-01-01T00:00:00.000Z"}))
             proxyfault.passthrough(x)
 
         destination = self.s3_bucket()
