@@ -3,7 +3,6 @@
 #include "digest.h"
 
 #include <string.h>
-#include <strings.h>
 
 void object_meta_init(struct object_meta *meta)
 {
@@ -102,10 +101,10 @@ bool object_etags_comparable(const char *a, const char *b)
 
 bool object_etags_differ(const char *a, const char *b)
 {
-    return object_etags_comparable(a, b) && strcasecmp(a, b) != 0;
+    return object_etags_comparable(a, b) && !digest_same(a, b);
 }
 
 bool object_etags_equal(const char *a, const char *b)
 {
-    return strcmp(a, b) == 0 || (object_etags_comparable(a, b) && strcasecmp(a, b) == 0);
+    return strcmp(a, b) == 0 || (object_etags_comparable(a, b) && digest_same(a, b));
 }
