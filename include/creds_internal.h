@@ -152,7 +152,6 @@ struct creds {
 /* creds_choose.c */
 /* The first source that is configured. False with ERROR_CONFIG if that cannot be right, or ERROR_CREDENTIALS. */
 bool creds_choose(struct creds *creds, struct error *error);
-const char *creds_variable(const char *name);               /* of the environment; "" if it is not set */
 void creds_no_source(struct error *error, const char *why); /* "no credentials", and what to do */
 
 /* creds_request.c */

@@ -11,6 +11,7 @@
 #include "dir_file.h"
 #include "dir_tree.h"
 #include "store.h"
+#include "store_ops.h"
 
 #include <limits.h>
 #include <stdbool.h>

@@ -53,9 +53,8 @@ void dir_odd_path(const char *key, char path[DIR_PATH_SIZE]);
 /* The way back, from the part below DIR_ODD. False for a path that dir_odd_path does not make. */
 bool dir_odd_key(const char *path, char key[OBJECT_KEY_MAX + 1]);
 
-/* Lower-case hexadecimal digits and back; dir_unhex returns false for anything else, or a NUL byte in the
+/* Back from what hash_hex gives; false for anything else, or a NUL byte in the
  * result. */
-void dir_hex(const char *bytes, size_t len, char *digits);
 bool dir_unhex(const char *digits, size_t len, char *bytes);
 
 /* ---- descriptors; close-on-exec, the caller closes them ---- */

@@ -1,6 +1,6 @@
 /*
- * http_internal - what http.c (the loop), http_transfer.c (one attempt) and http_failure.c (what went wrong)
- * share. These three are the only files that know libcurl, and the only ones to include this.
+ * http_internal - what http.c (the loop), http_transfer.c (one attempt), http_limits.c (how long it may take) and
+ * http_failure.c (what went wrong) share. These four are the only files that know libcurl, and the only ones to include this.
  *
  * A transfer is a request that was submitted, with its own easy handle. It waits (for its turn, or for a
  * backoff to end), is active (its handle is in the multi handle), waits again if it is retried, and goes back
@@ -70,11 +70,21 @@ void http_transfer_reset(struct http_request *request);
 /* Whose authorities count; NULL: those built in. */
 const char *http_ca_file(const struct http_transfer *transfer);
 
-/* Milliseconds until it has to be connected. */
-int64_t http_connect_limit(const struct http_transfer *transfer);
+/* ---- http_limits.c ---- */
 
 /* Something moved: the stall limit begins anew. */
 void http_transfer_moved(struct http_transfer *transfer);
+
+/* In milliseconds: until it has to be connected, without a byte, and for an attempt (0: no limit). */
+int64_t http_connect_limit(const struct http_transfer *transfer);
+int64_t http_stall_limit(const struct http_transfer *transfer);
+int64_t http_attempt_limit(const struct http_transfer *transfer);
+
+bool http_has_stalled(struct http_transfer *transfer, int64_t now);
+bool http_takes_too_long(const struct http_transfer *transfer, int64_t now);
+
+/* When one of its limits passes, if nothing moves until then: mono, INT64_MAX if none does. */
+int64_t http_limit_of(const struct http_transfer *transfer);
 
 /* ---- http_failure.c ---- */
 

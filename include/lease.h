@@ -28,21 +28,13 @@
 #ifndef STORSYNC_LEASE_H
 #define STORSYNC_LEASE_H
 
-#include "detect.h"
 #include "error.h"
 #include "job.h"
+#include "lease_record.h"
 #include "store.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-#define LEASE_FOLDER "lease/"
-#define LEASE_KEY_SIZE (JOB_PREFIX_SIZE + sizeof LEASE_FOLDER + 16)
-#define LEASE_NONCE_SIZE 33
-#define LEASE_OWNER_SIZE 128
-
-/* Nobody gets that far: a number above it was not given by this program, and does not count. */
-#define LEASE_EPOCH_MAX UINT64_C(1000000000000000)
 
 /* Besides a TTL, before the destination's clock says that a lease is over: Last-Modified has whole seconds, and the
  * machines of a service have a clock each. */
@@ -52,26 +44,6 @@
 #define LEASE_SETTLE 2000   /* ms; advisory mode only */
 #define LEASE_POLL_MIN 1000 /* ms between two looks at another's lease: at most one request a second */
 #define LEASE_POLL_MAX 1500
-
-/* A deployment whose sync failed or died this often waits before the next attempt: twice as long each time. */
-#define LEASE_FREE_ATTEMPTS 3
-#define LEASE_BACKOFF_BASE INT64_C(30000)
-#define LEASE_BACKOFF_MAX INT64_C(900000)
-
-enum lease_state { LEASE_HELD, LEASE_RELEASED, LEASE_FAILED };
-
-/* What an epoch's object holds. */
-struct lease_record {
-    uint64_t epoch;
-    enum lease_state state; /* FAILED: released by an owner whose pass was not clean */
-    char nonce[LEASE_NONCE_SIZE];
-    char owner[LEASE_OWNER_SIZE]; /* for people: the host name */
-    char deployment[DETECT_ID_MAX + 1];
-    uint64_t renewals;
-    int64_t ttl;  /* ms, the owner's */
-    int attempts; /* of this deployment in a row, without a clean pass */
-    bool strange; /* read: nobody knows what it says, or who wrote it; all else is zero, and the state HELD */
-};
 
 struct lease {
     const struct job *job;
@@ -132,16 +104,5 @@ bool lease_confirm(struct lease *lease, struct error *error);
 /* Gives it back, if it is held: `clean` says how the pass went. Waits at most `limit` ms, and also after a stop. A
  * release that does not get through only costs the others a TTL. */
 void lease_release(struct lease *lease, bool clean, int64_t limit);
-
-/* ---- pure parts ---- */
-
-void lease_key(const struct job *job, uint64_t epoch, char out[LEASE_KEY_SIZE]);
-bool lease_parse_key(const struct job *job, const char *key,
-                     uint64_t *epoch); /* false: some other object under the prefix */
-bool lease_write_record(const struct lease_record *record, struct buf *out);
-bool lease_read_record(const char *json, size_t len, struct lease_record *out);
-
-/* How long attempt number `attempts` + 1 has to wait after the last one ended, in ms. */
-int64_t lease_backoff(int attempts);
 
 #endif

@@ -15,7 +15,6 @@
 #include "detect.h"
 #include "error.h"
 #include "object.h"
-#include "plan.h"
 #include "settings.h"
 
 #include <stdbool.h>
@@ -116,7 +115,7 @@ void report_lease(struct report *report, bool advisory);
 
 void report_path(struct report *report, const char *path);
 void report_synced(struct report *report, const char *path, const struct object_entry *entry,
-                   enum plan_reason reason);
+                   const char *reason);
 void report_skipped(struct report *report, const char *path, const struct object_entry *entry,
                     const char *why);
 /* It is no longer at the source: nothing is left to copy. */
@@ -133,7 +132,7 @@ void report_summary(struct report *report);
 
 /* With `all` every difference goes into the document, up to REPORT_DETAILS_MAX; else the first ten. */
 void report_difference(struct report *report, enum report_difference kind, const char *key,
-                       enum plan_reason reason, bool all);
+                       const char *reason, bool all);
 void report_validation_summary(struct report *report); /* after report_finish */
 
 /* The validation went through and found no difference of any kind. */

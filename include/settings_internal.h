@@ -4,6 +4,7 @@
  *     settings_table.c    the table: what every setting is called, may hold and is for
  *     settings_value.c    the grammar of values, in both directions
  *     settings_collect.c  command line, environment and INI file, into one text for each slot
+ *     settings_state.c    what was found, until it is a value
  *     settings.c          the texts into values; problems, notes, paths
  *     settings_print.c    --print-config and the documents
  *
@@ -136,6 +137,10 @@ struct settings_state {
 /* Adds a line; at SETTINGS_LINES_MAX it is left out. */
 void settings_add(struct settings_state *state, struct settings_lines *lines, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* NULL: there is no such line. */
+const char *settings_line(const struct settings_lines *lines, int index);
+void settings_free_lines(struct settings_lines *lines);
 
 /* Back to the default, wiping the text. */
 void settings_forget(struct settings_value *value);

@@ -17,7 +17,6 @@
 #include <stdint.h>
 
 #define SIGV4_UNSIGNED "UNSIGNED-PAYLOAD"
-#define SIGV4_HASH_SIZE 65
 
 /* The key that follows from a secret is good for a day; deriving it is half of the work of signing. Zeroed, this
  * holds none. Its owner wipes it, and zeroes it when the secret changes. */
@@ -56,7 +55,5 @@ bool sigv4_authorization(const struct sigv4_request *request, const struct sigv4
 
 /* The first step by itself, for tests and for a debug log: it may hold a session token. */
 bool sigv4_canonical_request(const struct sigv4_request *request, struct buf *out);
-
-void sigv4_hash(const void *data, size_t len, char out[SIGV4_HASH_SIZE]); /* hexadecimal SHA-256 */
 
 #endif

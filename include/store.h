@@ -26,8 +26,23 @@
 /* Ceiling of call->body. */
 #define STORE_SMALL_MAX ((size_t)256 * 1024)
 
+#define STORE_URL_SIZE 1400
+
 struct store;
+struct store_page;
 struct upload; /* a large object being put together, between store_upload_begin and _finish or _abort */
+
+/* What a store can do, and how it differs from others. Fixed once it is open, but for what is learnt. */
+struct store_traits {
+    uint64_t put_max,
+        copy_max;      /* the largest body a single put or copy may have; above it, an upload in parts */
+    uint64_t part_min; /* the smallest part, but for the last */
+    int part_count_max;
+    bool keeps_times; /* an object has the time that store_put is given, not that of its writing */
+    bool plain;       /* bytes come and go without TLS, which would notice if one were changed on the way */
+    bool digests;     /* its ETags can be MD5s, and it compares a body with the MD5 that it is told */
+    bool wants_md5;   /* learnt: it takes no body without being told its MD5 beforehand (Object Lock) */
+};
 
 /* What an answer said of the object. */
 struct object_info {
@@ -59,30 +74,14 @@ void call_init(struct call *call);
 void call_free(struct call *call); /* cancels what is under way */
 void call_cancel(struct call *call, const struct error *why);
 
-/* A page of a listing. Entries are kept in an arena of the page, at most STORE_PAGE_KEYS of them. */
-#define STORE_PAGE_KEYS 1000
-struct store_page;
-
 /* ---- opening ---- */
 
-/* `side` is borrowed and must outlive the store; `http` may be NULL if no side needs the network (then a
- * store that does fails). Fails with ERROR_CONFIG for what can be seen without asking the service; asks it
- * nothing. */
-struct store *store_open(const struct side *side, struct http *http, struct error *error);
 void store_close(struct store *store);
-bool store_needs_network(const struct side *side);
 
 const char *store_name(const struct store *store); /* for people: "dedw3n-dev-storage", "file:///srv/dev" */
 const char *store_url(const struct store *store);  /* exact: "s3://bucket (https://endpoint)" */
 
-/* The largest body a single put or copy may have; above it, an upload in parts. */
-uint64_t store_put_limit(const struct store *store);
-uint64_t store_copy_limit(const struct store *store);
-/* The smallest part (but for the last) and how many there may be. */
-uint64_t store_part_min(const struct store *store);
-int store_part_count_max(const struct store *store);
-/* An object has the time that store_put is given, not that of its writing. */
-bool store_keeps_times(const struct store *store);
+const struct store_traits *store_traits(const struct store *store);
 
 /* Are they surely the same bucket? Then there is nothing to sync. Of two accounts each may have a bucket of that name. */
 bool store_same(const struct store *a, const struct store *b);
@@ -97,6 +96,9 @@ bool store_sees(const struct store *to, const struct store *from);
 bool store_check_pair(const struct store *source, const struct store *destination, struct error *error);
 
 /* ---- operations ---- */
+
+/* Fills `page` with the keys after its position (page.h): for the cursor. */
+void store_list(struct store *store, struct call *call, const char *prefix, struct store_page *page);
 
 /* Reads a small object into call->body. One of more than STORE_SMALL_MAX bytes: ERROR_UNSUPPORTED, call->info told. */
 void store_read(struct store *store, struct call *call, const char *key);
@@ -163,106 +165,5 @@ bool store_wait(struct http *http, struct call *call);
  * when that asks for an end. */
 #define STORE_TIDY_MAX 500 /* ms */
 bool store_wait_for(struct http *http, struct call *call, int64_t limit);
-
-/* ---- listing ---- */
-
-/*
- * A cursor walks the keys with `prefix` in byte order, page after page, the next one being fetched while the
- * current one is used. Keys under OBJECT_STATE_PREFIX are left out, unless `prefix` lies there itself.
- *
- * INVARIANT: keys strictly increase. One that does not ends the cursor with ERROR_PROTOCOL before it is
- * handed out: a merge-join of unordered listings would copy or report nonsense. The same entry once more is passed over.
- * That it was, and that a time is not told, is warned about once for each store.
- */
-struct cursor;
-enum cursor_state { CURSOR_WAIT, CURSOR_ENTRY, CURSOR_END, CURSOR_FAILED };
-
-struct cursor *cursor_open(struct store *store, const char *prefix, struct error *error);
-void cursor_close(struct cursor *cursor);
-enum cursor_state cursor_peek(struct cursor *cursor, const struct object_entry **entry);
-void cursor_next(struct cursor *cursor); /* past the entry that peek showed, whose key is then gone */
-bool cursor_step(struct cursor *cursor); /* local progress; true if anything moved */
-const struct error *cursor_error(const struct cursor *cursor);
-/* Why the entry that peek showed is `unreadable`. */
-void cursor_explain(const struct cursor *cursor, struct error *error);
-
-/* ---- for the implementations ---- */
-
-/* call->impl is NULL when an operation starts, and 1 <= strlen(key) <= OBJECT_KEY_MAX. These may be
- * missing: tags, copy, peek and upload_copy (answered with ERROR_UNSUPPORTED), same (compares the URLs),
- * can_copy (false), sees (true), check_pair (true), step, list_end. Two stores that are given at once are of the same
- * implementation. */
-struct store_ops {
-    const char *scheme;
-    void (*close)(struct store *store);
-    bool (*same)(const struct store *a, const struct store *b);
-    bool (*can_copy)(const struct store *from, const struct store *to);
-    bool (*sees)(const struct store *to, const struct store *from);
-    bool (*check_pair)(const struct store *source, const struct store *destination, struct error *error);
-    /* Fills `page` with the keys after `page`'s position; see page_add, page_position. */
-    void (*list)(struct store *store, struct call *call, const char *prefix, struct store_page *page);
-    void (*list_end)(void *walk); /* frees what was left in *page_walk */
-    void (*read)(struct store *store, struct call *call, const char *key);
-    void (*write)(struct store *store, struct call *call, const char *key, const char *data, size_t len,
-                  const char *content_type, bool create);
-    void (*head)(struct store *store, struct call *call, const char *key);
-    void (*remove)(struct store *store, struct call *call, const char *key);
-    void (*tags)(struct store *store, struct call *call, const char *key);
-    void (*get)(struct store *store, struct call *call, const char *key, uint64_t offset, uint64_t length,
-                const char *etag, struct pipe *sink);
-    void (*put)(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
-                const struct object_meta *meta, struct pipe *source);
-    void (*copy)(struct store *to, struct call *call, struct store *from, const struct object_entry *entry);
-    void (*peek)(struct store *to, struct call *call, struct store *from, const char *key);
-    void (*upload_begin)(struct store *store, struct call *call, const char *key, uint64_t size,
-                         int64_t modified, const struct object_meta *meta);
-    void (*upload_part)(struct store *store, struct call *call, struct upload *upload, int number,
-                        uint64_t offset, uint64_t size, struct pipe *source);
-    void (*upload_copy)(struct store *to, struct call *call, struct upload *upload, int number,
-                        uint64_t offset, uint64_t size, struct store *from, const char *key,
-                        const char *etag);
-    void (*upload_finish)(struct store *store, struct call *call, struct upload *upload);
-    void (*upload_abort)(struct store *store, struct call *call, struct upload *upload);
-    bool (*step)(struct call *call);
-    void (*cancel)(struct call *call, const struct error *why); /* leaves it done */
-    void (*release)(struct call *call);                         /* frees call->impl */
-};
-
-/* Every implementation's struct begins with this. */
-struct store {
-    const struct store_ops *ops;
-    char name[1100];
-    char url[1400];
-    uint64_t put_limit, copy_limit, part_min;
-    int part_count_max;
-    bool keeps_times;
-    bool repeats, timeless; /* the cursor's: that it is so of the listing has been told */
-    bool plain;     /* bytes come and go without TLS, which would notice if one were changed on the way */
-    bool wants_md5; /* learnt: it takes no body without being told its MD5 beforehand (Object Lock) */
-    bool digests;   /* its ETags can be MD5s, and it compares a body with the MD5 that it is told */
-};
-
-/* For the cursor: starts a listing that fills `page`. */
-void store_list(struct store *store, struct call *call, const char *prefix, struct store_page *page);
-
-/*
- * What ops->list works with. A page starts empty at a position (opaque to the cursor: a continuation token,
- * or a last key; "" is the beginning) and ends with the entries and the position of the next one.
- */
-const char *page_position(const struct store_page *page);
-
-/* Something that an implementation wants to remember from page to page; NULL before the first. The cursor
- * hands it to ops->list_end when it closes. */
-void **page_walk(struct store_page *page);
-
-/* Drops the entries of a broken attempt, keeps the position. */
-void page_reset(struct store_page *page);
-
-/* Copies the entry. False: the page is full, there is no memory, or the key is too long. */
-bool page_add(struct store_page *page, const struct object_entry *entry);
-
-/* `next` is the position to go on from; NULL: that was the last page. False: no memory, or too long a
- * position. */
-bool page_end(struct store_page *page, const char *next);
 
 #endif

@@ -1,5 +1,6 @@
 #include "absence.h"
 
+#include "cursor.h"
 #include "uri.h"
 
 #include <stdio.h>

@@ -9,6 +9,7 @@
 #include "run.h"
 #include "status.h"
 #include "store.h"
+#include "store_open.h"
 #include "tls.h"
 #include "version.h"
 

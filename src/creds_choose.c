@@ -1,6 +1,7 @@
 /* Which source: "Standardized credential providers" and "Assume role credential provider", AWS SDKs and Tools
  * Reference Guide. */
 #include "creds_internal.h"
+#include "env.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,13 +21,6 @@ void creds_no_source(struct error *error, const char *why)
         "metadata: "
         "%s",
         reason);
-}
-
-const char *creds_variable(const char *name)
-{
-    const char *value = getenv(name);
-
-    return value != NULL ? value : "";
 }
 
 /* ---- the side's own ---- */
@@ -131,7 +125,7 @@ static bool use_named_source(struct creds *creds, const struct creds_profile *pr
 
     if (strcmp(source, "Environment") == 0) {
         for (int i = 0; i < 3; i++)
-            values[i] = creds_variable(names[i]);
+            values[i] = env_text(names[i]);
         found = pair(values[0], names[0], values[1], names[1], error);
         creds->base = (struct creds_key){values[0], values[1], values[2], 1};
     } else if (strcmp(source, "EcsContainer") == 0) {

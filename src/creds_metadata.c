@@ -2,6 +2,7 @@
  * Amazon EC2 User Guide. */
 #include "creds_internal.h"
 
+#include "env.h"
 #include "json.h"
 
 #include <arpa/inet.h>
@@ -120,8 +121,8 @@ static bool is_allowed(const struct uri *uri)
 
 bool creds_container_setup(struct creds *creds, struct error *error)
 {
-    const char *relative = creds_variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
-    const char *full = creds_variable("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    const char *relative = env_text("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+    const char *full = env_text("AWS_CONTAINER_CREDENTIALS_FULL_URI");
     const char *name =
         *relative != '\0' ? "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" : "AWS_CONTAINER_CREDENTIALS_FULL_URI";
     char plain[sizeof creds->metadata_url];
@@ -151,8 +152,8 @@ bool creds_container_setup(struct creds *creds, struct error *error)
 /* The file first, and anew each time: Kubernetes replaces it. */
 static bool add_authorization(struct creds *creds, struct error *error)
 {
-    const char *path = creds_variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
-    const char *token = creds_variable("AWS_CONTAINER_AUTHORIZATION_TOKEN");
+    const char *path = env_text("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+    const char *token = env_text("AWS_CONTAINER_AUTHORIZATION_TOKEN");
     struct buf *headers = &creds->request.headers;
 
     if (*path == '\0' && *token == '\0')
@@ -194,16 +195,15 @@ const struct creds_step_ops creds_container = {
 bool creds_instance_setup(struct creds *creds, struct error *error)
 {
     static const char name[] = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
-    const char *url = creds_variable(name);
+    const char *url = env_text(name);
     struct uri uri;
     struct buf authority;
 
-    if (strcasecmp(creds_variable("AWS_EC2_METADATA_DISABLED"), "true") == 0)
+    if (strcasecmp(env_text("AWS_EC2_METADATA_DISABLED"), "true") == 0)
         return false;
     if (*url == '\0')
-        url = strcasecmp(creds_variable("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"), "IPv6") == 0
-                  ? INSTANCE_URL_IPV6
-                  : INSTANCE_URL;
+        url = strcasecmp(env_text("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"), "IPv6") == 0 ? INSTANCE_URL_IPV6
+                                                                                          : INSTANCE_URL;
     if (!uri_parse(url, name, &uri, error))
         return false;
     if (strcmp(uri.scheme, "http") != 0 && strcmp(uri.scheme, "https") != 0)

@@ -9,6 +9,7 @@
  */
 #include "creds_internal.h"
 
+#include "env.h"
 #include "file.h"
 #include "log.h"
 
@@ -270,8 +271,8 @@ bool creds_profile_parse(struct creds_profile *profile, bool config, const char 
 /* What the variable says, or below the home folder; "" if there is none. */
 static void find_file(const char *variable, const char *name, char out[512])
 {
-    const char *path = creds_variable(variable);
-    const char *home = creds_variable("HOME");
+    const char *path = env_text(variable);
+    const char *home = env_text("HOME");
 
     out[0] = '\0';
     if (*path != '\0' && strncmp(path, "~/", 2) != 0)

@@ -3,6 +3,7 @@
 #include "creds_internal.h"
 
 #include "clock.h"
+#include "hash.h"
 #include "sigv4.h"
 
 #include <stdio.h>
@@ -114,7 +115,7 @@ static bool prepare_web_identity(struct creds *creds, struct error *error)
 static bool sign(struct creds *creds, const char *host, struct buf *authorization)
 {
     int64_t wall = clock_wall() + creds->clock_offset;
-    char stamp[CLOCK_BASIC_SIZE], hash[SIGV4_HASH_SIZE], path[sizeof creds->sts.path + 1];
+    char stamp[CLOCK_BASIC_SIZE], hash[HASH_SIZE], path[sizeof creds->sts.path + 1];
     struct sigv4_header headers[4] = {{"content-type", CONTENT_TYPE}, {"host", host}, {"x-amz-date", stamp}};
     struct sigv4_key key = {.access_key_id = creds->signer.access_key_id,
                             .secret_access_key = creds->signer.secret_access_key,
@@ -129,7 +130,7 @@ static bool sign(struct creds *creds, const char *host, struct buf *authorizatio
     struct buf *out = &creds->request.headers;
 
     clock_format_basic(wall, stamp);
-    sigv4_hash(creds->form.data, creds->form.len, hash);
+    hash_sha256(creds->form.data, creds->form.len, hash);
     snprintf(path, sizeof path, "%s/", creds->sts.path);
     buf_printf(out, "content-type: %s\nx-amz-date: %s\n", CONTENT_TYPE, stamp);
     if (*creds->signer.session_token != '\0') {

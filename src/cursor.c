@@ -1,37 +1,16 @@
-#include "store.h"
+#include "cursor.h"
 
 #include "clock.h"
 #include "log.h"
+#include "page.h"
+#include "store_ops.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * An entry in a page's arena: its numbers, then the ETag and the key, each with its NUL. Packed like this
- * a typical entry takes 110 bytes and not the 170 of a struct object_entry without its key.
- */
-struct numbers {
-    uint64_t size;
-    int64_t modified;
-    int unreadable;
-};
-#define ENTRY_MAX (sizeof(struct numbers) + OBJECT_ETAG_SIZE + OBJECT_KEY_MAX + 1)
-
-/* Ceiling of a position. Continuation tokens are opaque; the longest seen are a little longer than a key. */
-#define POSITION_MAX ((size_t)16 * 1024)
-
 /* Pages in a row without a key, as services give them that have many deleted ones. More are a circle. */
 #define EMPTY_PAGES_MAX 10000
-
-struct store_page {
-    struct buf arena;
-    int count;
-    struct buf position; /* where the page begins */
-    struct buf next;     /* where the one after it begins */
-    bool ended, last;    /* page_end was called; with NULL */
-    void **walk;
-};
 
 struct cursor {
     struct store *store;
@@ -49,68 +28,6 @@ struct cursor {
     struct error error;
 };
 
-/* ---- pages ---- */
-
-void page_reset(struct store_page *page)
-{
-    buf_clear(&page->arena);
-    page->count = 0;
-    page->ended = false;
-}
-
-const char *page_position(const struct store_page *page)
-{
-    return buf_str(&page->position);
-}
-
-void **page_walk(struct store_page *page)
-{
-    return page->walk;
-}
-
-bool page_add(struct store_page *page, const struct object_entry *entry)
-{
-    struct numbers numbers = {
-        .size = entry->size, .modified = entry->modified, .unreadable = entry->unreadable};
-    size_t key_len = strnlen(entry->key, OBJECT_KEY_MAX + 1);
-    size_t etag_len = strlen(entry->etag);
-    size_t before = page->arena.len;
-
-    if (page->count == STORE_PAGE_KEYS || key_len > OBJECT_KEY_MAX)
-        return false;
-    if (!buf_append(&page->arena, &numbers, sizeof numbers) ||
-        !buf_append(&page->arena, entry->etag, etag_len + 1) ||
-        !buf_append(&page->arena, entry->key, key_len + 1)) {
-        page->arena.len = before;
-        return false;
-    }
-    page->count++;
-    return true;
-}
-
-bool page_end(struct store_page *page, const char *next)
-{
-    buf_clear(&page->next);
-    page->last = next == NULL;
-    page->ended = next == NULL || buf_puts(&page->next, next);
-    return page->ended;
-}
-
-static void page_init(struct store_page *page, void **walk)
-{
-    *page = (struct store_page){.walk = walk};
-    buf_init(&page->arena, STORE_PAGE_KEYS * ENTRY_MAX);
-    buf_init(&page->position, POSITION_MAX);
-    buf_init(&page->next, POSITION_MAX);
-}
-
-static void page_free(struct store_page *page)
-{
-    buf_free(&page->arena);
-    buf_free(&page->position);
-    buf_free(&page->next);
-}
-
 /* ---- fetching ---- */
 
 static struct store_page *other_page(struct cursor *cursor)
@@ -124,9 +41,7 @@ static void fetch(struct cursor *cursor)
     const struct store_page *current = &cursor->pages[cursor->using];
     struct store_page *page = other_page(cursor);
 
-    page_reset(page);
-    buf_clear(&page->position);
-    if (!buf_puts(&page->position, buf_str(&current->next)))
+    if (!page_follow(page, current))
         error_set(&cursor->error, ERROR_LOCAL, "out of memory");
     else
         store_list(cursor->store, &cursor->call, cursor->prefix, page);
@@ -136,14 +51,13 @@ static void fetch(struct cursor *cursor)
 static bool fetched(struct cursor *cursor)
 {
     const struct store_page *page = other_page(cursor);
-    bool same = strcmp(buf_str(&page->next), buf_str(&page->position)) == 0;
 
     if (cursor->call.error.kind != ERROR_NONE) {
         cursor->error = cursor->call.error;
         return false;
     }
     cursor->empty = page->count == 0 ? cursor->empty + 1 : 0;
-    if (!page->ended || (!page->last && (same || cursor->empty > EMPTY_PAGES_MAX)))
+    if (!page->ended || (!page->last && (page_repeats(page) || cursor->empty > EMPTY_PAGES_MAX)))
         return error_set(&cursor->error, ERROR_PROTOCOL, "%s: listing \"%s\" does not come to an end",
                          cursor->store->name, cursor->prefix);
     return true;
@@ -200,15 +114,14 @@ const struct error *cursor_error(const struct cursor *cursor)
 
 /* Some services show the last key of a page once more at the beginning of the next. With other facts it would be another
  * object, whose key we misread. */
-static bool is_repeated(struct cursor *cursor, const char *key, const char *etag,
-                        const struct numbers *numbers)
+static bool is_repeated(struct cursor *cursor, const struct object_entry *entry, const char *etag)
 {
-    if (strcmp(key, cursor->key) != 0 || numbers->size != cursor->entry.size ||
-        numbers->modified != cursor->entry.modified || strcmp(etag, cursor->entry.etag) != 0)
+    if (strcmp(entry->key, cursor->key) != 0 || entry->size != cursor->entry.size ||
+        entry->modified != cursor->entry.modified || strcmp(etag, cursor->entry.etag) != 0)
         return false;
     if (!cursor->store->repeats)
         log_warn("%s: its listing has \"%.150s\" twice; what is repeated is passed over", cursor->store->name,
-                 key);
+                 entry->key);
     cursor->store->repeats = true;
     return true;
 }
@@ -234,30 +147,24 @@ static bool is_state(const char *key)
  * out of order. */
 static bool take(struct cursor *cursor, bool *again)
 {
-    const char *at = cursor->pages[cursor->using].arena.data + cursor->offset;
-    const char *etag = at + sizeof(struct numbers);
-    size_t etag_size = strlen(etag) + 1;
-    const char *key = etag + etag_size;
-    size_t key_size = strlen(key) + 1;
-    struct numbers numbers;
+    struct object_entry entry = {.size = 0};
+    const char *etag;
+    size_t used = page_entry(&cursor->pages[cursor->using], cursor->offset, &entry, &etag);
 
-    memcpy(&numbers, at, sizeof numbers);
-    *again = is_repeated(cursor, key, etag, &numbers);
-    if (!*again && strcmp(key, cursor->key) <= 0)
+    *again = is_repeated(cursor, &entry, etag);
+    if (!*again && strcmp(entry.key, cursor->key) <= 0)
         return error_set(&cursor->error, ERROR_PROTOCOL,
                          "%s: the listing of \"%s\" is out of order: \"%.150s\" comes after \"%.150s\"",
-                         cursor->store->name, cursor->prefix, key, cursor->key);
-    if (strncmp(key, cursor->prefix, strlen(cursor->prefix)) != 0)
+                         cursor->store->name, cursor->prefix, entry.key, cursor->key);
+    if (strncmp(entry.key, cursor->prefix, strlen(cursor->prefix)) != 0)
         return error_set(&cursor->error, ERROR_PROTOCOL,
                          "%s: the listing of \"%s\" has a key that does not begin with it: \"%.150s\"",
-                         cursor->store->name, cursor->prefix, key);
-    memcpy(cursor->entry.etag, etag, etag_size);
-    memcpy(cursor->key, key, key_size);
-    cursor->entry.key = cursor->key;
-    cursor->entry.size = numbers.size;
-    cursor->entry.modified = numbers.modified;
-    cursor->entry.unreadable = numbers.unreadable;
-    cursor->offset += sizeof numbers + etag_size + key_size;
+                         cursor->store->name, cursor->prefix, entry.key);
+    memcpy(entry.etag, etag, strlen(etag) + 1);
+    memcpy(cursor->key, entry.key, strlen(entry.key) + 1);
+    entry.key = cursor->key;
+    cursor->entry = entry;
+    cursor->offset += used;
     cursor->taken++;
     return true;
 }

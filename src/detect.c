@@ -1,7 +1,7 @@
 /* The variables of each platform are those of its vendor's page in docs/PLATFORMS.md. */
 #include "detect.h"
 
-#include "sigv4.h"
+#include "hash.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -218,8 +218,8 @@ static bool take_id(struct detection *out, const char *source, const char *value
         out->deployment_id[len] = '\0';
         return true;
     }
-    char hash[SIGV4_HASH_SIZE];
-    sigv4_hash(value, len, hash);
+    char hash[HASH_SIZE];
+    hash_sha256(value, len, hash);
     snprintf(out->deployment_id, sizeof out->deployment_id, "sha256-%s", hash);
     snprintf(text, sizeof text,
              "the deployment id in %.64s is too long or has control characters: its hash is used", source);

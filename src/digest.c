@@ -1,6 +1,8 @@
 /* RFC 1321; RFC 4648, section 4. */
 #include "digest.h"
 
+#include "hash.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -14,17 +16,6 @@ void digest_begin(struct digest *digest)
 void digest_add(struct digest *digest, const void *data, size_t len)
 {
     br_md5_update(&digest->md5, data, len);
-}
-
-static void to_hex(const unsigned char hash[DIGEST_SIZE], char out[DIGEST_HEX_SIZE])
-{
-    static const char digits[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < DIGEST_SIZE; i++) {
-        *out++ = digits[hash[i] >> 4];
-        *out++ = digits[hash[i] & 15];
-    }
-    *out = '\0';
 }
 
 static unsigned nibble(char c)
@@ -45,7 +36,7 @@ void digest_hex(const struct digest *digest, char out[DIGEST_HEX_SIZE])
     unsigned char hash[DIGEST_SIZE];
 
     br_md5_out(&digest->md5, hash);
-    to_hex(hash, out);
+    hash_hex(hash, sizeof hash, out);
 }
 
 void digest_of(const void *data, size_t len, char out[DIGEST_HEX_SIZE])

@@ -3,9 +3,9 @@
 #include "dir_attr.h"
 #include "dir_file.h"
 #include "error.h"
+#include "hash.h"
 #include "json.h"
 #include "mime.h"
-#include "sigv4.h"
 #include "utf8.h"
 
 #include <errno.h>
@@ -24,16 +24,16 @@
 /* The directory of a key's sidecars, and the names of the two that there can be. */
 struct place {
     char folder[sizeof DIR_META + 3];
-    char name[SIGV4_HASH_SIZE + sizeof ".json"];
-    char next[SIGV4_HASH_SIZE + sizeof ".next"];
+    char name[HASH_SIZE + sizeof ".json"];
+    char next[HASH_SIZE + sizeof ".next"];
 };
 
 static struct place find_place(const char *key)
 {
-    char hash[SIGV4_HASH_SIZE];
+    char hash[HASH_SIZE];
     struct place place;
 
-    sigv4_hash(key, strlen(key), hash);
+    hash_sha256(key, strlen(key), hash);
     snprintf(place.folder, sizeof place.folder, "%s/%.2s", DIR_META, hash);
     snprintf(place.name, sizeof place.name, "%s.json", hash);
     snprintf(place.next, sizeof place.next, "%s.next", hash);
@@ -243,7 +243,7 @@ static yyjson_mut_val *make_bytes(yyjson_mut_doc *doc, const char *text)
     digits = malloc(2 * len + 1);
     if (digits == NULL)
         return NULL;
-    dir_hex(text, len, digits);
+    hash_hex(text, len, digits);
     object = yyjson_mut_obj(doc);
     if (!yyjson_mut_obj_add_strcpy(doc, object, "hex", digits))
         object = NULL;

@@ -1,4 +1,5 @@
 #include "dir_tree.h"
+#include "hash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -50,17 +51,6 @@ bool dir_key_is_path(const char *key)
     }
 }
 
-void dir_hex(const char *bytes, size_t len, char *digits)
-{
-    static const char digit[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < len; i++) {
-        *digits++ = digit[(unsigned char)bytes[i] >> 4];
-        *digits++ = digit[(unsigned char)bytes[i] & 15];
-    }
-    *digits = '\0';
-}
-
 static int digit_value(char digit)
 {
     if (digit >= '0' && digit <= '9')
@@ -93,13 +83,13 @@ void dir_odd_path(const char *key, char path[DIR_PATH_SIZE])
     memcpy(path, DIR_ODD "/", sizeof DIR_ODD);
     path += sizeof DIR_ODD;
     while (left > PIECE) {
-        dir_hex(key, PIECE, path);
+        hash_hex(key, PIECE, path);
         memcpy(path + PIECE_DIGITS, "_/", 3);
         key += PIECE;
         left -= PIECE;
         path += PIECE_DIGITS + 2;
     }
-    dir_hex(key, left, path);
+    hash_hex(key, left, path);
 }
 
 bool dir_odd_key(const char *path, char key[OBJECT_KEY_MAX + 1])

@@ -174,57 +174,6 @@ static void resume_paused(struct http *http)
     }
 }
 
-static bool can_stall(const struct http_transfer *transfer)
-{
-    return transfer->active && transfer->connected && !transfer->body_paused && !transfer->upload_paused;
-}
-
-/* Has the peer acknowledged more of the body than at the last look? That libcurl sends says nothing: the
- * kernel takes a little more each time it is asked to, long after the peer has stopped. */
-static bool delivers(struct http_transfer *transfer)
-{
-    curl_socket_t fd = CURL_SOCKET_BAD;
-    int queued = 0;
-    int64_t delivered;
-
-    if (transfer->request->sent == 0 ||
-        curl_easy_getinfo(transfer->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK || fd == CURL_SOCKET_BAD ||
-        ioctl(fd, TIOCOUTQ, &queued) != 0)
-        return false;
-    delivered = (int64_t)transfer->request->sent - queued;
-    if (delivered <= transfer->delivered)
-        return false;
-    transfer->delivered = delivered;
-    http_transfer_moved(transfer);
-    return true;
-}
-
-/* Milliseconds without a byte. */
-static int64_t stall_limit(const struct http_transfer *transfer)
-{
-    return transfer->http->limits.stall_timeout + transfer->request->patience;
-}
-
-static bool has_stalled(struct http_transfer *transfer, int64_t now)
-{
-    return can_stall(transfer) && now - transfer->moved >= stall_limit(transfer) && !delivers(transfer);
-}
-
-/* Milliseconds for an attempt; 0: no limit. */
-static int64_t attempt_limit(const struct http_transfer *transfer)
-{
-    int64_t own = transfer->request->time_limit;
-
-    return own != 0 ? own : transfer->http->limits.request_timeout;
-}
-
-static bool takes_too_long(const struct http_transfer *transfer, int64_t now)
-{
-    int64_t limit = attempt_limit(transfer);
-
-    return transfer->active && limit != 0 && now - transfer->began >= limit;
-}
-
 static void end_overdue(struct http *http)
 {
     int64_t now = clock_mono();
@@ -232,28 +181,18 @@ static void end_overdue(struct http *http)
 
     for (struct http_transfer *transfer = http->transfers; transfer != NULL; transfer = next) {
         next = transfer->next;
-        if (has_stalled(transfer, now))
+        if (http_has_stalled(transfer, now))
             http_fail(transfer->request, ERROR_TIMEOUT, "connected, but nothing moved for %lld ms",
-                      (long long)stall_limit(transfer));
-        else if (takes_too_long(transfer, now))
+                      (long long)http_stall_limit(transfer));
+        else if (http_takes_too_long(transfer, now))
             http_fail(transfer->request, ERROR_TIMEOUT, "not done after %lld ms%s",
-                      (long long)attempt_limit(transfer),
+                      (long long)http_attempt_limit(transfer),
                       transfer->request->time_limit != 0 ? "" : " (setting request_timeout)");
         else
             continue;
         transfer->request->retryable = true;
         complete(transfer, CURLE_OPERATION_TIMEDOUT);
     }
-}
-
-/* When one of its limits passes, if nothing moves until then: mono. */
-static int64_t limit_of(const struct http_transfer *transfer)
-{
-    int64_t stall = can_stall(transfer) ? transfer->moved + stall_limit(transfer) : INT64_MAX;
-    int64_t limit = attempt_limit(transfer);
-    int64_t end = transfer->active && limit != 0 ? transfer->began + limit : INT64_MAX;
-
-    return stall < end ? stall : end;
 }
 
 /* Milliseconds until something is to be done without the network's help, at most `wait`. */
@@ -265,8 +204,8 @@ static int next_wake(const struct http *http, int wait)
 
     for (const struct http_transfer *transfer = http->transfers; transfer != NULL;
          transfer = transfer->next) {
-        if (limit_of(transfer) != INT64_MAX)
-            until = limit_of(transfer) - now;
+        if (http_limit_of(transfer) != INT64_MAX)
+            until = http_limit_of(transfer) - now;
         else if (!transfer->active && !transfer->blocked && http->active < http->limits.connections)
             until = transfer->due - now;
         else

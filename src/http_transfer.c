@@ -25,11 +25,6 @@ const char *http_ca_file(const struct http_transfer *transfer)
     return transfer->request->ca_file != NULL ? transfer->request->ca_file : transfer->http->ca_file;
 }
 
-void http_transfer_moved(struct http_transfer *transfer)
-{
-    transfer->moved = clock_mono();
-}
-
 /* ---- callbacks of libcurl; `size` is always 1 ---- */
 
 /* The request goes out next, on a new connection or on a kept one. libcurl comes here again when a kept one
@@ -307,14 +302,6 @@ static bool set_request(struct http_transfer *transfer, struct error *error)
     SET(CURLOPT_PROXY, request->direct || uri_is_near(http_host(buf_str(&request->url), host)) ? "" : NULL);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)http_connect_limit(transfer));
     return ok ? true : error_set(error, ERROR_LOCAL, "out of memory");
-}
-
-int64_t http_connect_limit(const struct http_transfer *transfer)
-{
-    int64_t own = transfer->request->time_limit;
-    int64_t limit = transfer->http->limits.connect_timeout;
-
-    return own != 0 && own < limit ? own : limit;
 }
 
 void http_transfer_reset(struct http_request *request)

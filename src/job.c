@@ -1,7 +1,7 @@
 #include "job.h"
 
+#include "hash.h"
 #include "object.h"
-#include "sigv4.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,12 +9,12 @@
 #define NAME_DIGITS 16
 
 /* Takes one more line into the hash. A chain, so that no list has to be put together; no value has a line break in it. */
-static void add_line(char hash[SIGV4_HASH_SIZE], const char *word, const char *value)
+static void add_line(char hash[HASH_SIZE], const char *word, const char *value)
 {
-    char line[SIGV4_HASH_SIZE + 16 + sizeof((struct store *)0)->url + OBJECT_KEY_MAX];
+    char line[HASH_SIZE + 16 + STORE_URL_SIZE + OBJECT_KEY_MAX];
     int len = snprintf(line, sizeof line, "%s\n%s %s\n", hash, word, value);
 
-    sigv4_hash(line, (size_t)len, hash);
+    hash_sha256(line, (size_t)len, hash);
 }
 
 /* The first path after `last` in byte order; NULL: none. */
@@ -34,7 +34,7 @@ static const char *next_path(const struct settings *settings, const char *last)
 void job_init(struct job *job, const struct settings *settings, struct http *http, const struct store *source,
               struct store *destination)
 {
-    char hash[SIGV4_HASH_SIZE] = "";
+    char hash[HASH_SIZE] = "";
     const char *path = NULL;
 
     *job = (struct job){.http = http, .store = destination};

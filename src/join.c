@@ -1,5 +1,7 @@
 #include "join.h"
 
+#include "cursor.h"
+
 #include <stddef.h>
 #include <string.h>
 

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "crash.h"
+#include "cursor.h"
 #include "log.h"
 #include "random.h"
 #include "stop.h"

@@ -1,6 +1,6 @@
-/* The object of an epoch: its key, and the JSON in it. Documented in docs/STATUS.md, "State in the bucket". */
+#include "lease_record.h"
+
 #include "json.h"
-#include "lease.h"
 
 #include <inttypes.h>
 #include <limits.h>

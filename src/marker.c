@@ -2,8 +2,8 @@
 
 #include "clock.h"
 #include "crash.h"
+#include "hash.h"
 #include "json.h"
-#include "sigv4.h"
 #include "uri.h"
 #include "version.h"
 
@@ -23,14 +23,14 @@ static const struct marker_finding nothing_found = {
 bool marker_key(const struct job *job, const char *deployment_id, char out[MARKER_KEY_MAX])
 {
     struct buf encoded;
-    char hash[SIGV4_HASH_SIZE];
+    char hash[HASH_SIZE];
     size_t len = strlen(deployment_id);
 
     buf_init(&encoded, ENCODED_MAX);
     if (len == 0)
         return false;
     if (len > ENCODED_MAX || !uri_encode(&encoded, deployment_id, "")) {
-        sigv4_hash(deployment_id, len, hash);
+        hash_sha256(deployment_id, len, hash);
         buf_clear(&encoded);
         buf_printf(&encoded, "sha256-%s", hash);
     }

@@ -112,15 +112,14 @@ void report_path(struct report *report, const char *path)
 }
 
 void report_synced(struct report *report, const char *path, const struct object_entry *entry,
-                   enum plan_reason reason)
+                   const char *reason)
 {
     char size[32];
 
     report->synced++;
     report->total_size += entry->size;
     log_event(LOG_INFO, report->dry_run ? "would-sync" : "synced",
-              LOG_FIELDS(LOG_STR("key", entry->key), LOG_NUM("size", entry->size),
-                         LOG_STR("reason", plan_reason_text(reason))),
+              LOG_FIELDS(LOG_STR("key", entry->key), LOG_NUM("size", entry->size), LOG_STR("reason", reason)),
               "  %s %s: %s (%s)", LOG_MARK_OK, report->dry_run ? "Would sync" : "Synced",
               shown_key(path, entry->key), report_size(entry->size, size));
 }
@@ -259,8 +258,7 @@ static const char *difference_mark(enum report_difference kind)
 }
 
 /* One element of a list: a key, or for what differs an object with the reason. */
-static bool make_difference(enum report_difference kind, const char *key, enum plan_reason reason,
-                            struct buf *out)
+static bool make_difference(enum report_difference kind, const char *key, const char *reason, struct buf *out)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *value;
@@ -268,8 +266,7 @@ static bool make_difference(enum report_difference kind, const char *key, enum p
 
     if (kind == REPORT_MISMATCHED) {
         value = yyjson_mut_obj(doc);
-        ok = json_add_text(doc, value, "file", key) &&
-             json_add_text(doc, value, "reason", plan_reason_text(reason));
+        ok = json_add_text(doc, value, "file", key) && json_add_text(doc, value, "reason", reason);
     } else {
         value = json_make_text(doc, key);
     }
@@ -281,7 +278,7 @@ static bool make_difference(enum report_difference kind, const char *key, enum p
 
 /* The list's JSON is a whole array after each: an element replaces the bracket at the end. */
 static void list_difference(struct report_list *list, enum report_difference kind, const char *key,
-                            enum plan_reason reason)
+                            const char *reason)
 {
     struct buf tail;
     size_t keep = list->json.len > 0 ? list->json.len - 1 : 0;
@@ -302,7 +299,7 @@ static void list_difference(struct report_list *list, enum report_difference kin
 }
 
 void report_difference(struct report *report, enum report_difference kind, const char *key,
-                       enum plan_reason reason, bool all)
+                       const char *reason, bool all)
 {
     struct report_list *list = &report->validation.lists[kind];
     char remark[48] = "";
@@ -313,10 +310,10 @@ void report_difference(struct report *report, enum report_difference kind, const
     if (++list->count > REPORT_DIFFERENCES_MAX)
         return;
     if (kind == REPORT_MISMATCHED)
-        snprintf(remark, sizeof remark, " (%s)", plan_reason_text(reason));
+        snprintf(remark, sizeof remark, " (%s)", reason);
     log_event(LOG_INFO, "difference",
               LOG_FIELDS(LOG_STR("kind", difference_kinds[kind]), LOG_STR("key", key),
-                         LOG_STR("reason", kind == REPORT_MISMATCHED ? plan_reason_text(reason) : "")),
+                         LOG_STR("reason", kind == REPORT_MISMATCHED ? reason : "")),
               "  %s %s: %s%s", difference_mark(kind), difference_words[kind], key, remark);
 }
 

@@ -5,6 +5,7 @@
 #include "log.h"
 #include "status.h"
 #include "stop.h"
+#include "store_open.h"
 #include "uri.h"
 
 #include <stdio.h>

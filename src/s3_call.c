@@ -1,5 +1,5 @@
 /* The life of a call: from its start to http, through the pipe, to its end. */
-#include "store_s3.h"
+#include "s3_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

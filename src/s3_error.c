@@ -1,6 +1,6 @@
 /* "Error responses", Amazon S3 API Reference; codes of other services from Ceph's rgw_common.cc, MinIO's and
  * Google's documentation. */
-#include "store_s3.h"
+#include "s3_internal.h"
 
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* "Common response headers", "ListObjectsV2", "CopyObject", "GetObject" and "Error responses", Amazon S3 API
  * Reference. */
-#include "store_s3.h"
+#include "page.h"
+#include "s3_internal.h"
 
 #include "clock.h"
 #include "digest.h"

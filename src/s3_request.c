@@ -1,9 +1,11 @@
 /* "Making requests to Amazon S3" and "Common request headers", Amazon S3 API Reference; the signature is
  * sigv4.h's. */
-#include "store_s3.h"
+#include "page.h"
+#include "s3_internal.h"
 
 #include "clock.h"
 #include "digest.h"
+#include "hash.h"
 #include "sigv4.h"
 
 #include <stdio.h>
@@ -43,6 +45,23 @@ void s3_field_etag(struct s3_call *c, const char *name, const char *etag)
         return;
     snprintf(quoted, sizeof quoted, "\"%s\"", etag);
     s3_field(c, name, quoted);
+}
+
+bool s3_add_copy_source(struct s3_call *c, const struct store *from, const char *key, const char *etag)
+{
+    struct buf source;
+    bool ok;
+
+    buf_init(&source, S3_PATH_MAX);
+    buf_printf(&source, "/%s/", ((const struct store_s3 *)from)->bucket);
+    uri_encode(&source, key, "/");
+    ok = !source.failed;
+    if (ok)
+        s3_field(c, "x-amz-copy-source", buf_str(&source));
+    s3_field_etag(c, "x-amz-copy-source-if-match", etag);
+    c->paid |= ((const struct store_s3 *)from)->side->request_payer == PAYER_REQUESTER;
+    buf_free(&source);
+    return ok;
 }
 
 void s3_field_md5(struct s3_call *c)
@@ -200,13 +219,13 @@ static void build_host(const struct s3_call *c, struct buf *out)
     uri_authority(&c->store->endpoint, out);
 }
 
-static const char *payload_hash(const struct s3_call *c, char out[SIGV4_HASH_SIZE])
+static const char *payload_hash(const struct s3_call *c, char out[HASH_SIZE])
 {
     if (c->pipe != NULL && c->op != S3_GET)
         return SIGV4_UNSIGNED;
     if (c->payload.len == 0)
         return EMPTY_HASH;
-    sigv4_hash(c->payload.data, c->payload.len, out);
+    hash_sha256(c->payload.data, c->payload.len, out);
     return out;
 }
 
@@ -262,7 +281,7 @@ static void add_fields_of_call(const struct s3_call *c, struct fields *fields)
 static bool sign(struct s3_call *c, const char *host, struct error *error)
 {
     int64_t wall = clock_wall() + c->store->clock_offset;
-    char stamp[CLOCK_BASIC_SIZE], hash[SIGV4_HASH_SIZE];
+    char stamp[CLOCK_BASIC_SIZE], hash[HASH_SIZE];
     struct fields fields = {.count = 0};
     struct sigv4_request request;
     struct sigv4_key key;

@@ -8,7 +8,7 @@
  * another ETag, or none, the service may have one of its own or may have lost a part: a HEAD tells the size. And RGW
  * forgets the tags that an upload began with, so they are set again.
  */
-#include "store_s3.h"
+#include "s3_internal.h"
 
 #include "clock.h"
 #include "digest.h"

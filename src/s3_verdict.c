@@ -1,5 +1,6 @@
 /* "Error handling", "Redirects" and "RequestTimeTooSkewed" of the Amazon S3 API Reference and User Guide. */
-#include "store_s3.h"
+#include "page.h"
+#include "s3_internal.h"
 
 #include "clock.h"
 #include "digest.h"
@@ -140,7 +141,7 @@ static bool learn_md5(struct s3_call *c)
     if (c->pipe == NULL || c->pipe->md5[0] != '\0' || c->request.status != 400 ||
         strstr(c->reply.message, "Content-MD5") == NULL)
         return false;
-    c->store->base.wants_md5 = true;
+    c->store->base.traits.wants_md5 = true;
     c->again = true;
     return true;
 }

@@ -2,48 +2,11 @@
 #include "settings_internal.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- state ---- */
-
-void settings_add(struct settings_state *state, struct settings_lines *lines, const char *format, ...)
-{
-    va_list arguments;
-    char *line;
-
-    if (lines->count == SETTINGS_LINES_MAX)
-        return;
-    va_start(arguments, format);
-    if (vasprintf(&line, format, arguments) < 0)
-        state->no_memory = true;
-    else
-        lines->line[lines->count++] = line;
-    va_end(arguments);
-}
-
-static const char *line_at(const struct settings_lines *lines, int index)
-{
-    return index >= 0 && index < lines->count ? lines->line[index] : NULL;
-}
-
-static void free_lines(struct settings_lines *lines)
-{
-    for (int i = 0; i < lines->count; i++)
-        free(lines->line[i]);
-    lines->count = 0;
-}
-
-void settings_forget(struct settings_value *value)
-{
-    if (value->text != NULL)
-        explicit_bzero(value->text, strlen(value->text));
-    free(value->text);
-    free(value->origin);
-    *value = (struct settings_value){.rank = RANK_DEFAULT};
-}
+/* ---- values ---- */
 
 static void set_defaults(struct settings *settings)
 {
@@ -53,8 +16,6 @@ static void set_defaults(struct settings *settings)
         settings_parse(settings, &slot, slot.fallback);
     }
 }
-
-/* ---- values ---- */
 
 /* What can hold a secret is not repeated. */
 static void show_value(const struct slot *slot, const char *text, char out[72])
@@ -308,10 +269,10 @@ void settings_free(struct settings *settings)
         return;
     for (int i = 0; i < SETTINGS_SLOTS; i++)
         settings_forget(&state->values[i]);
-    free_lines(&state->problems);
-    free_lines(&state->notes);
-    free_lines(&state->paths);
-    free_lines(&state->refusals);
+    settings_free_lines(&state->problems);
+    settings_free_lines(&state->notes);
+    settings_free_lines(&state->paths);
+    settings_free_lines(&state->refusals);
     free(state);
     *settings = (struct settings){.state = NULL};
 }
@@ -327,17 +288,17 @@ static const struct settings_state *state_of(const struct settings *settings)
 
 const char *settings_problem(const struct settings *settings, int index)
 {
-    return line_at(&state_of(settings)->problems, index);
+    return settings_line(&state_of(settings)->problems, index);
 }
 
 const char *settings_note(const struct settings *settings, int index)
 {
-    return line_at(&state_of(settings)->notes, index);
+    return settings_line(&state_of(settings)->notes, index);
 }
 
 bool settings_usable(const struct settings *settings, struct error *error)
 {
-    const char *why = line_at(&state_of(settings)->refusals, 0);
+    const char *why = settings_line(&state_of(settings)->refusals, 0);
 
     return why == NULL || error_set(error, ERROR_CONFIG, "%s", why);
 }
@@ -349,7 +310,7 @@ int settings_path_count(const struct settings *settings)
 
 const char *settings_path(const struct settings *settings, int index)
 {
-    return line_at(&state_of(settings)->paths, index);
+    return settings_line(&state_of(settings)->paths, index);
 }
 
 const char *settings_origin(const struct settings *settings, const void *field)

@@ -3,6 +3,7 @@
 #include "sigv4.h"
 
 #include "clock.h"
+#include "hash.h"
 
 #include <bearssl_hash.h>
 #include <bearssl_hmac.h>
@@ -15,28 +16,6 @@
 /* Metadata, path, query and a session token together; AWS itself takes no more than 8 KiB of headers. */
 #define CANONICAL_MAX ((size_t)64 * 1024)
 #define SECRET_MAX ((size_t)4096)
-
-static void to_hex(const unsigned char hash[br_sha256_SIZE], char out[SIGV4_HASH_SIZE])
-{
-    static const char digits[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < br_sha256_SIZE; i++) {
-        *out++ = digits[hash[i] >> 4];
-        *out++ = digits[hash[i] & 15];
-    }
-    *out = '\0';
-}
-
-void sigv4_hash(const void *data, size_t len, char out[SIGV4_HASH_SIZE])
-{
-    unsigned char hash[br_sha256_SIZE];
-    br_sha256_context context;
-
-    br_sha256_init(&context);
-    br_sha256_update(&context, data, len);
-    br_sha256_out(&context, hash);
-    to_hex(hash, out);
-}
 
 static bool is_white_space(char c)
 {
@@ -152,11 +131,11 @@ static void append_scope(struct buf *out, const struct sigv4_key *key, const cha
 static bool string_to_sign(const struct sigv4_request *request, const struct sigv4_key *key,
                            const char *stamp, struct buf *text)
 {
-    char hash[SIGV4_HASH_SIZE];
+    char hash[HASH_SIZE];
 
     if (!sigv4_canonical_request(request, text))
         return false;
-    sigv4_hash(text->data, text->len, hash);
+    hash_sha256(text->data, text->len, hash);
     buf_clear(text);
     buf_printf(text, ALGORITHM "\n%s\n", stamp);
     append_scope(text, key, stamp);
@@ -169,7 +148,7 @@ bool sigv4_authorization(const struct sigv4_request *request, const struct sigv4
                          struct buf *out)
 {
     unsigned char derived[br_sha256_SIZE], signature[br_sha256_SIZE];
-    char stamp[CLOCK_BASIC_SIZE], hex[SIGV4_HASH_SIZE];
+    char stamp[CLOCK_BASIC_SIZE], hex[HASH_SIZE];
     struct buf text;
     bool ok;
 
@@ -179,7 +158,7 @@ bool sigv4_authorization(const struct sigv4_request *request, const struct sigv4
     if (ok) {
         hmac(derived, sizeof derived, text.data, text.len, signature);
         explicit_bzero(derived, sizeof derived);
-        to_hex(signature, hex);
+        hash_hex(signature, sizeof signature, hex);
         buf_printf(out, ALGORITHM " Credential=%s/", key->access_key_id);
         append_scope(out, key, stamp);
         buf_puts(out, ", SignedHeaders=");

@@ -9,6 +9,8 @@
 #include "dir_object.h"
 #include "dir_stream.h"
 #include "log.h"
+#include "page.h"
+#include "store_ops.h"
 #include "uri.h"
 
 #include <errno.h>
@@ -301,11 +303,11 @@ struct store *store_dir_open(const char *url, struct error *error)
     }
     dir->base = (struct store){
         .ops = &dir_ops,
-        .put_limit = UINT64_MAX / 2,
-        .copy_limit = UINT64_MAX / 2,
-        .part_min = 1,
-        .part_count_max = 1 << 30,
-        .keeps_times = true,
+        .traits = {.put_max = UINT64_MAX / 2,
+                   .copy_max = UINT64_MAX / 2,
+                   .part_min = 1,
+                   .part_count_max = 1 << 30,
+                   .keeps_times = true},
     };
     dir->tree = (struct dir_tree){.root = -1, .temp = -1, .stale = CLOCK_UNKNOWN};
     if (path == NULL || strlen(url) >= sizeof dir->base.name) {

@@ -1,9 +1,11 @@
 /* Amazon S3 REST API, "Amazon S3 API Reference", API version 2006-03-01; addressing: "Virtual hosting of
  * buckets", Amazon S3 User Guide. What other services do differently is said where it matters. */
-#include "store_s3.h"
+#include "s3_internal.h"
 
 #include "aws.h"
 #include "log.h"
+#include "page.h"
+#include "store_ops.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,7 +93,7 @@ bool s3_set_region(struct store_s3 *store, const char *region)
         store->endpoint = (struct uri){.scheme = "https"};
         aws_host(AWS_S3, region, creds_variant(store->creds), store->endpoint.host);
     }
-    store->base.plain = strcmp(store->endpoint.scheme, "http") == 0;
+    store->base.traits.plain = strcmp(store->endpoint.scheme, "http") == 0;
     describe_service(store);
     return true;
 }
@@ -156,11 +158,11 @@ struct store *store_s3_open(const struct side *side, const char *bucket, struct 
         return NULL;
     }
     store->base.ops = &s3_ops;
-    store->base.put_limit = S3_PUT_LIMIT;
-    store->base.copy_limit = S3_PUT_LIMIT;
-    store->base.part_min = S3_PART_MIN;
-    store->base.part_count_max = S3_PART_COUNT_MAX;
-    store->base.digests = true;
+    store->base.traits.put_max = S3_PUT_LIMIT;
+    store->base.traits.copy_max = S3_PUT_LIMIT;
+    store->base.traits.part_min = S3_PART_MIN;
+    store->base.traits.part_count_max = S3_PART_COUNT_MAX;
+    store->base.traits.digests = true;
     store->side = side;
     store->http = http;
     memcpy(store->bucket, bucket, strlen(bucket) + 1);
@@ -313,23 +315,6 @@ static void s3_put(struct store *store, struct call *call, const char *key, uint
         s3_refuse(c, &error);
     else
         s3_submit(c);
-}
-
-bool s3_add_copy_source(struct s3_call *c, const struct store *from, const char *key, const char *etag)
-{
-    struct buf source;
-    bool ok;
-
-    buf_init(&source, S3_PATH_MAX);
-    buf_printf(&source, "/%s/", ((const struct store_s3 *)from)->bucket);
-    uri_encode(&source, key, "/");
-    ok = !source.failed;
-    if (ok)
-        s3_field(c, "x-amz-copy-source", buf_str(&source));
-    s3_field_etag(c, "x-amz-copy-source-if-match", etag);
-    c->paid |= ((const struct store_s3 *)from)->side->request_payer == PAYER_REQUESTER;
-    buf_free(&source);
-    return ok;
 }
 
 int64_t s3_copy_patience(uint64_t size)

@@ -73,7 +73,7 @@ static void settle(struct sync *sync, struct slot *slot)
     case TRANSFER_COPIED:
         sync->hopeless = 0;
         sync->bytes += transfer->entry.size;
-        report_synced(report, sync->path, &transfer->entry, slot->reason);
+        report_synced(report, sync->path, &transfer->entry, plan_reason_text(slot->reason));
         crash_point("copying");
         break;
     case TRANSFER_GONE:
@@ -151,7 +151,7 @@ static bool act(struct sync *sync)
     switch (sync->join.step.action) {
     case PLAN_COPY:
         if (sync->job->settings->dry_run) {
-            report_synced(report, sync->path, entry, sync->join.step.reason);
+            report_synced(report, sync->path, entry, plan_reason_text(sync->join.step.reason));
             break;
         }
         slot = free_slot(sync);

@@ -137,7 +137,7 @@ static bool is_stale(const struct transfer *t)
 {
     int64_t is = t->get.info.modified, listed = t->entry.modified;
 
-    return !store_keeps_times(t->plan->source) && is != CLOCK_UNKNOWN && listed != CLOCK_UNKNOWN &&
+    return !store_traits(t->plan->source)->keeps_times && is != CLOCK_UNKNOWN && listed != CLOCK_UNKNOWN &&
            is / 1000 < listed / 1000;
 }
 
@@ -174,7 +174,7 @@ bool transfer_adopt(struct transfer *t, struct error *error)
         t->entry.modified = info->modified;
     t->measured[0] = '\0';
     t->one_stream = info->etag[0] == '\0';
-    t->hashed = t->plan->source->digests && !info->opaque_etag && digest_is_hex(t->entry.etag);
+    t->hashed = store_traits(t->plan->source)->digests && !info->opaque_etag && digest_is_hex(t->entry.etag);
     return true;
 }
 
@@ -245,7 +245,7 @@ static void wait_for_next_second(struct transfer *t)
  * the same second and size would look the same. By the source's clock. */
 static bool may_have_a_twin(const struct transfer *t)
 {
-    return store_keeps_times(t->plan->destination) && !store_keeps_times(t->plan->source) &&
+    return store_traits(t->plan->destination)->keeps_times && !store_traits(t->plan->source)->keeps_times &&
            t->entry.modified != CLOCK_UNKNOWN && t->entry.modified % 1000 == 0 &&
            t->get.info.served != CLOCK_UNKNOWN && t->get.info.served < t->entry.modified + 1000;
 }
@@ -254,7 +254,7 @@ static bool may_have_a_twin(const struct transfer *t)
  * where the copy has the source's time. */
 static bool may_hide_a_change(const struct transfer *t)
 {
-    return !store_keeps_times(t->plan->destination) && t->entry.etag[0] != '\0' &&
+    return !store_traits(t->plan->destination)->keeps_times && t->entry.etag[0] != '\0' &&
            !object_etags_comparable(t->entry.etag, t->put.info.etag);
 }
 

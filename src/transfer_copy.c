@@ -11,7 +11,7 @@
 
 static bool copies_in_parts(const struct transfer *t)
 {
-    return t->entry.size > store_copy_limit(t->plan->destination);
+    return t->entry.size > store_traits(t->plan->destination)->copy_max;
 }
 
 static struct copy_way *copy_way(const struct transfer *t)

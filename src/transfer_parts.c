@@ -119,10 +119,12 @@ void transfer_begin_part(struct transfer *t)
         transfer_begin_measure(t, t->part_offset, t->part_length);
     } else if (t->relay) {
         memcpy(t->pipe.md5, t->measured, sizeof t->pipe.md5);
-        if (t->plan->destination->digests && (t->plan->destination->plain || t->attempt > 0))
+        if (store_traits(t->plan->destination)->digests &&
+            (store_traits(t->plan->destination)->plain || t->attempt > 0))
             pipe_hash(&t->pipe);
         t->parts_more = t->parts;
-        if (t->hashed && (t->plan->source->plain || !t->plan->destination->digests))
+        if (t->hashed &&
+            (store_traits(t->plan->source)->plain || !store_traits(t->plan->destination)->digests))
             t->pipe.more = &t->parts_more;
         store_get(t->plan->source, &t->get, t->key, t->part_offset, t->part_length, t->entry.etag, &t->pipe);
         store_upload_part(t->plan->destination, &t->put, t->upload, t->part, t->part_offset, t->part_length,
@@ -152,12 +154,12 @@ void transfer_wait_for_upload(struct transfer *t)
 /* Parts as large as asked for, larger if there would be too many of them. */
 static uint64_t choose_part_size(const struct transfer *t)
 {
-    uint64_t count_max = (uint64_t)store_part_count_max(t->plan->destination);
+    uint64_t count_max = (uint64_t)store_traits(t->plan->destination)->part_count_max;
     uint64_t size = t->relay ? t->plan->part_size : COPY_PART_SIZE;
     uint64_t least = t->entry.size / count_max + (t->entry.size % count_max != 0 ? 1 : 0);
 
-    if (size < store_part_min(t->plan->destination))
-        size = store_part_min(t->plan->destination);
+    if (size < store_traits(t->plan->destination)->part_min)
+        size = store_traits(t->plan->destination)->part_min;
     if (size < least)
         size = least;
     while (!t->relay && size < t->entry.size && t->entry.size % size == 0)
@@ -180,7 +182,7 @@ static void begin_upload(struct transfer *t)
 /* Ranges of a source that tells no version could be of different ones. */
 static void relay_in_one_stream(struct transfer *t)
 {
-    if (t->entry.size > store_put_limit(t->plan->destination)) {
+    if (t->entry.size > store_traits(t->plan->destination)->put_max) {
         error_set(&t->error, ERROR_UNSUPPORTED,
                   "%s tells no version of \"%.200s\", and it is too large to be written in one piece",
                   store_name(t->plan->source), t->key);

@@ -26,7 +26,7 @@ void transfer_write_failed(struct transfer *t)
  * tells which half was to blame. */
 static bool want_digest(const struct transfer *t)
 {
-    const struct store *from = t->plan->source, *to = t->plan->destination;
+    const struct store_traits *from = store_traits(t->plan->source), *to = store_traits(t->plan->destination);
     bool known = from->digests && digest_is_hex(t->entry.etag);
 
     return (known && (from->plain || !to->digests || t->attempt > 0)) ||
@@ -37,7 +37,7 @@ static bool want_digest(const struct transfer *t)
  * answer tells of it; to read it twice costs no traffic. */
 bool transfer_must_measure(const struct transfer *t, bool whole)
 {
-    const struct store *from = t->plan->source, *to = t->plan->destination;
+    const struct store_traits *from = store_traits(t->plan->source), *to = store_traits(t->plan->destination);
     bool known = whole && from->digests && digest_is_hex(t->entry.etag) && t->attempt == 0;
     bool exposed = whole && !from->digests && to->digests && to->plain;
 

@@ -29,11 +29,14 @@ static void compare_heads(struct join *join, bool all, struct report *report)
     if (step->take_source)
         report->validation.checked++;
     if (step->action == PLAN_EXTRA)
-        report_difference(report, REPORT_EXTRA, join->destination_entry->key, step->reason, all);
+        report_difference(report, REPORT_EXTRA, join->destination_entry->key, plan_reason_text(step->reason),
+                          all);
     else if (step->action == PLAN_COPY && step->reason == PLAN_MISSING)
-        report_difference(report, REPORT_MISSING, join->source_entry->key, step->reason, all);
+        report_difference(report, REPORT_MISSING, join->source_entry->key, plan_reason_text(step->reason),
+                          all);
     else if (step->action == PLAN_COPY)
-        report_difference(report, REPORT_MISMATCHED, join->source_entry->key, step->reason, all);
+        report_difference(report, REPORT_MISMATCHED, join->source_entry->key, plan_reason_text(step->reason),
+                          all);
     else if (!have_one_hash(join->source_entry, join->destination_entry))
         report->validation.unhashed++;
 }

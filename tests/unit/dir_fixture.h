@@ -6,6 +6,7 @@
 #define DIR_FIXTURE_H
 
 #include "clock.h"
+#include "cursor.h"
 #include "log.h"
 #include "pipe.h"
 #include "store.h"

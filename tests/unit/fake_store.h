@@ -9,7 +9,9 @@
 #define FAKE_STORE_H
 
 #include "clock.h"
+#include "page.h"
 #include "store.h"
+#include "store_ops.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -374,7 +376,7 @@ static inline bool fake_wants_md5(struct call *call, struct store *base, const s
 {
     if (!((struct fake_store *)base)->demands_md5 || source->md5[0] != '\0')
         return false;
-    base->wants_md5 = true;
+    base->traits.wants_md5 = true;
     fake_fail(call, ERROR_PROTOCOL, true, "no MD5");
     return true;
 }
@@ -680,9 +682,9 @@ static inline struct fake_store *fake_new(const char *name)
     struct fake_store *store = calloc(1, sizeof *store);
 
     store->base.ops = &ops;
-    store->base.put_limit = store->base.copy_limit = UINT64_C(1) << 40;
-    store->base.part_min = 1;
-    store->base.part_count_max = 10000;
+    store->base.traits.put_max = store->base.traits.copy_max = UINT64_C(1) << 40;
+    store->base.traits.part_min = 1;
+    store->base.traits.part_count_max = 10000;
     store->now = 5000;
     snprintf(store->base.name, sizeof store->base.name, "%s", name);
     snprintf(store->base.url, sizeof store->base.url, "fake://%s", name);

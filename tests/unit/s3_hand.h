@@ -7,7 +7,9 @@
 #ifndef S3_HAND_H
 #define S3_HAND_H
 
-#include "store_s3.h"
+#include "cursor.h"
+#include "s3_internal.h"
+#include "store_ops.h"
 
 #include <stdio.h>
 #include <stdlib.h>

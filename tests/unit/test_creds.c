@@ -2,7 +2,7 @@
 #include "creds_fixture.h"
 
 #include "creds_internal.h"
-#include "store_s3.h"
+#include "s3_internal.h"
 
 static void test_keys(void **state)
 {

@@ -2,7 +2,10 @@
  * The cursor over a store whose listing is a script: what each page holds, how it ends, or how it fails.
  */
 #include "clock.h"
+#include "cursor.h"
+#include "page.h"
 #include "store.h"
+#include "store_ops.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

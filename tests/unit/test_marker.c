@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "json.h"
+#include "store_ops.h"
 #include "version.h"
 
 #include <setjmp.h>

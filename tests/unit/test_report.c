@@ -1,4 +1,5 @@
 /* report: the human log of docs/LOG.md line for line, its JSON events, the status document, sizes. */
+#include "plan.h"
 #include "report.h"
 
 #include "clock.h"
@@ -75,7 +76,7 @@ static void synced(const char *path, const char *key, uint64_t size)
 {
     struct object_entry object = entry(key, size);
 
-    report_synced(&report, path, &object, PLAN_MISSING);
+    report_synced(&report, path, &object, plan_reason_text(PLAN_MISSING));
 }
 
 static void skipped(const char *path, const char *key)
@@ -419,7 +420,7 @@ static void differ(enum report_difference kind, int count, bool all)
 
     for (int i = 0; i < count; i++) {
         snprintf(key, sizeof key, "public/%d", i);
-        report_difference(&report, kind, key, PLAN_SIZE, all);
+        report_difference(&report, kind, key, plan_reason_text(PLAN_SIZE), all);
     }
 }
 
@@ -431,8 +432,8 @@ static void test_the_log_of_a_validation(void **state)
     report_path(&report, "public/");
     report.validation.checked = 57;
     differ(REPORT_MISSING, 12, false);
-    report_difference(&report, REPORT_MISMATCHED, "public/m", PLAN_ETAG, false);
-    report_difference(&report, REPORT_EXTRA, "public/e", PLAN_SAME, false);
+    report_difference(&report, REPORT_MISMATCHED, "public/m", plan_reason_text(PLAN_ETAG), false);
+    report_difference(&report, REPORT_EXTRA, "public/e", plan_reason_text(PLAN_SAME), false);
     report.validation.done = true;
     report_finish(&report, REPORT_PARTIAL, NULL, STARTED);
     report_validation_summary(&report);
@@ -603,13 +604,13 @@ static void test_lists_have_a_ceiling(void **state)
     memset(key, '\x01', 1024);
     key[1024] = '\0';
     for (int i = 0; i < 60; i++)
-        report_difference(&report, REPORT_MISMATCHED, key, PLAN_SIZE, true);
+        report_difference(&report, REPORT_MISMATCHED, key, plan_reason_text(PLAN_SIZE), true);
     /* A short one would still have room, but the list is the first ones. */
-    report_difference(&report, REPORT_MISMATCHED, "short", PLAN_SIZE, true);
+    report_difference(&report, REPORT_MISMATCHED, "short", plan_reason_text(PLAN_SIZE), true);
     for (int i = 0; i < 60; i++)
-        report_difference(&report, REPORT_MISSING, key, PLAN_MISSING, true);
+        report_difference(&report, REPORT_MISSING, key, plan_reason_text(PLAN_MISSING), true);
     for (int i = 0; i < 60; i++)
-        report_difference(&report, REPORT_EXTRA, key, PLAN_MISSING, true);
+        report_difference(&report, REPORT_EXTRA, key, plan_reason_text(PLAN_MISSING), true);
     for (int i = 0; i < REPORT_ERRORS_MAX; i++)
         failed("", key, key);
     memset(report.message, '\x01', sizeof report.message - 1);

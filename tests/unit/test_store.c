@@ -4,6 +4,8 @@
 #include "clock.h"
 #include "stop.h"
 #include "store.h"
+#include "store_open.h"
+#include "store_ops.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -78,8 +80,8 @@ static void schemes(void **state)
         assert_string_equal(store->ops->scheme, cases[i].scheme);
         assert_string_equal(store_name(store), cases[i].text);
         assert_int_equal(store_needs_network(&side), strcmp(cases[i].scheme, "file") != 0);
-        assert_true(store_put_limit(store) >= store_part_min(store));
-        assert_true(store_part_count_max(store) >= 10000);
+        assert_true(store_traits(store)->put_max >= store_traits(store)->part_min);
+        assert_true(store_traits(store)->part_count_max >= 10000);
         store_close(store);
     }
     http_free(http);

@@ -1,7 +1,9 @@
 /*
  * A directory as a bucket: its root, objects, keys and listing.
  */
+#include "cursor.h"
 #include "dir_fixture.h"
+#include "page.h"
 
 /* ---- the root ---- */
 

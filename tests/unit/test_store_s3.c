@@ -1,5 +1,6 @@
 /* store_s3: opening, what is sent, and what is made of good answers. test_s3_errors and test_s3_upload have
  * the rest. */
+#include "cursor.h"
 #include "s3_hand.h"
 
 #include "clock.h"
@@ -1117,7 +1118,7 @@ static void test_put_needs_md5(void **state)
         hand_done(&hand);
         assert_int_equal(hand.call.error.kind, ERROR_PROTOCOL);
         assert_int_equal(hand.call.again, round == 0); /* it was told: nothing more can be done */
-        assert_true(hand.store->wants_md5);
+        assert_true(store_traits(hand.store)->wants_md5);
     }
     hand_end(&hand);
 }

@@ -1,6 +1,8 @@
 /* The sync loop and validation against buckets in memory. */
+#include "cursor.h"
 #include "fake_store.h"
 #include "log.h"
+#include "plan.h"
 #include "stop.h"
 #include "sync.h"
 #include "validate.h"

@@ -214,8 +214,8 @@ static void copies_in_parts_above_the_limit(void **state)
     (void)state;
     scene->plan.server_copy = true;
     scene->plan.seen = true;
-    scene->to->base.copy_limit = 1000;
-    scene->to->base.part_count_max = 3;
+    scene->to->base.traits.copy_max = 1000;
+    scene->to->base.traits.part_count_max = 3;
     add(scene->from, "a", LARGE);
     start(scene, "a");
     assert_int_equal(finish(scene), TRANSFER_COPIED);
@@ -237,7 +237,7 @@ static void parts_that_are_the_whole_object_are_not_put_together(void **state)
 
         snprintf(object->etag, sizeof object->etag, "d41d8cd98f00b204e9800998ecf8427e");
         object->size = (size_t)sizes[i];
-        scene->to->base.copy_limit = 1000;
+        scene->to->base.traits.copy_max = 1000;
         scene->to->ignores_ranges = true;
         /* the relay that comes after it */
         fake_fault(scene->to,
@@ -261,7 +261,7 @@ static void one_version_of_two_sizes_is_not_copied(void **state)
         struct scene *scene = copying ? scene_copying() : scene_new();
         struct fake_object *object = add(scene->from, "a", LARGE);
 
-        scene->to->base.copy_limit = 1000;
+        scene->to->base.traits.copy_max = 1000;
         object->size = 2 * LARGE;
         start(scene, "a");
         object->size = LARGE;
@@ -281,7 +281,7 @@ static void the_second_version_of_one_second_arrives(void **state)
 
         fake_put_bytes(scene->from, "a", "one", 3, 5000);
         scene->from->served = fresh ? 5000 : 6000;
-        scene->to->base.keeps_times = true;
+        scene->to->base.traits.keeps_times = true;
         start(scene, "a");
         while (fake_get_object(scene->to, "a") == NULL)
             transfer_step(&scene->transfer);
@@ -309,7 +309,7 @@ static void what_waits_for_the_next_second_is_copied_when_stopped(void **state)
     (void)state;
     fake_put_bytes(scene->from, "a", "one", 3, 5000);
     scene->from->served = 5000;
-    scene->to->base.keeps_times = true;
+    scene->to->base.traits.keeps_times = true;
     start(scene, "a");
     while (transfer_wake(&scene->transfer) == INT64_MAX)
         transfer_step(&scene->transfer);
@@ -338,7 +338,7 @@ static void a_version_that_changed_unnoticed_is_not_finished(void **state)
     (void)state;
     scene->plan.server_copy = true;
     scene->plan.seen = true;
-    scene->to->base.copy_limit = 1000;
+    scene->to->base.traits.copy_max = 1000;
     add(scene->from, "a", LARGE);
     scene->from->on_call = change_at_second_part_copy;
     start(scene, "a");
@@ -354,7 +354,7 @@ static void parts_grow_when_there_would_be_too_many(void **state)
     struct scene *scene = scene_new();
 
     (void)state;
-    scene->to->base.part_count_max = 2;
+    scene->to->base.traits.part_count_max = 2;
     add(scene->from, "large", LARGE + 1);
     start(scene, "large");
     assert_int_equal(finish(scene), TRANSFER_COPIED);
@@ -417,7 +417,7 @@ static void a_service_that_copies_whole_objects_only(void **state)
     struct scene *scene = scene_copying();
 
     (void)state;
-    scene->to->base.copy_limit = 1000;
+    scene->to->base.traits.copy_max = 1000;
     fake_fault(scene->to, (struct fake_fault){
                               .op = FAKE_PART_COPY, .times = 99, .kind = ERROR_UNSUPPORTED, .status = 501});
     copy_in_a_row(scene, 2);
@@ -915,7 +915,7 @@ static void without_a_version_it_is_read_in_one_stream(void **state)
     assert_int_equal(scene->to->calls[FAKE_PUT], 1);
     assert_int_equal(scene->to->calls[FAKE_BEGIN], 0);
     /* larger than one put may be: nobody can say that its parts belong together */
-    scene->to->base.put_limit = LARGE - 1;
+    scene->to->base.traits.put_max = LARGE - 1;
     fake_drop_object(scene->to, "large");
     start(scene, "large");
     assert_int_equal(finish(scene), TRANSFER_FAILED);
@@ -947,7 +947,7 @@ static void a_damaged_part_starts_over(void **state)
     for (int times = 1; times <= 99; times += 98) {
         struct scene *scene = scene_new();
 
-        scene->from->base.digests = scene->from->base.plain = true;
+        scene->from->base.traits.digests = scene->from->base.traits.plain = true;
         scene->from->damaged_gets = times;
         add(scene->from, "large", LARGE);
         /* a part that is read twice counts once */
@@ -999,7 +999,7 @@ static void an_older_version_than_listed_is_no_change(void **state)
 
         scene->plan.server_copy = true;
         scene->plan.seen = true;
-        scene->from->base.keeps_times = keeps_times != 0;
+        scene->from->base.traits.keeps_times = keeps_times != 0;
         add(scene->from, "a", 20);
         transfer_start(&scene->transfer, &listed);
         assert_int_equal(finish(scene), TRANSFER_COPIED); /* within one second */
@@ -1041,15 +1041,15 @@ static void a_file_is_measured_where_damage_would_show_too_late(void **state)
         struct scene *scene = scene_new();
         bool plain = way != 1, file = way != 2, whole = way != 3;
 
-        scene->to->base.digests = true;
-        scene->to->base.plain = plain;
+        scene->to->base.traits.digests = true;
+        scene->to->base.traits.plain = plain;
         scene->to->demands_md5 = plain && file && whole; /* it is told at the first attempt */
-        scene->from->base.digests = !file;
+        scene->from->base.traits.digests = !file;
         add(scene->from, "a", whole ? 70 * 1000 : LARGE);
         start(scene, "a");
         assert_int_equal(finish(scene), TRANSFER_COPIED);
         assert_arrived(scene, "a");
-        assert_false(scene->to->base.wants_md5);
+        assert_false(scene->to->base.traits.wants_md5);
         assert_int_equal(scene->from->calls[FAKE_GET], !whole ? 3 : plain && file ? 2 : 1);
         scene_free(scene);
     }
@@ -1121,7 +1121,7 @@ static void every_failure_leaves_nothing_behind(void **state)
 
             scene->plan.server_copy = (shape & 1) != 0;
             if (scene->plan.server_copy)
-                scene->to->base.copy_limit = (shape & 2) != 0 ? 100 : LARGE;
+                scene->to->base.traits.copy_max = (shape & 2) != 0 ? 100 : LARGE;
             add(scene->from, "a", (shape & 2) != 0 ? LARGE : 500)->tags = 1;
             fake_fault(scene->from, fault);
             fake_fault(scene->to, fault);

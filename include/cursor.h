@@ -1,0 +1,32 @@
+/*
+ * cursor - the listing of a bucket, one entry after the other.
+ *
+ * A cursor walks the keys with `prefix` in byte order, page after page, the next one being fetched while the
+ * current one is used. Keys under OBJECT_STATE_PREFIX are left out, unless `prefix` lies there itself.
+ *
+ * INVARIANT: keys strictly increase. One that does not ends the cursor with ERROR_PROTOCOL before it is
+ * handed out: a merge-join of unordered listings would copy or report nonsense. The same entry once more is passed over.
+ * That it was, and that a time is not told, is warned about once for each store.
+ */
+#ifndef STORSYNC_CURSOR_H
+#define STORSYNC_CURSOR_H
+
+#include "error.h"
+#include "object.h"
+#include "store.h"
+
+#include <stdbool.h>
+
+struct cursor;
+enum cursor_state { CURSOR_WAIT, CURSOR_ENTRY, CURSOR_END, CURSOR_FAILED };
+
+struct cursor *cursor_open(struct store *store, const char *prefix, struct error *error);
+void cursor_close(struct cursor *cursor);
+enum cursor_state cursor_peek(struct cursor *cursor, const struct object_entry **entry);
+void cursor_next(struct cursor *cursor); /* past the entry that peek showed, whose key is then gone */
+bool cursor_step(struct cursor *cursor); /* local progress; true if anything moved */
+const struct error *cursor_error(const struct cursor *cursor);
+/* Why the entry that peek showed is `unreadable`. */
+void cursor_explain(const struct cursor *cursor, struct error *error);
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * store_open - which kind of store a bucket's name means: the one place that knows all implementations.
+ */
+#ifndef STORSYNC_STORE_OPEN_H
+#define STORSYNC_STORE_OPEN_H
+
+#include "error.h"
+#include "http.h"
+#include "settings.h"
+#include "store.h"
+
+#include <stdbool.h>
+
+/* `side` is borrowed and must outlive the store; `http` may be NULL if no side needs the network (then a
+ * store that does fails). Fails with ERROR_CONFIG for what can be seen without asking the service; asks it
+ * nothing. */
+struct store *store_open(const struct side *side, struct http *http, struct error *error);
+bool store_needs_network(const struct side *side);
+
+#endif

@@ -1,0 +1,78 @@
+#include "store_open.h"
+
+#include "store_dir.h"
+#include "store_s3.h"
+
+#include <string.h>
+
+static const char *after_scheme(const char *bucket, const char *scheme)
+{
+    size_t len = strlen(scheme);
+
+    return strncmp(bucket, scheme, len) == 0 ? bucket + len : NULL;
+}
+
+/* `name` is a bucket's name, from the setting `bucket`; as a URL it may end with a slash. */
+static struct store *open_s3(const struct side *side, const char *name, struct http *http,
+                             struct error *error)
+{
+    char bucket[256];
+    size_t len = strlen(name);
+
+    if (len > 0 && name != side->bucket && name[len - 1] == '/')
+        len--;
+    if (len == 0 || len >= sizeof bucket || memchr(name, '/', len) != NULL) {
+        error_set(error, ERROR_CONFIG,
+                  "bucket \"%s\" is no bucket name: write NAME, s3://NAME or file:///DIRECTORY, without a "
+                  "key or path",
+                  side->bucket);
+        return NULL;
+    }
+    if (http == NULL) {
+        error_set(error, ERROR_UNREACHABLE, "bucket \"%s\" needs the network, which was not set up",
+                  side->bucket);
+        return NULL;
+    }
+    memcpy(bucket, name, len);
+    bucket[len] = '\0';
+    return store_s3_open(side, bucket, http, error);
+}
+
+struct store *store_open(const struct side *side, struct http *http, struct error *error)
+{
+    const char *name = side->bucket;
+    const char *rest;
+
+    if (after_scheme(name, "file:") != NULL)
+        return store_dir_open(name, error);
+    /* The texts below repeat the name. */
+    if (name[0] != '/' && strchr(name, '@') != NULL) {
+        error_set(error, ERROR_CONFIG,
+                  "bucket: a user name or password in it is not supported: write NAME, s3://NAME or "
+                  "file:///DIRECTORY");
+        return NULL;
+    }
+    if ((rest = after_scheme(name, "s3://")) != NULL)
+        return open_s3(side, rest, http, error);
+    if ((rest = after_scheme(name, "gs://")) != NULL)
+        error_set(
+            error, ERROR_CONFIG,
+            "bucket \"%s\": gs:// is not supported; use s3://%s with endpoint https://storage.googleapis.com "
+            "and HMAC keys",
+            name, *rest != '\0' ? rest : "NAME");
+    else if (name[0] == '/')
+        error_set(error, ERROR_CONFIG, "bucket \"%s\" is a path: write file://%s for a directory", name,
+                  name);
+    else if (strstr(name, "://") != NULL)
+        error_set(error, ERROR_CONFIG, "bucket \"%s\": unknown scheme; known are s3:// and file://", name);
+    else if (name[0] == '\0')
+        error_set(error, ERROR_CONFIG, "no bucket is set");
+    else
+        return open_s3(side, name, http, error);
+    return NULL;
+}
+
+bool store_needs_network(const struct side *side)
+{
+    return after_scheme(side->bucket, "file:") == NULL;
+}
