@@ -53,11 +53,13 @@ LDFLAGS = -Wl,--gc-sections,--build-id -Wl,-z,relro,-z,now,-z,noexecstack
 musl_LDFLAGS = -Wl,-z,pack-relative-relocs $(if $(filter %gcc cc,$(notdir $(firstword $(CC)))),-flto-partition=one)
 test_LDFLAGS = $(musl_LDFLAGS)
 
-SOURCES = $(wildcard src/*.c)
-HEADERS = $(wildcard include/*.h)
+# The rooms of the house: docs/DESIGN.md has the map, tests/layers who may know whom.
+ROOMS = $(patsubst %/,%,$(sort $(dir $(wildcard src/*/*.c src/*/*/*.c))))
+SOURCES = src/main.c $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
+HEADERS = $(wildcard include/*.h $(ROOMS:%=%/*.h))
 objects = $(SOURCES:src/%.c=build/$(1)/%.o)
-# All but the program itself: what test programs are linked with.
-parts = $(filter-out %/main.o,$(call objects,$(1)))
+# All but the program itself: test programs take out of it what they need.
+parts = build/$(1)/parts.a
 
 UNIT_TESTS = $(patsubst tests/unit/%.c,build/san/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -112,8 +114,8 @@ build/deps-%/done: build/deps-src/done deps/build build/config
 	@touch $@
 
 # The roots built in, or none: make ROOTS=no. What makes them out of ca-certificates runs here, whatever is built for.
-build/roots/generate: deps/roots.c src/tls_cert.c src/tls_der.c src/tls_pem.c src/clock.c src/utf8.c include/tls_cert.h include/clock.h | need-host
-	$(call step,HOSTCC) $(HOSTCC) -std=c11 -D_GNU_SOURCE -Iinclude $(WARNINGS) -O1 -o $@ $(filter %.c,$^)
+build/roots/generate: deps/roots.c src/tls/tls_cert.c src/tls/tls_der.c src/tls/tls_pem.c src/base/clock.c src/base/utf8.c src/tls/tls_cert.h include/clock.h | need-host
+	$(call step,HOSTCC) $(HOSTCC) -std=c11 -D_GNU_SOURCE -Iinclude -Isrc/tls $(WARNINGS) -O1 -o $@ $(filter %.c,$^)
 build/roots/tls_roots_data.h: build/roots/generate build/roots/config build/deps-src/done
 ifeq ($(ROOTS),no)
 	@printf '%s\n' '#define TLS_ROOTS_VERSION ""' 'static const unsigned char tls_roots_data[] = {0};' \
@@ -129,12 +131,15 @@ endif
 step = $(if $(V),,@echo "  $(1)  $@" &&) mkdir -p $(@D) &&
 # deps FLAVOUR
 deps = build/deps-$(if $(filter test,$(1)),musl,$(1))
-# compile FLAVOUR
+# What tests see of a room: all of it.
+TEST_CPPFLAGS = $(ROOMS:%=-I%)
+# compile FLAVOUR, MORE FLAGS
 compile = $(call step,CC) $($(1)_CC) $(CPPFLAGS) -isystem $(call deps,$(1))/include $($(1)_CFLAGS) \
-	$(REPRODUCIBLE) $(WARNINGS) -MMD -MP -c -o $@ $<
+	$(REPRODUCIBLE) $(WARNINGS) $(2) -MMD -MP -c -o $@ $<
 # link FLAVOUR,MORE
-link = $(call step,LD) $($(1)_CC) $($(1)_CFLAGS) $(REPRODUCIBLE) $(LDFLAGS) $($(1)_LDFLAGS) -o $@ $(filter %.o,$^) \
+link = $(call step,LD) $($(1)_CC) $($(1)_CFLAGS) $(REPRODUCIBLE) $(LDFLAGS) $($(1)_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) \
 	-L$(call deps,$(1))/lib $(LIBS) $(2)
+archive = $(call step,AR) rm -f $@ && ar rcs $@ $^
 
 build/musl/%.o: src/%.c build/deps-musl/done build/config Makefile
 	$(call compile,musl)
@@ -142,7 +147,7 @@ build/aarch64/%.o: src/%.c build/deps-aarch64/done build/config Makefile | need-
 	$(call compile,aarch64)
 # Behind all others the machine's, for linux/: musl has no headers of the kernel.
 build/aarch64/%.o: tests/%.c build/deps-aarch64/done build/deps-tests/done build/config Makefile | need-aarch64
-	$(call compile,aarch64) $(CMOCKA) -idirafter /usr/include
+	$(call compile,aarch64,$(TEST_CPPFLAGS) $(CMOCKA) -idirafter /usr/include)
 build/test/%.o: src/%.c build/deps-musl/done build/config Makefile
 	$(call compile,test)
 build/san/%.o: src/%.c build/deps-san/done build/config Makefile | need-san
@@ -150,11 +155,11 @@ build/san/%.o: src/%.c build/deps-san/done build/config Makefile | need-san
 build/fuzz/%.o: src/%.c build/deps-fuzz/done Makefile | need-fuzz
 	$(call compile,fuzz)
 build/san/%.o: tests/%.c build/deps-san/done build/config Makefile | need-san
-	$(call compile,san)
+	$(call compile,san,$(TEST_CPPFLAGS))
 build/fuzz/%.o: tests/%.c build/deps-fuzz/done Makefile | need-fuzz
-	$(call compile,fuzz)
+	$(call compile,fuzz,$(TEST_CPPFLAGS))
 
-$(patsubst %,build/%/tls_roots.o,musl aarch64 test san fuzz): build/roots/tls_roots_data.h
+$(patsubst %,build/%/tls/tls_roots.o,musl aarch64 test san fuzz): build/roots/tls_roots_data.h
 
 build/storsync-init: build/storsync-init.debug
 	$(call step,STRIP) strip -o $@ $<
@@ -166,6 +171,8 @@ build/aarch64/storsync-init: build/aarch64/storsync-init.debug
 	$(call step,STRIP) aarch64-linux-gnu-strip -o $@ $<
 build/aarch64/storsync-init.debug: $(call objects,aarch64)
 	$(call link,aarch64)
+build/aarch64/parts.a: $(filter-out %/main.o,$(call objects,aarch64))
+	$(archive)
 build/aarch64/unit/%: build/aarch64/unit/%.o build/aarch64/cmocka.o $(call parts,aarch64)
 	$(call link,aarch64,-fno-lto)
 build/aarch64/fuzz/%: build/aarch64/fuzz/fuzz_%.o build/aarch64/fuzz/replay.o $(call parts,aarch64)
@@ -175,6 +182,10 @@ build/aarch64/cmocka.o: build/deps-aarch64/done build/deps-tests/done build/conf
 		-DHAVE_SIGLONGJMP -DHAVE_STRSIGNAL -c -o $@ build/deps-tests/cmocka/src/cmocka.c
 build/san/storsync-init: $(call objects,san)
 	$(call link,san)
+build/san/parts.a: $(filter-out %/main.o,$(call objects,san))
+	$(archive)
+build/fuzz/parts.a: $(filter-out %/main.o,$(call objects,fuzz))
+	$(archive)
 build/san/unit/%: build/san/unit/%.o $(call parts,san)
 	$(call link,san,-lcmocka)
 build/san/fuzz/%: build/san/fuzz/fuzz_%.o build/san/fuzz/replay.o $(call parts,san)
@@ -220,7 +231,7 @@ deps-bundle: build/deps-src/done build/deps-tests/done ## pack all dependencies 
 # --- tests ---
 
 TEST_PARTS = integration + unit fuzz-corpus layers docs deps dist aarch64 model https
-TEST_PROGRAMS = build/test/storsync-init $(UNIT_TESTS) $(REPLAYS) $(AARCH64_TESTS)
+TEST_PROGRAMS = build/test/storsync-init build/san/main.o $(UNIT_TESTS) $(REPLAYS) $(AARCH64_TESTS)
 # What is packed for the tests only may be of versions that no lock has.
 test test-all test-dist test-reproducible: export STORSYNC_UNLOCKED = yes
 test: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu ## run all tests; ends with "N passed, N failed"
@@ -231,7 +242,7 @@ test-unit: $(UNIT_TESTS) ## run the unit tests (ASan, UBSan)
 	@tests/run unit
 test-fuzz-corpus: $(REPLAYS) ## replay the corpora of the fuzz targets (ASan, UBSan)
 	@tests/run fuzz-corpus
-test-layers: ## check that a file includes only its own and lower layers
+test-layers: $(call objects,san) ## check that a room knows only the rooms below it
 	@tests/run layers
 test-aarch64: $(AARCH64_TESTS) | need-qemu need-integration ## unit tests, corpora and some syncs of the other CPU, emulated
 	@tests/run aarch64
@@ -272,7 +283,7 @@ bench: all | need-integration ## measure the budgets: size, start, requests, CPU
 lint: build/roots/tls_roots_data.h build/deps-san/done | need-lint ## check format, static analysers, shell scripts
 	clang-format --dry-run -Werror $(C_FILES)
 	printf '%s\n' $(SOURCES) | xargs -n 1 -P "$$(nproc)" \
-		sh -c 'clang-tidy --quiet "$$0" -- $(CPPFLAGS) -Itests/unit -isystem build/deps-san/include $(WARNINGS)'
+		sh -c 'clang-tidy --quiet "$$0" -- $(CPPFLAGS) -isystem build/deps-san/include $(WARNINGS)'
 	printf '%s\n' $(SOURCES) | xargs -n 1 -P "$$(nproc)" \
 		gcc $(CPPFLAGS) -isystem build/deps-san/include $(ANALYZER) -c -o /dev/null
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
@@ -336,4 +347,4 @@ help: ## list these targets
 	model bench lint format need-host need-aarch64 need-qemu need-san need-fuzz need-integration need-containers need-lint \
 	need-model refresh clean distclean help
 
--include $(wildcard build/*/*.d build/*/*/*.d)
+-include $(foreach depth,*/* */*/* */*/*/*,$(wildcard build/$(depth).d))

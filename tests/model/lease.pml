@@ -1,5 +1,5 @@
 /*
- * lease - the protocol of include/lease.h and src/deploy.c, for spin. tests/model/run checks it.
+ * lease - the protocol of include/lease.h and src/app/deploy.c, for spin. tests/model/run checks it.
  *
  * What is modelled
  *   - N replicas of one deployment. Each does what deploy_automatic does: it looks for the highest epoch, watches it
