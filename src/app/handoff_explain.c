@@ -79,10 +79,10 @@ bool handoff_explain(const char *command, struct error *error)
     if (strncmp(head, "#!", 2) == 0)
         explain_script(command, head + 2, error);
     else if (strncmp(head, ELFMAG, SELFMAG) == 0)
-        error_set(error, ERROR_NOT_FOUND,
-                  "cannot run \"%.200s\": it is there, but its dynamic loader is not: it was built for "
-                  "another C library",
-                  command);
+        error_set(
+            error, ERROR_NOT_FOUND,
+            "cannot run \"%.200s\": it is there, but its dynamic loader is not: it was built for another C library",
+            command);
     else
         return false;
     return true;

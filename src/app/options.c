@@ -118,8 +118,7 @@ static bool parse_long(struct options *options, char **argv, int *at, struct err
     if (settings_flag_secret(typed + 2, variable))
         return error_set(
             error, ERROR_USAGE,
-            "%s: secrets are not taken from the command line; use the environment variable %s, or "
-            "%s_FILE with the name of a file",
+            "%s: secrets are not taken from the command line; use the environment variable %s, or %s_FILE with the name of a file",
             typed, variable, variable);
     if (strcmp(typed, "--document") != 0 && !settings_flag_known(typed + 2, &needs_value))
         return unknown(typed, error);

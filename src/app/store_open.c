@@ -22,10 +22,10 @@ static struct store *open_s3(const struct side *side, const char *name, struct h
     if (len > 0 && name != side->bucket && name[len - 1] == '/')
         len--;
     if (len == 0 || len >= sizeof bucket || memchr(name, '/', len) != NULL) {
-        error_set(error, ERROR_CONFIG,
-                  "bucket \"%s\" is no bucket name: write NAME, s3://NAME or file:///DIRECTORY, without a "
-                  "key or path",
-                  side->bucket);
+        error_set(
+            error, ERROR_CONFIG,
+            "bucket \"%s\" is no bucket name: write NAME, s3://NAME or file:///DIRECTORY, without a key or path",
+            side->bucket);
         return NULL;
     }
     if (http == NULL) {
@@ -47,9 +47,9 @@ struct store *store_open(const struct side *side, struct http *http, struct erro
         return store_dir_open(name, error);
     /* The texts below repeat the name. */
     if (name[0] != '/' && strchr(name, '@') != NULL) {
-        error_set(error, ERROR_CONFIG,
-                  "bucket: a user name or password in it is not supported: write NAME, s3://NAME or "
-                  "file:///DIRECTORY");
+        error_set(
+            error, ERROR_CONFIG,
+            "bucket: a user name or password in it is not supported: write NAME, s3://NAME or file:///DIRECTORY");
         return NULL;
     }
     if ((rest = after_scheme(name, "s3://")) != NULL)
@@ -57,8 +57,7 @@ struct store *store_open(const struct side *side, struct http *http, struct erro
     if ((rest = after_scheme(name, "gs://")) != NULL)
         error_set(
             error, ERROR_CONFIG,
-            "bucket \"%s\": gs:// is not supported; use s3://%s with endpoint https://storage.googleapis.com "
-            "and HMAC keys",
+            "bucket \"%s\": gs:// is not supported; use s3://%s with endpoint https://storage.googleapis.com and HMAC keys",
             name, *rest != '\0' ? rest : "NAME");
     else if (name[0] == '/')
         error_set(error, ERROR_CONFIG, "bucket \"%s\" is a path: write file://%s for a directory", name,

@@ -346,10 +346,9 @@ static void explain_late(const struct watch *watch, struct error *error)
             error, ERROR_TIMEOUT,
             "the settings could not be read in time: does a file system hang below one of their files?");
     else if (watch->result->policy.limit != 0)
-        error_set(error, ERROR_TIMEOUT,
-                  "the time limit for the whole sync passed (setting timeout), and its process did not end: "
-                  "does a file "
-                  "system hang, or was it stopped?");
+        error_set(
+            error, ERROR_TIMEOUT,
+            "the time limit for the whole sync passed (setting timeout), and its process did not end: does a file system hang, or was it stopped?");
     else
         error_set(error, ERROR_LOCAL, "the sync's process did not end");
 }

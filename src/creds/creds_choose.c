@@ -15,11 +15,7 @@ void creds_no_source(struct error *error, const char *why)
     snprintf(reason, sizeof reason, "%s", why);
     error_set(
         error, ERROR_CREDENTIALS,
-        "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or where the sides differ "
-        "STORSYNC_SOURCE_ACCESS_KEY_ID and STORSYNC_SOURCE_SECRET_ACCESS_KEY, and the same with DESTINATION. "
-        "There is no role with a token, no profile, no container's endpoint either, and as to EC2's "
-        "metadata: "
-        "%s",
+        "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or where the sides differ STORSYNC_SOURCE_ACCESS_KEY_ID and STORSYNC_SOURCE_SECRET_ACCESS_KEY, and the same with DESTINATION. There is no role with a token, no profile, no container's endpoint either, and as to EC2's metadata: %s",
         reason);
 }
 
@@ -155,10 +151,10 @@ static bool use_source(struct creds *creds, const struct creds_profile *profile,
     if (*creds_profile_get(profile, CREDS_CREDENTIAL_SOURCE) != '\0')
         return use_named_source(creds, profile, error) && error->kind == ERROR_NONE;
     if (*source == '\0')
-        return error_set(error, ERROR_CONFIG,
-                         "profile \"%s\" of %s: role_arn needs source_profile, credential_source or "
-                         "web_identity_token_file",
-                         profile->name, profile->path);
+        return error_set(
+            error, ERROR_CONFIG,
+            "profile \"%s\" of %s: role_arn needs source_profile, credential_source or web_identity_token_file",
+            profile->name, profile->path);
     if (strcmp(source, profile->name) == 0 ? use_keys(creds, profile, error)
                                            : !is_in_use(creds, source) && use_profile(creds, source, error))
         return true;
@@ -207,10 +203,10 @@ static bool use_profile(struct creds *creds, const char *name, struct error *err
              *creds_profile_get(profile, CREDS_SSO_START_URL) != '\0')
         unsupported = "SSO";
     if (unsupported != NULL)
-        return error_set(error, ERROR_CONFIG,
-                         "profile \"%s\" of %s: %s is not supported: put keys or a role into it, or choose "
-                         "another profile",
-                         name, profile->path, unsupported);
+        return error_set(
+            error, ERROR_CONFIG,
+            "profile \"%s\" of %s: %s is not supported: put keys or a role into it, or choose another profile",
+            name, profile->path, unsupported);
     return false;
 }
 
@@ -224,11 +220,10 @@ static bool choose_profile(struct creds *creds, struct error *error)
         return false;
     if (creds->profile_count == 0) {
         if (*creds->side->profile != '\0')
-            error_set(error, ERROR_CONFIG,
-                      "profile \"%.100s\" is in neither of the shared AWS files (~/.aws/credentials and "
-                      "~/.aws/config, "
-                      "or what AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE say)",
-                      name);
+            error_set(
+                error, ERROR_CONFIG,
+                "profile \"%.100s\" is in neither of the shared AWS files (~/.aws/credentials and ~/.aws/config, or what AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE say)",
+                name);
         return false;
     }
     profile = creds->profiles[0];

@@ -142,11 +142,11 @@ bool creds_container_setup(struct creds *creds, struct error *error)
     snprintf(plain, sizeof plain, "%.*s", (int)strcspn(creds->metadata_url, "?"), creds->metadata_url);
     if (!uri_parse(plain, name, &uri, error))
         return false;
-    return is_allowed(&uri) || error_set(error, ERROR_CONFIG,
-                                         "%s: plain http goes only to this machine, 169.254.170.2, "
-                                         "169.254.170.23 and [fd00:ec2::23], not "
-                                         "to %s",
-                                         name, uri.host);
+    return is_allowed(&uri) ||
+           error_set(
+               error, ERROR_CONFIG,
+               "%s: plain http goes only to this machine, 169.254.170.2, 169.254.170.23 and [fd00:ec2::23], not to %s",
+               name, uri.host);
 }
 
 /* The file first, and anew each time: Kubernetes replaces it. */
@@ -277,12 +277,12 @@ static enum http_verdict refused_token(struct creds *creds, struct error *error)
 
 static enum http_verdict refused_role(struct creds *creds, struct error *error)
 {
-    return refused_because(creds,
-                           creds->request.status == 404
-                               ? "no role is attached to this instance: attach one, or set "
-                                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-                               : "the service refuses",
-                           error);
+    return refused_because(
+        creds,
+        creds->request.status == 404
+            ? "no role is attached to this instance: attach one, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            : "the service refuses",
+        error);
 }
 
 const struct creds_step_ops creds_instance[3] = {

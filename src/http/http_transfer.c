@@ -89,9 +89,9 @@ static size_t on_header(char *line, size_t size, size_t count, void *ctx)
         http_fail(request, ERROR_PROTOCOL, "the head of the answer is too large");
         return CURL_WRITEFUNC_ERROR;
     case HTTP_LINE_BAD_LENGTH:
-        http_fail(request, ERROR_PROTOCOL,
-                  "the answer does not say how long it is: its Content-Length is no "
-                  "number, or there are two");
+        http_fail(
+            request, ERROR_PROTOCOL,
+            "the answer does not say how long it is: its Content-Length is no number, or there are two");
         return CURL_WRITEFUNC_ERROR;
     }
     return count;

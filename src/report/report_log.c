@@ -77,8 +77,7 @@ void report_lease(struct report *report, bool advisory)
     snprintf(report->lease, sizeof report->lease, "%s", advisory ? "advisory" : "exclusive");
     if (advisory)
         log_warn(
-            "%s cannot create an object only if it is absent: two replicas that start together may both sync "
-            "(harmless, but the work is done twice)",
+            "%s cannot create an object only if it is absent: two replicas that start together may both sync (harmless, but the work is done twice)",
             report->destination);
 }
 
@@ -179,9 +178,9 @@ void report_nothing(const struct report *report, const struct settings *settings
     buf_init(&paths, 1024);
     for (int i = 0; i < settings_path_count(settings); i++)
         buf_printf(&paths, "%s\"%s\"", i > 0 ? ", " : "", settings_path(settings, i));
-    log_warn("the source %s has no objects under %s: check bucket and paths (public_object_search_paths, "
-             "private_object_dir)%s",
-             report->source, buf_str(&paths), is_validation(report) ? "" : "; nothing is marked as synced");
+    log_warn(
+        "the source %s has no objects under %s: check bucket and paths (public_object_search_paths, private_object_dir)%s",
+        report->source, buf_str(&paths), is_validation(report) ? "" : "; nothing is marked as synced");
     buf_free(&paths);
 }
 

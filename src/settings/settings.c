@@ -113,8 +113,7 @@ static void tell_short_of_ttl(struct settings *settings, const char *name, int64
     if (value < settings->lease_ttl)
         settings_add(
             settings->state, &settings->state->notes,
-            "%s is shorter than lease_ttl: a start right after a replica was killed in its sync may give up "
-            "before its lease is over; a later start takes over",
+            "%s is shorter than lease_ttl: a start right after a replica was killed in its sync may give up before its lease is over; a later start takes over",
             name);
 }
 
@@ -232,9 +231,9 @@ static void set_paths(struct settings *settings)
     }
     add_prefix(state, "public/");
     add_prefix(state, "private/");
-    settings_add(state, &state->notes,
-                 "neither PUBLIC_OBJECT_SEARCH_PATHS nor PRIVATE_OBJECT_DIR names a path: using public/ and "
-                 "private/");
+    settings_add(
+        state, &state->notes,
+        "neither PUBLIC_OBJECT_SEARCH_PATHS nor PRIVATE_OBJECT_DIR names a path: using public/ and private/");
 }
 
 /* ---- the interface ---- */

@@ -40,8 +40,8 @@ static const struct setting run_table[] = {
      .fallback = "",
      .variables = "PUBLIC_OBJECT_SEARCH_PATHS",
      .word = "PATHS",
-     .help = "what to sync: /bucket/prefix, comma-separated, or /bucket/* for all; the bucket's name does "
-             "not count"},
+     .help =
+         "what to sync: /bucket/prefix, comma-separated, or /bucket/* for all; the bucket's name does not count"},
     {.name = "private_object_dir",
      .type = SETTING_TEXT,
      .offset = OF_RUN(private_object_dir),
@@ -79,8 +79,8 @@ static const struct setting run_table[] = {
      .fallback = "30s",
      .min = 1 * SECOND,
      .max = 1 * HOUR,
-     .help = "how long a replica that syncs may be silent before another takes over; 3s is the least that "
-             "counts"},
+     .help =
+         "how long a replica that syncs may be silent before another takes over; 3s is the least that counts"},
     {.name = "compare",
      .type = SETTING_CHOICE,
      .offset = OF_RUN(compare),
@@ -92,9 +92,8 @@ static const struct setting run_table[] = {
      .offset = OF_RUN(tags),
      .fallback = "auto",
      .choices = "auto|require|ignore",
-     .help = "objects' tags: auto leaves them out, with a warning, where the destination has none; require "
-             "fails there; "
-             "ignore never copies them"},
+     .help =
+         "objects' tags: auto leaves them out, with a warning, where the destination has none; require fails there; ignore never copies them"},
     {.name = "concurrency",
      .type = SETTING_NUMBER,
      .offset = OF_RUN(concurrency),
@@ -242,8 +241,8 @@ static const struct setting side_table[] = {
      .fallback = "",
      .shared = "AWS_CA_BUNDLE",
      .word = "FILE",
-     .help = "PEM file with the certificate authorities to trust; if not set, SSL_CERT_FILE, the system's, "
-             "our own"},
+     .help =
+         "PEM file with the certificate authorities to trust; if not set, SSL_CERT_FILE, the system's, our own"},
     {.name = "profile",
      .type = SETTING_TEXT,
      .offset = OF_SIDE(profile),

@@ -238,11 +238,10 @@ void settings_expected(const struct setting *setting, struct buf *out)
         buf_printf(out, "text without control characters, at most %d bytes", SETTINGS_TEXT_MAX);
         break;
     case SETTING_SEGMENT:
-        buf_printf(out,
-                   "a name of at most %d letters, digits, '-', '_' and '.' that begins with one of the first "
-                   "two and "
-                   "that .storsync/ does not use otherwise",
-                   SETTINGS_SEGMENT_MAX);
+        buf_printf(
+            out,
+            "a name of at most %d letters, digits, '-', '_' and '.' that begins with one of the first two and that .storsync/ does not use otherwise",
+            SETTINGS_SEGMENT_MAX);
         break;
     case SETTING_ENVIRONMENT:
     case SETTING_CHOICE:

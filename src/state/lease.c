@@ -239,10 +239,10 @@ static void tell_strange_record(const struct lease *lease, const struct watch *w
     char key[LEASE_KEY_SIZE];
 
     lease_key(lease->job, watch->epoch, key);
-    log_warn("%s in the destination is no record of this version of the program: it counts as a lease that "
-             "is held, "
-             "until nobody has changed it for %" PRId64 " s",
-             key, lease->own.ttl / 1000);
+    log_warn(
+        "%s in the destination is no record of this version of the program: it counts as a lease that is held, until nobody has changed it for %" PRId64
+        " s",
+        key, lease->own.ttl / 1000);
 }
 
 /* Looks at the watched epoch. False with *error; its object being gone (its successor removed it) is no error
@@ -471,9 +471,9 @@ static void clean(struct lease *lease, const struct epochs *epochs)
         if (store_wait(lease->job->http, &lease->call))
             continue;
         if (lease->call.error.kind == ERROR_PERMISSION)
-            log_warn("old epochs of the lease cannot be removed, and each sync leaves one more (the right "
-                     "s3:DeleteObject on %s* is enough): %s",
-                     lease->job->prefix, lease->call.error.text);
+            log_warn(
+                "old epochs of the lease cannot be removed, and each sync leaves one more (the right s3:DeleteObject on %s* is enough): %s",
+                lease->job->prefix, lease->call.error.text);
         return;
     }
 }

@@ -132,10 +132,9 @@ static void look_at_time(struct cursor *cursor)
     if (cursor->entry.modified != CLOCK_UNKNOWN || cursor->entry.unreadable != 0 || cursor->store->timeless)
         return;
     cursor->store->timeless = true;
-    log_warn("%s: its listing does not tell when \"%.150s\" was changed: without a time, objects of one size "
-             "are compared "
-             "by content hash, and copied where there is none",
-             cursor->store->name, cursor->key);
+    log_warn(
+        "%s: its listing does not tell when \"%.150s\" was changed: without a time, objects of one size are compared by content hash, and copied where there is none",
+        cursor->store->name, cursor->key);
 }
 
 static bool is_state(const char *key)

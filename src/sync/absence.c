@@ -93,12 +93,12 @@ enum absence_verdict absence_look(struct absence *absence, struct error *error)
             return ABSENCE_PROVEN;
         if (reads_alike(absence->key, entry->key))
             return failed(
-                error, "it is listed, but its own bucket answers that there is no such object: the service "
-                       "spells keys in another way, or its index is out of date");
+                error,
+                "it is listed, but its own bucket answers that there is no such object: the service spells keys in another way, or its index is out of date");
         if (++absence->passed > ABSENCE_KEYS_MAX)
             return failed(
-                error, "its own bucket answers that there is no such object, and whether it is still listed "
-                       "would take too long to find out");
+                error,
+                "its own bucket answers that there is no such object, and whether it is still listed would take too long to find out");
         cursor_next(absence->cursor);
     }
 }

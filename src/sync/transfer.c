@@ -149,8 +149,7 @@ bool transfer_adopt(struct transfer *t, struct error *error)
     if (!same && is_stale(t))
         return error_set(
             error, ERROR_PROTOCOL,
-            "%s answers with an older version of \"%.200s\" than it lists: something before it keeps "
-            "old answers",
+            "%s answers with an older version of \"%.200s\" than it lists: something before it keeps old answers",
             store_name(t->plan->source), t->key);
     if (same && info->size != OBJECT_SIZE_UNKNOWN && info->size != t->entry.size)
         return error_set(error, ERROR_PROTOCOL,

@@ -118,9 +118,9 @@ static void wait_for_copy_check(struct transfer *t)
         /* Ceph RGW up to 16 ignores the ETag that is asked for: it has copied the new version. */
         copied(t);
     } else if (object_etags_equal(t->get.info.etag, t->entry.etag)) {
-        log_warn("a copy of \"%s\" inside the service has other content than the source: it is copied again, "
-                 "and all others as well, through this machine",
-                 t->key);
+        log_warn(
+            "a copy of \"%s\" inside the service has other content than the source: it is copied again, and all others as well, through this machine",
+            t->key);
         t->plan->server_copy = false;
         transfer_begin(t);
     } else {

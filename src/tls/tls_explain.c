@@ -53,14 +53,11 @@ static void explain_dates(const struct text *text, const struct tls_peer *peer, 
 
     if (peer->now < fact->not_before)
         say(text,
-            "the certificate of \"%s\" is not yet valid, it begins on %s: check the clock of this machine, "
-            "or have it "
-            "renewed",
+            "the certificate of \"%s\" is not yet valid, it begins on %s: check the clock of this machine, or have it renewed",
             fact->subject, date(fact->not_before, day));
     else
         say(text,
-            "the certificate of \"%s\" expired on %s: check the clock of this machine, or have the "
-            "certificate renewed",
+            "the certificate of \"%s\" expired on %s: check the clock of this machine, or have the certificate renewed",
             fact->subject, date(fact->not_after, day));
 }
 
@@ -68,15 +65,11 @@ static void explain_name(const struct text *text, const struct tls_peer *peer)
 {
     if (peer->fault == TLS_FAULT_NO_NAMES || *peer->names == '\0')
         say(text,
-            "the certificate of \"%s\" has no subjectAltName, and its common name does not count: the server "
-            "needs one "
-            "with the name %s",
+            "the certificate of \"%s\" has no subjectAltName, and its common name does not count: the server needs one with the name %s",
             fact_of(peer, 0)->subject, peer->host);
     else
         say(text,
-            "the certificate is for the name %s, not for %s: check the endpoint, or have the name added to "
-            "the "
-            "certificate",
+            "the certificate is for the name %s, not for %s: check the endpoint, or have the name added to the certificate",
             peer->names, peer->host);
 }
 
@@ -96,28 +89,20 @@ static void explain_trust(const struct text *text, const struct tls_peer *peer)
             peer->count, TLS_CHAIN_MAX, anchors);
     else if (fact->issuer_known)
         say(text,
-            "the certificate of \"%s\" says that it is from the authority \"%s\", but it was not signed with "
-            "the key that "
-            "this authority has %s: set ca_file to a file with the right one",
+            "the certificate of \"%s\" says that it is from the authority \"%s\", but it was not signed with the key that this authority has %s: set ca_file to a file with the right one",
             fact->subject, fact->issuer, anchors);
     else if (fact->self_issued)
         say(text,
-            "the certificate%s%s\" is self-signed, and not %s: set ca_file to a file that holds it, if it is "
-            "the right "
-            "one",
+            "the certificate%s%s\" is self-signed, and not %s: set ca_file to a file that holds it, if it is the right one",
             last == 0 ? " of \"" : " chain ends with an authority that is not trusted: \"", fact->subject,
             anchors);
     else if (last == 0 && fact->issuer_elsewhere)
         say(text,
-            "the server does not send the intermediate certificate of \"%s\", which signed that of \"%s\" "
-            "and is not %s: "
-            "have it send the whole chain",
+            "the server does not send the intermediate certificate of \"%s\", which signed that of \"%s\" and is not %s: have it send the whole chain",
             fact->issuer, fact->subject, anchors);
     else
         say(text,
-            "the certificate of \"%s\" is signed by \"%s\", which is not %s: set ca_file to the certificate "
-            "of that "
-            "authority, or have the server send the intermediate one",
+            "the certificate of \"%s\" is signed by \"%s\", which is not %s: set ca_file to the certificate of that authority, or have the server send the intermediate one",
             fact->subject, fact->issuer, anchors);
 }
 
@@ -133,14 +118,11 @@ static void explain_algorithm(const struct text *text, const struct tls_fact *fa
 
     if (fact->key == TLS_KEY_OTHER)
         say(text,
-            "the certificate of \"%s\" has a kind of key that is not supported: it has to be RSA, or on "
-            "P-256, P-384 or "
-            "P-521",
+            "the certificate of \"%s\" has a kind of key that is not supported: it has to be RSA, or on P-256, P-384 or P-521",
             fact->subject);
     else
         say(text,
-            "the certificate of \"%s\" is signed %s: it needs one signed with RSA (PKCS #1) or ECDSA and "
-            "SHA-256",
+            "the certificate of \"%s\" is signed %s: it needs one signed with RSA (PKCS #1) or ECDSA and SHA-256",
             fact->subject, signatures[fact->signature]);
 }
 
@@ -155,8 +137,7 @@ static void explain_size(const struct text *text, const struct tls_peer *peer, c
             fact->subject, fact->bits);
     else
         say(text,
-            "the certificate of \"%s\" is signed by \"%s\" with an RSA key of %zu bits: at most 4096 are "
-            "supported",
+            "the certificate of \"%s\" is signed by \"%s\" with an RSA key of %zu bits: at most 4096 are supported",
             fact->subject, fact->issuer, fact->signature_len * 8);
 }
 
@@ -164,20 +145,15 @@ static void explain_use(const struct text *text, const struct tls_peer *peer, co
 {
     if (peer->blamed > 0 && peer->fault == TLS_FAULT_NONE)
         say(text,
-            "the certificate of \"%s\" may not sign others by its key usage, but the server sends one that "
-            "it signed",
+            "the certificate of \"%s\" may not sign others by its key usage, but the server sends one that it signed",
             fact->subject);
     else if (peer->fault == TLS_FAULT_PURPOSE)
         say(text,
-            "the certificate of \"%s\" is not for server authentication%s (extended key usage): the server "
-            "needs another "
-            "one",
+            "the certificate of \"%s\" is not for server authentication%s (extended key usage): the server needs another one",
             fact_of(peer, 0)->subject, peer->for_clients ? ", only for client authentication" : "");
     else
         say(text,
-            "the certificate of \"%s\" does not allow digital signatures (key usage), which TLS with forward "
-            "secrecy "
-            "needs",
+            "the certificate of \"%s\" does not allow digital signatures (key usage), which TLS with forward secrecy needs",
             fact_of(peer, 0)->subject);
 }
 
@@ -220,16 +196,13 @@ static void explain_certificate(const struct text *text, const struct tls_peer *
         return;
     case BR_ERR_X509_DN_MISMATCH:
         say(text,
-            "the server sends its certificates in the wrong order, or without the intermediate one: after "
-            "\"%s\" comes "
-            "\"%s\", which did not sign it",
+            "the server sends its certificates in the wrong order, or without the intermediate one: after \"%s\" comes \"%s\", which did not sign it",
             fact_of(peer, index - 1)->subject, fact->subject);
         return;
     case BR_ERR_X509_BAD_SIGNATURE:
     case BR_ERR_X509_WRONG_KEY_TYPE:
         say(text,
-            "the certificate before that of \"%s\" was not signed with its key: the chain of the server is "
-            "broken",
+            "the certificate before that of \"%s\" was not signed with its key: the chain of the server is broken",
             fact->subject);
         return;
     case BR_ERR_X509_EMPTY_CHAIN:
@@ -252,9 +225,7 @@ struct row {
 static const struct row alerts[] = {
     {20, true, "the server could not decrypt what it got"},
     {40, false,
-     "the server accepts none of the ciphers and curves of TLS 1.2 that are safe (ECDHE with AES-GCM or "
-     "ChaCha20), or has "
-     "no certificate for them (RSA, P-256, P-384, P-521)"},
+     "the server accepts none of the ciphers and curves of TLS 1.2 that are safe (ECDHE with AES-GCM or ChaCha20), or has no certificate for them (RSA, P-256, P-384, P-521)"},
     {70, false, "the server accepts only TLS 1.3, or nothing as new as TLS 1.2: this program speaks TLS 1.2"},
     {71, false, "the server demands stronger ciphers than there are in TLS 1.2: it may want TLS 1.3"},
     {80, true, "the server had an internal error during the TLS handshake"},

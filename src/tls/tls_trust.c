@@ -131,10 +131,10 @@ static struct tls_trust *parse_bundle(const char *file, char *content, size_t si
     size_t len = tls_pem_decode(data, size, count_certificate, &bundle, &damaged);
 
     if (bundle.count == 0) {
-        error_set(error, ERROR_CONFIG,
-                  "the CA file %s has no certificate that can be used: it has to hold certificates in PEM, "
-                  "with RSA keys of 2048 to 4096 bits or on the curves P-256, P-384, P-521",
-                  file);
+        error_set(
+            error, ERROR_CONFIG,
+            "the CA file %s has no certificate that can be used: it has to hold certificates in PEM, with RSA keys of 2048 to 4096 bits or on the curves P-256, P-384, P-521",
+            file);
         return NULL;
     }
     if (damaged + bundle.unusable > 0)
@@ -160,10 +160,10 @@ static struct tls_trust *load(const char *file, struct error *error)
     char *content = file_read(file, FILE_MAX, &len, &why);
 
     if (content == NULL) {
-        error_set(error, ERROR_CONFIG,
-                  "the CA file cannot be used: %s: correct or unset ca_file, AWS_CA_BUNDLE or SSL_CERT_FILE, "
-                  "whichever names it",
-                  why.text);
+        error_set(
+            error, ERROR_CONFIG,
+            "the CA file cannot be used: %s: correct or unset ca_file, AWS_CA_BUNDLE or SSL_CERT_FILE, whichever names it",
+            why.text);
         return NULL;
     }
     trust = parse_bundle(file, content, len, error);
@@ -178,9 +178,9 @@ static struct tls_trust *take_roots(struct error *error)
     struct tls_trust *trust;
 
     if (tls_roots_count() == 0) {
-        error_set(error, ERROR_CONFIG,
-                  "cannot check certificates: this machine has no CA certificates, and this program was "
-                  "built without any: install ca-certificates or set ca_file");
+        error_set(
+            error, ERROR_CONFIG,
+            "cannot check certificates: this machine has no CA certificates, and this program was built without any: install ca-certificates or set ca_file");
         return NULL;
     }
     trust = new_trust(tls_roots_count(), 0);

@@ -90,9 +90,9 @@ static void test_web_identity(void **state)
     assert_non_null(strstr(seen, "POST / HTTP/1.1\r\n"));
     assert_non_null(strstr(seen, "content-type: application/x-www-form-urlencoded"));
     assert_null(strstr(seen, "authorization"));
-    assert_non_null(strstr(seen,
-                           "\r\n\r\nAction=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn%3Aaws%3A"
-                           "iam%3A%3A1%3Arole%2Fr&RoleSessionName=storsync-init-"));
+    assert_non_null(strstr(
+        seen,
+        "\r\n\r\nAction=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr&RoleSessionName=storsync-init-"));
     assert_non_null(strstr(seen, "&WebIdentityToken=ey.first.token"));
     assert_null(strstr(seen, "%0A"));
 }
@@ -366,10 +366,10 @@ static void read_object(struct fixture *f, const struct act *sts, const struct a
 static void test_store_renews(void **state)
 {
     static const struct act sts[] = SCRIPT(ANSWER(WEB_KEY("ONE", "59:00")), ANSWER(WEB_KEY("TWO", "59:00")));
-    static const struct act s3[] =
-        SCRIPT(ANSWER(EXPIRED),
-               ANSWER("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: \"e\"\r\nLast-Modified: Sun, 22 "
-                      "Nov 2026 18:00:00 GMT\r\nConnection: close\r\n\r\nhello"));
+    static const struct act s3[] = SCRIPT(
+        ANSWER(EXPIRED),
+        ANSWER(
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: \"e\"\r\nLast-Modified: Sun, 22 Nov 2026 18:00:00 GMT\r\nConnection: close\r\n\r\nhello"));
     struct call call;
 
     read_object(*state, sts, s3, &call);

@@ -205,11 +205,13 @@ static void test_assumed_role(void **state)
     assert_key(f, "ROLE", 1);
     seen = buf_str(&f->server.seen);
     assert_non_null(strstr(seen, "authorization: AWS4-HMAC-SHA256 Credential=BASE/"));
-    assert_non_null(strstr(seen, "/eu-west-3/sts/aws4_request, SignedHeaders=content-type;host;x-amz-date;"
-                                 "x-amz-security-token, Signature="));
+    assert_non_null(strstr(
+        seen,
+        "/eu-west-3/sts/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, Signature="));
     assert_non_null(strstr(seen, "x-amz-security-token: T\r\n"));
-    assert_non_null(strstr(seen, "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Ar&RoleSessionName=me&"
-                                 "DurationSeconds=900&ExternalId=x%2F1"));
+    assert_non_null(strstr(
+        seen,
+        "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Ar&RoleSessionName=me&DurationSeconds=900&ExternalId=x%2F1"));
 }
 
 /* Each role is assumed with what the one before has brought. */

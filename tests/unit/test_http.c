@@ -7,11 +7,11 @@
 
 static void test_get(void **state)
 {
-    static const struct act script[] =
-        SCRIPT(ACCEPT, REQUEST,
-               SEND("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Amz-Meta-A:   two words \t\r\nETag: "
-                    "\"q\"\r\n\r\nhello"),
-               HOLD);
+    static const struct act script[] = SCRIPT(
+        ACCEPT, REQUEST,
+        SEND(
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Amz-Meta-A:   two words \t\r\nETag: \"q\"\r\n\r\nhello"),
+        HOLD);
     struct single single;
 
     (void)state;
@@ -58,8 +58,8 @@ static void test_chunked_with_trailer(void **state)
 {
     static const struct act script[] = SCRIPT(
         ACCEPT, REQUEST,
-        SEND("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\nX-Late: "
-             "1\r\n\r\n"),
+        SEND(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\nX-Late: 1\r\n\r\n"),
         HOLD);
     struct single single;
 
@@ -125,12 +125,12 @@ static void test_bodies_that_are_none(void **state)
 
 static void test_redirect_is_an_answer(void **state)
 {
-    static const struct act script[] =
-        SCRIPT(ACCEPT, REQUEST,
-               SEND("HTTP/1.1 301 Moved Permanently\r\nLocation: http://127.0.0.1:1/\r\nx-amz-bucket-region: "
-                    "eu-west-1\r\n"
-                    "Content-Length: 3\r\n\r\nxml"),
-               HOLD);
+    static const struct act script[] = SCRIPT(
+        ACCEPT, REQUEST,
+        SEND(
+            "HTTP/1.1 301 Moved Permanently\r\nLocation: http://127.0.0.1:1/\r\nx-amz-bucket-region: eu-west-1\r\n"
+            "Content-Length: 3\r\n\r\nxml"),
+        HOLD);
     struct single single;
 
     (void)state;

@@ -72,8 +72,7 @@ static void test_lookups_give_the_member_or_otherwise(void **state)
 {
     (void)state;
     static const char text[] =
-        "{\"s\":\"x\",\"n\":-5,\"big\":9223372036854775807,\"huge\":9223372036854775808,"
-        "\"real\":1.0,\"reals\":[-0.5,1e9,1E-9,2.5e+3],\"t\":true,\"null\":null,\"o\":{}}";
+        "{\"s\":\"x\",\"n\":-5,\"big\":9223372036854775807,\"huge\":9223372036854775808,\"real\":1.0,\"reals\":[-0.5,1e9,1E-9,2.5e+3],\"t\":true,\"null\":null,\"o\":{}}";
     struct error error;
     yyjson_doc *doc = json_parse(text, sizeof text - 1, &error);
     yyjson_val *root = yyjson_doc_get_root(doc);

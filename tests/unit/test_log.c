@@ -99,8 +99,9 @@ static void test_treacherous_characters_are_escaped(void **state)
     /* C1 control, line separator, override and isolate with their ends; then harmless neighbours. */
     log_info("%s",
              "\xC2\x9B|\xE2\x80\xA8|\xE2\x80\xAE\xE2\x80\xAC|\xE2\x81\xA6\xE2\x81\xA9|\xC2\xA0|\xE2\x80\xAF");
-    assert_string_equal(output(), "storsync-init: \\xc2\\x9b|\\xe2\\x80\\xa8|\\xe2\\x80\\xae\\xe2\\x80\\xac|"
-                                  "\\xe2\\x81\\xa6\\xe2\\x81\\xa9|\xC2\xA0|\xE2\x80\xAF\n");
+    assert_string_equal(
+        output(),
+        "storsync-init: \\xc2\\x9b|\\xe2\\x80\\xa8|\\xe2\\x80\\xae\\xe2\\x80\\xac|\\xe2\\x81\\xa6\\xe2\\x81\\xa9|\xC2\xA0|\xE2\x80\xAF\n");
 }
 
 static void test_bytes_that_are_not_utf8_are_escaped(void **state)

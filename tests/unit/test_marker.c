@@ -182,8 +182,9 @@ static void test_long_ids_are_hashed(void **state)
     id[67] = '\0';
     assert_true(marker_key(&shop, id, key));
     /* python3 -c 'import hashlib; print(hashlib.sha256(b"/"*67).hexdigest())' */
-    assert_string_equal(key, ".storsync/shop/deployments/sha256-"
-                             "3eb1349aab9dc074e2028d6801ffe27e5de46b30e87a4e66e5fbb0b764f514e1.json");
+    assert_string_equal(
+        key,
+        ".storsync/shop/deployments/sha256-3eb1349aab9dc074e2028d6801ffe27e5de46b30e87a4e66e5fbb0b764f514e1.json");
     memset(id, '/', 256);
     id[256] = '\0';
     assert_true(marker_key(&shop, id, other));
@@ -307,10 +308,10 @@ static void test_what_is_committed(void **state)
     (void)state;
     assert_true(commit("v42"));
     assert_string_equal(requests, "write " LAST_SYNC_KEY "\nwrite " DEPLOYMENT_KEY "\n");
-    assert_string_equal(get_object(DEPLOYMENT_KEY),
-                        "{\"schema\":1,\"version\":\"" STORSYNC_VERSION "\",\"deploymentId\":\"v42\","
-                        "\"finishedAt\":\"2025-11-24T16:00:00.000Z\",\"syncedFiles\":42,\"skippedFiles\":15,"
-                        "\"totalSize\":13054771}\n");
+    assert_string_equal(
+        get_object(DEPLOYMENT_KEY),
+        "{\"schema\":1,\"version\":\"" STORSYNC_VERSION
+        "\",\"deploymentId\":\"v42\",\"finishedAt\":\"2025-11-24T16:00:00.000Z\",\"syncedFiles\":42,\"skippedFiles\":15,\"totalSize\":13054771}\n");
     assert_string_equal(get_object(LAST_SYNC_KEY), get_object(DEPLOYMENT_KEY));
 }
 

@@ -110,26 +110,27 @@ static void test_the_log_of_a_sync(void **state)
     report.total_size = 13054771;
     report_finish(&report, REPORT_SYNCED, NULL, STARTED + 1000);
     report_summary(&report);
-    assert_string_equal(output(), "storsync-init: environment is production because NODE_ENV=production; "
-                                  "deployment v42 (HEROKU_RELEASE_VERSION), Heroku\n"
-                                  "=== Production Storage Sync ===\n"
-                                  "Environment: production\n"
-                                  "Source: dedw3n-dev-storage\n"
-                                  "Destination: dedw3n-production-storage\n"
-                                  "Dry Run: NO\n"
-                                  "\n"
-                                  "Syncing path: public/\n"
-                                  "  \xE2\x9C\x93 Synced: avatars/user123.png (145.32 KB)\n"
-                                  "  \xE2\x9C\x93 Synced: images/product456.jpg (523.18 KB)\n"
-                                  "  - Skipped: videos/demo.mp4 (already up-to-date)\n"
-                                  "\n"
-                                  "=== Sync Summary ===\n"
-                                  "\xE2\x9C\x93 Synced: 42\n"
-                                  "- Skipped: 15\n"
-                                  "\xE2\x9C\x97 Failed: 0\n"
-                                  "Total Size: 12.45 MB\n"
-                                  "\n"
-                                  "=== Sync Complete ===\n");
+    assert_string_equal(
+        output(),
+        "storsync-init: environment is production because NODE_ENV=production; deployment v42 (HEROKU_RELEASE_VERSION), Heroku\n"
+        "=== Production Storage Sync ===\n"
+        "Environment: production\n"
+        "Source: dedw3n-dev-storage\n"
+        "Destination: dedw3n-production-storage\n"
+        "Dry Run: NO\n"
+        "\n"
+        "Syncing path: public/\n"
+        "  \xE2\x9C\x93 Synced: avatars/user123.png (145.32 KB)\n"
+        "  \xE2\x9C\x93 Synced: images/product456.jpg (523.18 KB)\n"
+        "  - Skipped: videos/demo.mp4 (already up-to-date)\n"
+        "\n"
+        "=== Sync Summary ===\n"
+        "\xE2\x9C\x93 Synced: 42\n"
+        "- Skipped: 15\n"
+        "\xE2\x9C\x97 Failed: 0\n"
+        "Total Size: 12.45 MB\n"
+        "\n"
+        "=== Sync Complete ===\n");
     assert_string_equal(report.message, "Synced 42 objects (12.45 MB), 15 already up to date");
 }
 
@@ -226,8 +227,8 @@ static void test_without_a_header_only_the_message(void **state)
         const char *line;
     } ends[] = {
         {REPORT_ALREADY_SYNCED, "storsync-init: Deployment v42 is already synced\n"},
-        {REPORT_TOO_SOON, "storsync-init: The last automatic sync was less than the interval ago; "
-                          "the next is due at 2025-11-24T16:00:00.000Z\n"},
+        {REPORT_TOO_SOON,
+         "storsync-init: The last automatic sync was less than the interval ago; the next is due at 2025-11-24T16:00:00.000Z\n"},
         {REPORT_INACTIVE, "storsync-init: Development environment: no automatic sync\n"},
         {REPORT_NOTHING_TO_DO, "storsync-init: Source and destination are the same: nothing to do\n"},
     };
@@ -261,9 +262,10 @@ static void test_environment_is_told_once(void **state)
     (void)state;
     strcpy(report.detection.warning, "strange id");
     report_environment(&report);
-    assert_string_equal(output(), "storsync-init: environment is production because NODE_ENV=production; "
-                                  "deployment v42 (HEROKU_RELEASE_VERSION), Heroku\n"
-                                  "storsync-init: warning: strange id\n");
+    assert_string_equal(
+        output(),
+        "storsync-init: environment is production because NODE_ENV=production; deployment v42 (HEROKU_RELEASE_VERSION), Heroku\n"
+        "storsync-init: warning: strange id\n");
     report_environment(&report);
     assert_string_equal(output(), "");
 }
@@ -274,8 +276,9 @@ static void test_environment_without_anything(void **state)
     report.detection = (struct detection){.platform = "", .hint = ""};
     strcpy(report.detection.environment_source, "default");
     report_environment(&report);
-    assert_string_equal(output(), "storsync-init: environment is development because nothing says otherwise; "
-                                  "no deployment id\n");
+    assert_string_equal(
+        output(),
+        "storsync-init: environment is development because nothing says otherwise; no deployment id\n");
 }
 
 static void test_the_hint_is_for_production(void **state)
@@ -284,9 +287,9 @@ static void test_the_hint_is_for_production(void **state)
     report.detection.deployment_id[0] = '\0';
     report.detection.hint = "set it";
     report_environment(&report);
-    assert_non_null(strstr(output(),
-                           "no deployment id, Heroku\nstorsync-init: without a deployment id only the "
-                           "interval decides; on Heroku set it\n"));
+    assert_non_null(strstr(
+        output(),
+        "no deployment id, Heroku\nstorsync-init: without a deployment id only the interval decides; on Heroku set it\n"));
     report.environment_shown = false;
     report.detection.production = false;
     report_environment(&report);
@@ -362,8 +365,8 @@ static void test_json_events_of_a_sync(void **state)
     static const struct {
         const char *event, *message;
     } expected[] = {
-        {"environment", "environment is production because NODE_ENV=production; deployment v42 "
-                        "(HEROKU_RELEASE_VERSION), Heroku"},
+        {"environment",
+         "environment is production because NODE_ENV=production; deployment v42 (HEROKU_RELEASE_VERSION), Heroku"},
         {"sync-started", "Production Storage Sync"},
         {"path", "Syncing path: p/"},
         {"synced", "Synced: a (1.00 KB)"},
@@ -684,9 +687,7 @@ static void test_text_of_a_validation(void **state)
     struct buf text;
     struct error error;
     static const char json[] =
-        "{\"state\":\"partial\",\"valid\":false,\"checkedFiles\":3,\"missingFiles\":11,\"mismatchedFiles\":1,"
-        "\"extraFiles\":0,\"details\":{\"missing\":[\"a\"],\"mismatched\":[{\"file\":\"b\",\"reason\":\"size "
-        "differs\"},7],\"extra\":[],\"truncated\":true}}";
+        "{\"state\":\"partial\",\"valid\":false,\"checkedFiles\":3,\"missingFiles\":11,\"mismatchedFiles\":1,\"extraFiles\":0,\"details\":{\"missing\":[\"a\"],\"mismatched\":[{\"file\":\"b\",\"reason\":\"size differs\"},7],\"extra\":[],\"truncated\":true}}";
 
     buf_init(&text, JSON_MAX);
     assert_true(report_text(json, sizeof json - 1, &text, &error));

@@ -206,8 +206,7 @@ static void test_denied_action(void **state)
         snprintf(
             body, sizeof body,
             XML
-            "<Error><Code>AccessDenied</Code><Message>User: arn:aws:sts::123456789012:assumed-role/%0200d is "
-            "not authorized to perform: %s</Message></Error>",
+            "<Error><Code>AccessDenied</Code><Message>User: arn:aws:sts::123456789012:assumed-role/%0200d is not authorized to perform: %s</Message></Error>",
             0, rows[i][0]);
         hand_begin(&hand, "http://h", "b");
         start(&hand, PUT);
@@ -351,12 +350,10 @@ static void test_region_of_amazon(void **state)
         READ, 400, "", "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>");
     expect_region_learnt(
         READ, 307, "location: https://evil.example/\n",
-        "<Error><Code>TemporaryRedirect</Code><Endpoint>buck.s3-eu-west-1.amazonaws.com</Endpoint>"
-        "</Error>");
+        "<Error><Code>TemporaryRedirect</Code><Endpoint>buck.s3-eu-west-1.amazonaws.com</Endpoint></Error>");
     expect_region_learnt(
         READ, 301, "",
-        "<Error><Code>PermanentRedirect</Code><Endpoint>s3.eu-west-1.amazonaws.com</Endpoint>"
-        "</Error>");
+        "<Error><Code>PermanentRedirect</Code><Endpoint>s3.eu-west-1.amazonaws.com</Endpoint></Error>");
 }
 
 static void expect_region_refused(const char *endpoint, int status, const char *headers, const char *body,

@@ -86,11 +86,9 @@ static void test_upload(void **state)
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_url(&hand), "http://h/b/k?uploadId=id%2F%2B%201");
     hand_take_body(&hand, &body);
-    assert_string_equal(buf_str(&body),
-                        "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
-                        "<Part><PartNumber>1</PartNumber><ETag>&#34;o&#60;n&#38;e&#34;</ETag></Part>"
-                        "<Part><PartNumber>2</PartNumber><ETag>&#34;two&#34;</ETag></Part>"
-                        "</CompleteMultipartUpload>");
+    assert_string_equal(
+        buf_str(&body),
+        "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Part><PartNumber>1</PartNumber><ETag>&#34;o&#60;n&#38;e&#34;</ETag></Part><Part><PartNumber>2</PartNumber><ETag>&#34;two&#34;</ETag></Part></CompleteMultipartUpload>");
     assert_int_equal(hand_answer(&hand, 200, "", "\n " FINISHED), HTTP_DONE);
     hand_done(&hand);
     assert_true(hand.call.done);
@@ -279,9 +277,7 @@ static void test_tags_on_rgw(void **state)
     hand_take_body(&hand, &body);
     assert_string_equal(
         buf_str(&body),
-        "<Tagging xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><TagSet>"
-        "<Tag><Key>a b</Key><Value>c&#38;d</Value></Tag><Tag><Key>e</Key><Value></Value></Tag>"
-        "</TagSet></Tagging>");
+        "<Tagging xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><TagSet><Tag><Key>a b</Key><Value>c&#38;d</Value></Tag><Tag><Key>e</Key><Value></Value></Tag></TagSet></Tagging>");
     assert_int_equal(hand_answer(&hand, 200, "", NULL), HTTP_DONE);
     hand_done(&hand);
     assert_true(hand.call.done);

@@ -358,8 +358,9 @@ static void test_bad_values_name_their_source(void **state)
     char place[80];
 
     assert_true(load_environ(fixture, ENVIRON("STORSYNC_CONCURRENCY=many")));
-    assert_problem(fixture, ENVIRON("STORSYNC_CONCURRENCY: \"many\" is not a whole number from 1 to 64; "
-                                    "using the default 16"));
+    assert_problem(
+        fixture,
+        ENVIRON("STORSYNC_CONCURRENCY: \"many\" is not a whole number from 1 to 64; using the default 16"));
     assert_int_equal(fixture->settings.concurrency, 16);
     assert_true(load_ini(fixture, "# a comment\nconcurrency = many\n", ENVIRON("A=b")));
     snprintf(place, sizeof place, "%s:2: concurrency: \"many\" is not", fixture->file);

@@ -49,9 +49,10 @@ static void s3_get_object(void **state)
     };
 
     (void)state;
-    expect_s3("GET", "/test.txt", "", headers, COUNT(headers), EMPTY_HASH,
-              S3_AUTHORIZATION "SignedHeaders=host;range;x-amz-content-sha256;x-amz-date, "
-                               "Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41");
+    expect_s3(
+        "GET", "/test.txt", "", headers, COUNT(headers), EMPTY_HASH,
+        S3_AUTHORIZATION
+        "SignedHeaders=host;range;x-amz-content-sha256;x-amz-date, Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41");
 }
 
 static void s3_put_object(void **state)
@@ -72,9 +73,10 @@ static void s3_put_object(void **state)
     assert_string_equal(hash, "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072");
     buf_init(&path, 100);
     assert_true(uri_encode(&path, "/test$file.text", "/"));
-    expect_s3("PUT", buf_str(&path), "", headers, COUNT(headers), hash,
-              S3_AUTHORIZATION "SignedHeaders=date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class, "
-                               "Signature=98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd");
+    expect_s3(
+        "PUT", buf_str(&path), "", headers, COUNT(headers), hash,
+        S3_AUTHORIZATION
+        "SignedHeaders=date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class, Signature=98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd");
     buf_free(&path);
 }
 
@@ -87,17 +89,19 @@ static const struct sigv4_header s3_plain_headers[] = {
 static void s3_get_lifecycle(void **state)
 {
     (void)state;
-    expect_s3("GET", "/", "lifecycle=", s3_plain_headers, COUNT(s3_plain_headers), EMPTY_HASH,
-              S3_AUTHORIZATION "SignedHeaders=host;x-amz-content-sha256;x-amz-date, "
-                               "Signature=fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543");
+    expect_s3(
+        "GET", "/", "lifecycle=", s3_plain_headers, COUNT(s3_plain_headers), EMPTY_HASH,
+        S3_AUTHORIZATION
+        "SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543");
 }
 
 static void s3_list_objects(void **state)
 {
     (void)state;
-    expect_s3("GET", "/", "max-keys=2&prefix=J", s3_plain_headers, COUNT(s3_plain_headers), EMPTY_HASH,
-              S3_AUTHORIZATION "SignedHeaders=host;x-amz-content-sha256;x-amz-date, "
-                               "Signature=34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7");
+    expect_s3(
+        "GET", "/", "max-keys=2&prefix=J", s3_plain_headers, COUNT(s3_plain_headers), EMPTY_HASH,
+        S3_AUTHORIZATION
+        "SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7");
 }
 
 /* A request of the test suite: a host, up to two more headers, and what its signature is. */

@@ -236,9 +236,9 @@ static void test_signature_headers(void **state)
     assert_true(hand_attempt(&hand));
     value = hand_header(&hand, "authorization");
     assert_ptr_equal(strstr(value, "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"), value);
-    assert_non_null(strstr(value,
-                           "/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date;"
-                           "x-amz-security-token, Signature="));
+    assert_non_null(strstr(
+        value,
+        "/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token, Signature="));
     assert_string_equal(hand_header(&hand, "x-amz-security-token"), "TOKEN");
     assert_string_equal(hand_header(&hand, "x-amz-content-sha256"),
                         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
@@ -315,10 +315,9 @@ static void test_metadata_is_sent(void **state)
     assert_string_equal(hand_header(&hand, "x-amz-meta-some-name"), "b\xC3\xA4r");
     assert_string_equal(hand_header(&hand, "x-amz-meta-empty"), "");
     assert_string_equal(hand_header(&hand, "x-amz-tagging"), "a=b%20c&d=");
-    assert_non_null(
-        strstr(hand_header(&hand, "authorization"),
-               "SignedHeaders=content-md5;content-type;host;x-amz-content-sha256;x-amz-date;x-amz-meta-empty;"
-               "x-amz-meta-some-name;x-amz-tagging,"));
+    assert_non_null(strstr(
+        hand_header(&hand, "authorization"),
+        "SignedHeaders=content-md5;content-type;host;x-amz-content-sha256;x-amz-date;x-amz-meta-empty;x-amz-meta-some-name;x-amz-tagging,"));
     hand_end(&hand);
     object_meta_free(&meta);
 }
@@ -461,11 +460,10 @@ static void expect_keys(struct hand *hand, const char *const *keys)
 static void test_list_rgw(void **state)
 {
     static const char page[] = LIST_BEGIN
-        "<EncodingType>url</EncodingType><Name>b</Name><Prefix>p/</Prefix><MaxKeys>1000</MaxKeys>"
-        "<IsTruncated>true</IsTruncated>" ENTRY("p%2F%22q%22&apos;") ENTRY("p%2Fa%20b")
-            ENTRY("p%2Fplus%2B%20%2Bx")
-                ENTRY("p%2F%C3%BC%0A") "<NextContinuationToken>p/\xC3\xBC&amp; +</NextContinuationToken>"
-                                       "<KeyCount>4</KeyCount></ListBucketResult>";
+        "<EncodingType>url</EncodingType><Name>b</Name><Prefix>p/</Prefix><MaxKeys>1000</MaxKeys><IsTruncated>true</IsTruncated>" ENTRY(
+            "p%2F%22q%22&apos;") ENTRY("p%2Fa%20b") ENTRY("p%2Fplus%2B%20%2Bx")
+            ENTRY(
+                "p%2F%C3%BC%0A") "<NextContinuationToken>p/\xC3\xBC&amp; +</NextContinuationToken><KeyCount>4</KeyCount></ListBucketResult>";
     static const char last[] =
         LIST_BEGIN "<EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>" ENTRY(
             "p%2F%FF") "</ListBucketResult>";
@@ -487,9 +485,9 @@ static void test_list_rgw(void **state)
     expect_keys(&hand, (const char *const[]){"p/a b", "p/plus+ +x", "p/\xC3\xBC\n", NULL});
     /* The cursor asked for the next page as soon as it took this one. */
     assert_true(hand_attempt(&hand));
-    assert_string_equal(hand_url(&hand),
-                        "http://h/b?continuation-token=p%2F%C3%BC%26%20%2B&encoding-type=url&"
-                        "list-type=2&max-keys=1000&prefix=p%2F");
+    assert_string_equal(
+        hand_url(&hand),
+        "http://h/b?continuation-token=p%2F%C3%BC%26%20%2B&encoding-type=url&list-type=2&max-keys=1000&prefix=p%2F");
     assert_int_equal(hand_answer(&hand, 200, "", last), HTTP_DONE);
     hand_done(&hand);
     expect_keys(&hand, (const char *const[]){"p/\xFF", NULL});
@@ -521,11 +519,11 @@ static void expect_plain(const char *first, const char *second)
     struct hand hand;
 
     buf_init(&page, 4096);
-    buf_printf(&page,
-               LIST_BEGIN
-               "<Contents><Key>%s</Key><Size>1</Size></Contents><Contents><Key>%s</Key><Size>2</Size>"
-               "</Contents><IsTruncated>false</IsTruncated></ListBucketResult>",
-               first, second);
+    buf_printf(
+        &page,
+        LIST_BEGIN
+        "<Contents><Key>%s</Key><Size>1</Size></Contents><Contents><Key>%s</Key><Size>2</Size></Contents><IsTruncated>false</IsTruncated></ListBucketResult>",
+        first, second);
     hand_begin(&hand, "http://h", "b");
     hand_list(&hand, "");
     assert_int_equal(hand_answer(&hand, 200, "content-type: application/xml\n", buf_str(&page)),
@@ -777,11 +775,12 @@ static void test_head_and_tags(void **state)
     store_tags(hand.store, &hand.call, "k");
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_url(&hand), "http://h/b/k?tagging=");
-    assert_int_equal(hand_answer(&hand, 200, "",
-                                 XML
-                                 "<Tagging><TagSet><Tag><Key>a &amp; b</Key><Value>\xC3\xBC=+</Value></Tag>"
-                                 "<Tag><Key>c</Key><Value></Value></Tag></TagSet></Tagging>"),
-                     HTTP_DONE);
+    assert_int_equal(
+        hand_answer(
+            &hand, 200, "",
+            XML
+            "<Tagging><TagSet><Tag><Key>a &amp; b</Key><Value>\xC3\xBC=+</Value></Tag><Tag><Key>c</Key><Value></Value></Tag></TagSet></Tagging>"),
+        HTTP_DONE);
     hand_done(&hand);
     assert_string_equal(object_meta_get(&hand.call.meta, "tagging"), "a%20%26%20b=%C3%BC%3D%2B&c=");
     hand_end(&hand);
@@ -1113,8 +1112,8 @@ static void test_put_needs_md5(void **state)
         assert_int_equal(hand_header(&hand, "content-md5") != NULL, round == 1);
         hand_answer(
             &hand, 400, "",
-            XML "<Error><Code>InvalidRequest</Code><Message>Content-MD5 OR x-amz-checksum- HTTP header is "
-                "required for Put Object requests with Object Lock parameters</Message></Error>");
+            XML
+            "<Error><Code>InvalidRequest</Code><Message>Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters</Message></Error>");
         hand_done(&hand);
         assert_int_equal(hand.call.error.kind, ERROR_PROTOCOL);
         assert_int_equal(hand.call.again, round == 0); /* it was told: nothing more can be done */

@@ -348,20 +348,8 @@ static void test_names_for_people(void **state)
         {hand_name("03", "0C", "a.example"), "a.example"},
         {hand_name("0A", "13", "Org"), "Org"},
         {hand_name("06", "13", "DE"), "?"},
-        {T("30",
-           T("31",
-             T("30",
-               "06035504"
-               "0A",
-               T("0C", X("Org"), NULL), NULL),
-             NULL),
-           T("31",
-             T("30",
-               "06035504"
-               "03",
-               T("0C", X("cn"), NULL), NULL),
-             NULL),
-           NULL),
+        {T("30", T("31", T("30", "060355040A", T("0C", X("Org"), NULL), NULL), NULL),
+           T("31", T("30", "0603550403", T("0C", X("cn"), NULL), NULL), NULL), NULL),
          "cn"},
         {hand_name("03", "0C", "a\n\033[2Jb\"c\177"), "a??[2Jb?c?"},
         {hand_name("03", "0C", "\xC3\xBC \xE2\x80\xAE \xEF\xBB\xBF \xC2\x85"), "\xC3\xBC ? ? ?"},
@@ -451,11 +439,7 @@ static void test_names_described(void **state)
     char out[100];
 
     (void)state;
-    tls_names_describe(bytes("87047F000001"
-                             "8203612E62"
-                             "810178"
-                             "8703616263"
-                             "871000000000000000000000000000000001"),
+    tls_names_describe(bytes("87047F0000018203612E628101788703616263871000000000000000000000000000000001"),
                        out, sizeof out);
     assert_string_equal(out, "127.0.0.1, a.b, ::1");
     tls_names_describe(bytes(""), out, sizeof out);

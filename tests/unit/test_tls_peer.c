@@ -202,8 +202,7 @@ static void test_trust(void **state)
     assert_int_equal(JUDGE(fixture, LEAF), BR_ERR_X509_NOT_TRUSTED);
     assert_says(
         fixture,
-        "the certificate of \"leaf\" is signed by \"middle\", which is not among the 1 authorities of "
-        "/ca.pem: set ca_file");
+        "the certificate of \"leaf\" is signed by \"middle\", which is not among the 1 authorities of /ca.pem: set ca_file");
     assert_says(fixture, "intermediate");
     memcpy(forged, leaf_der, sizeof forged);
     forged[sizeof forged - 1] ^= 1;

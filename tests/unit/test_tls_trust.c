@@ -243,27 +243,13 @@ static void test_trusted_certificates(void **state)
     } rows[] = {
         {"", true},
         {"3000", true},
-        {"300C"
-         "300A" SERVER,
-         true},
-        {"300C"
-         "300A" EMAIL,
-         false},
-        {"300C"
-         "A00A" SERVER,
-         false},
-        {"300C"
-         "A00A" EMAIL,
-         true},
-        {"3018"
-         "300A" SERVER "A00A" EMAIL,
-         true},
-        {"3018"
-         "300A" EMAIL "A00A" SERVER,
-         false},
-        {"3003"
-         "0C0178",
-         true}, /* an alias */
+        {"300C300A" SERVER, true},
+        {"300C300A" EMAIL, false},
+        {"300CA00A" SERVER, false},
+        {"300CA00A" EMAIL, true},
+        {"3018300A" SERVER "A00A" EMAIL, true},
+        {"3018300A" EMAIL "A00A" SERVER, false},
+        {"30030C0178", true}, /* an alias */
         {"0500", false},
         {"3001", false},
     };

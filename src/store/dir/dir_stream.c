@@ -107,15 +107,13 @@ void dir_write_failed(struct call *call, const struct store_dir *store, const ch
     if (why == ENOTUNIQ)
         error_set(
             &call->error, ERROR_LOCAL,
-            "%s: nothing was written for %.200s: its file system takes that for another name, which is there "
-            "already and differs in case or in how letters are composed; use one that tells them apart",
+            "%s: nothing was written for %.200s: its file system takes that for another name, which is there already and differs in case or in how letters are composed; use one that tells them apart",
             name, key);
     if ((why == ELOOP || why == ENOTDIR) &&
         (dir_find_foreign(&store->tree, key, thing) || dir_find_foreign(&store->tree, DIR_TEMP, thing)))
         error_set(
             &call->error, ERROR_LOCAL,
-            "%s: %.150s is a symbolic link or a device, which is never followed or replaced: nothing was "
-            "written for %.150s; put a directory or file there, or mount there what the link leads to",
+            "%s: %.150s is a symbolic link or a device, which is never followed or replaced: nothing was written for %.150s; put a directory or file there, or mount there what the link leads to",
             name, thing, key);
     call->error.sys = why;
 }

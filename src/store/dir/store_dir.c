@@ -112,10 +112,10 @@ static void list_end(struct call *call, struct dir_call *work, const struct dir_
     uint64_t left_out = dir_list_left_out(list);
 
     if (left_out > 0)
-        log_warn("%s: %" PRIu64
-                 " things under \"%s\" are left out: they are no regular files, or their paths are "
-                 "longer than a key may be",
-                 work->store->base.name, left_out, work->key);
+        log_warn(
+            "%s: %" PRIu64
+            " things under \"%s\" are left out: they are no regular files, or their paths are longer than a key may be",
+            work->store->base.name, left_out, work->key);
     page_end(work->page, NULL);
     call->done = true;
 }
@@ -233,15 +233,15 @@ static bool dir_op_check_pair(const struct store *source, const struct store *de
     const char *to = ((const struct store_dir *)destination)->path;
 
     if (is_inside(to, from))
-        return error_set(error, ERROR_CONFIG,
-                         "the destination %s lies inside the source %s: every copy would become "
-                         "part of the source; choose another directory",
-                         destination->name, source->name);
+        return error_set(
+            error, ERROR_CONFIG,
+            "the destination %s lies inside the source %s: every copy would become part of the source; choose another directory",
+            destination->name, source->name);
     if (is_inside(from, to))
-        return error_set(error, ERROR_CONFIG,
-                         "the source %s lies inside the destination %s: it would be part of what "
-                         "is compared; choose another directory",
-                         source->name, destination->name);
+        return error_set(
+            error, ERROR_CONFIG,
+            "the source %s lies inside the destination %s: it would be part of what is compared; choose another directory",
+            source->name, destination->name);
     return true;
 }
 

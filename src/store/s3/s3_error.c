@@ -75,8 +75,7 @@ static const struct {
     {412, {NULL, ERROR_PRECONDITION, false, NULL}},
     {413,
      {NULL, ERROR_UNSUPPORTED, false,
-      "the body is too large for the service, or for a proxy in front of it: raise its limit (nginx: "
-      "client_max_body_size), or set a smaller part_size"}},
+      "the body is too large for the service, or for a proxy in front of it: raise its limit (nginx: client_max_body_size), or set a smaller part_size"}},
     {416, {NULL, ERROR_PRECONDITION, false, "the object is shorter than it was: it has changed"}},
     {429, {NULL, ERROR_UNREACHABLE, true, "the service asks for fewer requests"}},
     {500, {NULL, ERROR_UNREACHABLE, true, "the service has a problem of its own"}},

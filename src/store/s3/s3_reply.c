@@ -258,8 +258,7 @@ static bool check_length(const struct s3_call *c, struct error *error)
         return error_set(error, ERROR_PRECONDITION, "it has another size meanwhile");
     return error_set(
         error, ERROR_PROTOCOL,
-        "the answer has %llu bytes where this version has %llu: something between here and %s changes "
-        "bodies (it may compress them), or the service lies",
+        "the answer has %llu bytes where this version has %llu: something between here and %s changes bodies (it may compress them), or the service lies",
         (unsigned long long)c->reply.content_length, (unsigned long long)expected, c->store->service);
 }
 

@@ -367,9 +367,7 @@ bool s3_upload_answered(struct s3_call *c, struct error *error)
 static void tell_what_stays(const struct s3_call *c)
 {
     log_warn(
-        "the upload of \"%.200s\" to %s could not be aborted: its parts stay, and are billed, until it is. "
-        "Abort upload %.200s, or set a lifecycle rule with AbortIncompleteMultipartUpload. The reason: "
-        "%.300s",
+        "the upload of \"%.200s\" to %s could not be aborted: its parts stay, and are billed, until it is. Abort upload %.200s, or set a lifecycle rule with AbortIncompleteMultipartUpload. The reason: %.300s",
         c->upload->key, c->store->bucket, c->upload->id, c->request.error.text);
 }
 

@@ -279,11 +279,10 @@ static bool stores_other_bytes(const struct s3_call *c, struct error *error)
     else
         differs = pipe->hashed && pipe_differs(pipe, c->reply.etag);
     if (differs)
-        error_set(error, ERROR_PROTOCOL,
-                  "the service has other bytes than were sent (ETag %s): they were damaged on the way; check "
-                  "what is "
-                  "between here and %s",
-                  c->reply.etag, c->store->service);
+        error_set(
+            error, ERROR_PROTOCOL,
+            "the service has other bytes than were sent (ETag %s): they were damaged on the way; check what is between here and %s",
+            c->reply.etag, c->store->service);
     return differs;
 }
 

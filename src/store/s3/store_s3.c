@@ -41,8 +41,7 @@ static bool check_bucket(const char *bucket, struct error *error)
     if (strchr(bucket, '/') != NULL)
         return error_set(
             error, ERROR_CONFIG,
-            "\"%s\" is not the name of a bucket: a bucket is given without a prefix; the prefixes to "
-            "sync are set with public_object_search_paths and private_object_dir",
+            "\"%s\" is not the name of a bucket: a bucket is given without a prefix; the prefixes to sync are set with public_object_search_paths and private_object_dir",
             bucket);
     for (const char *c = bucket; *c != '\0'; c++)
         if (!is_name_char(*c) && *c != '.' && *c != ':')
@@ -117,8 +116,7 @@ static bool set_endpoint(struct store_s3 *store, struct error *error)
         if (store->endpoint.scheme[4] == '\0' && !side->allow_http && !uri_is_loopback(&store->endpoint))
             return error_set(
                 error, ERROR_CONFIG,
-                "endpoint: \"%s\" is not encrypted, so others on the network could read the data and the "
-                "session tokens: use https://, or set allow_http = yes for this side",
+                "endpoint: \"%s\" is not encrypted, so others on the network could read the data and the session tokens: use https://, or set allow_http = yes for this side",
                 endpoint);
         if (creds_variant(store->creds).fips)
             log_warn("use_fips_endpoint says nothing about %s: only AWS has such endpoints", endpoint);
