@@ -65,7 +65,7 @@ UNIT_TESTS = $(patsubst tests/unit/%.c,build/san/unit/%,$(wildcard tests/unit/te
 FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS = $(FUZZERS:%=build/san/fuzz/%)
 AARCH64_TESTS = build/aarch64/storsync-init $(UNIT_TESTS:build/san/%=build/aarch64/%) $(REPLAYS:build/san/%=build/aarch64/%)
-C_FILES = $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch]) deps/roots.c
+C_FILES = $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch]) deps/roots.c docs/settings.c
 SCRIPTS = $(shell find .ci deps dist docs tests -maxdepth 2 -type f -exec \
 	awk 'FNR == 1 && /^.! ?\/(usr\/)?bin\/(env )?(ba)?sh/ { print FILENAME }' {} + | sort)
 
@@ -124,6 +124,11 @@ else
 	$(call step,ROOTS) $< build/deps-src/ca-certificates/mozilla \
 		"$$(sed -n 's/^ca-certificates \([^ ]*\) .*/\1/p' build/deps-src/versions)" >$@
 endif
+
+# What the documents say about the settings, out of their table.
+build/docs/settings: docs/settings.c $(patsubst %,src/settings/settings_%.c,help table value) $(patsubst %,src/base/%.c,buf error uri) \
+		$(wildcard include/*.h src/settings/*.h) | need-host
+	$(call step,HOSTCC) $(HOSTCC) -std=c11 -D_GNU_SOURCE -Iinclude -Isrc/settings $(WARNINGS) -O1 -o $@ $(filter %.c,$^)
 
 # --- the flavours ---
 
@@ -209,8 +214,8 @@ fuzz-run: build/fuzz/$(FUZZ) ## fuzz one target: make fuzz-run FUZZ=xml SECONDS=
 	@mkdir -p build/fuzz/corpus/$(FUZZ)
 	$< -max_total_time=$(SECONDS) -artifact_prefix=build/fuzz/ build/fuzz/corpus/$(FUZZ) $(wildcard tests/fuzz/corpus/$(FUZZ))
 
-docs: all ## put the settings table into README.md, the man page and examples/storsync.ini
-	docs/update build/storsync-init
+docs: build/docs/settings ## put the settings table into README.md, the man page and examples/storsync.ini
+	docs/update $<
 
 install: all ## install into PREFIX (/usr/local), below DESTDIR
 	install -D -m 755 build/storsync-init $(DESTDIR)$(PREFIX)/bin/storsync-init
@@ -231,7 +236,7 @@ deps-bundle: build/deps-src/done build/deps-tests/done ## pack all dependencies 
 # --- tests ---
 
 TEST_PARTS = integration + unit fuzz-corpus layers docs deps dist aarch64 model https
-TEST_PROGRAMS = build/test/storsync-init build/san/main.o $(UNIT_TESTS) $(REPLAYS) $(AARCH64_TESTS)
+TEST_PROGRAMS = build/test/storsync-init build/docs/settings build/san/main.o $(UNIT_TESTS) $(REPLAYS) $(AARCH64_TESTS)
 # What is packed for the tests only may be of versions that no lock has.
 test test-all test-dist test-reproducible: export STORSYNC_UNLOCKED = yes
 test: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu ## run all tests; ends with "N passed, N failed"
@@ -252,7 +257,7 @@ test-dist: dist ## look into what `make dist` packs: archives, SBOM, hardening o
 	@tests/run dist
 test-reproducible: dist ## build it all once more in another folder, without the cache: the same bytes
 	@tests/reproducible
-test-docs: all ## check that the documents show the settings as they are
+test-docs: build/docs/settings ## check that the documents show the settings as they are
 	@tests/run docs
 test-integration: all build/test/storsync-init | need-integration ## run the binary against a real S3 server
 	@tests/run integration
@@ -333,7 +338,7 @@ deps-update: ## take the newest dependencies that can be had into deps/lock, reb
 	$(MAKE) test
 
 clean: ## remove what was built from our own sources
-	rm -rf build/musl build/test build/san build/fuzz build/aarch64 build/dist build/storsync-init \
+	rm -rf build/musl build/test build/san build/fuzz build/aarch64 build/dist build/docs build/storsync-init \
 		build/storsync-init.debug
 
 distclean: ## remove everything that was built (downloads stay in the cache)

@@ -21,7 +21,6 @@ int answer_print_within(struct buf *out, int64_t patience, int code);
 
 int answer_help(void);
 int answer_version(void);
-int answer_document(enum settings_doc form);
 
 /* `error`: what settings_load said. To check is to do all that a run does before it asks anybody. */
 int answer_check_config(const struct options *options, const struct settings *settings, struct error *error);

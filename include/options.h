@@ -25,7 +25,6 @@ enum mode {
     MODE_PRINT_CONFIG,
     MODE_HELP,
     MODE_VERSION,
-    MODE_DOCUMENT, /* --document markdown|man|ini: what the build makes docs from */
 };
 
 #define OPTIONS_FLAGS_MAX 64
@@ -33,7 +32,6 @@ enum mode {
 struct options {
     enum mode mode;
     bool json;
-    enum settings_doc document;
     const char *config; /* NULL: not given */
     struct settings_flag flags[OPTIONS_FLAGS_MAX];
     int flag_count;

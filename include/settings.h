@@ -164,8 +164,7 @@ bool settings_print(const struct settings *settings, const struct settings_remar
 bool settings_print_json(const struct settings *settings, const struct settings_remark *remarks, int count,
                          struct buf *out);
 
-/* The settings part of --help, the table of README.md (Markdown), of the man page (mdoc), and a sample INI file. */
-enum settings_doc { SETTINGS_HELP, SETTINGS_MARKDOWN, SETTINGS_MAN, SETTINGS_INI };
-bool settings_document(enum settings_doc form, struct buf *out);
+/* The settings part of --help. */
+bool settings_help(struct buf *out);
 
 #endif

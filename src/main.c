@@ -154,7 +154,5 @@ int main(int argc, char **argv)
         return answer_help();
     if (options.mode == MODE_VERSION)
         return answer_version();
-    if (options.mode == MODE_DOCUMENT)
-        return answer_document(options.document);
     return answer_from_settings(&options, &input);
 }

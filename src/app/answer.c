@@ -60,15 +60,6 @@ int answer_version(void)
     return answer_print(&out, 0);
 }
 
-int answer_document(enum settings_doc form)
-{
-    struct buf out;
-
-    buf_init(&out, OUTPUT_MAX);
-    settings_document(form, &out);
-    return answer_print(&out, 0);
-}
-
 /* Where a side's credentials would come from, or why that cannot be right; asks nobody. */
 static void describe_credentials(const struct side *side, struct buf *out)
 {

@@ -27,22 +27,6 @@ static bool set_mode(struct options *options, enum mode mode, const char *typed,
     return true;
 }
 
-static bool set_document(struct options *options, const char *form, struct error *error)
-{
-    static const char *const forms[] = {
-        [SETTINGS_MARKDOWN] = "markdown",
-        [SETTINGS_MAN] = "man",
-        [SETTINGS_INI] = "ini",
-    };
-
-    for (size_t i = SETTINGS_MARKDOWN; i < sizeof forms / sizeof forms[0]; i++)
-        if (strcmp(form, forms[i]) == 0) {
-            options->document = (enum settings_doc)i;
-            return set_mode(options, MODE_DOCUMENT, "--document", error);
-        }
-    return error_set(error, ERROR_USAGE, "--document: \"%s\" is not markdown, man or ini", form);
-}
-
 static bool unknown(const char *typed, struct error *error)
 {
     struct nearest nearest;
@@ -88,8 +72,6 @@ static bool set_valued(struct options *options, const char *typed, const char *v
 {
     const char *name = typed + 2;
 
-    if (strcmp(name, "document") == 0)
-        return set_document(options, value, error);
     if (strcmp(name, "config") == 0) {
         if (*value == '\0')
             return error_set(error, ERROR_USAGE, "--config needs the name of a file");
@@ -120,7 +102,7 @@ static bool parse_long(struct options *options, char **argv, int *at, struct err
             error, ERROR_USAGE,
             "%s: secrets are not taken from the command line; use the environment variable %s, or %s_FILE with the name of a file",
             typed, variable, variable);
-    if (strcmp(typed, "--document") != 0 && !settings_flag_known(typed + 2, &needs_value))
+    if (!settings_flag_known(typed + 2, &needs_value))
         return unknown(typed, error);
     if (value == NULL && needs_value) {
         value = argv[*at + 1];
@@ -179,7 +161,7 @@ bool options_help(struct buf *out)
         buf_printf(out, "  --%-15s %s\n", modes[i].name, modes[i].help);
     buf_puts(out, "With any of these:\n"
                   "  --json            the answer as JSON\n\n");
-    settings_document(SETTINGS_HELP, out);
+    settings_help(out);
     buf_puts(out, "\nExit codes:\n"
                   "  0     done, or nothing to do        75    timed out, or another replica is syncing\n"
                   "  1     different, or not healthy     77    permission denied\n"

@@ -6,7 +6,10 @@
  *     settings_collect.c  command line, environment and INI file, into one text for each slot
  *     settings_state.c    what was found, until it is a value
  *     settings.c          the texts into values; problems, notes, paths
- *     settings_print.c    --print-config and the documents
+ *     settings_print.c    --print-config
+ *     settings_help.c     the settings part of --help
+ *
+ * docs/settings.c, a program of the build, makes the documents out of the same table.
  *
  * A slot is one value: a setting of the whole run, or a setting of one side. Slots are numbered from 0: first
  * those of the whole run, then [source], then [destination], each in the order of the table.
@@ -100,6 +103,24 @@ void settings_expected(const struct setting *setting, struct buf *out);
 
 /* The part of it that depends on the setting: "1 to 64", "start or stop"; nothing for texts and flags. */
 void settings_range(const struct setting *setting, struct buf *out);
+
+/* ---- what is said about a setting ---- */
+
+/* What stands for its value: "DURATION", "start|stop". */
+const char *settings_word(const struct setting *setting);
+
+/* Appends the name with dashes for underscores. */
+void settings_put_dashed(struct buf *out, const char *name);
+
+/* Appends STORSYNC_NAME, or STORSYNC_SIDE_NAME for both sides. */
+void settings_put_variable(struct buf *out, const struct setting *setting, bool side);
+
+/* Appends each of its further variables, between `before` and `after`. */
+void settings_put_more_variables(struct buf *out, const struct setting *setting, const char *before,
+                                 const char *after);
+
+/* Appends the default, or both sides' with `between` between them; nothing if there is none. */
+void settings_put_default(struct buf *out, const struct setting *setting, const char *between);
 
 /* ---- the state ---- */
 

@@ -101,22 +101,6 @@ static void test_modes(void **state)
     assert_int_equal(line.options.mode, MODE_HELP);
 }
 
-static void test_document(void **state)
-{
-    struct line line;
-    (void)state;
-
-    assert_parsed(&line, WORDS("--document", "markdown"));
-    assert_int_equal(line.options.mode, MODE_DOCUMENT);
-    assert_int_equal(line.options.document, SETTINGS_MARKDOWN);
-    assert_parsed(&line, WORDS("--document=man"));
-    assert_int_equal(line.options.document, SETTINGS_MAN);
-    assert_parsed(&line, WORDS("--document=ini"));
-    assert_int_equal(line.options.document, SETTINGS_INI);
-    assert_refused(WORDS("--document", "html"), "\"html\" is not markdown, man or ini");
-    assert_refused(WORDS("--document"), "--document needs a value");
-}
-
 static void test_settings(void **state)
 {
     struct line line;
@@ -245,7 +229,6 @@ static void test_help(void **state)
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
         if (strstr(buf_str(&out), needed[i]) == NULL)
             fail_msg("the help lacks \"%s\"", needed[i]);
-    assert_null(strstr(buf_str(&out), "--document"));
     for (const char *text = buf_str(&out); *text != '\0'; text += strcspn(text, "\n") + 1)
         if (strcspn(text, "\n") > 100)
             fail_msg("longer than 100 columns: %.*s", (int)strcspn(text, "\n"), text);
@@ -261,7 +244,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_is_a_deploy),
         cmocka_unit_test(test_modes),
-        cmocka_unit_test(test_document),
         cmocka_unit_test(test_settings),
         cmocka_unit_test(test_unknown_options),
         cmocka_unit_test(test_secrets_are_refused),
