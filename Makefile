@@ -114,7 +114,7 @@ build/deps-%/done: build/deps-src/done deps/build build/config
 	@touch $@
 
 # The roots built in, or none: make ROOTS=no. What makes them out of ca-certificates runs here, whatever is built for.
-build/roots/generate: deps/roots.c src/tls/tls_cert.c src/tls/tls_der.c src/tls/tls_pem.c src/base/clock.c src/base/utf8.c src/tls/tls_cert.h include/clock.h | need-host
+build/roots/generate: deps/roots.c src/tls/tls_cert.c src/tls/tls_der.c src/tls/tls_pem.c src/base/clock.c src/base/text.c src/base/utf8.c src/tls/tls_cert.h include/clock.h include/text.h | need-host
 	$(call step,HOSTCC) $(HOSTCC) -std=c11 -D_GNU_SOURCE -Iinclude -Isrc/tls $(WARNINGS) -O1 -o $@ $(filter %.c,$^)
 build/roots/tls_roots_data.h: build/roots/generate build/roots/config build/deps-src/done
 ifeq ($(ROOTS),no)
@@ -126,7 +126,7 @@ else
 endif
 
 # What the documents say about the settings, out of their table.
-build/docs/settings: docs/settings.c $(patsubst %,src/settings/settings_%.c,help table value) $(patsubst %,src/base/%.c,buf error uri) \
+build/docs/settings: docs/settings.c $(patsubst %,src/settings/settings_%.c,help table value) $(patsubst %,src/base/%.c,buf error text uri) \
 		$(wildcard include/*.h src/settings/*.h) | need-host
 	$(call step,HOSTCC) $(HOSTCC) -std=c11 -D_GNU_SOURCE -Iinclude -Isrc/settings $(WARNINGS) -O1 -o $@ $(filter %.c,$^)
 

@@ -5,8 +5,8 @@
  * usage: settings markdown|man|ini
  */
 #include "settings_internal.h"
+#include "text.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +17,7 @@ static void put_meaning(struct buf *out, const struct setting *setting)
 {
     struct buf range;
 
-    buf_putc(out, (char)toupper((unsigned char)setting->help[0]));
+    buf_putc(out, text_upper(setting->help[0]));
     buf_puts(out, setting->help + 1);
     buf_init(&range, 256);
     settings_range(setting, &range);

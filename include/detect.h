@@ -32,9 +32,7 @@ struct detection {
     char warning[384]; /* "" or one line: an id that had to be hashed, a value that means nothing */
 };
 
-/* Looks up a variable, NULL if it is not set; `ctx` for tests. */
-typedef const char *detect_getenv(void *ctx, const char *name);
-
-void detect(const struct settings *settings, detect_getenv *get, void *ctx, struct detection *out);
+/* `environ_` is NAME=value each, with a NULL at the end. */
+void detect(const struct settings *settings, const char *const *environ_, struct detection *out);
 
 #endif

@@ -21,12 +21,6 @@
 /* Of the log, in a process that has a fraction of a second. */
 #define SHORT_PATIENCE 100
 
-static const char *get_environment(void *ctx, const char *name)
-{
-    (void)ctx;
-    return getenv(name);
-}
-
 static bool load(const struct options *options, bool files, struct settings *settings, struct error *error)
 {
     bool utf8 = log_locale_is_utf8(getenv("LC_ALL"), getenv("LC_CTYPE"), getenv("LANG"));
@@ -103,7 +97,7 @@ static int work_and_tell(const struct worker *worker, const struct settings *set
     struct run run;
     int code;
 
-    detect(settings, get_environment, NULL, &detection);
+    detect(settings, (const char *const *)environ, &detection);
     run_begin(&run, options, settings, &detection, worker->started, wire);
     work(&run, error);
     code = error_exit_code(error);
@@ -218,7 +212,7 @@ void worker_speak_for(const struct worker *worker, const struct worker_end *end)
     tell_consequence(options, end->policy.start, end->policy.forgive, end->error);
     if (end->files)
         load(options, true, &settings, &ignored);
-    detect(&settings, get_environment, NULL, &detection);
+    detect(&settings, (const char *const *)environ, &detection);
     run_begin(&run, options, &settings, &detection, worker->started, NULL);
     run_save_for(&run, &end->progress, end->error);
     if (options->json)

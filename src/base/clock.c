@@ -1,5 +1,7 @@
 #include "clock.h"
 
+#include "text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,7 +100,7 @@ static int take_number(const char **text, int digits)
     for (int i = 0; i < digits; i++) {
         char c = (*text)[i];
 
-        if (c < '0' || c > '9')
+        if (!text_is_digit(c))
             return -1;
         value = value * 10 + (c - '0');
     }
@@ -122,9 +124,9 @@ static int take_milliseconds(const char **text)
 
     if (!take_char(text, '.'))
         return 0;
-    if (**text < '0' || **text > '9')
+    if (!text_is_digit(**text))
         return -1;
-    for (; **text >= '0' && **text <= '9'; (*text)++) {
+    for (; text_is_digit(**text); (*text)++) {
         ms += (**text - '0') * scale;
         scale /= 10;
     }

@@ -2,6 +2,7 @@
 #include "digest.h"
 
 #include "hash.h"
+#include "text.h"
 
 #include <string.h>
 #include <strings.h>
@@ -20,9 +21,9 @@ void digest_add(struct digest *digest, const void *data, size_t len)
 
 static unsigned nibble(char c)
 {
-    if (c >= '0' && c <= '9')
+    if (text_is_digit(c))
         return (unsigned)(c - '0');
-    return (unsigned)((c | 0x20) - 'a') + 10;
+    return (unsigned)(text_lower(c) - 'a') + 10;
 }
 
 static void from_hex(const char *hex, unsigned char out[DIGEST_SIZE])

@@ -2,42 +2,24 @@
  * Transferring Payload in a Single Chunk", Amazon S3 API Reference. */
 #include "uri.h"
 
+#include "text.h"
+
 #include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
 
 #define PORT_MAX 65535
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool is_one_of(char c, const char *set)
-{
-    return c != '\0' && strchr(set, c) != NULL;
-}
-
 static bool is_unreserved(char c)
 {
-    return is_letter(c) || is_digit(c) || is_one_of(c, "-._~");
-}
-
-static char to_lower(char c)
-{
-    return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    return text_is_letter(c) || text_is_digit(c) || text_is_one_of(c, "-._~");
 }
 
 static int hex_value(char c)
 {
-    if (is_digit(c))
+    if (text_is_digit(c))
         return c - '0';
-    c = to_lower(c);
+    c = text_lower(c);
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
@@ -48,7 +30,7 @@ bool uri_encode(struct buf *out, const char *text, const char *keep)
     for (; *text != '\0'; text++) {
         unsigned char byte = (unsigned char)*text;
         char escape[] = {'%', digits[byte >> 4], digits[byte & 15]};
-        bool plain = is_unreserved(*text) || is_one_of(*text, keep);
+        bool plain = is_unreserved(*text) || text_is_one_of(*text, keep);
 
         if (!(plain ? buf_putc(out, *text) : buf_append(out, escape, sizeof escape)))
             return false;
@@ -97,14 +79,14 @@ static const char *parse_scheme(const char **text, struct uri *out)
     const char *end = strstr(*text, "://");
     size_t len = end != NULL ? (size_t)(end - *text) : 0;
 
-    if (len == 0 || len >= sizeof out->scheme || !is_letter(**text))
+    if (len == 0 || len >= sizeof out->scheme || !text_is_letter(**text))
         return problem;
     for (size_t i = 0; i < len; i++) {
         char c = (*text)[i];
 
-        if (!is_letter(c) && !is_digit(c) && !is_one_of(c, "+-."))
+        if (!text_is_letter(c) && !text_is_digit(c) && !text_is_one_of(c, "+-."))
             return problem;
-        out->scheme[i] = to_lower(c);
+        out->scheme[i] = text_lower(c);
     }
     *text = end + strlen("://");
     return NULL;
@@ -118,7 +100,7 @@ static bool is_host(const char *host)
     size_t len = strlen(host);
 
     if (host[0] != '[') {
-        while (is_letter(*host) || is_digit(*host) || is_one_of(*host, "-._"))
+        while (text_is_letter(*host) || text_is_digit(*host) || text_is_one_of(*host, "-._"))
             host++;
         return *host == '\0';
     }
@@ -135,7 +117,7 @@ static int port_number(const char *text, const char *end)
     int port = 0;
 
     for (; text < end; text++) {
-        if (!is_digit(*text))
+        if (!text_is_digit(*text))
             return 0;
         port = port * 10 + (*text - '0');
         if (port > PORT_MAX)
@@ -161,7 +143,7 @@ static const char *parse_authority(const char **text, struct uri *out)
     if (len >= sizeof out->host)
         return "the host in the URL is too long";
     for (size_t i = 0; i < len; i++)
-        out->host[i] = to_lower(start[i]);
+        out->host[i] = text_lower(start[i]);
     if (!is_host(out->host) || (host_end < end && *host_end != ':'))
         return "the host in the URL is neither a name nor an address";
     if (host_end < end) {
@@ -181,7 +163,7 @@ static const char *parse_path(const char *text, struct uri *out)
         return "a query or fragment in the URL is not supported";
     for (size_t i = 0; i < len; i++) {
         bool fine = text[i] == '%' ? escaped_byte(text + i) > 0
-                                   : is_unreserved(text[i]) || is_one_of(text[i], "/:@!$&'()*+,;=");
+                                   : is_unreserved(text[i]) || text_is_one_of(text[i], "/:@!$&'()*+,;=");
 
         if (!fine)
             return "the path in the URL has a character that must be written as %XX";

@@ -1,6 +1,8 @@
 /* The answers are those of the Amazon S3 API Reference: UTF-8, no DTD, one default namespace, few levels. */
 #include "xml.h"
 
+#include "text.h"
+
 #include <expat.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,18 +196,13 @@ static bool xml_result(const struct xml *xml, struct error *error)
     return !xml->failed;
 }
 
-static bool is_white_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 /* Looks at what comes before the parser does; returns how much of it to leave out. */
 static size_t xml_begin(struct xml *xml, const char *data, size_t len)
 {
     size_t skip = 0;
 
     /* Not allowed in front of a declaration, but some servers keep a slow request alive with it. */
-    while (skip < len && is_white_space(data[skip]))
+    while (skip < len && text_is_one_of(data[skip], " \t\r\n"))
         skip++;
     if (skip == len)
         return skip;

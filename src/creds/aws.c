@@ -1,5 +1,7 @@
 #include "aws.h"
 
+#include "text.h"
+
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,7 +29,7 @@ static const struct partition *find_partition(const char *region)
 {
     const struct partition *partition = partitions;
 
-    while (strncmp(region, partition->regions, strlen(partition->regions)) != 0)
+    while (!text_begins(region, partition->regions))
         partition++;
     return partition;
 }

@@ -12,6 +12,7 @@
 #include "env.h"
 #include "file.h"
 #include "log.h"
+#include "text.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -23,7 +24,6 @@
 #include <sys/stat.h>
 
 #define FILE_MAX ((size_t)256 * 1024)
-#define SPACE " \t\r\v\f"
 
 static const char *const names[CREDS_FIELD_COUNT] = {
     [CREDS_ACCESS_KEY_ID] = "aws_access_key_id",
@@ -46,26 +46,14 @@ static const char *const names[CREDS_FIELD_COUNT] = {
     [CREDS_SSO_START_URL] = "sso_start_url",
 };
 
-/* A part of the text. */
-struct span {
-    const char *at;
-    size_t len;
-};
-
-static struct span trimmed(struct span span)
+static struct text_piece trimmed(const char *text, size_t len)
 {
-    while (span.len > 0 && strchr(SPACE, span.at[0]) != NULL) {
-        span.at++;
-        span.len--;
-    }
-    while (span.len > 0 && strchr(SPACE, span.at[span.len - 1]) != NULL)
-        span.len--;
-    return span;
+    return text_trim(text, len, TEXT_SPACE);
 }
 
-static bool is_same(struct span span, const char *text)
+static bool is_same(struct text_piece piece, const char *text)
 {
-    return span.len == strlen(text) && memcmp(span.at, text, span.len) == 0;
+    return piece.len == strlen(text) && memcmp(piece.at, text, piece.len) == 0;
 }
 
 /* ---- one file ---- */
@@ -121,7 +109,7 @@ static bool skip_line(const struct reader *reader, const char *what)
 }
 
 /* In the config file: "default", "profile default" or "profile NAME", with or without quotes. */
-static bool is_section(const struct reader *reader, struct span name)
+static bool is_section(const struct reader *reader, struct text_piece name)
 {
     static const char word[] = "profile";
     size_t len = strlen(word);
@@ -130,22 +118,22 @@ static bool is_section(const struct reader *reader, struct span name)
         return is_same(name, reader->profile->name);
     if (is_same(name, "default"))
         return strcmp(reader->profile->name, "default") == 0;
-    if (name.len <= len || memcmp(name.at, word, len) != 0 || strchr(SPACE, name.at[len]) == NULL)
+    if (name.len <= len || memcmp(name.at, word, len) != 0 || !text_is_one_of(name.at[len], TEXT_SPACE))
         return false;
-    name = trimmed((struct span){name.at + len, name.len - len});
+    name = trimmed(name.at + len, name.len - len);
     if (name.len >= 2 && (name.at[0] == '"' || name.at[0] == '\'') && name.at[name.len - 1] == name.at[0])
-        name = (struct span){name.at + 1, name.len - 2};
+        name = (struct text_piece){name.at + 1, name.len - 2};
     return is_same(name, reader->profile->name);
 }
 
 /* Who forgot the ] of our profile must not get somebody else's credentials. */
-static bool read_section(struct reader *reader, struct span line, struct error *error)
+static bool read_section(struct reader *reader, struct text_piece line, struct error *error)
 {
     static const char no_end[] = "a section without its ]";
     const char *end = memchr(line.at, ']', line.len);
     size_t len = end != NULL ? (size_t)(end - line.at) : line.len;
-    bool ours = is_section(reader, trimmed((struct span){line.at + 1, len - 1}));
-    struct span rest;
+    bool ours = is_section(reader, trimmed(line.at + 1, len - 1));
+    struct text_piece rest;
 
     reader->in_section = true;
     reader->in_property = false;
@@ -153,18 +141,18 @@ static bool read_section(struct reader *reader, struct span line, struct error *
     reader->found |= reader->in_profile;
     if (end == NULL)
         return ours ? malformed(reader, no_end, error) : skip_line(reader, no_end);
-    rest = trimmed((struct span){end + 1, line.len - len - 1});
+    rest = trimmed(end + 1, line.len - len - 1);
     if (rest.len > 0 && rest.at[0] != '#' && rest.at[0] != ';')
         warn_once("%s:%d: what stands behind the ] of a section does not count", reader->path, reader->line);
     return true;
 }
 
 /* A comment behind a value has white space in front of it. */
-static struct span without_comment(struct span value)
+static struct text_piece without_comment(struct text_piece value)
 {
     for (size_t i = 1; i < value.len; i++)
-        if ((value.at[i] == '#' || value.at[i] == ';') && strchr(SPACE, value.at[i - 1]) != NULL)
-            return trimmed((struct span){value.at, i});
+        if ((value.at[i] == '#' || value.at[i] == ';') && text_is_one_of(value.at[i - 1], TEXT_SPACE))
+            return trimmed(value.at, i);
     return value;
 }
 
@@ -177,7 +165,7 @@ static void forget(char **value)
 }
 
 /* Between name and value: "=", and as in botocore also ":". */
-static const char *find_delimiter(struct span line)
+static const char *find_delimiter(struct text_piece line)
 {
     for (size_t i = 0; i < line.len; i++)
         if (line.at[i] == '=' || line.at[i] == ':')
@@ -185,18 +173,18 @@ static const char *find_delimiter(struct span line)
     return NULL;
 }
 
-static bool read_property(struct reader *reader, struct span line, struct error *error)
+static bool read_property(struct reader *reader, struct text_piece line, struct error *error)
 {
     static const char neither[] = "neither \"name = value\" nor \"[section]\" nor a comment";
     const char *equals = find_delimiter(line);
-    struct span name, value;
+    struct text_piece name, value;
 
     if (!reader->in_section)
         return skip_line(reader, "a setting before the first section");
     if (equals == NULL || equals == line.at)
         return reader->in_profile ? malformed(reader, neither, error) : skip_line(reader, neither);
-    name = trimmed((struct span){line.at, (size_t)(equals - line.at)});
-    value = without_comment(trimmed((struct span){equals + 1, line.len - (size_t)(equals + 1 - line.at)}));
+    name = trimmed(line.at, (size_t)(equals - line.at));
+    value = without_comment(trimmed(equals + 1, line.len - (size_t)(equals + 1 - line.at)));
     for (int i = 0; i < CREDS_FIELD_COUNT && reader->in_profile; i++) {
         if (name.len != strlen(names[i]) || strncasecmp(name.at, names[i], name.len) != 0)
             continue;
@@ -208,9 +196,9 @@ static bool read_property(struct reader *reader, struct span line, struct error 
     return true;
 }
 
-static bool read_line(struct reader *reader, struct span line, struct error *error)
+static bool read_line(struct reader *reader, struct text_piece line, struct error *error)
 {
-    struct span text = trimmed(line);
+    struct text_piece text = trimmed(line.at, line.len);
     size_t indent = (size_t)(text.at - line.at);
 
     if (text.len == 0 || text.at[0] == '#' || text.at[0] == ';')
@@ -259,7 +247,7 @@ bool creds_profile_parse(struct creds_profile *profile, bool config, const char 
         reader.line++;
         good = memchr(text, '\0', (size_t)(newline - text)) != NULL
                    ? malformed(&reader, "a NUL byte; is this a text file in UTF-8?", error)
-                   : read_line(&reader, (struct span){text, (size_t)(newline - text)}, error);
+                   : read_line(&reader, (struct text_piece){text, (size_t)(newline - text)}, error);
     }
     merge(&reader);
     *found |= reader.found;
@@ -275,7 +263,7 @@ static void find_file(const char *variable, const char *name, char out[512])
     const char *home = env_text("HOME");
 
     out[0] = '\0';
-    if (*path != '\0' && strncmp(path, "~/", 2) != 0)
+    if (*path != '\0' && !text_begins(path, "~/"))
         snprintf(out, 512, "%s", path);
     else if (*home != '\0')
         snprintf(out, 512, "%s/%s", home, *path != '\0' ? path + 2 : name);

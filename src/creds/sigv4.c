@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "hash.h"
+#include "text.h"
 
 #include <bearssl_hash.h>
 #include <bearssl_hmac.h>
@@ -17,18 +18,13 @@
 #define CANONICAL_MAX ((size_t)64 * 1024)
 #define SECRET_MAX ((size_t)4096)
 
-static bool is_white_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 /* Without white space at its ends, and with one space for each run of it inside. */
 static void append_trimmed(struct buf *out, const char *value)
 {
     bool gap = false, begun = false;
 
     for (; *value != '\0'; value++) {
-        if (is_white_space(*value)) {
+        if (text_is_one_of(*value, TEXT_SPACE)) {
             gap = begun;
             continue;
         }

@@ -5,18 +5,11 @@
 #include "http_answer.h"
 
 #include "clock.h"
+#include "text.h"
 
 #include <string.h>
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
+#define SPACE " \t\r\n"
 
 /* "HTTP/1.1 200 OK" -> 200; 0 if it is no status line. */
 static int status_of(const char *line, size_t len)
@@ -30,7 +23,7 @@ static int status_of(const char *line, size_t len)
     if (space == NULL || line + len - space < 4)
         return 0;
     digits = space + 1;
-    if (!is_digit(digits[0]) || !is_digit(digits[1]) || !is_digit(digits[2]))
+    if (!text_is_digit(digits[0]) || !text_is_digit(digits[1]) || !text_is_digit(digits[2]))
         return 0;
     return (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0');
 }
@@ -44,15 +37,13 @@ static enum http_line split_header(const char *line, size_t len, struct http_hea
     memcpy(header->text, line, len);
     header->text[len] = '\0';
     colon = memchr(header->text, ':', len);
-    if (colon == NULL || colon == header->text || is_space(line[0]))
+    if (colon == NULL || colon == header->text || text_is_one_of(line[0], SPACE))
         return HTTP_LINE_IGNORED;
     *colon = '\0';
-    for (p = header->text; p < colon; p++) {
-        if (*p >= 'A' && *p <= 'Z')
-            *p = (char)(*p - 'A' + 'a');
-    }
+    for (p = header->text; p < colon; p++)
+        *p = text_lower(*p);
     value = colon + 1;
-    while (is_space(*value))
+    while (text_is_one_of(*value, SPACE))
         value++;
     header->name = header->text;
     header->value = value;
@@ -65,7 +56,7 @@ static bool keep_length(struct http_answer *answer, const char *value)
     uint64_t length = 0;
     const char *p;
 
-    for (p = value; is_digit(*p); p++) {
+    for (p = value; text_is_digit(*p); p++) {
         if (length > (UINT64_MAX - 9) / 10)
             return false;
         length = length * 10 + (uint64_t)(*p - '0');
@@ -86,7 +77,7 @@ enum http_line http_answer_line(struct http_answer *answer, const char *line, si
     if (len > HTTP_HEAD_MAX - answer->size)
         return HTTP_LINE_TOO_LARGE;
     answer->size += len;
-    while (len > 0 && is_space(line[len - 1]))
+    while (len > 0 && text_is_one_of(line[len - 1], SPACE))
         len--;
     if (len > HTTP_HEADER_MAX)
         return HTTP_LINE_TOO_LARGE;
@@ -116,9 +107,9 @@ int64_t http_retry_after(const char *value, int64_t wall)
     int64_t wait = 0;
     int64_t date;
 
-    while (is_digit(*p) && wait < HTTP_RETRY_AFTER_MAX)
+    while (text_is_digit(*p) && wait < HTTP_RETRY_AFTER_MAX)
         wait = wait * 10 + (int64_t)(*p++ - '0') * 1000;
-    while (is_digit(*p))
+    while (text_is_digit(*p))
         p++;
     if (p == value || *p != '\0') {
         date = clock_parse_http(value);

@@ -1,7 +1,9 @@
 /* The variables of each platform are those of its vendor's page in docs/PLATFORMS.md. */
 #include "detect.h"
 
+#include "env.h"
 #include "hash.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -71,39 +73,34 @@ static const char *const generic_id_variables[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-struct lookup {
-    detect_getenv *get;
-    void *ctx;
-};
-
 /* An empty variable is how many platforms say "not set". */
-static const char *variable(const struct lookup *lookup, const char *name)
+static const char *variable(const char *const *environ_, const char *name)
 {
-    const char *value = lookup->get(lookup->ctx, name);
+    const char *value = env_find(environ_, name);
 
     return value != NULL && *value != '\0' ? value : NULL;
 }
 
-static bool holds(const struct lookup *lookup, const struct condition *condition)
+static bool holds(const char *const *environ_, const struct condition *condition)
 {
-    const char *value = condition->variable != NULL ? variable(lookup, condition->variable) : NULL;
+    const char *value = condition->variable != NULL ? variable(environ_, condition->variable) : NULL;
 
     return value != NULL && (condition->value == NULL || strcasecmp(value, condition->value) == 0);
 }
 
-static const struct condition *find_condition(const struct lookup *lookup, const struct platform *platform)
+static const struct condition *find_condition(const char *const *environ_, const struct platform *platform)
 {
     for (size_t i = 0; i < COUNT(platform->seen_by); i++) {
-        if (holds(lookup, &platform->seen_by[i]))
+        if (holds(environ_, &platform->seen_by[i]))
             return &platform->seen_by[i];
     }
     return NULL;
 }
 
-static const struct platform *find_platform(const struct lookup *lookup)
+static const struct platform *find_platform(const char *const *environ_)
 {
     for (size_t i = 0; i < COUNT(platforms); i++) {
-        if (find_condition(lookup, &platforms[i]) != NULL)
+        if (find_condition(environ_, &platforms[i]) != NULL)
             return &platforms[i];
     }
     return NULL;
@@ -160,10 +157,10 @@ static const char *origin_name(const struct settings *settings, const void *fiel
     static const char word[] = "environment ";
     const char *origin = settings_origin(settings, field);
 
-    return strncmp(origin, word, sizeof word - 1) == 0 ? origin + sizeof word - 1 : origin;
+    return text_begins(origin, word) ? origin + strlen(word) : origin;
 }
 
-static void detect_environment(const struct settings *settings, const struct lookup *lookup,
+static void detect_environment(const struct settings *settings, const char *const *environ_,
                                const struct platform *platform, struct detection *out)
 {
     const struct condition *decisive = NULL;
@@ -177,17 +174,17 @@ static void detect_environment(const struct settings *settings, const struct loo
         return;
     }
     if (platform != NULL && platform->production)
-        decisive = find_condition(lookup, platform);
-    else if (platform != NULL && holds(lookup, &platform->preview))
+        decisive = find_condition(environ_, platform);
+    else if (platform != NULL && holds(environ_, &platform->preview))
         decisive = &platform->preview;
     if (decisive != NULL) {
         out->production = platform->production;
         snprintf(out->environment_source, sizeof out->environment_source, "%s=%s", decisive->variable,
-                 variable(lookup, decisive->variable));
+                 variable(environ_, decisive->variable));
         return;
     }
     for (size_t i = 0; i < COUNT(environment_variables); i++) {
-        const char *value = variable(lookup, environment_variables[i]);
+        const char *value = variable(environ_, environment_variables[i]);
         if (value != NULL) {
             decide_environment(out, environment_variables[i], value);
             return;
@@ -199,27 +196,23 @@ static void detect_environment(const struct settings *settings, const struct loo
 /* False if nothing remains of the value. */
 static bool take_id(struct detection *out, const char *source, const char *value)
 {
-    static const char space[] = " \t\r\n";
     char text[192];
 
-    value += strspn(value, space);
-    size_t len = strlen(value);
-    while (len > 0 && strchr(space, value[len - 1]) != NULL)
-        len--;
-    if (len == 0)
+    struct text_piece id = text_trim(value, strlen(value), " \t\r\n");
+    if (id.len == 0)
         return false;
 
-    bool usable = len <= DETECT_ID_MAX;
-    for (size_t i = 0; i < len && usable; i++)
-        usable = (unsigned char)value[i] >= 0x20 && value[i] != 0x7F;
+    bool usable = id.len <= DETECT_ID_MAX;
+    for (size_t i = 0; i < id.len && usable; i++)
+        usable = (unsigned char)id.at[i] >= 0x20 && id.at[i] != 0x7F;
     snprintf(out->deployment_source, sizeof out->deployment_source, "%s", source);
     if (usable) {
-        memcpy(out->deployment_id, value, len);
-        out->deployment_id[len] = '\0';
+        memcpy(out->deployment_id, id.at, id.len);
+        out->deployment_id[id.len] = '\0';
         return true;
     }
     char hash[HASH_SIZE];
-    hash_sha256(value, len, hash);
+    hash_sha256(id.at, id.len, hash);
     snprintf(out->deployment_id, sizeof out->deployment_id, "sha256-%s", hash);
     snprintf(text, sizeof text,
              "the deployment id in %.64s is too long or has control characters: its hash is used", source);
@@ -227,36 +220,36 @@ static bool take_id(struct detection *out, const char *source, const char *value
     return true;
 }
 
-static bool take_first_id(struct detection *out, const struct lookup *lookup, const char *const *names,
+static bool take_first_id(struct detection *out, const char *const *environ_, const char *const *names,
                           size_t count)
 {
     for (size_t i = 0; i < count && names[i] != NULL; i++) {
-        const char *value = variable(lookup, names[i]);
+        const char *value = variable(environ_, names[i]);
         if (value != NULL && take_id(out, names[i], value))
             return true;
     }
     return false;
 }
 
-static void detect_deployment(const struct settings *settings, const struct lookup *lookup,
+static void detect_deployment(const struct settings *settings, const char *const *environ_,
                               const struct platform *platform, struct detection *out)
 {
     if (take_id(out, origin_name(settings, &settings->deployment_id), settings->deployment_id))
         return;
-    if (platform != NULL && take_first_id(out, lookup, platform->id_variables, COUNT(platform->id_variables)))
+    if (platform != NULL &&
+        take_first_id(out, environ_, platform->id_variables, COUNT(platform->id_variables)))
         return;
-    if (take_first_id(out, lookup, generic_id_variables, COUNT(generic_id_variables)))
+    if (take_first_id(out, environ_, generic_id_variables, COUNT(generic_id_variables)))
         return;
     if (platform != NULL && platform->hint != NULL)
         out->hint = platform->hint;
 }
 
-void detect(const struct settings *settings, detect_getenv *get, void *ctx, struct detection *out)
+void detect(const struct settings *settings, const char *const *environ_, struct detection *out)
 {
-    const struct lookup lookup = {get, ctx};
-    const struct platform *platform = find_platform(&lookup);
+    const struct platform *platform = find_platform(environ_);
 
     *out = (struct detection){.platform = platform != NULL ? platform->name : "", .hint = ""};
-    detect_environment(settings, &lookup, platform, out);
-    detect_deployment(settings, &lookup, platform, out);
+    detect_environment(settings, environ_, platform, out);
+    detect_deployment(settings, environ_, platform, out);
 }

@@ -1,7 +1,7 @@
 #include "object.h"
 #include "settings_internal.h"
+#include "text.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,11 +142,6 @@ static void raise_lease_ttl(struct settings *settings)
 
 /* ---- paths ---- */
 
-static bool is_inside(const char *path, const char *outer)
-{
-    return strncmp(path, outer, strlen(outer)) == 0;
-}
-
 /* Adds a prefix unless another one covers it, and drops those that it covers. False: there are too many. */
 static bool add_prefix(struct settings_state *state, const char *prefix)
 {
@@ -154,10 +149,10 @@ static bool add_prefix(struct settings_state *state, const char *prefix)
     int kept = 0;
 
     for (int i = 0; i < paths->count; i++)
-        if (is_inside(prefix, paths->line[i]))
+        if (text_begins(prefix, paths->line[i]))
             return true;
     for (int i = 0; i < paths->count; i++)
-        if (is_inside(paths->line[i], prefix))
+        if (text_begins(paths->line[i], prefix))
             free(paths->line[i]);
         else
             paths->line[kept++] = paths->line[i];
@@ -180,16 +175,12 @@ static void refuse_path(struct settings_state *state, const char *label, const c
  * is more likely a prefix that lacks its bucket than a wish to sync everything, private objects included. A path that
  * cannot be used must not be left out either: what remains is not what was asked for.
  */
-static void add_path(struct settings_state *state, const char *label, const char *path, size_t len)
+static void add_path(struct settings_state *state, const char *label, struct text_piece piece)
 {
     char prefix[OBJECT_KEY_MAX + 2];
-    const char *rest;
-    size_t left;
+    const char *path = piece.at, *rest;
+    size_t len = piece.len, left;
 
-    while (len > 0 && isspace((unsigned char)*path))
-        path++, len--;
-    while (len > 0 && isspace((unsigned char)path[len - 1]))
-        len--;
     if (len == 0)
         return;
     rest = memchr(path + 1, '/', len - 1);
@@ -201,7 +192,7 @@ static void add_path(struct settings_state *state, const char *label, const char
     if (left == 1 && *rest == '*')
         left = 0;
     snprintf(prefix, sizeof prefix, "%.*s%s", (int)left, rest, left > 0 && path[len - 1] != '/' ? "/" : "");
-    if (is_inside(prefix, OBJECT_STATE_PREFIX)) { /* another run's state would become that of this one */
+    if (text_begins(prefix, OBJECT_STATE_PREFIX)) { /* another run's state would become that of this one */
         refuse_path(state, label, path, len, "is where the state of syncs is kept, which is never copied");
         return;
     }
@@ -218,11 +209,11 @@ static void set_paths(struct settings *settings)
     while (*list != '\0') {
         size_t len = strcspn(list, ",");
 
-        add_path(state, label, list, len);
+        add_path(state, label, text_trim(list, len, TEXT_SPACE));
         list += len + (list[len] == ',');
     }
     add_path(state, state->values[settings_find("", "private_object_dir")].label,
-             settings->private_object_dir, strlen(settings->private_object_dir));
+             text_trim(settings->private_object_dir, strlen(settings->private_object_dir), TEXT_SPACE));
     if (state->paths.count > 0 || state->refusals.count > 0)
         return;
     if (*settings->public_object_search_paths != '\0') {

@@ -1,12 +1,13 @@
 /*
  * Sources of settings: flags, environment variables, secret files, and the INI file as inih reads it.
  */
+#include "env.h"
 #include "file.h"
 #include "nearest.h"
 #include "settings_internal.h"
+#include "text.h"
 #include "uri.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <ini.h>
 #include <stdio.h>
@@ -22,30 +23,12 @@
 
 /* ---- offering ---- */
 
-/* `text` without the white space around it, for the caller to free. NULL: no memory. */
-static char *trimmed(const char *text)
-{
-    size_t len;
-
-    while (isspace((unsigned char)*text))
-        text++;
-    len = strlen(text);
-    while (len > 0 && isspace((unsigned char)text[len - 1]))
-        len--;
-    return strndup(text, len);
-}
-
 /* A list may be written one name a line. */
 static void join_lines(char *text)
 {
     for (; *text != '\0'; text++)
-        if (isspace((unsigned char)*text))
+        if (text_is_one_of(*text, TEXT_SPACE))
             *text = ' ';
-}
-
-static bool is_blank(const char *text)
-{
-    return text[strspn(text, " \t\r\n\v\f")] == '\0';
 }
 
 /* Takes the text if no better one is there. A blank text counts on the command line only. `from` is the name of
@@ -55,15 +38,16 @@ static void offer(struct settings_state *state, int slot, enum settings_rank ran
 {
     struct settings_value *value = &state->values[slot];
     const char *kind = rank == RANK_FLAG || rank == RANK_FILE ? "" : "environment ";
+    struct text_piece trimmed = text_trim(text, strlen(text), TEXT_SPACE);
     char number[16] = "";
 
-    if (rank < value->rank || (rank != RANK_FLAG && is_blank(text)))
+    if (rank < value->rank || (rank != RANK_FLAG && trimmed.len == 0))
         return;
     if (rank == RANK_FILE)
         snprintf(number, sizeof number, ":%d", line);
     settings_forget(value);
     value->rank = rank;
-    value->text = trimmed(text);
+    value->text = strndup(trimmed.at, trimmed.len);
     if (value->text != NULL && settings_slot(slot).setting->names)
         join_lines(value->text);
     if (asprintf(&value->origin, "%s%s%s%s", kind, rank == RANK_FLAG ? "--" : "", from, number) < 0)
@@ -96,12 +80,9 @@ static void collect_flags(struct settings_state *state, const struct settings_in
 /* The value of the variable, or NULL if it is not set or blank. */
 static const char *lookup(const char *const *environ_, const char *name)
 {
-    size_t len = strlen(name);
+    const char *value = env_find(environ_, name);
 
-    for (; *environ_ != NULL; environ_++)
-        if (strncmp(*environ_, name, len) == 0 && (*environ_)[len] == '=')
-            return is_blank(*environ_ + len + 1) ? NULL : *environ_ + len + 1;
-    return NULL;
+    return value == NULL || text_is_blank(value) ? NULL : value;
 }
 
 /* Offers the first of these variables that is set. */
@@ -146,7 +127,7 @@ static void collect_secret_file(struct settings_state *state, int slot, const ch
     note_exposure(state, path);
     if (text == NULL)
         settings_add(state, &state->problems, "%s: %s", name, error.text);
-    else if (is_blank(text) || memchr(text, '\0', len) != NULL)
+    else if (text_is_blank(text) || memchr(text, '\0', len) != NULL)
         settings_add(state, &state->problems, "%s: %s does not hold a secret", name, path);
     else
         offer(state, slot, RANK_SECRET_FILE, text, name, 0);
@@ -233,7 +214,7 @@ static bool is_service_link(const char *name)
     if (tail != NULL && tail[13] == '\0')
         return true;
     tail = strstr(name, "_PORT");
-    return tail != NULL && (tail[5] == '\0' || (tail[5] == '_' && isdigit((unsigned char)tail[6])));
+    return tail != NULL && (tail[5] == '\0' || (tail[5] == '_' && text_is_digit(tail[6])));
 }
 
 static bool is_variable_of(const struct slot *slot, const char *name)
@@ -300,8 +281,7 @@ static void check_variable_names(struct settings_state *state, const char *const
         const char *equals = strchr(*environ_, '=');
         char *name;
 
-        if (equals == NULL || is_blank(equals + 1) ||
-            strncmp(*environ_, SETTINGS_PREFIX, strlen(SETTINGS_PREFIX)) != 0)
+        if (equals == NULL || text_is_blank(equals + 1) || !text_begins(*environ_, SETTINGS_PREFIX))
             continue;
         name = strndup(*environ_, (size_t)(equals - *environ_));
         if (name == NULL) {

@@ -1,5 +1,6 @@
 /* The settings part of --help, and what it says about a setting in the same words as the documents do. */
 #include "settings_internal.h"
+#include "text.h"
 
 #include <string.h>
 
@@ -28,12 +29,6 @@ const char *settings_word(const struct setting *setting)
     return setting->word;
 }
 
-static void put_upper(struct buf *out, const char *name)
-{
-    for (; *name != '\0'; name++)
-        buf_putc(out, *name >= 'a' && *name <= 'z' ? (char)(*name - 'a' + 'A') : *name);
-}
-
 void settings_put_dashed(struct buf *out, const char *name)
 {
     for (; *name != '\0'; name++)
@@ -43,7 +38,8 @@ void settings_put_dashed(struct buf *out, const char *name)
 void settings_put_variable(struct buf *out, const struct setting *setting, bool side)
 {
     buf_puts(out, side ? SETTINGS_PREFIX "SIDE_" : SETTINGS_PREFIX);
-    put_upper(out, setting->name);
+    for (const char *c = setting->name; *c != '\0'; c++)
+        buf_putc(out, text_upper(*c));
 }
 
 void settings_put_more_variables(struct buf *out, const struct setting *setting, const char *before,

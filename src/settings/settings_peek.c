@@ -1,9 +1,10 @@
 /*
  * What has to be known of the settings before any file is opened.
  */
+#include "env.h"
 #include "settings_internal.h"
+#include "text.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #define VALUE_MAX 64 /* bytes of a duration or a choice */
@@ -13,43 +14,29 @@ static const char *find_text(const struct settings_input *input, int index)
 {
     struct slot slot = settings_slot(index);
     char name[SETTINGS_NAME_SIZE];
-    size_t len;
 
     for (int i = input->flag_count - 1; i >= 0; i--)
         if (settings_find_flag(input->flags[i].name) == index)
             return input->flags[i].value;
     settings_variable(&slot, name);
-    len = strlen(name);
-    for (const char *const *variable = input->environ_; *variable != NULL; variable++)
-        if (strncmp(*variable, name, len) == 0 && (*variable)[len] == '=')
-            return *variable + len + 1;
-    return NULL;
+    return env_find(input->environ_, name);
 }
 
-/* Without the white space around it; "" if it is too long to be a duration or a choice. */
-static const char *trim(const char *text, char out[VALUE_MAX])
-{
-    size_t len;
-
-    text += strspn(text, " \t\r\n\v\f");
-    len = strlen(text);
-    while (len > 0 && isspace((unsigned char)text[len - 1]))
-        len--;
-    if (len >= VALUE_MAX)
-        len = 0;
-    memcpy(out, text, len);
-    out[len] = '\0';
-    return out;
-}
-
+/* A text that is too long to be a duration or a choice counts as an empty one. */
 static bool peek_number(const struct settings_input *input, const char *name, struct settings *settings)
 {
     int index = settings_find("", name);
     struct slot slot = settings_slot(index);
     const char *text = find_text(input, index);
-    char value[VALUE_MAX];
+    char value[VALUE_MAX] = "";
+    struct text_piece trimmed;
 
-    return text != NULL && settings_parse(settings, &slot, trim(text, value));
+    if (text == NULL)
+        return false;
+    trimmed = text_trim(text, strlen(text), TEXT_SPACE);
+    if (trimmed.len < sizeof value)
+        memcpy(value, trimmed.at, trimmed.len);
+    return settings_parse(settings, &slot, value);
 }
 
 void settings_peek(const struct settings_input *input, struct settings_peeked *out)

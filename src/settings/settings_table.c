@@ -1,4 +1,5 @@
 #include "settings_internal.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -358,8 +359,7 @@ void settings_variable(const struct slot *slot, char out[SETTINGS_NAME_SIZE])
     snprintf(out, SETTINGS_NAME_SIZE, SETTINGS_PREFIX "%s%s%s", slot->section,
              *slot->section != '\0' ? "_" : "", slot->setting->name);
     for (char *c = out; *c != '\0'; c++)
-        if (*c >= 'a' && *c <= 'z')
-            *c = (char)(*c - 'a' + 'A');
+        *c = text_upper(*c);
 }
 
 void settings_flag(const struct slot *slot, char out[SETTINGS_NAME_SIZE])

@@ -2,6 +2,7 @@
  * The grammar of values: see settings.h.
  */
 #include "settings_internal.h"
+#include "text.h"
 #include "uri.h"
 
 #include <inttypes.h>
@@ -76,9 +77,9 @@ static bool parse_scaled(const struct setting *setting, const char *text, int64_
     const struct unit *unit = units_of(setting);
     int64_t value = 0;
 
-    if (*text < '0' || *text > '9')
+    if (!text_is_digit(*text))
         return false;
-    for (; *text >= '0' && *text <= '9'; text++) {
+    for (; text_is_digit(*text); text++) {
         int digit = *text - '0';
 
         if (value > (INT64_MAX - digit) / 10)

@@ -4,6 +4,8 @@
  */
 #include "tls_internal.h"
 
+#include "text.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,17 +30,12 @@ static size_t address_of(const char *host, unsigned char out[16])
     return inet_pton(AF_INET6, text, out) == 1 ? 16 : 0;
 }
 
-static unsigned char lower(unsigned char c)
-{
-    return c >= 'A' && c <= 'Z' ? (unsigned char)(c - 'A' + 'a') : c;
-}
-
 static bool equal_nocase(struct tls_span a, struct tls_span b)
 {
     if (a.len != b.len)
         return false;
     for (size_t i = 0; i < a.len; i++) {
-        if (lower(a.data[i]) != lower(b.data[i]))
+        if (text_lower((char)a.data[i]) != text_lower((char)b.data[i]))
             return false;
     }
     return true;

@@ -3,6 +3,7 @@
  */
 #include "tls_internal.h"
 
+#include "env.h"
 #include "file.h"
 #include "log.h"
 
@@ -21,9 +22,9 @@ const char *tls_file(const char *ca_file)
         "/etc/ssl/ca-bundle.pem",             /* openSUSE */
         "/etc/ssl/cert.pem",                  /* Alpine without ca-certificates */
     };
-    const char *file = ca_file != NULL && *ca_file != '\0' ? ca_file : getenv("SSL_CERT_FILE");
+    const char *file = ca_file != NULL && *ca_file != '\0' ? ca_file : env_text("SSL_CERT_FILE");
 
-    if (file != NULL && *file != '\0')
+    if (*file != '\0')
         return file;
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         if (access(places[i], R_OK) == 0)

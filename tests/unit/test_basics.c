@@ -1,9 +1,11 @@
-/* The smallest modules: error, buf, pipe, digest, clock, stop. */
+/* The smallest modules: error, buf, text, env, pipe, digest, clock, stop. */
 #include "buf.h"
 #include "clock.h"
+#include "env.h"
 #include "error.h"
 #include "pipe.h"
 #include "stop.h"
+#include "text.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -140,6 +142,68 @@ static void buf_holds_any_bytes(void **state)
     assert_int_equal(buf.len, 3);
     assert_memory_equal(buf.data, "a\0b\0", 4);
     buf_free(&buf);
+}
+
+/* ---- text, env ---- */
+
+static void text_knows_ascii_only(void **state)
+{
+    (void)state;
+    for (int i = -128; i < 128; i++) {
+        char c = (char)i;
+        bool upper = c >= 'A' && c <= 'Z', lower = c >= 'a' && c <= 'z';
+
+        assert_int_equal(text_is_digit(c), c >= '0' && c <= '9');
+        assert_int_equal(text_is_letter(c), upper || lower);
+        assert_int_equal(text_lower(c), upper ? c + 32 : c);
+        assert_int_equal(text_upper(c), lower ? c - 32 : c);
+        assert_int_equal(text_is_one_of(c, TEXT_SPACE), c == ' ' || (c >= '\t' && c <= '\r'));
+    }
+}
+
+static void text_is_trimmed_at_both_ends(void **state)
+{
+    static const struct {
+        const char *text, *trimmed;
+    } rows[] = {{"", ""},         {" \t\r\n\v\f", ""},    {"a", "a"},
+                {" a b ", "a b"}, {"\n\"a\"\v", "\"a\""}, {"\xA0 ", "\xA0"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct text_piece piece = text_trim(rows[i].text, strlen(rows[i].text), TEXT_SPACE);
+
+        assert_int_equal(piece.len, strlen(rows[i].trimmed));
+        assert_memory_equal(piece.at, rows[i].trimmed, piece.len);
+        assert_int_equal(text_is_blank(rows[i].text), piece.len == 0);
+    }
+    assert_int_equal(text_trim(" a\0", 3, TEXT_SPACE).len, 2);
+    assert_int_equal(text_trim("a   ", 2, TEXT_SPACE).len, 1);
+}
+
+static void text_begins_with_another(void **state)
+{
+    (void)state;
+    assert_true(text_begins("abc", "ab"));
+    assert_true(text_begins("abc", ""));
+    assert_true(text_begins("abc", "abc"));
+    assert_false(text_begins("abc", "abcd"));
+    assert_false(text_begins("abc", "Ab"));
+}
+
+static void env_finds_whole_names(void **state)
+{
+    static const char *const variables[] = {"AB=1", "A=2", "A=3", "B=", "C", NULL};
+
+    (void)state;
+    assert_string_equal(env_find(variables, "A"), "2");
+    assert_string_equal(env_find(variables, "AB"), "1");
+    assert_string_equal(env_find(variables, "B"), "");
+    assert_null(env_find(variables, "C"));
+    assert_null(env_find(variables, "D"));
+    setenv("STORSYNC_TEST_ENV", "here", 1);
+    assert_string_equal(env_text("STORSYNC_TEST_ENV"), "here");
+    unsetenv("STORSYNC_TEST_ENV");
+    assert_string_equal(env_text("STORSYNC_TEST_ENV"), "");
 }
 
 /* ---- pipe ---- */
@@ -417,6 +481,10 @@ int main(void)
         cmocka_unit_test(buf_grows_to_its_ceiling_and_no_further),
         cmocka_unit_test(buf_of_a_secret_leaves_nothing),
         cmocka_unit_test(buf_holds_any_bytes),
+        cmocka_unit_test(text_knows_ascii_only),
+        cmocka_unit_test(text_is_trimmed_at_both_ends),
+        cmocka_unit_test(text_begins_with_another),
+        cmocka_unit_test(env_finds_whole_names),
         cmocka_unit_test(pipe_gives_back_what_went_in),
         cmocka_unit_test(pipe_is_bounded),
         cmocka_unit_test(pipe_holds_the_last_byte),

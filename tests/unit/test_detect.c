@@ -12,19 +12,6 @@
 
 #define VARIABLES_MAX 8
 
-/* NULL-terminated NAME=value. */
-static const char *find(void *ctx, const char *name)
-{
-    const char *const *variables = ctx;
-    size_t len = strlen(name);
-
-    for (; *variables != NULL; variables++) {
-        if (strncmp(*variables, name, len) == 0 && (*variables)[len] == '=')
-            return *variables + len + 1;
-    }
-    return NULL;
-}
-
 static struct detection detect_with(const char *const *variables, const struct settings_flag *flags,
                                     int flag_count)
 {
@@ -34,7 +21,7 @@ static struct detection detect_with(const char *const *variables, const struct s
     const struct settings_input input = {.environ_ = variables, .flags = flags, .flag_count = flag_count};
 
     assert_true(settings_load(&settings, &input, &error));
-    detect(&settings, find, (void *)variables, &found);
+    detect(&settings, variables, &found);
     settings_free(&settings);
     return found;
 }
