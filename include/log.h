@@ -1,8 +1,8 @@
 /*
  * log - lines for a person, or one JSON object a line with the same facts.
  *
- * Process-wide: there is one standard error. Text lines are written as they are (the callers write the format
- * of docs/LOG.md); in JSON every event has `time` (RFC 3339), `level`, `event`, `message` and its own fields.
+ * Process-wide: there is one standard error. A text line is a sentence with the decoration of its style (docs/LOG.md); in
+ * JSON every event has `time` (RFC 3339), `level`, `event`, the sentence as its `message`, and its own fields.
  * A line of up to PIPE_BUF bytes goes out in one write(2), so lines of several processes do not mix. A line that cannot
  * be written is dropped: a full disk behind standard error must not stop the application. errno is kept.
  *
@@ -39,10 +39,15 @@ struct log_field {
 #define LOG_NUM(name_, number_) ((struct log_field){.name = (name_), .number = (int64_t)(number_)})
 #define LOG_FLAG(name_, flag_) ((struct log_field){.name = (name_), .number = (flag_), .flag = true})
 
-/* Marks of the human log: the first where the locale is UTF-8, the second elsewhere. */
-#define LOG_MARK_OK (log_utf8() ? "\xE2\x9C\x93" : "+")
-#define LOG_MARK_SKIP "-"
-#define LOG_MARK_FAIL (log_utf8() ? "\xE2\x9C\x97" : "x")
+/* How a sentence looks in text. Of the marks of OK and FAIL the first is used where the locale is UTF-8. */
+enum log_style {
+    LOG_PLAIN,
+    LOG_DIAGNOSTIC, /* "storsync-init: error: ...", "warning: ", "debug: "; of level info without such a word */
+    LOG_HEADING,    /* "=== ... ===" */
+    LOG_OK,         /* a check mark or "+" */
+    LOG_SKIP,       /* "-" */
+    LOG_FAIL,       /* a ballot x or "x" */
+};
 
 /* Until this is called: text, info, ASCII, to standard error. */
 void log_setup(enum log_format format, enum log_level level, bool utf8);
@@ -63,16 +68,17 @@ enum log_format log_format(void);
 /* Is the locale of this environment UTF-8? LC_ALL, LC_CTYPE, LANG, in POSIX order. */
 bool log_locale_is_utf8(const char *lc_all, const char *lc_ctype, const char *lang);
 
-/* An event: in text the printf-style line; in JSON the fields, with the line (without indentation, mark,
- * "===" or "storsync-init: ") as its message. `fields` is LOG_FIELDS(...), or NULL for none. An `event` of
- * NULL is a line of layout, which JSON does without. */
+/* An event, with a printf-style sentence. `fields` is LOG_FIELDS(...), or NULL for none; text does without them. A mark
+ * before the sentence is indented. */
 #define LOG_END ((struct log_field){.name = NULL})
 #define LOG_FIELDS(...) ((const struct log_field[]){__VA_ARGS__, LOG_END})
-void log_event(enum log_level level, const char *event, const struct log_field *fields, const char *format,
-               ...) __attribute__((format(printf, 4, 5)));
+void log_event(enum log_level level, enum log_style style, const char *event, const struct log_field *fields,
+               const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* Diagnostics: "storsync-init: warning: ..." in text, event "warning" in JSON; "error" and "debug" likewise.
- * Info is "storsync-init: ..." and event "info". */
+/* A line of level info that is there for the eye only: JSON does without it. A mark stands at the margin. */
+void log_layout(enum log_style style, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Diagnostics: LOG_DIAGNOSTIC, and an event with the name of its level ("warning"). */
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));

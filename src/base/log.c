@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define PROGRAM "storsync-init: "
+#define RULE "==="
 #define ESCAPED_MAX (4 * LOG_LINE_MAX + 1) /* every byte as \xNN */
 #define JSON_LINE_MAX ((size_t)64 * 1024)
 
@@ -220,34 +221,6 @@ void log_transient(const char *line)
     errno = saved;
 }
 
-static char *without_prefix(char *line, const char *prefix)
-{
-    size_t len = strlen(prefix);
-
-    return strncmp(line, prefix, len) == 0 ? line + len : line;
-}
-
-/* The sentence in a line of the human log. */
-static const char *bare_message(char *line)
-{
-    static const char rule[] = "===";
-    const char *const marks[] = {LOG_MARK_OK, LOG_MARK_SKIP, LOG_MARK_FAIL, rule};
-
-    line = without_prefix(line, PROGRAM);
-    line += strspn(line, " ");
-    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
-        size_t len = strlen(marks[i]);
-        if (strncmp(line, marks[i], len) != 0 || line[len] != ' ')
-            continue;
-        line += len + 1;
-        len = strlen(line);
-        if (marks[i] == rule && len > sizeof rule && strcmp(line + len - sizeof rule, " ===") == 0)
-            line[len - sizeof rule] = '\0';
-        break;
-    }
-    return line;
-}
-
 static bool add_field(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct log_field *field)
 {
     if (field->text != NULL)
@@ -257,7 +230,8 @@ static bool add_field(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct lo
     return yyjson_mut_obj_add_sint(doc, root, field->name, field->number);
 }
 
-static void write_json(enum log_level level, const char *event, const struct log_field *fields, char *line)
+static void write_json(enum log_level level, const char *event, const struct log_field *fields,
+                       const char *sentence)
 {
     char time[CLOCK_RFC3339_SIZE];
     struct buf out;
@@ -266,9 +240,9 @@ static void write_json(enum log_level level, const char *event, const struct log
 
     yyjson_mut_doc_set_root(doc, root);
     clock_format_rfc3339(clock_wall(), time);
-    bool ok =
-        json_add_text(doc, root, "time", time) && json_add_text(doc, root, "level", level_names[level]) &&
-        json_add_text(doc, root, "event", event) && json_add_text(doc, root, "message", bare_message(line));
+    bool ok = json_add_text(doc, root, "time", time) &&
+              json_add_text(doc, root, "level", level_names[level]) &&
+              json_add_text(doc, root, "event", event) && json_add_text(doc, root, "message", sentence);
     for (; ok && fields != NULL && fields->name != NULL; fields++)
         ok = add_field(doc, root, fields);
     buf_init(&out, JSON_LINE_MAX);
@@ -288,46 +262,89 @@ static void write_text(const char *line)
     write_line(safe, len);
 }
 
-static void write_event(enum log_level level, const char *event, const struct log_field *fields,
-                        const char *prefix, const char *format, va_list args)
+/* What stands before the sentence. */
+static const char *decoration(enum log_level level, enum log_style style)
+{
+    static const char *const diagnostic[] = {PROGRAM "error: ", PROGRAM "warning: ", PROGRAM,
+                                             PROGRAM "debug: "};
+
+    switch (style) {
+    case LOG_DIAGNOSTIC:
+        return diagnostic[level];
+    case LOG_HEADING:
+        return RULE " ";
+    case LOG_OK:
+        return state.utf8 ? "\xE2\x9C\x93 " : "+ ";
+    case LOG_SKIP:
+        return "- ";
+    case LOG_FAIL:
+        return state.utf8 ? "\xE2\x9C\x97 " : "x ";
+    case LOG_PLAIN:
+        break;
+    }
+    return "";
+}
+
+static bool is_mark(enum log_style style)
+{
+    return style == LOG_OK || style == LOG_SKIP || style == LOG_FAIL;
+}
+
+static void write_event(enum log_level level, enum log_style style, const char *event,
+                        const struct log_field *fields, const char *format, va_list args)
     __attribute__((format(printf, 5, 0)));
 
-static void write_event(enum log_level level, const char *event, const struct log_field *fields,
-                        const char *prefix, const char *format, va_list args)
+/* An `event` of NULL is layout. */
+static void write_event(enum log_level level, enum log_style style, const char *event,
+                        const struct log_field *fields, const char *format, va_list args)
 {
     int saved = errno;
+    bool json = state.format == LOG_JSON;
     char line[LOG_LINE_MAX + 1];
-    size_t at = strlen(prefix);
+    int len = 0;
 
-    if (!log_enabled(level) || (state.format == LOG_JSON && event == NULL))
+    if (!log_enabled(level) || (json && event == NULL))
         return;
-    memcpy(line, prefix, at + 1);
-    int len = vsnprintf(line + at, sizeof line - at, format, args);
-    if (len >= 0 && (size_t)len >= sizeof line - at)
+    if (!json)
+        len = snprintf(line, sizeof line, "%s%s", event != NULL && is_mark(style) ? "  " : "",
+                       decoration(level, style));
+    len += vsnprintf(line + len, sizeof line - (size_t)len, format, args);
+    if (!json && style == LOG_HEADING && len < (int)sizeof line)
+        len += snprintf(line + len, sizeof line - (size_t)len, " " RULE);
+    if (len >= (int)sizeof line)
         memcpy(line + sizeof line - 4, "...", 4);
-    if (state.format == LOG_JSON)
+    if (json)
         write_json(level, event, fields, line);
     else
         write_text(line);
     errno = saved;
 }
 
-void log_event(enum log_level level, const char *event, const struct log_field *fields, const char *format,
-               ...)
+void log_event(enum log_level level, enum log_style style, const char *event, const struct log_field *fields,
+               const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    write_event(level, event, fields, "", format, args);
+    write_event(level, style, event, fields, format, args);
     va_end(args);
 }
 
-static void write_diagnostic(enum log_level level, const char *prefix, const char *format, va_list args)
-    __attribute__((format(printf, 3, 0)));
-
-static void write_diagnostic(enum log_level level, const char *prefix, const char *format, va_list args)
+void log_layout(enum log_style style, const char *format, ...)
 {
-    write_event(level, level_names[level], NULL, state.format == LOG_JSON ? "" : prefix, format, args);
+    va_list args;
+
+    va_start(args, format);
+    write_event(LOG_INFO, style, NULL, NULL, format, args);
+    va_end(args);
+}
+
+static void write_diagnostic(enum log_level level, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+static void write_diagnostic(enum log_level level, const char *format, va_list args)
+{
+    write_event(level, LOG_DIAGNOSTIC, level_names[level], NULL, format, args);
 }
 
 void log_error(const char *format, ...)
@@ -335,7 +352,7 @@ void log_error(const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    write_diagnostic(LOG_ERROR, PROGRAM "error: ", format, args);
+    write_diagnostic(LOG_ERROR, format, args);
     va_end(args);
 }
 
@@ -344,7 +361,7 @@ void log_warn(const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    write_diagnostic(LOG_WARN, PROGRAM "warning: ", format, args);
+    write_diagnostic(LOG_WARN, format, args);
     va_end(args);
 }
 
@@ -353,7 +370,7 @@ void log_info(const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    write_diagnostic(LOG_INFO, PROGRAM, format, args);
+    write_diagnostic(LOG_INFO, format, args);
     va_end(args);
 }
 
@@ -362,6 +379,6 @@ void log_debug(const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    write_diagnostic(LOG_DEBUG, PROGRAM "debug: ", format, args);
+    write_diagnostic(LOG_DEBUG, format, args);
     va_end(args);
 }

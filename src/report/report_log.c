@@ -22,9 +22,9 @@ static bool is_validation(const struct report *report)
     return strcmp(report->mode, "validate") == 0;
 }
 
-static void blank_line(enum log_level level)
+static void blank_line(void)
 {
-    log_event(level, NULL, NULL, "%s", "");
+    log_layout(LOG_PLAIN, "%s", "");
 }
 
 /* The key without the path, unless nothing would be left of it. */
@@ -49,13 +49,13 @@ void report_environment(struct report *report)
     if (found->deployment_id[0] != '\0')
         snprintf(deployment, sizeof deployment, "deployment %s (%s)", found->deployment_id,
                  found->deployment_source);
-    log_event(LOG_INFO, "environment",
+    log_event(LOG_INFO, LOG_DIAGNOSTIC, "environment",
               LOG_FIELDS(LOG_STR("environment", environment_name(report)),
                          LOG_STR("environmentSource", found->environment_source),
                          LOG_STR("deploymentId", found->deployment_id),
                          LOG_STR("deploymentSource", found->deployment_source),
                          LOG_STR("platform", found->platform)),
-              "storsync-init: environment is %s because %s; %s%s%s", environment_name(report),
+              "environment is %s because %s; %s%s%s", environment_name(report),
               by_default ? "nothing says otherwise" : found->environment_source, deployment,
               found->platform[0] != '\0' ? ", " : "", found->platform);
     if (found->warning[0] != '\0')
@@ -68,8 +68,9 @@ void report_waiting(struct report *report, const char *owner, int64_t epoch)
 {
     report->state = REPORT_WAITING;
     snprintf(report->waiting_for, sizeof report->waiting_for, "%s", owner);
-    log_event(LOG_INFO, "waiting", LOG_FIELDS(LOG_STR("owner", owner), LOG_NUM("epoch", epoch)),
-              "storsync-init: waiting for replica %s, which is syncing", owner);
+    log_event(LOG_INFO, LOG_DIAGNOSTIC, "waiting",
+              LOG_FIELDS(LOG_STR("owner", owner), LOG_NUM("epoch", epoch)),
+              "waiting for replica %s, which is syncing", owner);
 }
 
 void report_lease(struct report *report, bool advisory)
@@ -87,16 +88,16 @@ void report_header(struct report *report)
 
     report_environment(report);
     report->header_shown = true;
-    log_event(LOG_INFO, validation ? "validation-started" : "sync-started",
+    log_event(LOG_INFO, LOG_HEADING, validation ? "validation-started" : "sync-started",
               LOG_FIELDS(LOG_STR("mode", report->mode), LOG_STR("environment", environment_name(report)),
                          LOG_STR("source", report->source), LOG_STR("destination", report->destination),
                          LOG_FLAG("dryRun", report->dry_run)),
-              "=== Production Storage %s ===", validation ? "Validation" : "Sync");
-    log_event(LOG_INFO, NULL, NULL, "Environment: %s", environment_name(report));
-    log_event(LOG_INFO, NULL, NULL, "Source: %s", report->source);
-    log_event(LOG_INFO, NULL, NULL, "Destination: %s", report->destination);
+              "Production Storage %s", validation ? "Validation" : "Sync");
+    log_layout(LOG_PLAIN, "Environment: %s", environment_name(report));
+    log_layout(LOG_PLAIN, "Source: %s", report->source);
+    log_layout(LOG_PLAIN, "Destination: %s", report->destination);
     if (!validation)
-        log_event(LOG_INFO, NULL, NULL, "Dry Run: %s", report->dry_run ? "YES" : "NO");
+        log_layout(LOG_PLAIN, "Dry Run: %s", report->dry_run ? "YES" : "NO");
 }
 
 /* ---- objects ---- */
@@ -104,8 +105,8 @@ void report_header(struct report *report)
 void report_path(struct report *report, const char *path)
 {
     report->skipped_in_path = 0;
-    blank_line(LOG_INFO);
-    log_event(LOG_INFO, "path", LOG_FIELDS(LOG_STR("path", path)), "%s path: %s",
+    blank_line();
+    log_event(LOG_INFO, LOG_PLAIN, "path", LOG_FIELDS(LOG_STR("path", path)), "%s path: %s",
               is_validation(report) ? "Validating" : "Syncing",
               path[0] != '\0' ? path : "(the whole bucket)");
 }
@@ -117,10 +118,10 @@ void report_synced(struct report *report, const char *path, const struct object_
 
     report->synced++;
     report->total_size += entry->size;
-    log_event(LOG_INFO, report->dry_run ? "would-sync" : "synced",
+    log_event(LOG_INFO, LOG_OK, report->dry_run ? "would-sync" : "synced",
               LOG_FIELDS(LOG_STR("key", entry->key), LOG_NUM("size", entry->size), LOG_STR("reason", reason)),
-              "  %s %s: %s (%s)", LOG_MARK_OK, report->dry_run ? "Would sync" : "Synced",
-              shown_key(path, entry->key), report_size(entry->size, size));
+              "%s: %s (%s)", report->dry_run ? "Would sync" : "Synced", shown_key(path, entry->key),
+              report_size(entry->size, size));
 }
 
 void report_skipped(struct report *report, const char *path, const struct object_entry *entry,
@@ -130,8 +131,8 @@ void report_skipped(struct report *report, const char *path, const struct object
     report->skipped_in_path++;
     if (report->skipped_in_path > REPORT_SKIPPED_LINES && !log_enabled(LOG_DEBUG))
         return;
-    log_event(LOG_INFO, "skipped", LOG_FIELDS(LOG_STR("key", entry->key), LOG_STR("reason", why)),
-              "  %s Skipped: %s (%s)", LOG_MARK_SKIP, shown_key(path, entry->key), why);
+    log_event(LOG_INFO, LOG_SKIP, "skipped", LOG_FIELDS(LOG_STR("key", entry->key), LOG_STR("reason", why)),
+              "Skipped: %s (%s)", shown_key(path, entry->key), why);
 }
 
 void report_gone(struct report *report, const char *path, const struct object_entry *entry)
@@ -139,8 +140,8 @@ void report_gone(struct report *report, const char *path, const struct object_en
     static const char why[] = "no longer at the source";
 
     report->gone++;
-    log_event(LOG_INFO, "skipped", LOG_FIELDS(LOG_STR("key", entry->key), LOG_STR("reason", why)),
-              "  %s Skipped: %s (%s)", LOG_MARK_SKIP, shown_key(path, entry->key), why);
+    log_event(LOG_INFO, LOG_SKIP, "skipped", LOG_FIELDS(LOG_STR("key", entry->key), LOG_STR("reason", why)),
+              "Skipped: %s (%s)", shown_key(path, entry->key), why);
 }
 
 void report_failed(struct report *report, const char *path, const char *key, const struct error *error)
@@ -155,11 +156,11 @@ void report_failed(struct report *report, const char *path, const char *key, con
             report->failure_count++;
         }
     }
-    log_event(LOG_ERROR, "failed",
+    log_event(LOG_ERROR, LOG_FAIL, "failed",
               LOG_FIELDS(LOG_STR("key", key), LOG_STR("error", error->text),
                          LOG_STR("kind", error_kind_name(error->kind)), LOG_NUM("status", error->status),
                          LOG_STR("code", error->code)),
-              "  %s Failed: %s (%s)", LOG_MARK_FAIL, shown_key(path, key), error->text);
+              "Failed: %s (%s)", shown_key(path, key), error->text);
 }
 
 void report_path_end(struct report *report)
@@ -167,8 +168,8 @@ void report_path_end(struct report *report)
     if (report->skipped_in_path <= REPORT_SKIPPED_LINES || log_enabled(LOG_DEBUG))
         return;
     uint64_t more = report->skipped_in_path - REPORT_SKIPPED_LINES;
-    log_event(LOG_INFO, "skipped-more", LOG_FIELDS(LOG_NUM("count", more)), "  %s Skipped: %" PRIu64 " more",
-              LOG_MARK_SKIP, more);
+    log_event(LOG_INFO, LOG_SKIP, "skipped-more", LOG_FIELDS(LOG_NUM("count", more)),
+              "Skipped: %" PRIu64 " more", more);
 }
 
 void report_nothing(const struct report *report, const struct settings *settings)
@@ -201,14 +202,14 @@ static void log_result(const struct report *report, const char *event, const cha
     enum log_level level = result_level(report);
 
     if (!report->header_shown)
-        log_event(level, event, fields, "storsync-init: %s%s", level == LOG_ERROR ? "error: " : "",
-                  report->message);
+        log_event(level, LOG_DIAGNOSTIC, event, fields, "%s", report->message);
     else if (report->state == REPORT_FAILED)
-        log_event(level, event, fields, "=== %s Failed: %s ===", what, report->message);
+        log_event(level, LOG_HEADING, event, fields, "%s Failed: %s", what, report->message);
     else if (report->state == REPORT_INTERRUPTED)
-        log_event(level, event, fields, "=== %s Interrupted: %s ===", what, report->message);
+        log_event(level, LOG_HEADING, event, fields, "%s Interrupted: %s", what, report->message);
     else
-        log_event(level, event, fields, "=== %s Complete%s%s ===", what, *remark != '\0' ? ": " : "", remark);
+        log_event(level, LOG_HEADING, event, fields, "%s Complete%s%s", what, *remark != '\0' ? ": " : "",
+                  remark);
 }
 
 void report_summary(struct report *report)
@@ -217,20 +218,19 @@ void report_summary(struct report *report)
     char remark[40] = "";
 
     if (report->header_shown) {
-        blank_line(LOG_INFO);
-        log_event(LOG_INFO, "summary",
+        blank_line();
+        log_event(LOG_INFO, LOG_HEADING, "summary",
                   LOG_FIELDS(LOG_NUM("syncedFiles", report->synced), LOG_NUM("skippedFiles", report->skipped),
                              LOG_NUM("goneFiles", report->gone), LOG_NUM("failedFiles", report->failed),
                              LOG_NUM("totalSize", report->total_size)),
-                  "=== Sync Summary ===");
-        log_event(LOG_INFO, NULL, NULL, "%s %s: %" PRIu64, LOG_MARK_OK,
-                  report->dry_run ? "Would sync" : "Synced", report->synced);
-        log_event(LOG_INFO, NULL, NULL, "%s Skipped: %" PRIu64, LOG_MARK_SKIP, report->skipped);
+                  "Sync Summary");
+        log_layout(LOG_OK, "%s: %" PRIu64, report->dry_run ? "Would sync" : "Synced", report->synced);
+        log_layout(LOG_SKIP, "Skipped: %" PRIu64, report->skipped);
         if (report->gone > 0)
-            log_event(LOG_INFO, NULL, NULL, "%s Gone: %" PRIu64, LOG_MARK_SKIP, report->gone);
-        log_event(LOG_INFO, NULL, NULL, "%s Failed: %" PRIu64, LOG_MARK_FAIL, report->failed);
-        log_event(LOG_INFO, NULL, NULL, "Total Size: %s", report_size(report->total_size, size));
-        blank_line(LOG_INFO);
+            log_layout(LOG_SKIP, "Gone: %" PRIu64, report->gone);
+        log_layout(LOG_FAIL, "Failed: %" PRIu64, report->failed);
+        log_layout(LOG_PLAIN, "Total Size: %s", report_size(report->total_size, size));
+        blank_line();
     }
     if (report->failed > 0)
         snprintf(remark, sizeof remark, "%" PRIu64 " failed", report->failed);
@@ -251,9 +251,9 @@ static const char *const difference_kinds[] = {
     [REPORT_EXTRA] = "extra",
 };
 
-static const char *difference_mark(enum report_difference kind)
+static enum log_style difference_style(enum report_difference kind)
 {
-    return kind == REPORT_EXTRA ? LOG_MARK_SKIP : LOG_MARK_FAIL;
+    return kind == REPORT_EXTRA ? LOG_SKIP : LOG_FAIL;
 }
 
 /* One element of a list: a key, or for what differs an object with the reason. */
@@ -310,10 +310,10 @@ void report_difference(struct report *report, enum report_difference kind, const
         return;
     if (kind == REPORT_MISMATCHED)
         snprintf(remark, sizeof remark, " (%s)", reason);
-    log_event(LOG_INFO, "difference",
+    log_event(LOG_INFO, difference_style(kind), "difference",
               LOG_FIELDS(LOG_STR("kind", difference_kinds[kind]), LOG_STR("key", key),
                          LOG_STR("reason", kind == REPORT_MISMATCHED ? reason : "")),
-              "  %s %s: %s%s", difference_mark(kind), difference_words[kind], key, remark);
+              "%s: %s%s", difference_words[kind], key, remark);
 }
 
 void report_validation_summary(struct report *report)
@@ -325,22 +325,22 @@ void report_validation_summary(struct report *report)
     char remark[48] = "equal";
 
     if (report->header_shown) {
-        blank_line(LOG_INFO);
-        log_event(LOG_INFO, "validation-summary",
+        blank_line();
+        log_event(LOG_INFO, LOG_HEADING, "validation-summary",
                   LOG_FIELDS(LOG_FLAG("valid", report_valid(report)),
                              LOG_NUM("checkedFiles", validation->checked),
                              LOG_NUM("unhashedFiles", validation->unhashed),
                              LOG_NUM("missingFiles", lists[REPORT_MISSING].count),
                              LOG_NUM("mismatchedFiles", lists[REPORT_MISMATCHED].count),
                              LOG_NUM("extraFiles", lists[REPORT_EXTRA].count)),
-                  "=== Validation Summary ===");
-        log_event(LOG_INFO, NULL, NULL, "Checked: %" PRIu64, validation->checked);
+                  "Validation Summary");
+        log_layout(LOG_PLAIN, "Checked: %" PRIu64, validation->checked);
         if (validation->unhashed > 0)
-            log_event(LOG_INFO, NULL, NULL, "By size and time only: %" PRIu64, validation->unhashed);
+            log_layout(LOG_PLAIN, "By size and time only: %" PRIu64, validation->unhashed);
         for (int i = 0; i < REPORT_DIFFERENCES; i++)
-            log_event(LOG_INFO, NULL, NULL, "%s %s: %" PRIu64, difference_mark((enum report_difference)i),
-                      difference_words[i], lists[i].count);
-        blank_line(LOG_INFO);
+            log_layout(difference_style((enum report_difference)i), "%s: %" PRIu64, difference_words[i],
+                       lists[i].count);
+        blank_line();
     }
     if (differences > 0)
         snprintf(remark, sizeof remark, "%" PRIu64 " difference%s", differences, differences == 1 ? "" : "s");

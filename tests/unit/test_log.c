@@ -68,7 +68,7 @@ static void test_levels_filter(void **state)
     (void)state;
     log_setup(LOG_TEXT, LOG_ERROR, true);
     log_warn("w");
-    log_event(LOG_INFO, "e", NULL, "line");
+    log_event(LOG_INFO, LOG_PLAIN, "e", NULL, "line");
     assert_string_equal(output(), "");
     assert_true(log_enabled(LOG_ERROR));
     assert_false(log_enabled(LOG_WARN));
@@ -76,21 +76,27 @@ static void test_levels_filter(void **state)
     assert_string_equal(output(), "storsync-init: error: e\n");
 }
 
-static void test_text_line_is_written_as_it_is(void **state)
+static void test_a_text_line_is_a_decorated_sentence(void **state)
 {
     (void)state;
-    log_event(LOG_INFO, "synced", LOG_FIELDS(LOG_STR("key", "a")), "  %s Synced: %s", LOG_MARK_OK,
-              "caf\xC3\xA9");
+    log_event(LOG_INFO, LOG_OK, "synced", LOG_FIELDS(LOG_STR("key", "a")), "Synced: %s", "caf\xC3\xA9");
     assert_string_equal(output(), "  \xE2\x9C\x93 Synced: caf\xC3\xA9\n");
-    log_event(LOG_INFO, NULL, NULL, "%s", "");
+    log_event(LOG_INFO, LOG_PLAIN, "path", NULL, "Path: %s", "a");
+    assert_string_equal(output(), "Path: a\n");
+    log_event(LOG_WARN, LOG_DIAGNOSTIC, "x", NULL, "w");
+    assert_string_equal(output(), "storsync-init: warning: w\n");
+    log_layout(LOG_FAIL, "Failed: %d", 3);
+    assert_string_equal(output(), "\xE2\x9C\x97 Failed: 3\n");
+    log_layout(LOG_PLAIN, "%s", "");
     assert_string_equal(output(), "\n");
 }
 
 static void test_a_key_cannot_forge_lines(void **state)
 {
     (void)state;
-    log_event(LOG_INFO, "synced", NULL, "  Synced: %s", "a\n=== Sync Complete ===\r\x1b[2J\x7f\tb");
-    assert_string_equal(output(), "  Synced: a\\x0a=== Sync Complete ===\\x0d\\x1b[2J\\x7f\\x09b\n");
+    log_event(LOG_INFO, LOG_OK, "synced", NULL, "Synced: %s", "a\n=== Sync Complete ===\r\x1b[2J\x7f\tb");
+    assert_string_equal(output(),
+                        "  \xE2\x9C\x93 Synced: a\\x0a=== Sync Complete ===\\x0d\\x1b[2J\\x7f\\x09b\n");
 }
 
 static void test_treacherous_characters_are_escaped(void **state)
@@ -117,8 +123,10 @@ static void test_outside_utf8_everything_is_ascii(void **state)
 {
     (void)state;
     log_setup(LOG_TEXT, LOG_INFO, false);
-    log_event(LOG_INFO, "x", NULL, "%s %s %s caf\xC3\xA9", LOG_MARK_OK, LOG_MARK_SKIP, LOG_MARK_FAIL);
-    assert_string_equal(output(), "+ - x caf\\xc3\\xa9\n");
+    log_event(LOG_INFO, LOG_OK, "x", NULL, "caf\xC3\xA9");
+    log_event(LOG_INFO, LOG_SKIP, "x", NULL, "y");
+    log_event(LOG_INFO, LOG_FAIL, "x", NULL, "y");
+    assert_string_equal(output(), "  + caf\\xc3\\xa9\n  - y\n  x y\n");
 }
 
 static void test_long_lines_are_cut(void **state)
@@ -128,7 +136,7 @@ static void test_long_lines_are_cut(void **state)
 
     memset(text, 'a', 2 * LOG_LINE_MAX - 1);
     text[2 * LOG_LINE_MAX - 1] = '\0';
-    log_event(LOG_INFO, "x", NULL, "%s", text);
+    log_event(LOG_INFO, LOG_PLAIN, "x", NULL, "%s", text);
     const char *line = output();
     assert_int_equal(strlen(line), LOG_LINE_MAX + 1);
     assert_string_equal(line + LOG_LINE_MAX - 4, "a...\n");
@@ -136,10 +144,22 @@ static void test_long_lines_are_cut(void **state)
     /* The longest line when every byte needs four. */
     memset(text, '\n', LOG_LINE_MAX);
     text[LOG_LINE_MAX] = '\0';
-    log_event(LOG_INFO, "x", NULL, "%s", text);
+    log_event(LOG_INFO, LOG_PLAIN, "x", NULL, "%s", text);
     line = output();
     assert_int_equal(strlen(line), 4 * LOG_LINE_MAX + 1);
     assert_string_equal(line + 4 * LOG_LINE_MAX - 4, "\\x0a\n");
+
+    /* With its decoration: one that fits to the byte, and one that does not. */
+    memset(text, 'a', LOG_LINE_MAX - 8);
+    text[LOG_LINE_MAX - 8] = '\0';
+    log_event(LOG_INFO, LOG_HEADING, "x", NULL, "%s", text);
+    line = output();
+    assert_int_equal(strlen(line), LOG_LINE_MAX + 1);
+    assert_string_equal(line + LOG_LINE_MAX - 5, "a ===\n");
+    log_event(LOG_INFO, LOG_HEADING, "x", NULL, "%sb", text);
+    line = output();
+    assert_int_equal(strlen(line), LOG_LINE_MAX + 1);
+    assert_string_equal(line + LOG_LINE_MAX - 4, "b...\n");
     free(text);
 }
 
@@ -181,10 +201,10 @@ static void test_json_event(void **state)
 {
     (void)state;
     log_setup(LOG_JSON, LOG_INFO, true);
-    log_event(LOG_INFO, "synced",
+    log_event(LOG_INFO, LOG_OK, "synced",
               LOG_FIELDS(LOG_STR("key", "a\n\xFF\"b"), LOG_NUM("size", INT64_MAX), LOG_NUM("less", -1),
                          LOG_FLAG("yes", true), LOG_FLAG("no", false)),
-              "  %s Synced: a (1 B)", LOG_MARK_OK);
+              "Synced: a (1 B)");
     yyjson_doc *doc = json_line();
     yyjson_val *root = yyjson_doc_get_root(doc);
     assert_string_equal(json_text(root, "level", ""), "info");
@@ -202,36 +222,40 @@ static void test_json_event(void **state)
     yyjson_doc_free(doc);
 }
 
-static void assert_message(const char *line, const char *expected)
+static void assert_message(enum log_level level, enum log_style style, const char *sentence)
 {
-    log_event(LOG_INFO, "x", NULL, "%s", line);
+    log_event(level, style, "x", NULL, "%s", sentence);
     yyjson_doc *doc = json_line();
-    assert_string_equal(json_text(yyjson_doc_get_root(doc), "message", ""), expected);
+    assert_string_equal(json_text(yyjson_doc_get_root(doc), "message", ""), sentence);
     yyjson_doc_free(doc);
 }
 
+/* A sentence without its decoration, and with whatever looks like one in it. */
 static void test_json_messages_are_bare(void **state)
 {
+    static const enum log_style styles[] = {LOG_PLAIN, LOG_DIAGNOSTIC, LOG_HEADING,
+                                            LOG_OK,    LOG_SKIP,       LOG_FAIL};
+
     (void)state;
-    log_setup(LOG_JSON, LOG_INFO, true);
-    assert_message("=== Sync Complete ===", "Sync Complete");
-    assert_message("=== Sync Complete", "Sync Complete");
-    assert_message("=== ", "");
-    assert_message("=== ===", "===");
-    assert_message("  - Skipped: x", "Skipped: x");
-    assert_message("  \xE2\x9C\x97 Failed: x ===", "Failed: x ===");
-    assert_message("storsync-init: environment is x", "environment is x");
-    assert_message("-x", "-x");
-    log_setup(LOG_JSON, LOG_INFO, false);
-    assert_message("  x Failed: y", "Failed: y");
-    assert_message("  + Synced: y", "Synced: y");
+    for (int utf8 = 0; utf8 < 2; utf8++) {
+        log_setup(LOG_JSON, LOG_INFO, utf8 != 0);
+        for (size_t i = 0; i < sizeof styles / sizeof *styles; i++) {
+            assert_message(LOG_INFO, styles[i], "Sync Complete");
+            assert_message(LOG_ERROR, styles[i], "Sync Complete");
+            assert_message(LOG_INFO, styles[i], "=== Sync Complete ===");
+            assert_message(LOG_INFO, styles[i], "  - x Skipped: y ===");
+            assert_message(LOG_INFO, styles[i], "storsync-init: \xE2\x9C\x97 Failed: x");
+            assert_message(LOG_INFO, styles[i], "");
+        }
+    }
 }
 
 static void test_json_has_no_layout_lines(void **state)
 {
     (void)state;
     log_setup(LOG_JSON, LOG_INFO, true);
-    log_event(LOG_INFO, NULL, NULL, "%s", "");
+    log_layout(LOG_PLAIN, "%s", "");
+    log_layout(LOG_HEADING, "x");
     assert_string_equal(output(), "");
     log_warn("strange");
     yyjson_doc *doc = json_line();
@@ -406,7 +430,7 @@ int main(void)
         TEST(a_line_that_was_cut_ends),
         TEST(diagnostics_have_prefixes),
         TEST(levels_filter),
-        TEST(text_line_is_written_as_it_is),
+        TEST(a_text_line_is_a_decorated_sentence),
         TEST(a_key_cannot_forge_lines),
         TEST(treacherous_characters_are_escaped),
         TEST(bytes_that_are_not_utf8_are_escaped),

@@ -415,6 +415,34 @@ static void test_json_events_of_a_sync(void **state)
     assert_null(next_event(&at));
 }
 
+static void assert_finished(enum report_state end, enum error_kind kind, const char *level,
+                            const char *message)
+{
+    struct error error;
+
+    error_set(&error, kind, "bad");
+    report.message[0] = '\0';
+    report_finish(&report, end, &error, STARTED);
+    report_summary(&report);
+    const char *at = output();
+    yyjson_doc *doc = next_event(&at);
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    assert_string_equal(json_text(root, "event", ""), "sync-finished");
+    assert_string_equal(json_text(root, "level", ""), level);
+    assert_string_equal(json_text(root, "message", ""), message);
+    assert_string_equal(json_text(root, "result", ""), report.message);
+    yyjson_doc_free(doc);
+}
+
+static void test_json_event_of_a_run_without_a_header(void **state)
+{
+    (void)state;
+    log_setup(LOG_JSON, LOG_INFO, true);
+    assert_finished(REPORT_FAILED, ERROR_CONFIG, "error", "bad");
+    assert_finished(REPORT_INTERRUPTED, ERROR_INTERRUPTED, "error", "bad");
+    assert_finished(REPORT_ALREADY_SYNCED, ERROR_NONE, "info", "Deployment v42 is already synced");
+}
+
 /* ---- validation ---- */
 
 static void differ(enum report_difference kind, int count, bool all)
@@ -852,6 +880,7 @@ int main(void)
         TEST(keys_are_shown_without_the_path),
         TEST(skipped_lines_are_limited_per_path),
         TEST(json_events_of_a_sync),
+        TEST(json_event_of_a_run_without_a_header),
         TEST(the_log_of_a_validation),
         TEST(an_equal_validation),
         TEST(what_could_not_be_compared_by_hash_is_told),
