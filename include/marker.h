@@ -45,7 +45,6 @@ enum marker_verdict {
 
 struct marker_finding {
     enum marker_verdict verdict;
-    int64_t last_sync; /* wall; CLOCK_UNKNOWN if never, or not looked at */
     int64_t due_at;    /* wall; with TOO_SOON when the interval is over, else CLOCK_UNKNOWN */
     char warning[256]; /* "" or one line to tell: what was not believed */
 };
@@ -69,8 +68,10 @@ bool marker_commit(const struct job *job, const char *deployment_id, const struc
 /* False: the id is empty, or there is no memory. */
 bool marker_key(const struct job *job, const char *deployment_id, char out[MARKER_KEY_MAX]);
 
-/* Judges the content of last-sync.json, whose key is `key`: MARKER_DUE or MARKER_TOO_SOON. Fills all of *out. */
+/* Judges the content of last-sync.json, whose key is `key`: MARKER_DUE, MARKER_TOO_SOON, or MARKER_ALREADY_SYNCED if it is
+ * too soon and the file names this deployment. Fills all of *out. */
 enum marker_verdict marker_judge(const char *key, const char *last_sync_json, size_t len,
-                                 int64_t min_interval, int64_t now, struct marker_finding *out);
+                                 const char *deployment_id, int64_t min_interval, int64_t now,
+                                 struct marker_finding *out);
 
 #endif

@@ -27,7 +27,6 @@ struct pipe {
     unsigned char *data; /* PIPE_CAPACITY bytes, owned */
     size_t head;         /* offset of the oldest byte */
     size_t len;          /* bytes waiting */
-    uint64_t passed;     /* bytes ever put in since the last reset */
     bool closed;
     bool held; /* the writer's, from its beginning */
 
@@ -50,7 +49,6 @@ bool pipe_differs(const struct pipe *pipe, const char *md5);
 size_t pipe_room(const struct pipe *pipe);
 size_t pipe_write(struct pipe *pipe, const void *data, size_t len); /* returns how many fitted */
 size_t pipe_read(struct pipe *pipe, void *data, size_t len);        /* returns how many there were */
-bool pipe_drained(const struct pipe *pipe);                         /* closed and empty */
 bool pipe_readable(const struct pipe *pipe); /* the reader can go on: with bytes, or because it is closed */
 
 /* The same without a copy in between: the longest piece that is contiguous in the ring. Advance with what was

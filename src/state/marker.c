@@ -17,8 +17,7 @@
 _Static_assert(JOB_PREFIX_SIZE + sizeof FOLDER + sizeof SUFFIX + 200 < MARKER_KEY_MAX,
                "a marker's key has room");
 
-static const struct marker_finding nothing_found = {
-    .verdict = MARKER_DUE, .last_sync = CLOCK_UNKNOWN, .due_at = CLOCK_UNKNOWN};
+static const struct marker_finding nothing_found = {.verdict = MARKER_DUE, .due_at = CLOCK_UNKNOWN};
 
 bool marker_key(const struct job *job, const char *deployment_id, char out[MARKER_KEY_MAX])
 {
@@ -40,18 +39,35 @@ bool marker_key(const struct job *job, const char *deployment_id, char out[MARKE
     return ok;
 }
 
-/* CLOCK_UNKNOWN if the content is not what marker_commit writes. */
-static int64_t finished_at(const char *json, size_t len)
+/* What a state file says. */
+struct statement {
+    int64_t finished; /* wall; CLOCK_UNKNOWN: it is not what marker_commit writes */
+    bool of_this;     /* it names the deployment, which has an id */
+};
+
+/* An answer may be that to another request, and files get copied: a state file says itself whose it is. */
+static bool names_deployment(yyjson_val *root, const char *deployment_id)
+{
+    yyjson_mut_doc *made = yyjson_mut_doc_new(NULL);
+    const char *id = yyjson_mut_get_str(json_make_text(made, deployment_id)); /* as it was written */
+    bool same = id != NULL && strcmp(json_text(root, "deploymentId", ""), id) == 0;
+
+    yyjson_mut_doc_free(made);
+    return same;
+}
+
+static struct statement read_statement(const char *json, size_t len, const char *deployment_id)
 {
     struct error ignored;
     yyjson_doc *doc = json_parse(json, len, &ignored);
     yyjson_val *root = yyjson_doc_get_root(doc);
-    int64_t wall = CLOCK_UNKNOWN;
+    struct statement statement = {.finished = CLOCK_UNKNOWN};
 
     if (json_number(root, "schema", 0) == MARKER_SCHEMA)
-        wall = clock_parse_rfc3339(json_text(root, "finishedAt", ""));
+        statement.finished = clock_parse_rfc3339(json_text(root, "finishedAt", ""));
+    statement.of_this = deployment_id[0] != '\0' && names_deployment(root, deployment_id);
     yyjson_doc_free(doc);
-    return wall;
+    return statement;
 }
 
 static void warn_unreadable(struct marker_finding *out, const char *key)
@@ -61,26 +77,25 @@ static void warn_unreadable(struct marker_finding *out, const char *key)
 }
 
 enum marker_verdict marker_judge(const char *key, const char *last_sync_json, size_t len,
-                                 int64_t min_interval, int64_t now, struct marker_finding *out)
+                                 const char *deployment_id, int64_t min_interval, int64_t now,
+                                 struct marker_finding *out)
 {
-    int64_t last = finished_at(last_sync_json, len);
+    struct statement last = read_statement(last_sync_json, len, deployment_id);
     char text[CLOCK_RFC3339_SIZE];
 
     *out = nothing_found;
-    if (last == CLOCK_UNKNOWN) {
+    if (last.finished == CLOCK_UNKNOWN) {
         warn_unreadable(out, key);
-        return out->verdict;
-    }
-    if (last > now && last - now > MARKER_SKEW) {
-        clock_format_rfc3339(last, text);
+    } else if (last.finished > now && last.finished - now > MARKER_SKEW) {
+        clock_format_rfc3339(last.finished, text);
         snprintf(out->warning, sizeof out->warning,
                  "%.150s in the destination names a time in the future (%s): ignored", key, text);
-        return out->verdict;
-    }
-    out->last_sync = last;
-    if (now - last < min_interval) {
+    } else if (now - last.finished < min_interval && last.of_this) {
+        /* Written first, it is ahead of the deployment's marker: for a moment, or if its writer died between the two. */
+        out->verdict = MARKER_ALREADY_SYNCED;
+    } else if (now - last.finished < min_interval) {
         out->verdict = MARKER_TOO_SOON;
-        out->due_at = last + min_interval;
+        out->due_at = last.finished + min_interval;
     }
     return out->verdict;
 }
@@ -107,20 +122,6 @@ static enum presence read_state(const struct job *job, struct call *call, const 
     return UNKNOWN;
 }
 
-/* An answer may be that to another request, and files get copied: it says itself whose it is. */
-static bool names_deployment(const struct buf *json, const char *deployment_id)
-{
-    struct error ignored;
-    yyjson_doc *doc = json_parse(json->data, json->len, &ignored);
-    yyjson_mut_doc *made = yyjson_mut_doc_new(NULL);
-    const char *id = yyjson_mut_get_str(json_make_text(made, deployment_id)); /* as it was written */
-    bool same = id != NULL && strcmp(json_text(yyjson_doc_get_root(doc), "deploymentId", ""), id) == 0;
-
-    yyjson_mut_doc_free(made);
-    yyjson_doc_free(doc);
-    return same;
-}
-
 /* Has this deployment its marker? UNKNOWN with *error. */
 static enum presence check_deployment(const struct job *job, struct call *call, const char *deployment_id,
                                       struct marker_finding *out, struct error *error)
@@ -132,16 +133,19 @@ static enum presence check_deployment(const struct job *job, struct call *call, 
         return UNKNOWN;
     }
     enum presence presence = read_state(job, call, key, error);
-    if (presence == PRESENT && finished_at(buf_str(&call->body), call->body.len) == CLOCK_UNKNOWN) {
+    if (presence != PRESENT)
+        return presence;
+    struct statement marker = read_statement(buf_str(&call->body), call->body.len, deployment_id);
+    if (marker.finished == CLOCK_UNKNOWN) {
         warn_unreadable(out, key);
         return ABSENT;
     }
-    if (presence == PRESENT && !names_deployment(&call->body, deployment_id)) {
+    if (!marker.of_this) {
         snprintf(out->warning, sizeof out->warning,
                  "%.150s in the destination is the state file of another deployment: ignored", key);
         return ABSENT;
     }
-    return presence;
+    return PRESENT;
 }
 
 static void last_sync_key(const struct job *job, char out[MARKER_KEY_MAX])
@@ -164,12 +168,7 @@ static void check_interval(const struct job *job, struct call *call, const char 
         out->verdict = MARKER_FAILED;
         break;
     case PRESENT:
-        marker_judge(key, buf_str(&call->body), call->body.len, min_interval, now, &judged);
-        /* Written first, it is ahead of the deployment's marker: for a moment, or if its writer died between the two. */
-        if (judged.verdict == MARKER_TOO_SOON && deployment_id[0] != '\0' &&
-            names_deployment(&call->body, deployment_id))
-            judged = (struct marker_finding){
-                .verdict = MARKER_ALREADY_SYNCED, .last_sync = judged.last_sync, .due_at = CLOCK_UNKNOWN};
+        marker_judge(key, buf_str(&call->body), call->body.len, deployment_id, min_interval, now, &judged);
         /* Only one can be told; the deployment's marker was looked at first. */
         if (out->warning[0] != '\0')
             memcpy(judged.warning, out->warning, sizeof judged.warning);

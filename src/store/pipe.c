@@ -39,11 +39,6 @@ size_t pipe_room(const struct pipe *pipe)
     return PIPE_CAPACITY - pipe->len;
 }
 
-bool pipe_drained(const struct pipe *pipe)
-{
-    return pipe->closed && pipe->len == 0;
-}
-
 /* Bytes that the reader may have. */
 static size_t available(const struct pipe *pipe)
 {
@@ -89,7 +84,6 @@ void pipe_commit(struct pipe *pipe, size_t len)
     if (pipe->more != NULL)
         digest_add(pipe->more, data, len);
     pipe->len += len;
-    pipe->passed += len;
 }
 
 size_t pipe_write(struct pipe *pipe, const void *data, size_t len)

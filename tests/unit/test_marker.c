@@ -195,7 +195,7 @@ static void test_long_ids_are_hashed(void **state)
 
 static enum marker_verdict judge(const char *json, struct marker_finding *found)
 {
-    return marker_judge(LAST_SYNC_KEY, json, strlen(json), HOUR, NOW, found);
+    return marker_judge(LAST_SYNC_KEY, json, strlen(json), "v42", HOUR, NOW, found);
 }
 
 static void test_the_interval(void **state)
@@ -205,16 +205,36 @@ static void test_the_interval(void **state)
 
     assert_int_equal(judge("{\"schema\":1,\"finishedAt\":\"2025-11-24T15:00:00.001Z\"}", &found),
                      MARKER_TOO_SOON);
-    assert_true(found.last_sync == NOW - HOUR + 1);
     assert_true(found.due_at == NOW + 1);
     assert_string_equal(found.warning, "");
     assert_int_equal(judge("{\"schema\":1,\"finishedAt\":\"2025-11-24T15:00:00.000Z\"}", &found), MARKER_DUE);
-    assert_true(found.last_sync == NOW - HOUR);
     assert_true(found.due_at == CLOCK_UNKNOWN);
 
     static const char just_now[] = "{\"schema\":1,\"finishedAt\":\"2025-11-24T16:00:00Z\"}";
-    assert_int_equal(marker_judge(LAST_SYNC_KEY, just_now, sizeof just_now - 1, 0, NOW, &found), MARKER_DUE);
-    assert_int_equal(marker_judge(LAST_SYNC_KEY, just_now, sizeof just_now - 1, 1, NOW, &found),
+    assert_int_equal(marker_judge(LAST_SYNC_KEY, just_now, sizeof just_now - 1, "", 0, NOW, &found),
+                     MARKER_DUE);
+    assert_int_equal(marker_judge(LAST_SYNC_KEY, just_now, sizeof just_now - 1, "", 1, NOW, &found),
+                     MARKER_TOO_SOON);
+}
+
+static void test_a_last_sync_of_this_deployment(void **state)
+{
+    (void)state;
+    struct marker_finding found;
+
+    assert_int_equal(
+        judge("{\"schema\":1,\"finishedAt\":\"2025-11-24T15:59:00Z\",\"deploymentId\":\"v42\"}", &found),
+        MARKER_ALREADY_SYNCED);
+    assert_true(found.due_at == CLOCK_UNKNOWN);
+    assert_int_equal(
+        judge("{\"schema\":1,\"finishedAt\":\"2025-11-24T15:59:00Z\",\"deploymentId\":\"v43\"}", &found),
+        MARKER_TOO_SOON);
+    assert_int_equal(
+        judge("{\"schema\":1,\"finishedAt\":\"2025-11-24T15:00:00Z\",\"deploymentId\":\"v42\"}", &found),
+        MARKER_DUE);
+    static const char nobody[] =
+        "{\"schema\":1,\"finishedAt\":\"2025-11-24T15:59:00Z\",\"deploymentId\":\"\"}";
+    assert_int_equal(marker_judge(LAST_SYNC_KEY, nobody, sizeof nobody - 1, "", HOUR, NOW, &found),
                      MARKER_TOO_SOON);
 }
 
@@ -229,7 +249,7 @@ static void test_a_last_sync_in_the_future(void **state)
     assert_string_equal(found.warning, "");
     assert_int_equal(judge("{\"schema\":1,\"finishedAt\":\"2025-11-24T16:05:00.001Z\"}", &found), MARKER_DUE);
     assert_non_null(strstr(found.warning, "2025-11-24T16:05:00.001Z"));
-    assert_true(found.last_sync == CLOCK_UNKNOWN);
+    assert_true(found.due_at == CLOCK_UNKNOWN);
     assert_int_equal(judge("{\"schema\":1,\"finishedAt\":\"9999-12-31T23:59:59Z\"}", &found), MARKER_DUE);
 }
 
@@ -252,7 +272,7 @@ static void test_what_is_no_state_file(void **state)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         assert_int_equal(judge(texts[i], &found), MARKER_DUE);
         assert_non_null(strstr(found.warning, "last-sync.json"));
-        assert_true(found.last_sync == CLOCK_UNKNOWN);
+        assert_true(found.due_at == CLOCK_UNKNOWN);
     }
 }
 
@@ -383,6 +403,7 @@ int main(void)
         TEST(keys),
         TEST(long_ids_are_hashed),
         TEST(the_interval),
+        TEST(a_last_sync_of_this_deployment),
         TEST(a_last_sync_in_the_future),
         TEST(what_is_no_state_file),
         TEST(a_first_start_is_due),
