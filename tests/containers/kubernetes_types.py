@@ -16,7 +16,7 @@ from engine import cache, run
 PACKAGE, VERSION = "kubernetes-types", "1.30.0"
 SHA512 = "Dew1okvhM/SQcIa2rcgujNndZwU8VnSapDgdxlYoB84ZlpAD43U6KLAFqYo17ykSFGHNPrg0qry0bP+GJd9v7Q=="
 # In which module a manifest's apiVersion is declared.
-MODULES = {"v1": "core/v1", "apps/v1": "apps/v1", "batch/v1": "batch/v1"}
+MODULES = {"v1": "core/v1", "apps/v1": "apps/v1", "batch/v1": "batch/v1", "networking.k8s.io/v1": "networking/v1"}
 PLAIN = {"string": str, "boolean": bool, "number": (int, float), "any": object}
 
 

@@ -33,20 +33,30 @@ class Compose(ContainerCase):
         self.podman.write_text(SHIM.format(podman=ENGINE.wrapper))
         self.podman.chmod(0o755)
 
-    def compose(self, *command, **variables):
+    def compose(self, *command, check=True):
         files = ["-f", example("compose.yaml"), "-f", self.dir / "override.yaml"]
-        return run(["podman-compose", "--podman-path", self.podman, "-p", "suite", *files, *command], True, 120,
-                   env={**clean_environment(), **self.variables, **variables})
+        return run(["podman-compose", "--podman-path", self.podman, "-p", "suite", *files, *command], check,
+                   120, env={**clean_environment(), **self.variables})
 
-    def up(self, deployment):
+    def set_variables(self, deployment):
         self.variables = {"AWS_ACCESS_KEY_ID": rgw.ALICE.access_key, "AWS_SECRET_ACCESS_KEY": rgw.ALICE.secret_key,
                           "AWS_ENDPOINT_URL": RUN.rgw().endpoint, "PORT": str(rgw.free_ports(1)[0]),
                           "DEPLOYMENT_ID": deployment, "DEV_STORAGE_BUCKET": self.source.name,
                           "PROD_STORAGE_BUCKET": self.destination.name}
+
+    def up(self, deployment):
+        self.set_variables(deployment)
         self.compose("up", "--detach")
         names = ENGINE("ps", "--format", "{{.Names}}").stdout.split()
         self.assertEqual(len(names), 1)
         return Container(names[0], int(self.variables["PORT"]))
+
+    def test_without_an_id_nothing_starts(self):
+        self.set_variables("2026-11-22")
+        self.variables.pop("DEPLOYMENT_ID")
+        done = self.compose("up", "--detach", check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("set DEPLOYMENT_ID", done.stdout + done.stderr)
 
     def test_up_and_down(self):
         app = self.up("2026-11-22")

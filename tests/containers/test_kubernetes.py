@@ -6,13 +6,18 @@ import base64
 import configparser
 import io
 import json
+import re
+import shutil
+import tempfile
 import threading
+import unittest
 
 import yaml
 
 import proxyfault
 import rgw
 from containers import ENGINE, Container, ContainerCase, app_image, example
+from engine import run
 from harness import RUN
 
 
@@ -21,12 +26,33 @@ def manifest(path):
     return document
 
 
-DEPLOYMENT = manifest(example("kubernetes/deployment.yaml"))
-SERVICE = manifest(example("kubernetes/service.yaml"))
-CONFIG = manifest(example("kubernetes/configmap.yaml"))
+DEPLOYMENT = manifest(example("kubernetes/base/deployment.yaml"))
+SERVICE = manifest(example("kubernetes/base/service.yaml"))
+CONFIG = manifest(example("kubernetes/base/configmap.yaml"))
 SECRET = manifest(example("kubernetes/secret.yaml"))
 JOB = manifest(example("kubernetes/validate-job.yaml"))
 CRON_JOB = manifest(example("kubernetes/validate-cronjob.yaml"))
+PRESYNC = manifest(example("kubernetes/argocd-presync.yaml"))
+HELM_HOOK = manifest(example("kubernetes/helm-hook.yaml"))
+R2_CONFIG = manifest(example("kubernetes/r2/configmap.yaml"))
+R2_SECRET = manifest(example("kubernetes/r2/secret.yaml"))
+ACCOUNT = manifest(example("kubernetes/irsa/serviceaccount.yaml"))
+POLICY = manifest(example("kubernetes/networkpolicy.yaml"))
+KUSTOMIZATIONS = {path.parent.name: path for path in (
+    example("kubernetes/base/kustomization.yaml"), example("kubernetes/irsa/kustomization.yaml"),
+    example("kubernetes/r2/kustomization.yaml"))}
+
+
+def settings_of(config):
+    """A ConfigMap's INI file. What stands before the first section belongs to the whole run: here "run"."""
+    ini = configparser.ConfigParser(interpolation=None)
+    ini.read_string("[run]\n" + config["data"]["storsync.ini"])
+    return ini
+
+
+def seconds(duration):
+    """Of "30s", "5m", "1h"."""
+    return int(duration[:-1]) * {"s": 1, "m": 60, "h": 3600}[duration[-1]]
 
 
 def playable(template, name, labels=(), port=None):
@@ -38,10 +64,10 @@ def playable(template, name, labels=(), port=None):
     # It would start an init container again as often as it ends.
     spec["restartPolicy"] = "Never"
     for container in [*spec.get("initContainers", ()), *spec["containers"]]:
-        for mount in container["volumeMounts"]:
+        for mount in container.get("volumeMounts", ()):
             # It lets all pods have the same emptyDir, if that has the same name.
             mount["name"] = f"{name}-{mount['name']}"
-    for volume in spec["volumes"]:
+    for volume in spec.get("volumes", ()):
         volume["name"] = f"{name}-{volume['name']}"
     for container in spec["containers"]:
         # It takes a port that is only named for one to publish, which the host's network cannot.
@@ -63,9 +89,7 @@ class KubernetesCase(ContainerCase):
 
     def config(self, **more):
         """The ConfigMap with our buckets; `more` are settings of the whole run."""
-        ini = configparser.ConfigParser(interpolation=None)
-        # The file's own syntax: what stands before the first section belongs to the whole run.
-        ini.read_string("[run]\n" + CONFIG["data"]["storsync.ini"])
+        ini = settings_of(CONFIG)
         ini["run"].update(more)
         for side, bucket in (("source", self.source), ("destination", self.destination)):
             ini[side].update({"bucket": bucket.name, "endpoint": RUN.rgw().endpoint, "path_style": "yes"})
@@ -198,7 +222,7 @@ class ValidateJob(KubernetesCase):
         return code, output
 
     def given_up(self, job=JOB):
-        (rule,) = job["spec"]["podFailurePolicy"]["rules"]
+        _, rule = job["spec"]["podFailurePolicy"]["rules"]
         self.assertEqual((rule["action"], rule["onExitCodes"]["operator"]), ("FailJob", "In"))
         (container,) = job["spec"]["template"]["spec"]["containers"]
         self.assertEqual(rule["onExitCodes"]["containerName"], container["name"])
@@ -234,9 +258,119 @@ class ValidateJob(KubernetesCase):
         self.assertNotIn(75, self.given_up())
         self.assertGreater(JOB["spec"]["backoffLimit"], 0)
 
+    def test_jobs_before_a_rollout(self):
+        """Argo CD's and Helm's: the same but for who starts them."""
+        self.assertEqual(PRESYNC["spec"], HELM_HOOK["spec"])
+        self.assertEqual(set(PRESYNC["metadata"]["annotations"].values()), {"PreSync", "BeforeHookCreation"})
+        self.assertEqual(HELM_HOOK["metadata"]["annotations"]["helm.sh/hook"], "pre-install,pre-upgrade")
+        template = json.loads(json.dumps(PRESYNC["spec"]["template"]))
+        (container,) = template["spec"]["containers"]
+        values = {"DEV_STORAGE_BUCKET": self.source.name, "PROD_STORAGE_BUCKET": self.destination.name}
+        for variable in container["env"]:
+            variable["value"] = values.pop(variable["name"], variable["value"])
+        self.assertEqual(values, {}, "all of these are in the manifest")
+        container["env"] += [{"name": "AWS_ENDPOINT_URL", "value": RUN.rgw().endpoint}]
+        for synced in (20, 0):
+            code, output = self.run_job(template)
+            self.assertEqual(code, 0)
+            self.assertEqual(json.loads(output[output.index("{\n"):])["syncedFiles"], synced)
+        code, _ = self.run_job(template, secret_key="wrong")
+        self.assertEqual(code, 77)
+        self.assertIn(code, self.given_up(PRESYNC))
+
     def test_cron_job(self):
         self.assertEqual(self.start_tool("--sync", env=self.production()).wait(), 0)
         template = CRON_JOB["spec"]["jobTemplate"]
         self.assertEqual(self.run_job(template["spec"]["template"])[0], 0)
         self.assertEqual(self.given_up(template), self.given_up(JOB))
         self.assertEqual(template["spec"]["template"], JOB["spec"]["template"])
+
+
+class Times(unittest.TestCase):
+    """Limits that stand in different files, and have to fit together."""
+
+    # What the examples allow for pulling an image, and the kubelet's first pause after an init container that failed.
+    PULL, PAUSE = 60, 10
+    # What a run takes beyond `timeout` at most.
+    GRACE = 1
+
+    def test_rollout(self):
+        spec = DEPLOYMENT["spec"]
+        (probe,) = (container["startupProbe"] for container in spec["template"]["spec"]["containers"])
+        start = probe["periodSeconds"] * probe["failureThreshold"]
+        for config in (CONFIG, R2_CONFIG):
+            run = settings_of(config)["run"]
+            ttl, wait, timeout = (seconds(run[name]) for name in ("lease_ttl", "wait", "timeout"))
+            self.assertLess(2 * ttl, wait, "one that waits lives to see that the owner has died, and takes over")
+            self.assertLess(wait, timeout, "else the limit ends the waiting, and not its own message")
+            two = 2 * (timeout + self.GRACE) + self.PAUSE
+            self.assertLessEqual(self.PULL + two + start, spec["progressDeadlineSeconds"])
+
+    def test_jobs(self):
+        for job in (JOB["spec"], CRON_JOB["spec"]["jobTemplate"]["spec"], PRESYNC["spec"], HELM_HOOK["spec"]):
+            (container,) = job["template"]["spec"]["containers"]
+            (timeout,) = (seconds(word.partition("=")[2]) for word in container["args"] if word.startswith("--timeout="))
+            pauses = sum(min(self.PAUSE * 2 ** number, 360) for number in range(job["backoffLimit"]))
+            tries = (job["backoffLimit"] + 1) * (timeout + self.GRACE)
+            self.assertLessEqual(self.PULL + tries + pauses, job["activeDeadlineSeconds"])
+            ignored, _ = job["podFailurePolicy"]["rules"]
+            self.assertEqual(ignored, {"action": "Ignore",
+                                       "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]})
+
+    def test_one_night(self):
+        spec = CRON_JOB["spec"]
+        self.assertRegex(spec["schedule"], r"^\d+ \d+ \* \* \*$")
+        latest = spec["startingDeadlineSeconds"] + spec["jobTemplate"]["spec"]["activeDeadlineSeconds"]
+        self.assertLess(latest, seconds("24h"))
+
+    def test_helm_waits_for_long_enough(self):
+        text = example("kubernetes/helm-hook.yaml").read_text()
+        (limit,) = re.findall(r"--timeout (\d+m)$", text, re.M)
+        self.assertGreater(seconds(limit), HELM_HOOK["spec"]["activeDeadlineSeconds"])
+
+
+class Kustomizations(unittest.TestCase):
+    def built(self, name):
+        """What `kubectl apply -k` would apply, by kind; made by kubectl where there is one."""
+        if not shutil.which("kubectl"):
+            self.skipTest("no kubectl: what kustomizations make of the manifests")
+        text = run(["kubectl", "kustomize", KUSTOMIZATIONS[name].parent], True, 60).stdout
+        return {document["kind"]: document for document in yaml.safe_load_all(text)}
+
+    def test_resources(self):
+        for name, path in KUSTOMIZATIONS.items():
+            document = manifest(path)
+            self.assertEqual((document["apiVersion"], document["kind"]),
+                             ("kustomize.config.k8s.io/v1beta1", "Kustomization"))
+            for resource in document["resources"]:
+                self.assertTrue((path.parent / resource).exists(), f"{name}: {resource}")
+                self.assertNotRegex(resource, "secret|job", name)
+
+    def test_base(self):
+        self.assertEqual(self.built("base"), {"ConfigMap": CONFIG, "Deployment": DEPLOYMENT, "Service": SERVICE})
+
+    def test_irsa(self):
+        pod = self.built("irsa")["Deployment"]["spec"]["template"]["spec"]
+        self.assertEqual(pod["serviceAccountName"], ACCOUNT["metadata"]["name"])
+        self.assertRegex(ACCOUNT["metadata"]["annotations"]["eks.amazonaws.com/role-arn"], r"^arn:aws:iam::\d{12}:role/")
+        (container,) = pod["initContainers"]
+        self.assertNotIn("envFrom", container)
+
+    def test_r2(self):
+        self.assertEqual(self.built("r2"), {"ConfigMap": R2_CONFIG, "Deployment": DEPLOYMENT, "Service": SERVICE})
+        self.assertEqual(R2_SECRET["metadata"], SECRET["metadata"])
+        with tempfile.NamedTemporaryFile("w", suffix=".ini") as file:
+            file.write(R2_CONFIG["data"]["storsync.ini"].replace("ACCOUNT_ID", "0123456789abcdef"))
+            file.flush()
+            shown = run([RUN.binary, "--print-config", f"--config={file.name}"], True, 60, env=R2_SECRET["stringData"])
+        for side in ("source", "destination"):
+            self.assertRegex(shown.stdout, rf"(?ms)^\[{side}\]$.*?^access_key_id += \S+ +; environment R2_ACCESS_KEY_ID")
+
+    def test_network_policy(self):
+        self.assertEqual(POLICY["spec"]["podSelector"], DEPLOYMENT["spec"]["selector"])
+        (container,) = DEPLOYMENT["spec"]["template"]["spec"]["containers"]
+        (rule,) = POLICY["spec"]["ingress"]
+        self.assertEqual([port["port"] for port in rule["ports"]], [port["name"] for port in container["ports"]])
+        names, https = POLICY["spec"]["egress"]
+        self.assertEqual({port["port"] for port in names["ports"]}, {53})
+        self.assertEqual([port["port"] for port in https["ports"]], [443])

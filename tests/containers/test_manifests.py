@@ -14,8 +14,9 @@ class Manifests(unittest.TestCase):
             cls.types = kubernetes_types.Types(kubernetes_types.download())
         except kubernetes_types.NotThere as error:
             raise unittest.SkipTest(f"===> SKIPPED, NOT TESTED: manifests against the Kubernetes API ({error}) <===")
-        cls.manifests = {path.name: yaml.safe_load(path.read_text())
-                         for path in sorted((EXAMPLES / "kubernetes").glob("*.yaml"))}
+        folder = EXAMPLES / "kubernetes"
+        cls.manifests = {str(path.relative_to(folder)): yaml.safe_load(path.read_text())
+                         for path in sorted(folder.rglob("*.yaml")) if path.name != "kustomization.yaml"}
 
     def test_types(self):
         self.assertGreater(len(self.manifests), 0)
@@ -31,7 +32,7 @@ class Manifests(unittest.TestCase):
             change(manifest["spec"], pod, pod["containers"][0])
             return " ".join(self.types.problems(manifest))
 
-        deployment, job = "deployment.yaml", "validate-job.yaml"
+        deployment, job = "base/deployment.yaml", "validate-job.yaml"
         for name, change, expected in [
                 (deployment, lambda spec, pod, c: c.update(imagePullPolice="Always"), "[0].imagePullPolice: no such"),
                 (deployment, lambda spec, pod, c: c.pop("name"), "containers[0].name: missing"),
