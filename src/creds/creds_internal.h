@@ -149,6 +149,13 @@ struct creds {
     char role_name[256];
 };
 
+/* What a possible source has for a side. */
+enum creds_found {
+    CREDS_SILENT, /* nothing: it is not configured, and the next source's turn comes */
+    CREDS_GIVES,  /* credentials, or the steps to them */
+    CREDS_WRONG,  /* what is configured cannot be right; with an error */
+};
+
 /* creds_choose.c */
 /* The first source that is configured. False with ERROR_CONFIG if that cannot be right, or ERROR_CREDENTIALS. */
 bool creds_choose(struct creds *creds, struct error *error);
@@ -180,16 +187,15 @@ bool creds_parse_xml(const char *text, size_t len, struct creds_answer *answer, 
 /* creds_metadata.c */
 extern const struct creds_step_ops creds_container;
 extern const struct creds_step_ops creds_instance[3];
-/* The two variables into creds->metadata_url. False if there are none, or with an error. */
-bool creds_container_setup(struct creds *creds, struct error *error);
-/* False if it is switched off, or with an error. */
-bool creds_instance_setup(struct creds *creds, struct error *error);
+/* Each puts what the variables say into creds->metadata_url. EC2's service is silent only if it is switched off. */
+enum creds_found creds_container_setup(struct creds *creds, struct error *error);
+enum creds_found creds_instance_setup(struct creds *creds, struct error *error);
 bool creds_parse_json(const char *text, size_t len, struct creds_answer *answer, struct error *error);
 
 /* creds_profile.c */
-/* The profile of that name, for creds_profile_free. NULL if no file has it, or with an error (a file that cannot be
- * read, or a line of that profile that cannot be understood). */
-struct creds_profile *creds_profile_load(const char *name, struct error *error);
+/* The profile of that name, for creds_profile_free. Silent if no file has it; wrong if a file cannot be read, or a line
+ * of that profile cannot be understood. Then *out is NULL. */
+enum creds_found creds_profile_load(const char *name, struct creds_profile **out, struct error *error);
 void creds_profile_free(struct creds_profile *profile); /* wipes it; NULL is fine */
 const char *creds_profile_get(const struct creds_profile *profile,
                               enum creds_field field); /* "" if not said */

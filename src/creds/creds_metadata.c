@@ -119,7 +119,7 @@ static bool is_allowed(const struct uri *uri)
     return uri_is_loopback(uri);
 }
 
-bool creds_container_setup(struct creds *creds, struct error *error)
+enum creds_found creds_container_setup(struct creds *creds, struct error *error)
 {
     const char *relative = env_text("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
     const char *full = env_text("AWS_CONTAINER_CREDENTIALS_FULL_URI");
@@ -130,23 +130,25 @@ bool creds_container_setup(struct creds *creds, struct error *error)
     int len;
 
     if (*relative == '\0' && *full == '\0')
-        return false;
+        return CREDS_SILENT;
     if (*relative != '\0' && *relative != '/')
-        return error_set(error, ERROR_CONFIG, "%s does not begin with /", name);
+        return error_set(error, ERROR_CONFIG, "%s does not begin with /", name), CREDS_WRONG;
     len = snprintf(creds->metadata_url, sizeof creds->metadata_url, "%s%s",
                    *relative != '\0' ? CONTAINER_HOST : "", *relative != '\0' ? relative : full);
     if ((size_t)len >= sizeof creds->metadata_url || !creds_is_clean(creds->metadata_url) ||
         strpbrk(creds->metadata_url, " \"<>\\^`{|}#") != NULL)
-        return error_set(error, ERROR_CONFIG, "%s is not a URL", name);
+        return error_set(error, ERROR_CONFIG, "%s is not a URL", name), CREDS_WRONG;
     /* Its query is its own business. */
     snprintf(plain, sizeof plain, "%.*s", (int)strcspn(creds->metadata_url, "?"), creds->metadata_url);
     if (!uri_parse(plain, name, &uri, error))
-        return false;
-    return is_allowed(&uri) ||
-           error_set(
-               error, ERROR_CONFIG,
-               "%s: plain http goes only to this machine, 169.254.170.2, 169.254.170.23 and [fd00:ec2::23], not to %s",
-               name, uri.host);
+        return CREDS_WRONG;
+    if (is_allowed(&uri))
+        return CREDS_GIVES;
+    error_set(
+        error, ERROR_CONFIG,
+        "%s: plain http goes only to this machine, 169.254.170.2, 169.254.170.23 and [fd00:ec2::23], not to %s",
+        name, uri.host);
+    return CREDS_WRONG;
 }
 
 /* The file first, and anew each time: Kubernetes replaces it. */
@@ -192,7 +194,7 @@ const struct creds_step_ops creds_container = {
 
 /* ---- EC2's metadata service ---- */
 
-bool creds_instance_setup(struct creds *creds, struct error *error)
+enum creds_found creds_instance_setup(struct creds *creds, struct error *error)
 {
     static const char name[] = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
     const char *url = env_text(name);
@@ -200,20 +202,20 @@ bool creds_instance_setup(struct creds *creds, struct error *error)
     struct buf authority;
 
     if (strcasecmp(env_text("AWS_EC2_METADATA_DISABLED"), "true") == 0)
-        return false;
+        return CREDS_SILENT;
     if (*url == '\0')
         url = strcasecmp(env_text("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"), "IPv6") == 0 ? INSTANCE_URL_IPV6
                                                                                           : INSTANCE_URL;
     if (!uri_parse(url, name, &uri, error))
-        return false;
+        return CREDS_WRONG;
     if (strcmp(uri.scheme, "http") != 0 && strcmp(uri.scheme, "https") != 0)
-        return error_set(error, ERROR_CONFIG, "%s: neither http:// nor https://", name);
+        return error_set(error, ERROR_CONFIG, "%s: neither http:// nor https://", name), CREDS_WRONG;
     buf_init(&authority, sizeof uri.host + 8);
     uri_authority(&uri, &authority);
     snprintf(creds->metadata_url, sizeof creds->metadata_url, "%s://%s%s", uri.scheme, buf_str(&authority),
              uri.path);
     buf_free(&authority);
-    return true;
+    return CREDS_GIVES;
 }
 
 static bool prepare_token(struct creds *creds, struct error *error)

@@ -297,21 +297,32 @@ static bool load_file(struct creds_profile *profile, bool config, bool *found, s
     return good;
 }
 
-struct creds_profile *creds_profile_load(const char *name, struct error *error)
+/* Fills it from both files. */
+static enum creds_found load_files(struct creds_profile *profile, const char *name, struct error *error)
 {
-    struct creds_profile *profile = calloc(1, sizeof *profile);
     bool found = false;
 
-    if (profile == NULL) {
-        error_set(error, ERROR_LOCAL, "out of memory");
-        return NULL;
-    }
     if (!creds_copy(profile->name, sizeof profile->name, name))
-        error_set(error, ERROR_CONFIG, "\"%.100s...\" is too long for the name of a profile", name);
-    else if (load_file(profile, false, &found, error) && load_file(profile, true, &found, error) && found)
-        return profile;
-    creds_profile_free(profile);
-    return NULL;
+        return error_set(error, ERROR_CONFIG, "\"%.100s...\" is too long for the name of a profile", name),
+               CREDS_WRONG;
+    if (!load_file(profile, false, &found, error) || !load_file(profile, true, &found, error))
+        return CREDS_WRONG;
+    return found ? CREDS_GIVES : CREDS_SILENT;
+}
+
+enum creds_found creds_profile_load(const char *name, struct creds_profile **out, struct error *error)
+{
+    enum creds_found found;
+
+    *out = calloc(1, sizeof **out);
+    if (*out == NULL)
+        return error_set(error, ERROR_LOCAL, "out of memory"), CREDS_WRONG;
+    found = load_files(*out, name, error);
+    if (found != CREDS_GIVES) {
+        creds_profile_free(*out);
+        *out = NULL;
+    }
+    return found;
 }
 
 void creds_profile_free(struct creds_profile *profile)
