@@ -12,13 +12,17 @@
  * key, secret, token and role are one unit: a side that has one of them takes none of AWS_PROFILE, AWS_ROLE_ARN, ...
  *
  * A value that cannot be used is replaced by the default with a problem noted that names the source, the value
- * and the default (or, where the default would do more than was asked for, what does less: dry_run becomes true, and
- * environment development); so is an unknown INI key or STORSYNC_ variable, with the nearest known name. Problems are
+ * and the default; so is an unknown INI key or STORSYNC_ variable, with the nearest known name. Problems are
  * warnings in a normal run and errors under --check-config. Secrets never appear in a problem or in a printed
  * setting. What is fine but worth knowing before a sync (the default bucket is used) is a note.
  *
- * Grammar: durations are a whole number with s, m or h (or ms; a bare number is seconds), sizes with KiB, MiB or
- * GiB (a bare number is bytes), flags are true/false, yes/no, on/off, 1/0. Surrounding white space does not count.
+ * INVARIANT: a value that cannot be understood never does more than one that was meant. Where the default could, the
+ * careful value is used instead: dry_run becomes true, on_failure stop, allow_http false, environment development.
+ *
+ * Grammar: durations are whole numbers with ms, s, m, h or d, the larger ones first ("1h30m"; a bare number is
+ * seconds), sizes a whole number with KiB, MiB or GiB, which may be written K, KB and so on (a bare number is bytes), flags
+ * are true, yes, on, t, y or 1, and false, no, off, f, n or 0. Surrounding white space does not count, nor does the case
+ * of words and of a size's unit.
  */
 #ifndef STORSYNC_SETTINGS_H
 #define STORSYNC_SETTINGS_H
@@ -123,7 +127,7 @@ bool settings_load(struct settings *settings, const struct settings_input *input
 /* What flags and environment alone say of the few settings on which the start of the application depends. No file is
  * opened and no memory allocated; drop_env is a part of what was given. */
 struct settings_peeked {
-    bool start; /* on_failure=start, or nothing usable was said */
+    bool start; /* on_failure=start, or nothing was said */
     bool on_failure_set, timeout_set;
     int64_t timeout; /* ms */
     const char *drop_env;

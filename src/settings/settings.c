@@ -30,7 +30,8 @@ static void add_bad_value(struct settings_state *state, const struct slot *slot,
                           const struct settings_value *value)
 {
     bool in_file = value->rank == RANK_FILE;
-    const char *instead = slot->setting->unusable != NULL ? slot->setting->unusable : slot->fallback;
+    const char *careful = slot->setting->careful;
+    const char *instead = careful != NULL ? careful : slot->fallback;
     char shown[72];
     struct buf expected;
 
@@ -39,8 +40,7 @@ static void add_bad_value(struct settings_state *state, const struct slot *slot,
     settings_expected(slot->setting, &expected);
     settings_add(state, &state->problems, "%s: %s%s%s is not %s; using %s%s%s", value->label,
                  in_file ? slot->setting->name : "", in_file ? ": " : "", shown, buf_str(&expected),
-                 slot->setting->unusable != NULL ? "what does no harm," : "the default",
-                 *instead != '\0' ? " " : "", instead);
+                 careful != NULL ? "the careful value" : "the default", *instead != '\0' ? " " : "", instead);
     state->no_memory |= expected.failed;
     buf_free(&expected);
 }
@@ -54,11 +54,9 @@ static void set_values(struct settings *settings)
         if (value->text == NULL || settings_parse(settings, &slot, value->text))
             continue;
         add_bad_value(settings->state, &slot, value);
-        /* Somebody has decided upon it: its origin stays, so that the default is not taken for that decision. */
-        if (slot.setting->unusable != NULL && settings_parse(settings, &slot, slot.setting->unusable))
-            continue;
-        settings_parse(settings, &slot, slot.fallback);
-        settings_forget(value);
+        /* Where somebody has decided, the origin stays: the default is not that decision. */
+        if (!settings_stand_in(settings, &slot))
+            settings_forget(value);
     }
 }
 

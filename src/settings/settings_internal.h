@@ -53,12 +53,13 @@ struct setting {
     size_t offset;        /* in struct settings, or in struct side */
     const char *fallback; /* the default, in the grammar of the type */
     const char *fallback_of_destination; /* NULL: the same */
-    const char *unusable;  /* what counts instead of a value that cannot be used; NULL: the default */
+    const char *careful;   /* what counts instead of a value that cannot be used; NULL: the default */
     const char *variables; /* further names in the environment, best first, separated by spaces */
     const char *variables_of_destination;
     const char *shared;  /* variables for both sides, which count after the INI file */
     const char *of_r2;   /* the same at Cloudflare R2, where they come instead of `shared` */
     const char *choices; /* "start|stop" */
+    const char *also;    /* other words for them, in the same order; NULL if there are none */
     int64_t min, max;
     const char *word; /* of a text: what stands for the value in --help */
     const char *help; /* one line, no full stop */
@@ -94,6 +95,10 @@ const char *settings_next_word(const char *words, char out[SETTINGS_NAME_SIZE]);
 
 /* Puts `text` (which is kept, not copied) into the slot's field. False, and nothing changed, if it cannot be used. */
 bool settings_parse(struct settings *settings, const struct slot *slot, const char *text);
+
+/* Puts there what counts instead of a value that cannot be used. True: that is the careful value, which is somebody's
+ * decision; false: the default, which is nobody's. */
+bool settings_stand_in(struct settings *settings, const struct slot *slot);
 
 /* Appends the value in the grammar that settings_parse reads; "****" for a secret that is set. */
 void settings_format(const struct settings *settings, const struct slot *slot, struct buf *out);

@@ -14,9 +14,13 @@ struct unit {
     int64_t scale;
 };
 
-/* Ascending. The first one's scale is what a value is kept in. */
-static const struct unit durations[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {NULL, 0}};
-static const struct unit sizes[] = {{"", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {NULL, 0}};
+/* Ascending. The first one's scale is what a value is kept in, and the last one of a scale is how it is written. The AWS
+ * command line tools take "8MB" for 8 MiB as well ("AWS CLI S3 Configuration"). */
+static const struct unit durations[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
+                                        {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
+static const struct unit sizes[] = {{"", 1},         {"K", 1 << 10},   {"KB", 1 << 10},  {"KiB", 1 << 10},
+                                    {"M", 1 << 20},  {"MB", 1 << 20},  {"MiB", 1 << 20}, {"G", 1 << 30},
+                                    {"GB", 1 << 30}, {"GiB", 1 << 30}, {NULL, 0}};
 static const struct unit counts[] = {{"", 1}, {NULL, 0}};
 
 static const struct unit *units_of(const struct setting *setting)
@@ -55,55 +59,90 @@ static bool parse_choice(const char *choices, const char *text, int64_t *out)
 
 static bool parse_flag(const char *text, int64_t *out)
 {
-    if (!parse_choice("false|true|no|yes|off|on|0|1", text, out))
+    if (!parse_choice("false|true|no|yes|off|on|n|y|f|t|0|1", text, out))
         return false;
     *out %= 2;
     return true;
 }
 
 /* "path_style = true" is how many other programs spell it. */
-static bool parse_choice_or_flag(const char *choices, const char *text, int64_t *out)
+static bool parse_choice_or_flag(const struct setting *setting, const char *text, int64_t *out)
 {
     int64_t yes;
 
-    if (parse_choice(choices, text, out))
+    if (parse_choice(setting->choices, text, out) ||
+        (setting->also != NULL && parse_choice(setting->also, text, out)))
         return true;
-    return parse_flag(text, &yes) && parse_choice(choices, yes ? "yes" : "no", out);
+    return parse_flag(text, &yes) && parse_choice(setting->choices, yes ? "yes" : "no", out);
 }
 
-/* A bare duration is in seconds, the other bare numbers are as they are. */
+/* The digits at *text. False if there are none, or too many. */
+static bool parse_digits(const char **text, int64_t *out)
+{
+    const char *c = *text;
+
+    for (*out = 0; text_is_digit(*c); c++) {
+        int digit = *c - '0';
+
+        if (*out > (INT64_MAX - digit) / 10)
+            return false;
+        *out = *out * 10 + digit;
+    }
+    if (c == *text)
+        return false;
+    *text = c + strspn(c, " \t");
+    return true;
+}
+
+/* The unit whose name is `name`, of `len` bytes. NULL if there is none. M is as good as m in a size, but in a duration it
+ * may have been meant for a month. */
+static const struct unit *find_unit(const struct setting *setting, const char *name, size_t len)
+{
+    int (*compare)(const char *, const char *, size_t) =
+        setting->type == SETTING_SIZE ? strncasecmp : strncmp;
+
+    if (len == 0 && setting->type == SETTING_DURATION)
+        return find_unit(setting, "s", 1);
+    for (const struct unit *unit = units_of(setting); unit->name != NULL; unit++)
+        if (strlen(unit->name) == len && compare(unit->name, name, len) == 0)
+            return unit;
+    return NULL;
+}
+
+/* A bare duration is in seconds, the other bare numbers are as they are. Several parts ("1h30m") go from large to small,
+ * each with its unit. */
 static bool parse_scaled(const struct setting *setting, const char *text, int64_t *out)
 {
-    const struct unit *unit = units_of(setting);
-    int64_t value = 0;
+    int64_t above = INT64_MAX, sum = 0, value;
 
-    if (!text_is_digit(*text))
-        return false;
-    for (; text_is_digit(*text); text++) {
-        int digit = *text - '0';
+    for (;;) {
+        size_t len;
+        const struct unit *unit;
 
-        if (value > (INT64_MAX - digit) / 10)
+        if (!parse_digits(&text, &value))
             return false;
-        value = value * 10 + digit;
+        len = strcspn(text, "0123456789 \t");
+        unit = find_unit(setting, text, len);
+        if (unit == NULL || unit->scale >= above || value > (INT64_MAX - sum) / unit->scale ||
+            (len == 0 && above != INT64_MAX))
+            return false;
+        sum += value * unit->scale;
+        above = unit->scale;
+        text += len;
+        text += strspn(text, " \t");
+        if (*text == '\0')
+            break;
     }
-    text += strspn(text, " \t");
-    if (*text == '\0' && setting->type == SETTING_DURATION)
-        text = "s";
-    while (unit->name != NULL && strcmp(unit->name, text) != 0)
-        unit++;
-    if (unit->name == NULL || value > INT64_MAX / unit->scale)
+    if (sum < setting->min || sum > setting->max)
         return false;
-    value *= unit->scale;
-    if (value < setting->min || value > setting->max)
-        return false;
-    *out = value;
+    *out = sum;
     return true;
 }
 
 static bool parse_number(const struct setting *setting, const char *text, int64_t *out)
 {
     if (setting->type == SETTING_CHOICE)
-        return parse_choice_or_flag(setting->choices, text, out);
+        return parse_choice_or_flag(setting, text, out);
     if (setting->type == SETTING_FLAG)
         return parse_flag(text, out);
     return parse_scaled(setting, text, out);
@@ -129,9 +168,9 @@ static bool parse_text(const struct setting *setting, const char *text, const ch
     int64_t which;
 
     if (setting->type == SETTING_ENVIRONMENT && *text != '\0') {
-        if (!parse_choice("production|development|prod|dev", text, &which))
+        if (!parse_choice(setting->choices, text, &which) && !parse_choice(setting->also, text, &which))
             return false;
-        *out = environments[which % 2];
+        *out = environments[which];
         return true;
     }
     if (setting->type == SETTING_SEGMENT && *text != '\0' && !is_segment(text))
@@ -152,6 +191,14 @@ bool settings_parse(struct settings *settings, const struct slot *slot, const ch
     if (is_text(slot->setting))
         return parse_text(slot->setting, text, field);
     return parse_number(slot->setting, text, field);
+}
+
+bool settings_stand_in(struct settings *settings, const struct slot *slot)
+{
+    const char *careful = slot->setting->careful;
+
+    settings_parse(settings, slot, careful != NULL ? careful : slot->fallback);
+    return careful != NULL;
 }
 
 /* ---- writing ---- */
@@ -254,7 +301,7 @@ void settings_expected(const struct setting *setting, struct buf *out)
         buf_puts(out, "a whole number from ");
         break;
     case SETTING_DURATION:
-        buf_puts(out, "a duration like 90s or 5m, from ");
+        buf_puts(out, "a duration like 90s or 1h30m, from ");
         break;
     case SETTING_SIZE:
         buf_puts(out, "a size like 64MiB or 1GiB, from ");

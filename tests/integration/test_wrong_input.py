@@ -175,6 +175,43 @@ class Configuration(MistakeCase):
                 self.assertTrue(any([*env][0] in line for line in tool.warnings), tool.err)
                 self.assertEqual(self.destination.contents(state=True), {})
 
+    def test_switches_as_people_write_them(self):
+        for value, means in [(word, True) for word in ("y", "Yes", "ON", "t", "TRUE", "1")] + [
+                (word, False) for word in ("n", "No", "OFF", "f", "FALSE", "0")]:
+            with self.subTest(value=value):
+                tool = self.succeed("--sync", "--json",
+                                    env={**self.env, "STORSYNC_DRY_RUN": value})
+                self.assertFalse(any("DRY_RUN" in line for line in tool.warnings), tool.err)
+                self.assertEqual(tool.json["dryRun"], means)
+                self.assertEqual("public/a" in self.destination.contents(), not means)
+                (self.destination.root / "public" / "a").unlink(missing_ok=True)
+
+    def test_failure_policy_that_nobody_understands(self):
+        """Whoever wrote it did not want the default: a failed sync keeps the application from its start."""
+        missing = {"STORSYNC_SOURCE_BUCKET": f"file://{self.dir}/missing", "STORSYNC_MIN_INTERVAL": "0"}
+        for value in ("halt", "abort", "no"):
+            for env in ({"STORSYNC_ON_FAILURE": value}, {}):
+                with self.subTest(value=value, **env):
+                    app = self.app()
+                    args = () if env else ("--on-failure", value)
+                    other = {**missing, "STORSYNC_DEPLOYMENT_ID": f"{value}{len(env)}"}  # each has a backoff of its own
+                    tool = self.tool(*args, "--", app.path, env={**self.env, **other, **env})
+                    self.assertEqual((tool.code, app.started), (69, False))
+                    told = [line for line in tool.warnings if f'"{value}"' in line and "stop" in line]
+                    self.assertEqual(len(told), 1, tool.err)
+                    app = self.app()  # that it cannot be understood is no failure
+                    self.succeed(*args, "--", app.path, env={**self.env, **env})
+                    self.assertTrue(app.started)
+
+    def test_durations_and_sizes_as_people_write_them(self):
+        env = {**self.env, "STORSYNC_TIMEOUT": "1d", "STORSYNC_WAIT": "1h30m", "STORSYNC_LEASE_TTL": "90s",
+               "STORSYNC_PART_SIZE": "8MB", "STORSYNC_LOG_LEVEL": "warning", "STORSYNC_STALL_TIMEOUT": "500ms"}
+        tool = self.succeed("--print-config", "--json", env=env)
+        self.assertEqual(tool.err, "")
+        shown = {name: tool.json[name]["value"] for name in ("timeout", "wait", "lease_ttl", "part_size", "log_level")}
+        self.assertEqual(shown, {"timeout": "1d", "wait": "90m", "lease_ttl": "90s", "part_size": "8MiB",
+                                 "log_level": "warn"})
+
     def test_pipe_that_says_nothing(self):
         path = self.dir / "pipe"
         os.mkfifo(path)
@@ -246,7 +283,7 @@ class Configuration(MistakeCase):
     BAD_VALUES = [("STORSYNC_CONCURRENCY", "many"), ("STORSYNC_CONCURRENCY", "0"), ("STORSYNC_CONCURRENCY", "-3"),
                   ("STORSYNC_CONCURRENCY", "99999999999999999999"), ("STORSYNC_MIN_INTERVAL", "-1h"),
                   ("STORSYNC_TIMEOUT", "5 bananas"), ("STORSYNC_PART_SIZE", "1"), ("STORSYNC_ON_FAILURE", "maybe"),
-                  ("STORSYNC_COMPARE", "colour"), ("STORSYNC_LOG_FORMAT", "xml"), ("STORSYNC_ENVIRONMENT", "staging?")]
+                  ("STORSYNC_SOURCE_ALLOW_HTTP", "ja"), ("STORSYNC_COMPARE", "colour"), ("STORSYNC_LOG_FORMAT", "xml"), ("STORSYNC_ENVIRONMENT", "staging?")]
 
     def test_bad_values_warn_and_use_the_default(self):
         for name, value in self.BAD_VALUES:

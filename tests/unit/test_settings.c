@@ -231,7 +231,21 @@ static void test_grammar(void **state)
         {"timeout", "0000000000000000000000001m", 60000},
         {"timeout", "25h", -1},
         {"timeout", "86400001ms", -1},
-        {"timeout", "1h30m", -1},
+        {"timeout", "1h30m", 5400000},
+        {"timeout", "1h 30m 5s", 5405000},
+        {"timeout", "1h30m0s0ms", 5400000},
+        {"timeout", "1d", 86400000},
+        {"min-interval", "365d", INT64_C(31536000000)},
+        {"min-interval", "365d1ms", -1},
+        {"timeout", "500ms", 500},
+        {"timeout", "1h30", -1},
+        {"timeout", "0h30", -1},
+        {"timeout", "30m1h", -1},
+        {"timeout", "1h1h", -1},
+        {"timeout", "1h-1m", -1},
+        {"timeout", "1h,1m", -1},
+        {"timeout", "1 2", -1},
+        {"timeout", "2562047788015h2562047788015h", -1},
         {"timeout", "1.5h", -1},
         {"timeout", "-5", -1},
         {"timeout", "+5", -1},
@@ -249,7 +263,15 @@ static void test_grammar(void **state)
         {"part-size", "5GiB", (int64_t)5 << 30},
         {"part-size", "5242879", -1},
         {"part-size", "6GiB", -1},
-        {"part-size", "32MB", -1},
+        {"part-size", "32MB", 32 << 20},
+        {"part-size", "8M", 8 << 20},
+        {"part-size", "8mib", 8 << 20},
+        {"part-size", "1g", 1 << 30},
+        {"part-size", "1GB", 1 << 30},
+        {"part-size", "8192K", 8 << 20},
+        {"part-size", "8388608B", -1},
+        {"part-size", "1GiB512MiB", ((int64_t)1 << 30) + (512 << 20)},
+        {"part-size", "8MBit", -1},
         {"part-size", "32s", -1},
         {"part-size", "18014398509481985KiB", -1},
         {"concurrency", "1", 1},
@@ -276,7 +298,17 @@ static void test_grammar(void **state)
         {"dry-run", "yes", 1},
         {"dry-run", "Off", 0},
         {"dry-run", "1", 1},
+        {"dry-run", "y", 1},
+        {"dry-run", "T", 1},
+        {"dry-run", "ON", 1},
+        {"dry-run", "N", 0},
+        {"dry-run", "f", 0},
+        {"dry-run", "False", 0},
         {"dry-run", "2", -1},
+        {"dry-run", "", -1},
+        {"log-level", "WARNING", 1},
+        {"log-level", "err", 0},
+        {"source-path-style", "y", PATH_STYLE_YES},
     };
     struct fixture *fixture = *state;
 
@@ -293,7 +325,7 @@ static void test_grammar(void **state)
 
             snprintf(quoted, sizeof quoted, "\"%s\"", cases[i].value);
             assert_problem(fixture, ENVIRON("--", cases[i].flag, quoted, " is not "));
-            if (slot.setting->unusable == NULL) {
+            if (slot.setting->careful == NULL) {
                 assert_problem(fixture, ENVIRON("using the default ", slot.fallback));
                 assert_string_equal(settings_origin(&fixture->settings, field), "default");
             }
@@ -336,7 +368,14 @@ static void test_bad_values_that_do_less(void **state)
     assert_int_equal(fixture->settings.dry_run, 1);
     assert_false(settings_is_default(&fixture->settings, &fixture->settings.dry_run));
     assert_true(load_environ(fixture, ENVIRON("STORSYNC_SOURCE_ALLOW_HTTP=ja")));
+    assert_problem(
+        fixture,
+        ENVIRON("STORSYNC_SOURCE_ALLOW_HTTP: \"ja\" is not true or false; using the careful value false"));
     assert_int_equal(fixture->settings.source.allow_http, 0);
+    assert_true(load_environ(fixture, ENVIRON("STORSYNC_ON_FAILURE=halt")));
+    assert_problem(
+        fixture, ENVIRON("STORSYNC_ON_FAILURE: \"halt\" is not start or stop; using the careful value stop"));
+    assert_int_equal(fixture->settings.on_failure, ON_FAILURE_STOP);
     assert_true(load_ini(fixture, "environment = producton\n", ENVIRON("A=b")));
     assert_problem(fixture, ENVIRON(":1: environment: \"producton\"", "development"));
     assert_string_equal(fixture->settings.environment, "development");
@@ -575,11 +614,47 @@ static void test_peek_at_nothing_useful(void **state)
     (void)state;
     assert_true(peeked.start && !peeked.on_failure_set && !peeked.timeout_set);
     assert_string_equal(peeked.drop_env, "");
-    peeked = peek(ENVIRON("STORSYNC_TIMEOUT=", "STORSYNC_ON_FAILURE=perhaps"), NULL, 0);
+    peeked = peek(ENVIRON("STORSYNC_TIMEOUT=", "STORSYNC_ON_FAILURE= "), NULL, 0);
     assert_true(peeked.start && !peeked.on_failure_set && !peeked.timeout_set);
     memset(long_value + strlen(long_value), '1', 150);
     peeked = peek(ENVIRON(long_value), NULL, 0);
     assert_false(peeked.timeout_set);
+}
+
+/* Whoever looks early and whoever reads it all come to the same failure policy. */
+static void test_peek_agrees(void **state)
+{
+    static const char *const values[] = {
+        "start",
+        "stop",
+        "START",
+        " stop ",
+        "",
+        " ",
+        "halt",
+        "yes",
+        "0",
+        "start|stop",
+        "stop start",
+        "a value that is much longer than any that this setting could ever have had, and then some",
+    };
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        struct settings_flag flag = {"on-failure", values[i]};
+        struct settings_peeked peeked;
+        char variable[128];
+
+        snprintf(variable, sizeof variable, "STORSYNC_ON_FAILURE=%s", values[i]);
+        assert_true(load_environ(fixture, ENVIRON(variable)));
+        peeked = peek(ENVIRON(variable), NULL, 0);
+        assert_int_equal(peeked.start, fixture->settings.on_failure == ON_FAILURE_START);
+        assert_int_equal(peeked.on_failure_set,
+                         !settings_is_default(&fixture->settings, &fixture->settings.on_failure));
+        assert_true(load_flag(fixture, flag.name, flag.value));
+        peeked = peek(ENVIRON("A=b"), &flag, 1);
+        assert_int_equal(peeked.start, fixture->settings.on_failure == ON_FAILURE_START);
+    }
 }
 
 /* As the settings will be, if no file says otherwise. */
@@ -625,6 +700,7 @@ int main(void)
         SETTINGS_TEST(test_flags),
         SETTINGS_TEST(test_peek),
         SETTINGS_TEST(test_peek_at_nothing_useful),
+        SETTINGS_TEST(test_peek_agrees),
         SETTINGS_TEST(test_without_files),
     };
 
