@@ -65,7 +65,7 @@ UNIT_TESTS = $(patsubst tests/unit/%.c,build/san/unit/%,$(wildcard tests/unit/te
 FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS = $(FUZZERS:%=build/san/fuzz/%)
 AARCH64_TESTS = build/aarch64/storsync-init $(UNIT_TESTS:build/san/%=build/aarch64/%) $(REPLAYS:build/san/%=build/aarch64/%)
-C_FILES = $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch]) deps/roots.c docs/settings.c
+C_FILES = $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch]) deps/roots.c $(wildcard docs/*.c)
 SCRIPTS = $(shell find .ci deps dist docs tests -maxdepth 2 -type f -exec \
 	awk 'FNR == 1 && /^.! ?\/(usr\/)?bin\/(env )?(ba)?sh/ { print FILENAME }' {} + | sort)
 
@@ -76,7 +76,7 @@ endif
 all: build/storsync-init ## build build/storsync-init, and .debug with its symbols (the default)
 
 # A change of compiler or flags rebuilds everything, dependencies included.
-ifneq ($(filter-out help clean distclean format image,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out help clean distclean format image uninstall,$(or $(MAKECMDGOALS),all)),)
 $(shell deps/need $(CC):$(CC:cc=gcc) >&2)
 CONFIG := $(CC) $(shell $(CC) --version | head -n 1): $(aarch64_CFLAGS)
 ifneq ($(CONFIG),$(file <build/config))
@@ -126,7 +126,7 @@ else
 endif
 
 # What the documents say about the settings, out of their table.
-build/docs/settings: docs/settings.c $(patsubst %,src/settings/settings_%.c,help table value) $(patsubst %,src/base/%.c,buf error text uri) \
+build/docs/settings build/docs/completion: build/docs/%: docs/%.c $(patsubst %,src/settings/settings_%.c,help table value) $(patsubst %,src/base/%.c,buf error text uri) \
 		$(wildcard include/*.h src/settings/*.h) | need-host
 	$(call step,HOSTCC) $(HOSTCC) -std=c11 -D_GNU_SOURCE -Iinclude -Isrc/settings $(WARNINGS) -O1 -o $@ $(filter %.c,$^)
 
@@ -214,12 +214,15 @@ fuzz-run: build/fuzz/$(FUZZ) ## fuzz one target: make fuzz-run FUZZ=xml SECONDS=
 	@mkdir -p build/fuzz/corpus/$(FUZZ)
 	$< -max_total_time=$(SECONDS) -artifact_prefix=build/fuzz/ build/fuzz/corpus/$(FUZZ) $(wildcard tests/fuzz/corpus/$(FUZZ))
 
-docs: build/docs/settings ## put the settings table into README.md, the man page and examples/storsync.ini
-	docs/update $<
+DOCUMENT_MAKERS = build/docs/settings build/docs/completion
+docs: $(DOCUMENT_MAKERS) ## put the settings table into docs/, the man page, examples/storsync.ini and the shells' completions
+	docs/update build/docs
 
-install: all ## install into PREFIX (/usr/local), below DESTDIR
-	install -D -m 755 build/storsync-init $(DESTDIR)$(PREFIX)/bin/storsync-init
-	install -D -m 644 docs/storsync-init.1 $(DESTDIR)$(PREFIX)/share/man/man1/storsync-init.1
+install: all ## install into PREFIX (/usr/local), below DESTDIR: binary, manual, completions for bash, zsh and fish
+	dist/install build/storsync-init $(DESTDIR)$(PREFIX)
+
+uninstall: ## remove what `make install` has installed
+	dist/install --remove $(DESTDIR)$(PREFIX)
 
 image: ## build the container image: make image IMAGE=name:tag ENGINE=podman|buildah|docker IMAGE_FLAGS=...
 	$(or $(ENGINE),$(error podman, buildah or docker is needed)) build -t $(IMAGE) --build-arg VERSION=$(VERSION) \
@@ -236,12 +239,12 @@ deps-bundle: build/deps-src/done build/deps-tests/done ## pack all dependencies 
 # --- tests ---
 
 TEST_PARTS = integration + unit fuzz-corpus layers docs deps dist aarch64 model https
-TEST_PROGRAMS = build/test/storsync-init build/docs/settings build/san/main.o $(UNIT_TESTS) $(REPLAYS) $(AARCH64_TESTS)
+TEST_PROGRAMS = build/test/storsync-init $(DOCUMENT_MAKERS) build/san/main.o $(UNIT_TESTS) $(REPLAYS) $(AARCH64_TESTS)
 # What is packed for the tests only may be of versions that no lock has.
 test test-all test-dist test-reproducible: export STORSYNC_UNLOCKED = yes
-test: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu ## run all tests; ends with "N passed, N failed"
+test: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu need-docs ## run all tests; ends with "N passed, N failed"
 	@tests/run $(TEST_PARTS)
-test-all: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu need-containers ## the same and test-containers
+test-all: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu need-docs need-containers ## the same and test-containers
 	@tests/run $(TEST_PARTS) containers
 test-unit: $(UNIT_TESTS) ## run the unit tests (ASan, UBSan)
 	@tests/run unit
@@ -257,7 +260,7 @@ test-dist: dist ## look into what `make dist` packs: archives, SBOM, hardening o
 	@tests/run dist
 test-reproducible: dist ## build it all once more in another folder, without the cache: the same bytes
 	@tests/reproducible
-test-docs: build/docs/settings ## check that the documents show the settings as they are
+test-docs: all $(DOCUMENT_MAKERS) | need-docs ## check that the documents show the settings as they are, and that links lead somewhere
 	@tests/run docs
 test-integration: all build/test/storsync-init | need-integration ## run the binary against a real S3 server
 	@tests/run integration
@@ -318,6 +321,8 @@ need-integration:
 # Without them the tests say so in one line, and count as skipped.
 need-containers:
 	-@deps/need podman:podman runc:runc catatonit:catatonit mmdebstrap:mmdebstrap podman-compose:podman-compose python3-yaml
+need-docs:
+	@deps/need python3 zsh:zsh fish:fish
 need-model:
 	@deps/need spin:spin cc:gcc
 need-lint:
@@ -347,9 +352,9 @@ distclean: ## remove everything that was built (downloads stay in the cache)
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9-]*\):.* ## \(.*\)/\1\t\2/p' Makefile | expand -t 20
 
-.PHONY: all aarch64 san fuzz run fuzz-run docs install image dist deps-bundle deps-update test test-unit test-fuzz-corpus test-aarch64 test-dist \
+.PHONY: all aarch64 san fuzz run fuzz-run docs install uninstall image dist deps-bundle deps-update test test-unit test-fuzz-corpus test-aarch64 test-dist \
 	test-reproducible test-layers test-deps test-docs test-integration test-tls test-containers test-all test-san test-valgrind \
-	model bench lint format need-host need-aarch64 need-qemu need-san need-fuzz need-integration need-containers need-lint \
+	model bench lint format need-host need-aarch64 need-qemu need-san need-fuzz need-integration need-containers need-docs need-lint \
 	need-model refresh clean distclean help
 
 -include $(foreach depth,*/* */*/* */*/*/*,$(wildcard build/$(depth).d))

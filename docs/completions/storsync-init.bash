@@ -1,0 +1,78 @@
+# storsync-init completion for bash; made by `make docs`
+# shellcheck shell=bash
+_storsync_init() {
+	local word=${COMP_WORDS[COMP_CWORD]} option=${COMP_WORDS[COMP_CWORD - 1]} values at
+	for ((at = 1; at < COMP_CWORD; at++)); do
+		if [[ ${COMP_WORDS[at]} == -- ]]; then
+			if declare -F _command_offset >/dev/null; then
+				_command_offset $((at + 1))
+			else
+				mapfile -t COMPREPLY < <(compgen -c -f -- "$word")
+			fi
+			return
+		fi
+	done
+	# --option=value is three words to bash.
+	if [[ $word == = ]]; then
+		word=
+	elif [[ $option == = ]]; then
+		option=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
+	COMPREPLY=()
+	case $option in
+	--environment) values='production development' ;;
+	--deployment-id) values='' ;;
+	--job) values='' ;;
+	--public-object-search-paths) values='' ;;
+	--private-object-dir) values='' ;;
+	--min-interval) values='' ;;
+	--on-failure) values='start stop' ;;
+	--timeout) values='' ;;
+	--wait) values='' ;;
+	--lease-ttl) values='' ;;
+	--compare) values='size newer etag' ;;
+	--tags) values='auto require ignore' ;;
+	--concurrency) values='' ;;
+	--part-size) values='' ;;
+	--retries) values='' ;;
+	--connect-timeout) values='' ;;
+	--stall-timeout) values='' ;;
+	--request-timeout) values='' ;;
+	--drop-env) values='' ;;
+	--status-file) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+	--log-format) values='text json' ;;
+	--log-level) values='error warn info debug' ;;
+	--config) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+	--source-bucket) values='' ;;
+	--source-endpoint) values='' ;;
+	--source-region) values='' ;;
+	--source-path-style) values='auto yes no' ;;
+	--source-use-fips-endpoint) values='auto yes no' ;;
+	--source-use-dualstack-endpoint) values='auto yes no' ;;
+	--source-request-payer) values='owner requester' ;;
+	--source-ca-file) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+	--source-profile) values='' ;;
+	--source-access-key-id) values='' ;;
+	--source-role-arn) values='' ;;
+	--source-web-identity-token-file) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+	--source-role-session-name) values='' ;;
+	--source-sts-endpoint) values='' ;;
+	--destination-bucket) values='' ;;
+	--destination-endpoint) values='' ;;
+	--destination-region) values='' ;;
+	--destination-path-style) values='auto yes no' ;;
+	--destination-use-fips-endpoint) values='auto yes no' ;;
+	--destination-use-dualstack-endpoint) values='auto yes no' ;;
+	--destination-request-payer) values='owner requester' ;;
+	--destination-ca-file) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+	--destination-profile) values='' ;;
+	--destination-access-key-id) values='' ;;
+	--destination-role-arn) values='' ;;
+	--destination-web-identity-token-file) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+	--destination-role-session-name) values='' ;;
+	--destination-sts-endpoint) values='' ;;
+	*) values='-- --sync --validate --status --health --check-config --print-config --json --help --version --environment --deployment-id --job --public-object-search-paths --private-object-dir --min-interval --on-failure --timeout --wait --lease-ttl --compare --tags --concurrency --part-size --retries --connect-timeout --stall-timeout --request-timeout --dry-run --drop-env --status-file --log-format --log-level --config --source-bucket --source-endpoint --source-region --source-path-style --source-use-fips-endpoint --source-use-dualstack-endpoint --source-request-payer --source-allow-http --source-ca-file --source-profile --source-access-key-id --source-role-arn --source-web-identity-token-file --source-role-session-name --source-sts-endpoint --destination-bucket --destination-endpoint --destination-region --destination-path-style --destination-use-fips-endpoint --destination-use-dualstack-endpoint --destination-request-payer --destination-allow-http --destination-ca-file --destination-profile --destination-access-key-id --destination-role-arn --destination-web-identity-token-file --destination-role-session-name --destination-sts-endpoint' ;;
+	esac
+	if [[ -n $values ]]; then mapfile -t COMPREPLY < <(compgen -W "$values" -- "$word"); fi
+}
+complete -F _storsync_init storsync-init

@@ -1,0 +1,65 @@
+# storsync-init completion for fish; made by `make docs`
+complete -c storsync-init -x -a '(__fish_complete_subcommand)'
+complete -c storsync-init -l sync -d 'sync now, whatever the marker and the interval say'
+complete -c storsync-init -l validate -d 'compare both buckets'
+complete -c storsync-init -l status -d 'what the last run did'
+complete -c storsync-init -l health -d 'for health checks: did the sync go well?'
+complete -c storsync-init -l check-config -d 'are all settings usable?'
+complete -c storsync-init -l print-config -d 'every setting, its value, and where it came from'
+complete -c storsync-init -l json -d 'answer for programs'
+complete -c storsync-init -l help -d 'show all options'
+complete -c storsync-init -l version -d 'show the version'
+complete -c storsync-init -l environment -d 'production or development; found out if not set' -x -a 'production development'
+complete -c storsync-init -l deployment-id -d 'what tells one deployment from the next; the platform\'s own if not set' -x
+complete -c storsync-init -l job -d 'what this sync is called in the production bucket; follows from source and paths if not set' -x
+complete -c storsync-init -l public-object-search-paths -d 'what to sync: /bucket/prefix, comma-separated, or /bucket/* for all; the bucket\'s name does not count' -x
+complete -c storsync-init -l private-object-dir -d 'what to sync besides: one /bucket/prefix; public/ and private/ if neither is set' -x
+complete -c storsync-init -l min-interval -d 'least time between two automatic syncs' -x
+complete -c storsync-init -l on-failure -d 'after a failed sync, start the application nevertheless, or stop with the exit code' -x -a 'start stop'
+complete -c storsync-init -l timeout -d 'most time that the application may be kept waiting; 0 is no limit' -x
+complete -c storsync-init -l wait -d 'most time to wait while another replica syncs' -x
+complete -c storsync-init -l lease-ttl -d 'how long a replica that syncs may be silent before another takes over; 3s is the least that counts' -x
+complete -c storsync-init -l compare -d 'which difference counts: size; newer adds a later time at the source; etag adds the ETag' -x -a 'size newer etag'
+complete -c storsync-init -l tags -d 'objects\' tags: auto leaves them out, with a warning, where the destination has none; require fails there; ignore never copies them' -x -a 'auto require ignore'
+complete -c storsync-init -l concurrency -d 'transfers at once' -x
+complete -c storsync-init -l part-size -d 'size of the parts in which large objects are copied' -x
+complete -c storsync-init -l retries -d 'how often a failed request is tried again' -x
+complete -c storsync-init -l connect-timeout -d 'most time for name lookup, TCP and TLS together' -x
+complete -c storsync-init -l stall-timeout -d 'a request that makes no progress for this long is broken off' -x
+complete -c storsync-init -l request-timeout -d 'most time for one attempt at one request; 0 is no limit' -x
+complete -c storsync-init -l dry-run -d 'decide and log as always, but write nothing'
+complete -c storsync-init -l drop-env -d 'variables that the application does not get: names, comma-separated; AWS_* is all that begin so' -x
+complete -c storsync-init -l status-file -d 'where the status goes; /run/storsync/status.json or /tmp/storsync-status.json if not set' -r -F
+complete -c storsync-init -l log-format -d 'lines for a person, or one JSON object a line' -x -a 'text json'
+complete -c storsync-init -l log-level -d 'how much to log' -x -a 'error warn info debug'
+complete -c storsync-init -l config -d 'the INI file with settings; the default one need not exist' -r -F
+complete -c storsync-init -l source-bucket -d 'the bucket: its name, s3://name or file:///directory' -x
+complete -c storsync-init -l source-endpoint -d 'where the S3 service is; AWS if not set' -x
+complete -c storsync-init -l source-region -d 'region of the bucket; us-east-1 if not set' -x
+complete -c storsync-init -l source-path-style -d 'where a request names the bucket: in its path if yes, in its host name if no' -x -a 'auto yes no'
+complete -c storsync-init -l source-use-fips-endpoint -d 'ask AWS at its endpoints with validated cryptography; as the profile says if auto' -x -a 'auto yes no'
+complete -c storsync-init -l source-use-dualstack-endpoint -d 'ask AWS at its endpoints that have IPv6 as well; as the profile says if auto' -x -a 'auto yes no'
+complete -c storsync-init -l source-request-payer -d 'who pays for requests to the bucket and what is read; some buckets have to be told: requester' -x -a 'owner requester'
+complete -c storsync-init -l source-allow-http -d 'credentials and data may go over plain http, to other machines as well'
+complete -c storsync-init -l source-ca-file -d 'PEM file with the certificate authorities to trust; if not set, SSL_CERT_FILE, the system\'s, our own' -r -F
+complete -c storsync-init -l source-profile -d 'profile in the shared AWS files' -x
+complete -c storsync-init -l source-access-key-id -d 'access key' -x
+complete -c storsync-init -l source-role-arn -d 'role to assume with a web identity token' -x
+complete -c storsync-init -l source-web-identity-token-file -d 'file with that token; it is read again whenever credentials are renewed' -r -F
+complete -c storsync-init -l source-role-session-name -d 'what the role\'s session is called; made up if not set' -x
+complete -c storsync-init -l source-sts-endpoint -d 'where roles are assumed; AWS if not set' -x
+complete -c storsync-init -l destination-bucket -d 'the bucket: its name, s3://name or file:///directory' -x
+complete -c storsync-init -l destination-endpoint -d 'where the S3 service is; AWS if not set' -x
+complete -c storsync-init -l destination-region -d 'region of the bucket; us-east-1 if not set' -x
+complete -c storsync-init -l destination-path-style -d 'where a request names the bucket: in its path if yes, in its host name if no' -x -a 'auto yes no'
+complete -c storsync-init -l destination-use-fips-endpoint -d 'ask AWS at its endpoints with validated cryptography; as the profile says if auto' -x -a 'auto yes no'
+complete -c storsync-init -l destination-use-dualstack-endpoint -d 'ask AWS at its endpoints that have IPv6 as well; as the profile says if auto' -x -a 'auto yes no'
+complete -c storsync-init -l destination-request-payer -d 'who pays for requests to the bucket and what is read; some buckets have to be told: requester' -x -a 'owner requester'
+complete -c storsync-init -l destination-allow-http -d 'credentials and data may go over plain http, to other machines as well'
+complete -c storsync-init -l destination-ca-file -d 'PEM file with the certificate authorities to trust; if not set, SSL_CERT_FILE, the system\'s, our own' -r -F
+complete -c storsync-init -l destination-profile -d 'profile in the shared AWS files' -x
+complete -c storsync-init -l destination-access-key-id -d 'access key' -x
+complete -c storsync-init -l destination-role-arn -d 'role to assume with a web identity token' -x
+complete -c storsync-init -l destination-web-identity-token-file -d 'file with that token; it is read again whenever credentials are renewed' -r -F
+complete -c storsync-init -l destination-role-session-name -d 'what the role\'s session is called; made up if not set' -x
+complete -c storsync-init -l destination-sts-endpoint -d 'where roles are assumed; AWS if not set' -x

@@ -1,0 +1,68 @@
+#compdef storsync-init
+# made by `make docs`
+_arguments -S -s \
+	'--sync[sync now, whatever the marker and the interval say]' \
+	'--validate[compare both buckets]' \
+	'--status[what the last run did]' \
+	'--health[for health checks\: did the sync go well?]' \
+	'--check-config[are all settings usable?]' \
+	'--print-config[every setting, its value, and where it came from]' \
+	'--json[answer for programs]' \
+	'--help[show all options]' \
+	'--version[show the version]' \
+	'--environment=[production or development; found out if not set]:value:(production development)' \
+	'--deployment-id=[what tells one deployment from the next; the platform'\''s own if not set]:ID:' \
+	'--job=[what this sync is called in the production bucket; follows from source and paths if not set]:NAME:' \
+	'--public-object-search-paths=[what to sync\: /bucket/prefix, comma-separated, or /bucket/* for all; the bucket'\''s name does not count]:PATHS:' \
+	'--private-object-dir=[what to sync besides\: one /bucket/prefix; public/ and private/ if neither is set]:PATH:' \
+	'--min-interval=[least time between two automatic syncs]:value:' \
+	'--on-failure=[after a failed sync, start the application nevertheless, or stop with the exit code]:value:(start stop)' \
+	'--timeout=[most time that the application may be kept waiting; 0 is no limit]:value:' \
+	'--wait=[most time to wait while another replica syncs]:value:' \
+	'--lease-ttl=[how long a replica that syncs may be silent before another takes over; 3s is the least that counts]:value:' \
+	'--compare=[which difference counts\: size; newer adds a later time at the source; etag adds the ETag]:value:(size newer etag)' \
+	'--tags=[objects'\'' tags\: auto leaves them out, with a warning, where the destination has none; require fails there; ignore never copies them]:value:(auto require ignore)' \
+	'--concurrency=[transfers at once]:value:' \
+	'--part-size=[size of the parts in which large objects are copied]:value:' \
+	'--retries=[how often a failed request is tried again]:value:' \
+	'--connect-timeout=[most time for name lookup, TCP and TLS together]:value:' \
+	'--stall-timeout=[a request that makes no progress for this long is broken off]:value:' \
+	'--request-timeout=[most time for one attempt at one request; 0 is no limit]:value:' \
+	'--dry-run[decide and log as always, but write nothing]' \
+	'--drop-env=[variables that the application does not get\: names, comma-separated; AWS_* is all that begin so]:NAMES:' \
+	'--status-file=[where the status goes; /run/storsync/status.json or /tmp/storsync-status.json if not set]:FILE:_files' \
+	'--log-format=[lines for a person, or one JSON object a line]:value:(text json)' \
+	'--log-level=[how much to log]:value:(error warn info debug)' \
+	'--config=[the INI file with settings; the default one need not exist]:FILE:_files' \
+	'--source-bucket=[the bucket\: its name, s3\://name or file\:///directory]:BUCKET:' \
+	'--source-endpoint=[where the S3 service is; AWS if not set]:URL:' \
+	'--source-region=[region of the bucket; us-east-1 if not set]:REGION:' \
+	'--source-path-style=[where a request names the bucket\: in its path if yes, in its host name if no]:value:(auto yes no)' \
+	'--source-use-fips-endpoint=[ask AWS at its endpoints with validated cryptography; as the profile says if auto]:value:(auto yes no)' \
+	'--source-use-dualstack-endpoint=[ask AWS at its endpoints that have IPv6 as well; as the profile says if auto]:value:(auto yes no)' \
+	'--source-request-payer=[who pays for requests to the bucket and what is read; some buckets have to be told\: requester]:value:(owner requester)' \
+	'--source-allow-http[credentials and data may go over plain http, to other machines as well]' \
+	'--source-ca-file=[PEM file with the certificate authorities to trust; if not set, SSL_CERT_FILE, the system'\''s, our own]:FILE:_files' \
+	'--source-profile=[profile in the shared AWS files]:NAME:' \
+	'--source-access-key-id=[access key]:ID:' \
+	'--source-role-arn=[role to assume with a web identity token]:ARN:' \
+	'--source-web-identity-token-file=[file with that token; it is read again whenever credentials are renewed]:FILE:_files' \
+	'--source-role-session-name=[what the role'\''s session is called; made up if not set]:NAME:' \
+	'--source-sts-endpoint=[where roles are assumed; AWS if not set]:URL:' \
+	'--destination-bucket=[the bucket\: its name, s3\://name or file\:///directory]:BUCKET:' \
+	'--destination-endpoint=[where the S3 service is; AWS if not set]:URL:' \
+	'--destination-region=[region of the bucket; us-east-1 if not set]:REGION:' \
+	'--destination-path-style=[where a request names the bucket\: in its path if yes, in its host name if no]:value:(auto yes no)' \
+	'--destination-use-fips-endpoint=[ask AWS at its endpoints with validated cryptography; as the profile says if auto]:value:(auto yes no)' \
+	'--destination-use-dualstack-endpoint=[ask AWS at its endpoints that have IPv6 as well; as the profile says if auto]:value:(auto yes no)' \
+	'--destination-request-payer=[who pays for requests to the bucket and what is read; some buckets have to be told\: requester]:value:(owner requester)' \
+	'--destination-allow-http[credentials and data may go over plain http, to other machines as well]' \
+	'--destination-ca-file=[PEM file with the certificate authorities to trust; if not set, SSL_CERT_FILE, the system'\''s, our own]:FILE:_files' \
+	'--destination-profile=[profile in the shared AWS files]:NAME:' \
+	'--destination-access-key-id=[access key]:ID:' \
+	'--destination-role-arn=[role to assume with a web identity token]:ARN:' \
+	'--destination-web-identity-token-file=[file with that token; it is read again whenever credentials are renewed]:FILE:_files' \
+	'--destination-role-session-name=[what the role'\''s session is called; made up if not set]:NAME:' \
+	'--destination-sts-endpoint=[where roles are assumed; AWS if not set]:URL:' \
+	'(-)1:command:_command_names -e' \
+	'*::argument:_normal'
