@@ -102,7 +102,7 @@ struct http_request {
     struct http_transfer *transfer; /* http's own; NULL at rest */
 };
 
-/* NULL with *error when libcurl cannot be set up. */
+/* libcurl is set up when something first needs it. NULL with *error: no memory. */
 struct http *http_new(const struct http_limits *limits, struct error *error);
 void http_free(struct http *http);
 
@@ -120,7 +120,7 @@ void http_resume(struct http_request *request);
 void http_cancel(struct http_request *request, const struct error *why);
 
 /* Moves everything that can move. Before that it waits, at most `wait` ms, for the network, for a backoff or
- * limit to end, or (once) for stop_fd(); with nothing under way this is a sleep that a signal ends. */
+ * limit to end, or (once) for stop_fd(); with nothing under way this is a sleep that a signal ends. For the loop (loop.h). */
 void http_step(struct http *http, int wait);
 
 /* The shared budget, for retries that only an owner can do (a relay must rewind both of its halves). */

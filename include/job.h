@@ -24,13 +24,12 @@
 #define JOB_PREFIX_SIZE (sizeof OBJECT_STATE_PREFIX + SETTINGS_SEGMENT_MAX + 1)
 
 struct job {
-    struct http *http;
     struct store *store; /* the destination */
     char prefix[JOB_PREFIX_SIZE];
 };
 
-/* Borrows http and destination. Asks nobody. */
-void job_init(struct job *job, const struct settings *settings, struct http *http, const struct store *source,
+/* Borrows the destination. Asks nobody. */
+void job_init(struct job *job, const struct settings *settings, const struct store *source,
               struct store *destination);
 
 #endif

@@ -74,7 +74,6 @@ struct lease_wait {
     enum lease_need (*need)(void *ctx, bool waiting, struct error *error);
     void (*waiting)(void *ctx,
                     const struct lease_record *holder); /* at the first wait, and when the holder changes */
-    void (*tick)(void *ctx);
     void *ctx;
 };
 

@@ -1,7 +1,7 @@
 /*
  * store - a bucket, wherever it is: one operations table behind store_s3, store_dir (and later others).
  *
- * An operation is started on a `struct call`, goes on inside http_step and store_step, and is over when
+ * An operation is started on a `struct call`, goes on inside loop_turn and store_step, and is over when
  * call->done. A call belongs to its owner, who can use it again once it is done, for any store. Starting
  * never blocks on the network; a directory does its (bounded) file work at once or piece by piece in
  * store_step. Retries, redirects and signatures happen below this interface. What remains visible is
@@ -15,7 +15,7 @@
 #define STORSYNC_STORE_H
 
 #include "error.h"
-#include "http.h"
+#include "loop.h"
 #include "object.h"
 #include "pipe.h"
 #include "settings.h"
@@ -67,6 +67,7 @@ struct call {
         *upload; /* store_upload_begin: the result, owned by the caller until finish or abort is done */
 
     const struct store_ops *ops; /* of the store that is using, or last used, this call */
+    struct loop *loop;           /* the same one's */
     void *impl;                  /* its private part */
 };
 
@@ -82,6 +83,8 @@ const char *store_name(const struct store *store); /* for people: "dedw3n-dev-st
 const char *store_url(const struct store *store);  /* exact: "s3://bucket (https://endpoint)" */
 
 const struct store_traits *store_traits(const struct store *store);
+
+struct loop *store_loop(const struct store *store); /* that it was opened with */
 
 /* Are they surely the same bucket? Then there is nothing to sync. Of two accounts each may have a bucket of that name. */
 bool store_same(const struct store *a, const struct store *b);
@@ -152,18 +155,13 @@ void store_upload_abort(struct store *store, struct call *call, struct upload *u
 /* Local progress of a call under way: file work, resuming what a pipe had paused. True if anything moved. */
 bool store_step(struct call *call);
 
-/* One turn of the loop for whoever waits: lets the network move, and sleeps at most `wait` ms for it, for the end of a
- * backoff, or for a signal. `http` may be NULL if no store needs it. */
-#define STORE_IDLE_MAX 1000 /* ms; a good `wait` when nothing else is due */
-void store_idle(struct http *http, int wait);
-
-/* Waits for a call, stepping the loop: for the few things that are done one at a time. False if it failed, or
+/* Waits for a call, turning the loop: for the few things that are done one at a time. False if it failed, or
  * if stop_requested() (the call is cancelled then, and its error says why). */
-bool store_wait(struct http *http, struct call *call);
+bool store_wait(struct call *call);
 
 /* The same for what has to be tidied up, also after stop_requested(): `limit` ms at most, and STORE_TIDY_MAX from the moment
  * when that asks for an end. */
 #define STORE_TIDY_MAX 500 /* ms */
-bool store_wait_for(struct http *http, struct call *call, int64_t limit);
+bool store_wait_for(struct call *call, int64_t limit);
 
 #endif

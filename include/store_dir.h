@@ -46,7 +46,8 @@
 #include "error.h"
 #include "store.h"
 
-/* `url` is "file:///path" or "file://localhost/path" (RFC 8089). NULL with ERROR_CONFIG if it is not one. */
-struct store *store_dir_open(const char *url, struct error *error);
+/* `url` is "file:///path" or "file://localhost/path" (RFC 8089). NULL with ERROR_CONFIG if it is not one. The loop is
+ * borrowed. */
+struct store *store_dir_open(const char *url, struct loop *loop, struct error *error);
 
 #endif

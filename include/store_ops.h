@@ -53,6 +53,7 @@ struct store_ops {
 /* Every implementation's struct begins with this. */
 struct store {
     const struct store_ops *ops;
+    struct loop *loop;
     char name[1100];
     char url[STORE_URL_SIZE];
     struct store_traits traits;

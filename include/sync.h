@@ -24,15 +24,11 @@
 #define SYNC_STOP_GRACE 1000
 
 struct sync_job {
-    struct http *http; /* NULL when neither side needs the network */
-    struct store *source;
+    struct store *source; /* both sides have one loop */
     struct store *destination;
     const struct settings *settings; /* paths, compare, part_size, concurrency, retries, dry_run */
     struct report *report;
     struct lease *lease; /* held; NULL in a dry run. Renewed from this loop; when it is lost, the run ends. */
-    /* Called now and then while the run goes on, for the status file. */
-    void (*tick)(void *ctx);
-    void *ctx;
 };
 
 /* False with *error when the run could not be carried through; failed objects alone leave it true and are in

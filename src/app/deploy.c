@@ -67,7 +67,7 @@ static bool open_stores(struct run *run, struct error *error)
         finish(run, REPORT_NOTHING_TO_DO, error);
         return false;
     }
-    job_init(&run->job, run->settings, run->http, run->source, run->destination);
+    job_init(&run->job, run->settings, run->source, run->destination);
     log_debug("state of this job: %s in %s", run->job.prefix, store_name(run->destination));
     return true;
 }
@@ -84,14 +84,11 @@ static void look_at_marker(struct run *run, struct marker_finding *found, struct
 static bool sync_all(struct run *run, struct lease *lease, struct error *error)
 {
     struct sync_job job = {
-        .http = run->http,
         .source = run->source,
         .destination = run->destination,
         .settings = run->settings,
         .report = &run->report,
         .lease = lease,
-        .tick = run_tick,
-        .ctx = run,
     };
 
     run_save_status(run);
@@ -165,11 +162,6 @@ static void tell_waiting(void *ctx, const struct lease_record *holder)
     run_save_status(contest->run);
 }
 
-static void tick(void *ctx)
-{
-    run_tick(((struct contest *)ctx)->run);
-}
-
 static enum lease_outcome acquire(struct contest *contest, struct lease *lease, bool automatic,
                                   struct error *error)
 {
@@ -180,7 +172,6 @@ static enum lease_outcome acquire(struct contest *contest, struct lease *lease, 
         .patient = !automatic,
         .need = automatic ? need_by_marker : need_always,
         .waiting = tell_waiting,
-        .tick = tick,
         .ctx = contest,
     };
     enum lease_outcome outcome = lease_acquire(lease, &wait, error);

@@ -71,16 +71,25 @@ void run_end(struct run *run)
 {
     store_close(run->source);
     store_close(run->destination);
-    http_free(run->http);
+    loop_free(run->loop);
     run->source = NULL;
     run->destination = NULL;
-    run->http = NULL;
+    run->loop = NULL;
     if (run->status_stale)
         run_save_status(run);
     report_free(&run->report);
 }
 
-static bool start_http(struct run *run, struct error *error)
+/* `ctx` is the run. */
+static void tick(void *ctx)
+{
+    struct run *run = ctx;
+
+    if (clock_mono() >= run->status_due)
+        run_save_status(run);
+}
+
+static bool make_loop(struct run *run, struct error *error)
 {
     const struct settings *settings = run->settings;
     struct http_limits limits = {
@@ -92,8 +101,11 @@ static bool start_http(struct run *run, struct error *error)
         .retries = (int)settings->retries,
     };
 
-    run->http = http_new(&limits, error);
-    return run->http != NULL;
+    run->loop = loop_new(&limits, error);
+    if (run->loop == NULL)
+        return false;
+    loop_watch(run->loop, tick, run);
+    return true;
 }
 
 bool run_open_stores(struct run *run, struct error *error)
@@ -102,17 +114,14 @@ bool run_open_stores(struct run *run, struct error *error)
 
     for (int i = 0; settings_note(settings, i) != NULL; i++)
         log_warn("%s", settings_note(settings, i));
-    if (!settings_usable(settings, error))
+    if (!settings_usable(settings, error) || !make_loop(run, error))
         return false;
-    if ((store_needs_network(&settings->source) || store_needs_network(&settings->destination)) &&
-        !start_http(run, error))
-        return false;
-    run->source = store_open(&settings->source, run->http, error);
+    run->source = store_open(&settings->source, run->loop, error);
     if (run->source == NULL) {
         error_prefix(error, "source: ");
         return false;
     }
-    run->destination = store_open(&settings->destination, run->http, error);
+    run->destination = store_open(&settings->destination, run->loop, error);
     if (run->destination == NULL) {
         error_prefix(error, "destination: ");
         return false;
@@ -164,14 +173,6 @@ void run_save_status(struct run *run)
         error_set(&error, ERROR_LOCAL, "the status document does not fit into memory");
     note_status(run, written, &error);
     buf_free(&json);
-}
-
-void run_tick(void *ctx)
-{
-    struct run *run = ctx;
-
-    if (clock_mono() >= run->status_due)
-        run_save_status(run);
 }
 
 /* Why this container ended, if it ends here: the application's reasons are its own (see main). */

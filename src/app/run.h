@@ -24,7 +24,7 @@ struct run {
     const struct options *options;
     const struct settings *settings;
     struct report report;
-    struct http *http; /* NULL while no side needs the network */
+    struct loop *loop;
     struct store *source;
     struct store *destination;
     struct job job;          /* of a sync, once both stores are open */
@@ -42,14 +42,11 @@ void run_begin(struct run *run, const struct options *options, const struct sett
                const struct detection *detection, int64_t started, const struct wire *wire);
 void run_end(struct run *run); /* closes every connection and descriptor */
 
-/* Opens both stores. Asks no service anything. */
+/* Opens both stores, with a loop that saves the status every two seconds. Asks no service anything. */
 bool run_open_stores(struct run *run, struct error *error);
 
 /* Writes the status file now; not in a dry run, nor when validating. */
 void run_save_status(struct run *run);
-
-/* The same at most every two seconds; `ctx` is the run. */
-void run_tick(void *ctx);
 
 /* Ends the report with `state`, saves it and logs the summary. True unless `error` is one. */
 bool run_finish(struct run *run, enum report_state state, const struct error *error);

@@ -13,7 +13,7 @@ static const char *after_scheme(const char *bucket, const char *scheme)
 }
 
 /* `name` is a bucket's name, from the setting `bucket`; as a URL it may end with a slash. */
-static struct store *open_s3(const struct side *side, const char *name, struct http *http,
+static struct store *open_s3(const struct side *side, const char *name, struct loop *loop,
                              struct error *error)
 {
     char bucket[256];
@@ -28,23 +28,18 @@ static struct store *open_s3(const struct side *side, const char *name, struct h
             side->bucket);
         return NULL;
     }
-    if (http == NULL) {
-        error_set(error, ERROR_UNREACHABLE, "bucket \"%s\" needs the network, which was not set up",
-                  side->bucket);
-        return NULL;
-    }
     memcpy(bucket, name, len);
     bucket[len] = '\0';
-    return store_s3_open(side, bucket, http, error);
+    return store_s3_open(side, bucket, loop, error);
 }
 
-struct store *store_open(const struct side *side, struct http *http, struct error *error)
+struct store *store_open(const struct side *side, struct loop *loop, struct error *error)
 {
     const char *name = side->bucket;
     const char *rest;
 
     if (after_scheme(name, "file:") != NULL)
-        return store_dir_open(name, error);
+        return store_dir_open(name, loop, error);
     /* The texts below repeat the name. */
     if (name[0] != '/' && strchr(name, '@') != NULL) {
         error_set(
@@ -53,7 +48,7 @@ struct store *store_open(const struct side *side, struct http *http, struct erro
         return NULL;
     }
     if ((rest = after_scheme(name, "s3://")) != NULL)
-        return open_s3(side, rest, http, error);
+        return open_s3(side, rest, loop, error);
     if ((rest = after_scheme(name, "gs://")) != NULL)
         error_set(
             error, ERROR_CONFIG,
@@ -67,7 +62,7 @@ struct store *store_open(const struct side *side, struct http *http, struct erro
     else if (name[0] == '\0')
         error_set(error, ERROR_CONFIG, "no bucket is set");
     else
-        return open_s3(side, name, http, error);
+        return open_s3(side, name, loop, error);
     return NULL;
 }
 

@@ -5,16 +5,15 @@
 #define STORSYNC_STORE_OPEN_H
 
 #include "error.h"
-#include "http.h"
+#include "loop.h"
 #include "settings.h"
 #include "store.h"
 
 #include <stdbool.h>
 
-/* `side` is borrowed and must outlive the store; `http` may be NULL if no side needs the network (then a
- * store that does fails). Fails with ERROR_CONFIG for what can be seen without asking the service; asks it
- * nothing. */
-struct store *store_open(const struct side *side, struct http *http, struct error *error);
+/* `side` and `loop` are borrowed and must outlive the store. Fails with ERROR_CONFIG for what can be seen without asking the
+ * service; asks it nothing. */
+struct store *store_open(const struct side *side, struct loop *loop, struct error *error);
 bool store_needs_network(const struct side *side);
 
 #endif

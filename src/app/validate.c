@@ -1,7 +1,6 @@
 #include "validate.h"
 
 #include "join.h"
-#include "stop.h"
 
 #include <inttypes.h>
 
@@ -42,7 +41,7 @@ static void compare_heads(struct join *join, bool all, struct report *report)
 }
 
 /* Compares one path to its end. */
-static bool validate_path(struct http *http, struct join *join, bool all, struct report *report,
+static bool validate_path(struct loop *loop, struct join *join, bool all, struct report *report,
                           struct error *error)
 {
     for (;;) {
@@ -59,14 +58,13 @@ static bool validate_path(struct http *http, struct join *join, bool all, struct
             join_take(join);
             continue;
         }
-        if (stop_requested(error))
+        if (!loop_turn(loop, join_step(join), INT64_MAX, error))
             return false;
-        store_idle(http, join_step(join) ? 0 : stop_wait(STORE_IDLE_MAX));
     }
 }
 
-bool validate_run(struct http *http, struct store *source, struct store *destination,
-                  const struct settings *settings, bool all, struct report *report, struct error *error)
+bool validate_run(struct store *source, struct store *destination, const struct settings *settings, bool all,
+                  struct report *report, struct error *error)
 {
     enum compare rule =
         settings_is_default(settings, &settings->compare) ? COMPARE_ETAG : (enum compare)settings->compare;
@@ -79,7 +77,7 @@ bool validate_run(struct http *http, struct store *source, struct store *destina
         report_path(report, settings_path(settings, i));
         if (!join_open(&join, source, destination, settings_path(settings, i), rule, error))
             return false;
-        done = validate_path(http, &join, all, report, error);
+        done = validate_path(store_loop(destination), &join, all, report, error);
         join_close(&join);
         report_path_end(report);
         if (!done)

@@ -13,9 +13,9 @@
 
 #include <stdbool.h>
 
-/* Fills report->validation; with `all` every difference is kept, not only the first ten of each kind. False
+/* Both stores have one loop. Fills report->validation; with `all` every difference is kept, not only the first ten of each kind. False
  * with *error when a listing broke: then nothing is known. */
-bool validate_run(struct http *http, struct store *source, struct store *destination,
-                  const struct settings *settings, bool all, struct report *report, struct error *error);
+bool validate_run(struct store *source, struct store *destination, const struct settings *settings, bool all,
+                  struct report *report, struct error *error);
 
 #endif

@@ -42,9 +42,8 @@ static bool load(const struct options *options, bool files, struct settings *set
 
 static void validate(struct run *run, struct error *error)
 {
-    bool compared =
-        run_open_stores(run, error) && validate_run(run->http, run->source, run->destination, run->settings,
-                                                    run->options->json, &run->report, error);
+    bool compared = run_open_stores(run, error) && validate_run(run->source, run->destination, run->settings,
+                                                                run->options->json, &run->report, error);
 
     enum report_state state = report_valid(&run->report) ? REPORT_SYNCED : REPORT_PARTIAL;
 

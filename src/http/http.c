@@ -8,14 +8,14 @@
 #include "random.h"
 #include "stop.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #define AT_ONCE_MAX 2 /* HTTP_RETRY_NOW verdicts that are followed */
 
-/* From the pool or new; NULL: no memory. */
-static struct http_transfer *transfer_take(struct http *http)
+/* From the pool or new; NULL, with *error: no memory. */
+static struct http_transfer *transfer_take(struct http *http, struct error *error)
 {
     struct http_transfer *transfer = http->pool;
 
@@ -24,7 +24,10 @@ static struct http_transfer *transfer_take(struct http *http)
         http->pooled--;
         return transfer;
     }
-    return http_transfer_new(http);
+    transfer = http_transfer_new(http);
+    if (transfer == NULL)
+        error_set(error, ERROR_LOCAL, "out of memory");
+    return transfer;
 }
 
 static void transfer_put_back(struct http_transfer *transfer)
@@ -256,11 +259,24 @@ static void end_active(struct http *http, CURLMcode code)
     }
 }
 
+/* Without libcurl there is nothing to wait for but the request to stop. */
+static void wait_for_stop(struct http *http, int wait)
+{
+    struct pollfd stop = {.fd = http->stop_seen ? -1 : stop_fd(), .events = POLLIN};
+
+    if (wait > 0 && poll(&stop, 1, wait) > 0)
+        http->stop_seen = true;
+}
+
 void http_step(struct http *http, int wait)
 {
     uint64_t ended = http->ended;
     CURLMcode code;
 
+    if (http->multi == NULL) {
+        wait_for_stop(http, wait);
+        return;
+    }
     start_due(http);
     resume_paused(http);
     if (http->ended != ended)
@@ -277,29 +293,52 @@ void http_step(struct http *http, int wait)
 struct http *http_new(const struct http_limits *limits, struct error *error)
 {
     struct http *http = calloc(1, sizeof *http);
-    long connections;
 
-    if (http == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-        free(http);
-        error_set(error, ERROR_LOCAL, "cannot set up the HTTP library");
+    if (http == NULL) {
+        error_set(error, ERROR_LOCAL, "out of memory");
         return NULL;
     }
     http->limits = *limits;
     if (http->limits.connections < 1)
         http->limits.connections = 1;
-    connections = http->limits.connections;
     retry_init(&http->retry, limits->retries, random_number());
+    return http;
+}
+
+static CURLM *new_multi(long connections)
+{
+    CURLM *multi = curl_multi_init();
+
+    if (multi != NULL && curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, connections) == CURLM_OK &&
+        curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections) == CURLM_OK)
+        return multi;
+    curl_multi_cleanup(multi);
+    return NULL;
+}
+
+static void end_libcurl(struct http *http)
+{
+    curl_multi_cleanup(http->multi);
+    tls_free(http->tls);
+    http->multi = NULL;
+    http->tls = NULL;
+    curl_global_cleanup();
+}
+
+/* libcurl and the authorities, when the first one needs them. */
+static bool start_libcurl(struct http *http, struct error *error)
+{
+    if (http->multi != NULL)
+        return true;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return error_set(error, ERROR_LOCAL, "cannot set up the HTTP library");
     http->ca_file = tls_file(NULL);
     http->tls = tls_new();
-    http->multi = curl_multi_init();
-    if (http->tls == NULL || http->multi == NULL ||
-        curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, connections) != CURLM_OK ||
-        curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections) != CURLM_OK) {
-        http_free(http);
-        error_set(error, ERROR_LOCAL, "cannot set up the HTTP library");
-        return NULL;
-    }
-    return http;
+    http->multi = new_multi(http->limits.connections);
+    if (http->tls != NULL && http->multi != NULL)
+        return true;
+    end_libcurl(http);
+    return error_set(error, ERROR_LOCAL, "cannot set up the HTTP library");
 }
 
 void http_free(struct http *http)
@@ -317,9 +356,7 @@ void http_free(struct http *http)
         http_transfer_free(transfer);
     }
     if (http->multi != NULL)
-        curl_multi_cleanup(http->multi);
-    tls_free(http->tls);
-    curl_global_cleanup();
+        end_libcurl(http);
     free(http);
 }
 
@@ -327,7 +364,7 @@ bool http_check_trust(struct http *http, const char *ca_file, struct error *erro
 {
     bool own = ca_file != NULL && *ca_file != '\0';
 
-    return tls_trust(http->tls, own ? ca_file : http->ca_file, error) != NULL;
+    return start_libcurl(http, error) && tls_trust(http->tls, own ? ca_file : http->ca_file, error) != NULL;
 }
 
 void http_request_init(struct http_request *request)
@@ -351,15 +388,14 @@ void http_request_free(struct http_request *request)
 void http_submit(struct http *http, struct http_request *request)
 {
     struct http_transfer **link = &http->transfers;
-    struct http_transfer *transfer = transfer_take(http);
+    struct http_transfer *transfer;
 
     http_transfer_reset(request);
     request->attempts = 0;
+    transfer = start_libcurl(http, &request->error) ? transfer_take(http, &request->error) : NULL;
     request->done = transfer == NULL;
-    if (transfer == NULL) {
-        error_set(&request->error, ERROR_LOCAL, "out of memory");
+    if (transfer == NULL)
         return;
-    }
     transfer->request = request;
     transfer->next = NULL;
     transfer->blocked = false;

@@ -31,13 +31,13 @@ static const char *next_path(const struct settings *settings, const char *last)
     return next;
 }
 
-void job_init(struct job *job, const struct settings *settings, struct http *http, const struct store *source,
+void job_init(struct job *job, const struct settings *settings, const struct store *source,
               struct store *destination)
 {
     char hash[HASH_SIZE] = "";
     const char *path = NULL;
 
-    *job = (struct job){.http = http, .store = destination};
+    *job = (struct job){.store = destination};
     add_line(hash, "source", store_url(source));
     while ((path = next_path(settings, path)) != NULL)
         add_line(hash, "path", path);

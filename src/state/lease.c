@@ -88,7 +88,7 @@ static bool begin_write(struct lease *lease, bool create)
 
 static bool write_and_wait(struct lease *lease, bool create)
 {
-    return begin_write(lease, create) && store_wait(lease->job->http, &lease->call);
+    return begin_write(lease, create) && store_wait(&lease->call);
 }
 
 /* Reads an epoch's object: false with lease->call.error. One that cannot be understood, if only for its size, is
@@ -99,7 +99,7 @@ static bool read_and_wait(struct lease *lease, uint64_t epoch, struct lease_reco
 
     lease_key(lease->job, epoch, key);
     store_read(lease->job->store, &lease->call, key);
-    if (!store_wait(lease->job->http, &lease->call) && lease->call.error.kind != ERROR_UNSUPPORTED)
+    if (!store_wait(&lease->call) && lease->call.error.kind != ERROR_UNSUPPORTED)
         return false;
     error_clear(&lease->call.error);
     lease_read_record(buf_str(&lease->call.body), lease->call.body.len, out);
@@ -119,13 +119,16 @@ static uint64_t up_to(int64_t limit)
     return random_number() % (uint64_t)(limit + 1);
 }
 
-static bool wait_until(struct lease *lease, int64_t until, struct error *error)
+static struct loop *loop_of(const struct lease *lease)
 {
-    while (clock_mono() < until) {
-        if (stop_requested(error))
+    return store_loop(lease->job->store);
+}
+
+static bool wait_until(const struct lease *lease, int64_t until, struct error *error)
+{
+    while (clock_mono() < until)
+        if (!loop_turn(loop_of(lease), false, until, error))
             return false;
-        store_idle(lease->job->http, stop_wait((int)(until - clock_mono())));
-    }
     return true;
 }
 
@@ -191,19 +194,16 @@ static struct cursor *open_listing(const struct lease *lease, struct error *erro
 static bool list_and_wait(struct lease *lease, struct epochs *epochs, struct error *error)
 {
     struct cursor *cursor = open_listing(lease, error);
-    enum cursor_state state = CURSOR_FAILED;
+    enum cursor_state state;
 
     *epochs = (struct epochs){.highest = 0};
     if (cursor == NULL)
         return false;
-    while (!stop_requested(error)) {
-        state = take_epochs(lease, cursor, epochs);
-        if (state == CURSOR_FAILED)
-            *error = *cursor_error(cursor);
-        if (state != CURSOR_WAIT)
+    while ((state = take_epochs(lease, cursor, epochs)) == CURSOR_WAIT)
+        if (!loop_turn(loop_of(lease), cursor_step(cursor), INT64_MAX, error))
             break;
-        store_idle(lease->job->http, cursor_step(cursor) ? 0 : stop_wait(STORE_IDLE_MAX));
-    }
+    if (state == CURSOR_FAILED)
+        *error = *cursor_error(cursor);
     cursor_close(cursor);
     return state == CURSOR_END;
 }
@@ -282,10 +282,10 @@ static void ask_clock(struct lease *lease, struct watch *watch)
     watch->clock_asked = true;
     snprintf(key, sizeof key, "%s" LEASE_CLOCK, lease->job->prefix);
     store_write(lease->job->store, &lease->call, key, nothing, sizeof nothing - 1, "application/json", false);
-    if (!store_wait(lease->job->http, &lease->call))
+    if (!store_wait(&lease->call))
         return;
     store_read(lease->job->store, &lease->call, key);
-    if (store_wait(lease->job->http, &lease->call) && lease->call.info.modified != CLOCK_UNKNOWN)
+    if (store_wait(&lease->call) && lease->call.info.modified != CLOCK_UNKNOWN)
         watch->clock = lease->call.info.modified - clock_mono();
 }
 
@@ -468,7 +468,7 @@ static void clean(struct lease *lease, const struct epochs *epochs)
     for (int i = 0; i < epochs->below_count; i++) {
         lease_key(lease->job, epochs->below[i], key);
         store_remove(lease->job->store, &lease->call, key);
-        if (store_wait(lease->job->http, &lease->call))
+        if (store_wait(&lease->call))
             continue;
         if (lease->call.error.kind == ERROR_PERMISSION)
             log_warn(
@@ -553,19 +553,6 @@ static int64_t rest_until(const struct watch *watch, const struct lease *lease)
     return tired_at < next ? tired_at : next;
 }
 
-static bool rest(struct lease *lease, struct watch *watch, struct error *error)
-{
-    int64_t until = rest_until(watch, lease);
-
-    while (clock_mono() < until) {
-        if (stop_requested(error))
-            return false;
-        watch->wait->tick(watch->wait->ctx);
-        store_idle(lease->job->http, stop_wait((int)(until - clock_mono())));
-    }
-    return true;
-}
-
 /* Waits until the watched lease can be taken. False: no need any more (*outcome says why). */
 static bool await(struct lease *lease, struct watch *watch, enum lease_outcome *outcome, struct error *error)
 {
@@ -578,7 +565,7 @@ static bool await(struct lease *lease, struct watch *watch, enum lease_outcome *
         if (told != watch->epoch)
             watch->wait->waiting(watch->wait->ctx, &watch->record);
         told = watch->epoch;
-        if (!rest(lease, watch, error))
+        if (!wait_until(lease, rest_until(watch, lease), error))
             return false;
         if (++watch->looks % NEED_EVERY == 0) {
             enum lease_need need = watch->wait->need(watch->wait->ctx, true, error);
@@ -813,35 +800,28 @@ bool lease_step(struct lease *lease, struct error *error)
     return true;
 }
 
-/* One turn of waiting for a renewal. */
-static void wait_for_renewal(struct lease *lease, struct error *error)
+/* One turn of waiting for a renewal. False, with *error, when the lease is lost, or a stop was requested. */
+static bool turn_renewal(struct lease *lease, struct error *error)
 {
-    int64_t pause = lease->renewal == LEASE_RESTING ? lease_wake(lease) - clock_mono() : STORE_IDLE_MAX;
+    bool moved = lease_step(lease, error);
 
-    if (pause < 0)
-        pause = 0;
-    if (!lease_step(lease, error))
-        store_idle(lease->job->http, stop_wait(pause < STORE_IDLE_MAX ? (int)pause : STORE_IDLE_MAX));
+    return lease->held && loop_turn(loop_of(lease), moved, lease_wake(lease), error);
 }
 
 bool lease_confirm(struct lease *lease, struct error *error)
 {
     /* A renewal that is under way began before now: it does not count. */
-    while (lease->held && lease->renewal != LEASE_RESTING) {
-        if (stop_requested(error))
+    while (lease->held && lease->renewal != LEASE_RESTING)
+        if (!turn_renewal(lease, error))
             return false;
-        wait_for_renewal(lease, error);
-    }
     if (!lease->held)
         return false;
     lease->confirmed = false;
     begin_renewal(lease);
-    while (lease->held && !lease->confirmed) {
-        if (stop_requested(error))
+    while (!lease->confirmed)
+        if (!turn_renewal(lease, error))
             return false;
-        wait_for_renewal(lease, error);
-    }
-    return lease->held;
+    return true;
 }
 
 void lease_release(struct lease *lease, bool clean_pass, int64_t limit)
@@ -855,6 +835,6 @@ void lease_release(struct lease *lease, bool clean_pass, int64_t limit)
     lease->own.renewals++;
     error_set(&why, ERROR_INTERRUPTED, "the lease is being released");
     call_cancel(&lease->call, &why);
-    if (begin_write(lease, false) && !store_wait_for(lease->job->http, &lease->call, limit))
+    if (begin_write(lease, false) && !store_wait_for(&lease->call, limit))
         log_warn("the lease could not be released; others will wait for it: %s", lease->call.error.text);
 }

@@ -109,7 +109,7 @@ static enum presence read_state(const struct job *job, struct call *call, const 
                                 struct error *error)
 {
     store_read(job->store, call, key);
-    if (store_wait(job->http, call))
+    if (store_wait(call))
         return PRESENT;
     if (call->error.kind == ERROR_NOT_FOUND)
         return ABSENT;
@@ -234,7 +234,7 @@ static bool write_state(const struct job *job, const char *key, const struct buf
 
     call_init(&call);
     store_write(job->store, &call, key, json->data, json->len, "application/json", false);
-    bool ok = store_wait(job->http, &call);
+    bool ok = store_wait(&call);
     if (!ok)
         *error = call.error;
     call_free(&call);

@@ -1,10 +1,8 @@
 #include "store.h"
 
 #include "clock.h"
-#include "stop.h"
 #include "store_ops.h"
 
-#include <poll.h>
 #include <string.h>
 
 /* ---- calls ---- */
@@ -52,6 +50,7 @@ static void call_begin(struct call *call, struct store *store)
     object_meta_clear(&call->meta);
     buf_clear(&call->body);
     call->ops = store->ops;
+    call->loop = store->loop;
 }
 
 /* The same for an operation on a key. False, and the call is over, for a key that no store has. */
@@ -95,6 +94,11 @@ const char *store_url(const struct store *store)
 const struct store_traits *store_traits(const struct store *store)
 {
     return &store->traits;
+}
+
+struct loop *store_loop(const struct store *store)
+{
+    return store->loop;
 }
 
 /* ---- two stores ---- */
@@ -243,52 +247,44 @@ bool store_step(struct call *call)
     return !call->done && call->ops->step != NULL && call->ops->step(call);
 }
 
-void store_idle(struct http *http, int wait)
-{
-    struct pollfd woken = {.fd = stop_fd(), .events = POLLIN};
-
-    if (http != NULL)
-        http_step(http, wait);
-    else if (wait > 0)
-        poll(&woken, 1, wait);
-}
-
-bool store_wait(struct http *http, struct call *call)
+bool store_wait(struct call *call)
 {
     struct error why;
 
-    while (!call->done) {
-        if (stop_requested(&why))
+    while (!call->done)
+        if (!loop_turn(call->loop, store_step(call), INT64_MAX, &why))
             call_cancel(call, &why);
-        else
-            store_idle(http, store_step(call) ? 0 : stop_wait(STORE_IDLE_MAX));
-    }
     return call->error.kind == ERROR_NONE;
 }
 
-bool store_wait_for(struct http *http, struct call *call, int64_t limit)
+/* One turn of store_wait_for, which a stop makes shorter. */
+static void turn_within(struct call *call, int64_t *until, bool *stopped)
+{
+    bool moved = store_step(call);
+    struct error why;
+
+    if (*stopped) {
+        loop_tidy(call->loop, moved, *until);
+    } else if (!loop_turn(call->loop, moved, *until, &why)) {
+        int64_t now = clock_mono();
+
+        *stopped = true;
+        *until = *until - now < STORE_TIDY_MAX ? *until : now + STORE_TIDY_MAX;
+    }
+}
+
+bool store_wait_for(struct call *call, int64_t limit)
 {
     int64_t until = clock_mono() + limit;
     bool stopped = false;
     struct error why;
 
-    while (!call->done) {
-        bool moved = store_step(call);
-        int64_t now = clock_mono();
-        int wait = (int)(until - now < STORE_IDLE_MAX ? until - now : STORE_IDLE_MAX);
-
-        if (!stopped && stop_requested(&why)) {
-            stopped = true;
-            until = until - now < STORE_TIDY_MAX ? until : now + STORE_TIDY_MAX;
-        } else if (wait <= 0) {
-            error_set(&why, ERROR_TIMEOUT, "no answer within the %lld ms that it may take",
-                      (long long)(stopped ? STORE_TIDY_MAX : limit));
-            call_cancel(call, &why);
-        } else if (moved) {
-            store_idle(http, 0);
-        } else {
-            store_idle(http, stopped ? wait : stop_wait(wait));
-        }
+    while (!call->done && clock_mono() < until)
+        turn_within(call, &until, &stopped);
+    if (!call->done) {
+        error_set(&why, ERROR_TIMEOUT, "no answer within the %lld ms that it may take",
+                  (long long)(stopped ? STORE_TIDY_MAX : limit));
+        call_cancel(call, &why);
     }
     return call->error.kind == ERROR_NONE;
 }

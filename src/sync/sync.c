@@ -23,7 +23,6 @@ struct slot {
 struct sync {
     struct sync_job *job;
     struct transfer_plan plan;
-    struct retry retry; /* when there is no http to share one with */
     struct slot *slots;
     int slot_count;
     const char *path;
@@ -209,29 +208,21 @@ static bool take_actions(struct sync *sync)
 
 /* ---- the loop ---- */
 
-static int idle_time(const struct sync *sync)
+static int64_t earlier(int64_t a, int64_t b)
 {
-    int64_t now = clock_mono();
-    int64_t wake = now + STORE_IDLE_MAX;
-
-    if (sync->give_up != 0 && sync->give_up < wake)
-        wake = sync->give_up;
-    if (sync->job->lease != NULL && lease_wake(sync->job->lease) < wake)
-        wake = lease_wake(sync->job->lease);
-    for (int i = 0; i < sync->slot_count; i++)
-        if (transfer_wake(&sync->slots[i].transfer) < wake)
-            wake = transfer_wake(&sync->slots[i].transfer);
-    return wake <= now ? 0 : (int)(wake - now);
+    return a < b ? a : b;
 }
 
-static void sleep_or_step(struct sync *sync, bool moved)
+/* When something is due that the network does not tell: mono. */
+static int64_t next_wake(const struct sync *sync)
 {
-    int wait = moved ? 0 : idle_time(sync);
+    int64_t wake = sync->give_up != 0 ? sync->give_up : INT64_MAX;
 
-    /* Once stopping, the signal and the deadline are known; only the aborts are waited for. */
-    if (sync->give_up == 0)
-        wait = stop_wait(wait);
-    store_idle(sync->job->http, wait);
+    if (sync->job->lease != NULL)
+        wake = earlier(wake, lease_wake(sync->job->lease));
+    for (int i = 0; i < sync->slot_count; i++)
+        wake = earlier(wake, transfer_wake(&sync->slots[i].transfer));
+    return wake;
 }
 
 /* Keeps the lease. Comes before anything else in a turn: whoever slept through its TTL must not copy any more. */
@@ -249,14 +240,26 @@ static bool keep_lease(struct sync *sync)
     return moved;
 }
 
+/* Once stopping, the signal and the deadline are known; only the aborts are waited for. */
+static void turn_loop(struct sync *sync, bool moved)
+{
+    struct loop *loop = store_loop(sync->job->destination);
+    int64_t wake = next_wake(sync);
+    struct error why;
+
+    if (sync->give_up != 0) {
+        loop_tidy(loop, moved, wake);
+    } else if (!loop_turn(loop, moved, wake, &why)) {
+        keep_lease(sync); /* whoever slept through its TTL has none to give back */
+        stop(sync, &why);
+    }
+}
+
 static bool turn(struct sync *sync)
 {
     bool moved = keep_lease(sync);
     int active;
-    struct error why;
 
-    if (sync->give_up == 0 && stop_requested(&why))
-        stop(sync, &why);
     moved |= join_step(&sync->join);
     moved |= take_actions(sync);
     active = step_transfers(sync, &moved);
@@ -265,8 +268,7 @@ static bool turn(struct sync *sync)
     if (sync->give_up != 0 && clock_mono() >= sync->give_up)
         return false;
     report_progress(sync->job->report, active, bytes_moved(sync));
-    sync->job->tick(sync->job->ctx);
-    sleep_or_step(sync, moved);
+    turn_loop(sync, moved);
     return true;
 }
 
@@ -300,12 +302,6 @@ static void sync_prepare(struct sync *sync, struct sync_job *job)
         .server_copy = store_can_copy(job->source, job->destination),
         .seen = store_sees(job->destination, job->source),
     };
-    if (job->http != NULL) {
-        sync->plan.retry = http_retry(job->http);
-    } else {
-        retry_init(&sync->retry, (int)job->settings->retries, (uint64_t)clock_mono() | 1);
-        sync->plan.retry = &sync->retry;
-    }
 }
 
 bool sync_run(struct sync_job *job, struct error *error)

@@ -74,6 +74,11 @@ void transfer_fail(struct transfer *t, const struct error *error)
 
 /* ---- trying again ---- */
 
+struct retry *transfer_retry(const struct transfer *t)
+{
+    return loop_retry(store_loop(t->plan->destination));
+}
+
 static void wait_for_backoff(struct transfer *t)
 {
     if (clock_mono() < t->wake)
@@ -87,7 +92,7 @@ static void wait_for_backoff(struct transfer *t)
 
 void transfer_try_again(struct transfer *t, const struct error *error)
 {
-    int64_t wait = retry_wait(t->plan->retry, ++t->attempt, 0);
+    int64_t wait = retry_wait(transfer_retry(t), ++t->attempt, 0);
 
     if (wait < 0) {
         transfer_fail(t, error);

@@ -43,7 +43,6 @@
 #include "error.h"
 #include "object.h"
 #include "pipe.h"
-#include "retry.h"
 #include "store.h"
 
 #include <stdbool.h>
@@ -58,9 +57,8 @@ struct copy_way {
 
 /* What the transfers of one run have in common. */
 struct transfer_plan {
-    struct store *source;
+    struct store *source; /* both have one loop, whose budget their retries share */
     struct store *destination;
-    struct retry *retry; /* the shared budget */
     uint64_t part_size;
     enum tags tags;
     bool tags_dropped; /* the destination has none: an object went through without that did not with them */

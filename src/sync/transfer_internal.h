@@ -25,6 +25,8 @@ void transfer_abandon(struct transfer *t, enum transfer_result result, bool agai
 void transfer_fail(struct transfer *t, const struct error *error);
 /* A half of a relay broke in a way that another attempt may mend: the same again after a backoff, if there is one left. */
 void transfer_try_again(struct transfer *t, const struct error *error);
+/* The budget that this is counted against. */
+struct retry *transfer_retry(const struct transfer *t);
 /* What an error of the reading half means for the object. */
 void transfer_source_failed(struct transfer *t, const struct call *call);
 

@@ -76,7 +76,7 @@ static void wait_for_part_relay(struct transfer *t)
 {
     if (transfer_relay_settle(t) <= 0)
         return;
-    retry_success(t->plan->retry);
+    retry_success(transfer_retry(t));
     next_part(t);
 }
 

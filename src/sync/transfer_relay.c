@@ -146,7 +146,7 @@ static void wait_for_relay(struct transfer *t)
     if (transfer_relay_settle(t) <= 0)
         return;
     t->moved = t->entry.size;
-    retry_success(t->plan->retry);
+    retry_success(transfer_retry(t));
     transfer_arrived(t);
 }
 

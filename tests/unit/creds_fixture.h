@@ -6,6 +6,7 @@
 
 #include "creds.h"
 #include "http_probe.h"
+#include "loop.h"
 #include "tempdir.h"
 
 /* One answer on a connection of its own. */
@@ -36,7 +37,8 @@ struct fixture {
     struct side side;
     struct server server;
     bool serving;
-    struct http *http;
+    struct loop *loop;
+    struct http *http; /* the loop's */
     struct creds *creds;
     struct creds_key key;
     struct error error;
@@ -57,6 +59,7 @@ static inline int set_up(void **state)
         "AWS_EC2_METADATA_SERVICE_ENDPOINT",
         "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
     };
+    struct http_limits limits = limits_of(4, 30000, 1);
     struct fixture *f = calloc(1, sizeof *f);
 
     if (f == NULL)
@@ -78,7 +81,9 @@ static inline int set_up(void **state)
                             .role_session_name = "",
                             .sts_endpoint = "",
                             .ca_file = ""};
-    f->http = new_http(4, 30000, 1);
+    f->loop = loop_new(&limits, &f->error);
+    assert_non_null(f->loop);
+    f->http = loop_http(f->loop);
     *state = f;
     return 0;
 }
@@ -88,7 +93,7 @@ static inline int tear_down(void **state)
     struct fixture *f = *state;
 
     creds_close(f->creds);
-    http_free(f->http);
+    loop_free(f->loop);
     if (f->serving) {
         assert_true(server_finish(&f->server));
         buf_free(&f->server.seen);

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "cursor.h"
 #include "log.h"
+#include "loop_fixture.h"
 #include "pipe.h"
 #include "store.h"
 #include "store_dir.h"
@@ -23,6 +24,7 @@
 #include <cmocka.h>
 
 static char root[TEMPDIR_SIZE];
+static struct loop *loop;
 static struct store *store;
 static struct call call;
 static struct object_meta meta;
@@ -34,7 +36,7 @@ static inline struct store *open_at(const char *path)
     struct store *opened;
 
     snprintf(url, sizeof url, "file://%s", path);
-    opened = store_dir_open(url, &error);
+    opened = store_dir_open(url, loop, &error);
     assert_non_null(opened);
     return opened;
 }
@@ -44,6 +46,7 @@ static inline int set_up(void **state)
     (void)state;
     log_setup(LOG_TEXT, LOG_ERROR, false);
     tempdir_make(root);
+    loop = loop_make();
     store = open_at(root);
     call_init(&call);
     object_meta_init(&meta);
@@ -56,19 +59,20 @@ static inline int tear_down(void **state)
     object_meta_free(&meta);
     call_free(&call);
     store_close(store);
+    loop_free(loop);
     tempdir_remove(root);
     return 0;
 }
 
 static inline void assert_succeeds(void)
 {
-    if (!store_wait(NULL, &call))
+    if (!store_wait(&call))
         fail_msg("%s", call.error.text);
 }
 
 static inline void assert_fails(enum error_kind kind)
 {
-    assert_false(store_wait(NULL, &call));
+    assert_false(store_wait(&call));
     assert_int_equal(call.error.kind, kind);
     assert_non_null(strstr(call.error.text, "file://"));
 }

@@ -653,7 +653,8 @@ static inline bool fake_sees(const struct store *to, const struct store *from)
     return ((const struct fake_store *)to)->other_view == NULL;
 }
 
-static inline struct fake_store *fake_new(const char *name)
+/* `loop` may be NULL where nobody waits. */
+static inline struct fake_store *fake_new(const char *name, struct loop *loop)
 {
     static const struct store_ops ops = {
         .scheme = "fake",
@@ -682,6 +683,7 @@ static inline struct fake_store *fake_new(const char *name)
     struct fake_store *store = calloc(1, sizeof *store);
 
     store->base.ops = &ops;
+    store->base.loop = loop;
     store->base.traits.put_max = store->base.traits.copy_max = UINT64_C(1) << 40;
     store->base.traits.part_min = 1;
     store->base.traits.part_count_max = 10000;

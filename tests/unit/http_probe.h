@@ -401,14 +401,19 @@ static inline void probe_free(struct probe *probe)
     buf_free(&probe->body);
 }
 
+static inline struct http_limits limits_of(int connections, int64_t stall_timeout, int retries)
+{
+    setenv("no_proxy", "*", 1); /* whatever the environment of the test says */
+    return (struct http_limits){connections, 30000, stall_timeout, retries, 0};
+}
+
 static inline struct http *new_http(int connections, int64_t stall_timeout, int retries)
 {
-    struct http_limits limits = {connections, 30000, stall_timeout, retries, 0};
+    struct http_limits limits = limits_of(connections, stall_timeout, retries);
     struct error error = {0};
     struct http *http = http_new(&limits, &error);
 
     assert_non_null(http);
-    setenv("no_proxy", "*", 1); /* whatever the environment of the test says */
     return http;
 }
 

@@ -8,6 +8,7 @@
 #define S3_HAND_H
 
 #include "cursor.h"
+#include "loop_fixture.h"
 #include "s3_internal.h"
 #include "store_ops.h"
 
@@ -17,7 +18,7 @@
 
 struct hand {
     struct side side;
-    struct http *http;
+    struct loop *loop;
     struct store *store;
     struct call call;
     struct call *used; /* the one whose request is played: `call`, or the cursor's */
@@ -59,18 +60,16 @@ static inline void hand_side(struct hand *hand, const char *endpoint, const char
 /* After hand_side, and whatever is to be different. */
 static inline void hand_open(struct hand *hand)
 {
-    static const struct http_limits limits = {
-        .connections = 1, .connect_timeout = 1000, .stall_timeout = 1000};
     struct error error = {0};
 
     setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
     setenv("AWS_CONFIG_FILE", "/dev/null", 1);
     setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null", 1);
-    hand->http = http_new(&limits, &error);
-    hand->store = store_s3_open(&hand->side, hand->side.bucket, hand->http, &error);
+    hand->loop = loop_make();
+    hand->store = store_s3_open(&hand->side, hand->side.bucket, hand->loop, &error);
     call_init(&hand->call);
     hand->used = &hand->call;
-    if (hand->http == NULL || hand->store == NULL || !pipe_init(&hand->pipe)) {
+    if (hand->store == NULL || !pipe_init(&hand->pipe)) {
         printf("hand_open: %s\n", error.text);
         abort();
     }
@@ -82,7 +81,7 @@ static inline void hand_end(struct hand *hand)
     call_free(&hand->call);
     pipe_free(&hand->pipe);
     store_close(hand->store);
-    http_free(hand->http);
+    loop_free(hand->loop);
 }
 
 static inline void hand_begin(struct hand *hand, const char *endpoint, const char *bucket)

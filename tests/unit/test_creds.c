@@ -337,7 +337,7 @@ static struct store *open_store(struct fixture *f, const struct act *sts, const 
     server_start(service, s3);
     snprintf(f->s3_url, sizeof f->s3_url, "http://127.0.0.1:%d", service->port);
     f->side.endpoint = f->s3_url;
-    store = store_s3_open(&f->side, "bucket", f->http, &f->error);
+    store = store_s3_open(&f->side, "bucket", f->loop, &f->error);
     assert_non_null(store);
     return store;
 }

@@ -33,7 +33,7 @@ static void exactly_one_creates(void **state)
                 _exit(3);
             snprintf(text, sizeof text, "rival %d", i);
             store_write(store, &call, ".storsync/lease/1", text, strlen(text), "application/json", true);
-            _exit(store_wait(NULL, &call) ? 0 : call.error.kind == ERROR_PRECONDITION ? 1 : 2);
+            _exit(store_wait(&call) ? 0 : call.error.kind == ERROR_PRECONDITION ? 1 : 2);
         }
     }
     close(gate[0]);

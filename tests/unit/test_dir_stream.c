@@ -251,7 +251,7 @@ static void a_replacement_breaks_the_reading(void **state)
     begin_get("a", "", &pipe);
     call_init(&other);
     store_write(store, &other, "a", "new", 3, "text/plain", false);
-    assert_true(store_wait(NULL, &other));
+    assert_true(store_wait(&other));
     call_free(&other);
     assert_true(drain(&pipe) < sizeof data);
     assert_fails(ERROR_PROTOCOL);
@@ -286,7 +286,7 @@ static bool part(struct upload *upload, int number, uint64_t offset, const char 
     store_upload_part(store, &call, upload, number, offset, announced, &pipe);
     assert_int_equal(pipe_write(&pipe, text, strlen(text)), strlen(text));
     pipe.closed = true;
-    store_wait(NULL, &call);
+    store_wait(&call);
     pipe_free(&pipe);
     return call.error.kind == ERROR_NONE;
 }

@@ -11,11 +11,11 @@ static char prefix[KEPT][JOB_PREFIX_SIZE];
 static const char *prefix_of(struct fixture *fixture, const char *source, const char *const *environ_)
 {
     static int turn;
-    struct fake_store *from = fake_new(source);
+    struct fake_store *from = fake_new(source, NULL);
     struct job job;
 
     assert_true(load_environ(fixture, environ_));
-    job_init(&job, &fixture->settings, NULL, &from->base, NULL);
+    job_init(&job, &fixture->settings, &from->base, NULL);
     store_close(&from->base);
     turn = (turn + 1) % KEPT;
     memcpy(prefix[turn], job.prefix, sizeof prefix[turn]);

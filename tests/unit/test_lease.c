@@ -3,6 +3,7 @@
 #include "fake_store.h"
 #include "lease.h"
 #include "log.h"
+#include "loop_fixture.h"
 #include "stop.h"
 
 #include <fcntl.h>
@@ -20,6 +21,7 @@
 static const struct job shop = {.prefix = PREFIX};
 
 struct scene {
+    struct loop *loop;
     struct fake_store *store;
     struct job job;
     struct lease_wait wait;
@@ -48,31 +50,24 @@ static void note_wait(void *ctx, const struct lease_record *holder)
     snprintf(scene->holder, sizeof scene->holder, "%s", holder->owner);
 }
 
-static void no_tick(void *ctx)
-{
-    (void)ctx;
-}
-
 static struct scene *scene_new(void)
 {
     struct scene *scene = calloc(1, sizeof *scene);
 
     stop_reset();
-    scene->store = fake_new("prod");
+    scene->loop = loop_make();
+    scene->store = fake_new("prod", scene->loop);
     scene->job = (struct job){.store = &scene->store->base, .prefix = PREFIX};
     scene->need = LEASE_NEEDED;
-    scene->wait = (struct lease_wait){.limit = 5000,
-                                      .back_off = true,
-                                      .need = tell_need,
-                                      .waiting = note_wait,
-                                      .tick = no_tick,
-                                      .ctx = scene};
+    scene->wait = (struct lease_wait){
+        .limit = 5000, .back_off = true, .need = tell_need, .waiting = note_wait, .ctx = scene};
     return scene;
 }
 
 static void scene_free(struct scene *scene)
 {
     store_close(&scene->store->base);
+    loop_free(scene->loop);
     free(scene);
     stop_reset();
 }

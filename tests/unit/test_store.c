@@ -2,6 +2,7 @@
  * What all stores have in common: opening by scheme, the life of a call, waiting for one.
  */
 #include "clock.h"
+#include "loop_fixture.h"
 #include "stop.h"
 #include "store.h"
 #include "store_open.h"
@@ -59,16 +60,13 @@ static void schemes(void **state)
         {"gs://", NULL, "use s3://NAME with endpoint"},
         {"https://name", NULL, "unknown scheme"},
     };
-    static const struct http_limits limits = {
-        .connections = 1, .connect_timeout = 1000, .stall_timeout = 1000};
     struct error error;
-    struct http *http = http_new(&limits, &error);
+    struct loop *loop = loop_make();
 
     (void)state;
-    assert_non_null(http);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct side side = side_of(cases[i].bucket);
-        struct store *store = store_open(&side, http, &error);
+        struct store *store = store_open(&side, loop, &error);
 
         if (cases[i].scheme == NULL) {
             assert_null(store);
@@ -84,18 +82,8 @@ static void schemes(void **state)
         assert_true(store_traits(store)->part_count_max >= 10000);
         store_close(store);
     }
-    http_free(http);
+    loop_free(loop);
     store_close(NULL);
-}
-
-static void no_network_where_it_is_needed(void **state)
-{
-    struct side side = side_of("name");
-    struct error error;
-
-    (void)state;
-    assert_null(store_open(&side, NULL, &error));
-    assert_int_equal(error.kind, ERROR_UNREACHABLE);
 }
 
 /* ---- calls, with a store that only counts ---- */
@@ -164,7 +152,8 @@ static struct call call;
 static int set_up(void **state)
 {
     (void)state;
-    counts = (struct counts){.base = {.ops = &count_ops, .name = "count", .url = "count"}};
+    counts =
+        (struct counts){.base = {.ops = &count_ops, .loop = loop_make(), .name = "count", .url = "count"}};
     call_init(&call);
     return 0;
 }
@@ -173,6 +162,7 @@ static int tear_down(void **state)
 {
     (void)state;
     call_free(&call);
+    loop_free(counts.base.loop);
     stop_reset();
     return 0;
 }
@@ -183,7 +173,7 @@ static void a_call_is_used_again(void **state)
     for (int i = 1; i <= 3; i++) {
         counts.steps_left = i;
         store_head(&counts.base, &call, "key");
-        assert_false(store_wait(NULL, &call));
+        assert_false(store_wait(&call));
         assert_string_equal(call.error.text, "counted");
         assert_int_equal(counts.begun, i);
         assert_int_equal(counts.released, i - 1);
@@ -224,7 +214,7 @@ static void waiting_ends_with_a_signal_or_the_deadline(void **state)
     counts.steps_left = -1;
     stop_signal(SIGTERM);
     store_head(&counts.base, &call, "key");
-    assert_false(store_wait(NULL, &call));
+    assert_false(store_wait(&call));
     assert_int_equal(call.error.kind, ERROR_INTERRUPTED);
     assert_int_equal(call.error.signal, SIGTERM);
     assert_int_equal(counts.cancelled, 1);
@@ -232,7 +222,7 @@ static void waiting_ends_with_a_signal_or_the_deadline(void **state)
     stop_reset();
     stop_at(clock_mono() + 1);
     store_head(&counts.base, &call, "key");
-    assert_false(store_wait(NULL, &call));
+    assert_false(store_wait(&call));
     assert_int_equal(call.error.kind, ERROR_TIMEOUT);
     assert_int_equal(counts.cancelled, 2);
 }
@@ -243,7 +233,7 @@ static void what_a_store_does_not_do(void **state)
 
     (void)state;
     store_tags(&counts.base, &call, "key");
-    assert_false(store_wait(NULL, &call));
+    assert_false(store_wait(&call));
     assert_int_equal(call.error.kind, ERROR_UNSUPPORTED);
     store_copy(&counts.base, &call, &twin.base, &(struct object_entry){.key = "key"});
     assert_int_equal(call.error.kind, ERROR_UNSUPPORTED);
@@ -281,10 +271,13 @@ static void keys_that_no_store_has(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(schemes),      cmocka_unit_test(no_network_where_it_is_needed),
-        TEST(a_call_is_used_again),     TEST(a_call_that_was_never_used),
-        TEST(freeing_cancels),          TEST(waiting_ends_with_a_signal_or_the_deadline),
-        TEST(what_a_store_does_not_do), TEST(keys_that_no_store_has),
+        cmocka_unit_test(schemes),
+        TEST(a_call_is_used_again),
+        TEST(a_call_that_was_never_used),
+        TEST(freeing_cancels),
+        TEST(waiting_ends_with_a_signal_or_the_deadline),
+        TEST(what_a_store_does_not_do),
+        TEST(keys_that_no_store_has),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

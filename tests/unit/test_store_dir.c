@@ -16,10 +16,10 @@ static void urls(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_null(store_dir_open(bad[i], &error));
+        assert_null(store_dir_open(bad[i], loop, &error));
         assert_int_equal(error.kind, ERROR_CONFIG);
     }
-    opened = store_dir_open("file://localhost/a%20b", &error);
+    opened = store_dir_open("file://localhost/a%20b", loop, &error);
     assert_non_null(opened);
     assert_string_equal(store_name(opened), "file://localhost/a%20b");
     store_close(opened);
@@ -34,7 +34,7 @@ static void a_percent_encoded_root(void **state)
     (void)state;
     assert_true(tempdir_file(root, "a %b/key", "text"));
     snprintf(url, sizeof url, "file://%s/a%%20%%25b/", root);
-    other = store_dir_open(url, &error);
+    other = store_dir_open(url, loop, &error);
     assert_non_null(other);
     store_read(other, &call, "key");
     assert_succeeds();

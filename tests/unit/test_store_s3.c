@@ -24,18 +24,17 @@ static enum error_kind open_kind(const char *bucket, const char *endpoint, const
 {
     struct hand hand;
     struct error error = {0};
-    struct http *http = http_new(&(struct http_limits){.connections = 1}, &error);
+    struct loop *loop = loop_make();
     struct store *store;
 
-    assert_non_null(http);
     hand_side(&hand, endpoint, bucket);
     hand.side.region = region;
     hand.side.allow_http = allow_http;
-    store = store_s3_open(&hand.side, bucket, http, &error);
+    store = store_s3_open(&hand.side, bucket, loop, &error);
     assert_true((store == NULL) == (error.kind != ERROR_NONE));
     if (store != NULL)
         store->ops->close(store);
-    http_free(http);
+    loop_free(loop);
     return error.kind;
 }
 
@@ -43,20 +42,20 @@ static void test_open_checks_the_bundle(void **state)
 {
     struct hand hand;
     struct error error = {0};
-    struct http *http = http_new(&(struct http_limits){.connections = 1}, &error);
+    struct loop *loop = loop_make();
     struct store *store;
 
     (void)state;
     hand_side(&hand, "https://host", "bucket");
     hand.side.ca_file = "/there/is/no/such/bundle.pem";
-    assert_null(store_s3_open(&hand.side, "bucket", http, &error));
+    assert_null(store_s3_open(&hand.side, "bucket", loop, &error));
     assert_int_equal(error.kind, ERROR_CONFIG);
     assert_non_null(strstr(error.text, "/there/is/no/such/bundle.pem"));
     hand.side.endpoint = "http://localhost"; /* where nobody needs it */
-    store = store_s3_open(&hand.side, "bucket", http, &error);
+    store = store_s3_open(&hand.side, "bucket", loop, &error);
     assert_non_null(store);
     store->ops->close(store);
-    http_free(http);
+    loop_free(loop);
 }
 
 static void test_open_checks_names(void **state)
@@ -105,7 +104,7 @@ static void expect_head_url(const char *endpoint, const char *bucket, const char
     hand.store->ops->close(hand.store);
     hand.side.region = region;
     hand.side.path_style = style;
-    hand.store = store_s3_open(&hand.side, bucket, hand.http, &hand.call.error);
+    hand.store = store_s3_open(&hand.side, bucket, hand.loop, &hand.call.error);
     assert_non_null(hand.store);
     store_head(hand.store, &hand.call, "a/b");
     assert_true(hand_attempt(&hand));
@@ -140,7 +139,7 @@ static void test_variants(void **state)
     hand.store->ops->close(hand.store);
     hand.side.use_fips_endpoint = SWITCH_YES;
     hand.side.use_dualstack_endpoint = SWITCH_YES;
-    hand.store = store_s3_open(&hand.side, "buck", hand.http, &hand.call.error);
+    hand.store = store_s3_open(&hand.side, "buck", hand.loop, &hand.call.error);
     store_head(hand.store, &hand.call, "k");
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_url(&hand), "https://buck.s3-fips.dualstack.us-east-1.amazonaws.com/k");
@@ -250,13 +249,15 @@ static void test_signature_headers(void **state)
 static void test_no_credentials(void **state)
 {
     struct error error = {0};
+    struct loop *loop = loop_make();
     struct hand hand;
 
     (void)state;
     setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
     hand_side(&hand, "http://h", "b");
     hand.side.access_key_id = hand.side.secret_access_key = "";
-    assert_null(store_s3_open(&hand.side, "b", NULL, &error));
+    assert_null(store_s3_open(&hand.side, "b", loop, &error));
+    loop_free(loop);
     assert_int_equal(error.kind, ERROR_CREDENTIALS);
     assert_non_null(strstr(error.text, "AWS_SECRET_ACCESS_KEY"));
 }

@@ -2,6 +2,7 @@
 #include "cursor.h"
 #include "fake_store.h"
 #include "log.h"
+#include "loop_fixture.h"
 #include "plan.h"
 #include "stop.h"
 #include "sync.h"
@@ -18,6 +19,7 @@
 #include <cmocka.h>
 
 struct scene {
+    struct loop *loop;
     struct fake_store *from;
     struct fake_store *to;
     struct settings settings;
@@ -39,8 +41,10 @@ static struct scene *scene_new(const struct settings_flag *flags, int flag_count
     struct error error;
 
     stop_reset();
-    scene->from = fake_new("dev");
-    scene->to = fake_new("prod");
+    scene->loop = loop_make();
+    loop_watch(scene->loop, count_tick, scene);
+    scene->from = fake_new("dev", scene->loop);
+    scene->to = fake_new("prod", scene->loop);
     assert_true(settings_load(&scene->settings, &input, &error));
     report_init(&scene->report, 0);
     scene->job = (struct sync_job){
@@ -48,8 +52,6 @@ static struct scene *scene_new(const struct settings_flag *flags, int flag_count
         .destination = &scene->to->base,
         .settings = &scene->settings,
         .report = &scene->report,
-        .tick = count_tick,
-        .ctx = scene,
     };
     return scene;
 }
@@ -59,6 +61,7 @@ static void scene_free(struct scene *scene)
     assert_int_equal(scene->to->open_uploads, 0);
     store_close(&scene->from->base);
     store_close(&scene->to->base);
+    loop_free(scene->loop);
     report_free(&scene->report);
     settings_free(&scene->settings);
     free(scene);
@@ -232,7 +235,7 @@ static void what_cannot_be_listed_is_not_valid(void **state)
     for (int side = 0; side < 2; side++) {
         struct scene *scene = scene_with_closed_folder(side == 0);
 
-        assert_false(validate_run(NULL, &scene->from->base, &scene->to->base, &scene->settings, false,
+        assert_false(validate_run(&scene->from->base, &scene->to->base, &scene->settings, false,
                                   &scene->report, &error));
         assert_int_equal(error.kind, ERROR_PARTIAL);
         assert_int_equal(scene->report.failed, 2);
@@ -247,7 +250,7 @@ static void what_cannot_be_listed_is_not_valid(void **state)
 /* Leases and markers cannot be half known. */
 static void state_must_be_readable(void **state)
 {
-    struct fake_store *store = fake_new("prod");
+    struct fake_store *store = fake_new("prod", NULL);
     struct error error;
     struct cursor *cursor;
     const struct object_entry *entry;
@@ -428,7 +431,7 @@ static void a_signal_in_the_middle_aborts_the_upload(void **state)
     (void)state;
     fake_put_bytes(scene->from, "public/large", large, 12 * 1024 * 1024, 1);
     free(large);
-    scene->job.tick = stop_in_the_middle;
+    loop_watch(scene->loop, stop_in_the_middle, scene);
     assert_true(stop_init(&error));
     assert_false(sync_run(&scene->job, &error));
     assert_int_equal(error.kind, ERROR_INTERRUPTED);
@@ -468,8 +471,8 @@ static void validation_counts_every_kind(void **state)
     put(scene->to, "public/same", "abc", 20);
     put(scene->to, "public/extra", "e", 1);
     put(scene->to, "public/extra2", "e", 1);
-    assert_true(validate_run(NULL, &scene->from->base, &scene->to->base, &scene->settings, false,
-                             &scene->report, &error));
+    assert_true(
+        validate_run(&scene->from->base, &scene->to->base, &scene->settings, false, &scene->report, &error));
     assert_int_equal(scene->report.validation.checked, 4);
     assert_int_equal(lists[REPORT_MISSING].count, 1);
     assert_int_equal(lists[REPORT_MISMATCHED].count, 2);
@@ -487,8 +490,8 @@ static void validation_of_equal_buckets_is_valid(void **state)
     put(scene->from, "public/a", "abc", 10);
     put(scene->to, "public/a", "abc", 20);
     put(scene->to, "other/a", "abc", 20);
-    assert_true(validate_run(NULL, &scene->from->base, &scene->to->base, &scene->settings, true,
-                             &scene->report, &error));
+    assert_true(
+        validate_run(&scene->from->base, &scene->to->base, &scene->settings, true, &scene->report, &error));
     assert_true(report_valid(&scene->report));
     scene_free(scene);
 }
@@ -501,8 +504,8 @@ static void validation_with_a_broken_listing_knows_nothing(void **state)
     (void)state;
     put(scene->from, "public/a", "abc", 10);
     fake_fault(scene->to, (struct fake_fault){.op = FAKE_LIST, .times = 99, .kind = ERROR_NO_BUCKET});
-    assert_false(validate_run(NULL, &scene->from->base, &scene->to->base, &scene->settings, false,
-                              &scene->report, &error));
+    assert_false(
+        validate_run(&scene->from->base, &scene->to->base, &scene->settings, false, &scene->report, &error));
     assert_int_equal(error.kind, ERROR_NO_BUCKET);
     assert_false(report_valid(&scene->report));
     scene_free(scene);

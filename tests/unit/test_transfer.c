@@ -1,5 +1,6 @@
 /* The transfer state machine against buckets in memory: what arrives, what is left behind, what is retried. */
 #include "fake_store.h"
+#include "loop_fixture.h"
 #include "transfer.h"
 
 #include <setjmp.h>
@@ -11,9 +12,9 @@
 #define LARGE (300 * 1000)
 
 struct scene {
+    struct loop *loop;
     struct fake_store *from;
     struct fake_store *to;
-    struct retry retry;
     struct transfer_plan plan;
     struct transfer transfer;
 };
@@ -22,13 +23,13 @@ static struct scene *scene_new(void)
 {
     struct scene *scene = calloc(1, sizeof *scene);
 
-    scene->from = fake_new("dev");
-    scene->to = fake_new("prod");
-    retry_init(&scene->retry, 3, 42);
+    scene->loop = loop_make();
+    retry_init(loop_retry(scene->loop), 3, 42);
+    scene->from = fake_new("dev", scene->loop);
+    scene->to = fake_new("prod", scene->loop);
     scene->plan = (struct transfer_plan){
         .source = &scene->from->base,
         .destination = &scene->to->base,
-        .retry = &scene->retry,
         .part_size = 100 * 1000,
     };
     transfer_init(&scene->transfer, &scene->plan);
@@ -50,6 +51,7 @@ static void scene_free(struct scene *scene)
     transfer_free(&scene->transfer);
     store_close(&scene->from->base);
     store_close(&scene->to->base);
+    loop_free(scene->loop);
     free(scene);
 }
 
@@ -445,7 +447,7 @@ static void another_accounts_bucket_is_not_the_source(void **state)
 
         scene->plan.seen = false;
         scene->to->ignores_etags = true;
-        scene->to->other_view = fake_new("dev of prod's account");
+        scene->to->other_view = fake_new("dev of prod's account", NULL);
         for (int n = 0; n < 10 && others[i] != NULL; n++) {
             char key[16];
 
@@ -469,7 +471,7 @@ static void an_empty_object_shows_no_bucket(void **state)
 
     (void)state;
     scene->plan.seen = false;
-    scene->to->other_view = fake_new("dev of prod's account");
+    scene->to->other_view = fake_new("dev of prod's account", NULL);
     for (int i = 0; i < 5; i++) {
         char key[16];
 
@@ -507,7 +509,7 @@ static void a_copy_of_something_else_is_found_out(void **state)
 
     (void)state;
     scene->to->ignores_etags = true;
-    scene->to->other_view = fake_new("dev of prod's account");
+    scene->to->other_view = fake_new("dev of prod's account", NULL);
     fake_put_bytes(scene->to->other_view, "0", "something else", 10, 1000);
     copy_in_a_row(scene, 5);
     assert_int_equal(scene->to->calls[FAKE_COPY], 1);
@@ -985,7 +987,7 @@ static void a_put_that_ends_before_its_body_fails(void **state)
     assert_int_equal(finish(scene), TRANSFER_FAILED);
     assert_int_equal(scene->transfer.error.kind, ERROR_PROTOCOL);
     assert_true(scene->transfer.get.done);
-    assert_int_equal(scene->to->calls[FAKE_PUT], 1 + scene->retry.limit);
+    assert_int_equal(scene->to->calls[FAKE_PUT], 1 + loop_retry(scene->loop)->limit);
     scene_free(scene);
 }
 
@@ -1100,7 +1102,7 @@ static void retries_end(void **state)
     start(scene, "large");
     assert_int_equal(finish(scene), TRANSFER_FAILED);
     assert_int_equal(scene->transfer.error.kind, ERROR_UNREACHABLE);
-    assert_int_equal(scene->from->calls[FAKE_GET], 1 + 1 + scene->retry.limit);
+    assert_int_equal(scene->from->calls[FAKE_GET], 1 + 1 + loop_retry(scene->loop)->limit);
     assert_int_equal(scene->to->open_uploads, 0);
     assert_null(fake_get_object(scene->to, "large"));
     scene_free(scene);

@@ -292,7 +292,7 @@ static const char *url_path(const char *url)
     return NULL;
 }
 
-struct store *store_dir_open(const char *url, struct error *error)
+struct store *store_dir_open(const char *url, struct loop *loop, struct error *error)
 {
     struct store_dir *dir = calloc(1, sizeof *dir);
     const char *path = url_path(url);
@@ -303,6 +303,7 @@ struct store *store_dir_open(const char *url, struct error *error)
     }
     dir->base = (struct store){
         .ops = &dir_ops,
+        .loop = loop,
         .traits = {.put_max = UINT64_MAX / 2,
                    .copy_max = UINT64_MAX / 2,
                    .part_min = 1,

@@ -143,7 +143,7 @@ static void s3_close(struct store *base)
     free(store);
 }
 
-struct store *store_s3_open(const struct side *side, const char *bucket, struct http *http,
+struct store *store_s3_open(const struct side *side, const char *bucket, struct loop *loop,
                             struct error *error)
 {
     struct store_s3 *store;
@@ -156,17 +156,18 @@ struct store *store_s3_open(const struct side *side, const char *bucket, struct 
         return NULL;
     }
     store->base.ops = &s3_ops;
+    store->base.loop = loop;
     store->base.traits.put_max = S3_PUT_LIMIT;
     store->base.traits.copy_max = S3_PUT_LIMIT;
     store->base.traits.part_min = S3_PART_MIN;
     store->base.traits.part_count_max = S3_PART_COUNT_MAX;
     store->base.traits.digests = true;
     store->side = side;
-    store->http = http;
+    store->http = loop_http(loop);
     memcpy(store->bucket, bucket, strlen(bucket) + 1);
     memcpy(store->base.name, bucket, strlen(bucket) + 1);
     memcpy(store->told_name, bucket, strlen(bucket) + 1);
-    store->creds = creds_open(side, http, error);
+    store->creds = creds_open(side, store->http, error);
     if (store->creds == NULL || !set_endpoint(store, error) || !check_trust(store, error)) {
         s3_close(&store->base);
         return NULL;
