@@ -3,7 +3,8 @@
  *
  *     storsync-init [OPTION]... [--] [COMMAND [ARG]...]
  *
- * Options end at "--" or at the first word that is not one. Long options (and -h, -V), as --name value or
+ * Options end at "--" or at the first word that is not one. That word is not one of our modes without its dashes, which
+ * would be a mistake: only behind "--" can it be the command. Long options (and -h, -V), as --name value or
  * --name=value; nothing is abbreviated. A value that begins with "--" needs the form with "=", and so does the value
  * of a boolean. Nothing is copied: the pointers are into argv, which outlives everything and is cut at the "=".
  */
@@ -39,7 +40,7 @@ struct options {
 };
 
 /* False with ERROR_USAGE: unknown option (with the nearest known one), missing value, a secret, two modes, "--" with
- * nothing behind it, a command together with a mode that does not start one (all but deploy and --sync). --help and
+ * nothing behind it, a mode without its dashes, a command together with a mode that does not start one (all but deploy and --sync). --help and
  * --version win over whatever follows them. */
 bool options_parse(int argc, char **argv, struct options *options, struct error *error);
 

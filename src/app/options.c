@@ -113,14 +113,25 @@ static bool parse_long(struct options *options, char **argv, int *at, struct err
     return set_valued(options, typed, value != NULL ? value : "true", error);
 }
 
-static bool check_command(const struct options *options, struct error *error)
+/* "storsync-init sync" would deploy, and then become whatever program is called sync. */
+static bool is_mode_without_dashes(const struct options *options, const char *before)
 {
-    if (options->command == NULL)
-        return true;
+    enum mode mode;
+
+    return strcmp(before, "--") != 0 && is_bare(options->command[0], &mode) && mode != MODE_DEPLOY;
+}
+
+/* `before` is the word before the command. */
+static bool check_command(const struct options *options, const char *before, struct error *error)
+{
     if (options->command[0] == NULL)
         return error_set(error, ERROR_USAGE, "there is no command after --");
     if (options->command[0][0] == '\0')
         return error_set(error, ERROR_USAGE, "the command is empty");
+    if (is_mode_without_dashes(options, before))
+        return error_set(error, ERROR_USAGE,
+                         "%s is an option: did you mean --%s? To become a program of that name: -- %s",
+                         options->command[0], options->command[0], options->command[0]);
     if (options->mode != MODE_DEPLOY && options->mode != MODE_SYNC)
         return error_set(error, ERROR_USAGE, "only a deploy or --sync starts a command, here: %.100s",
                          options->command[0]);
@@ -146,7 +157,7 @@ bool options_parse(int argc, char **argv, struct options *options, struct error 
         else if (!parse_long(options, argv, &i, error))
             return false;
     }
-    return check_command(options, error);
+    return options->command == NULL || check_command(options, options->command[-1], error);
 }
 
 bool options_help(struct buf *out)

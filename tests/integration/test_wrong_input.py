@@ -317,6 +317,16 @@ class CommandLine(MistakeCase):
                 self.assertNotIn("swordfish", tool.err)
         self.assertIn("--sync", self.tool("--sinc", env=self.env).err)
 
+    def test_modes_without_dashes(self):
+        for word in ("sync", "validate", "status", "help"):
+            with self.subTest(word=word):
+                tool = self.tool(word, env=self.env)
+                self.assertEqual(tool.code, 64)
+                self.one_clear_line(tool, [f"--{word}"])
+                self.assertEqual(self.destination.contents(state=True), {})
+        self.succeed("--", "sync", env=self.env)  # coreutils' own
+        self.assertEqual(self.destination.get("public/a"), b"a")
+
     def test_command_that_cannot_run(self):
         (self.dir / "no-rights").write_text("#!/bin/sh\n")
         (self.dir / "bad-interpreter").write_text("#!/no/such/interpreter\n")

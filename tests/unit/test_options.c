@@ -190,6 +190,30 @@ static void test_command(void **state)
     assert_refused(WORDS("--print-config", "app"), "only a deploy or --sync");
 }
 
+static void test_modes_without_dashes(void **state)
+{
+    static const char *const modes[] = {"sync",         "validate",     "status", "health",
+                                        "check-config", "print-config", "help",   "version"};
+    struct line line;
+    char meant[64];
+    (void)state;
+
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        snprintf(meant, sizeof meant, "did you mean --%s?", modes[i]);
+        assert_refused(WORDS(modes[i]), meant);
+        assert_refused(WORDS("--dry-run", modes[i], "more"), meant);
+        assert_refused(WORDS("--timeout", "5m", modes[i]), meant);
+        assert_refused(WORDS("--sync", modes[i]), meant);
+        assert_parsed(&line, WORDS("--", modes[i]));
+        assert_string_equal(line.options.command[0], modes[i]);
+        assert_parsed(&line, WORDS("--dry-run", "--", modes[i]));
+        assert_string_equal(line.options.command[0], modes[i]);
+    }
+    assert_parsed(&line, WORDS("/bin/sync"));
+    assert_parsed(&line, WORDS("json"));
+    assert_parsed(&line, WORDS("app", "sync"));
+}
+
 static void test_too_many_settings(void **state)
 {
     const char *words[OPTIONS_FLAGS_MAX + 2] = {NULL};
@@ -248,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_unknown_options),
         cmocka_unit_test(test_secrets_are_refused),
         cmocka_unit_test(test_command),
+        cmocka_unit_test(test_modes_without_dashes),
         cmocka_unit_test(test_too_many_settings),
         cmocka_unit_test(test_help),
     };
