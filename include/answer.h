@@ -19,7 +19,7 @@ int answer_print(struct buf *out, int code);
 /* The same, but waits for who reads it no longer than `patience` ms (OUTPUT_FOREVER of output.h: without a limit). */
 int answer_print_within(struct buf *out, int64_t patience, int code);
 
-int answer_help(void);
+int answer_help(bool all);
 int answer_version(void);
 
 /* `error`: what settings_load said. To check is to do all that a run does before it asks anybody. */

@@ -33,6 +33,7 @@ enum mode {
 struct options {
     enum mode mode;
     bool json;
+    bool all;           /* --help all */
     const char *config; /* NULL: not given */
     struct settings_flag flags[OPTIONS_FLAGS_MAX];
     int flag_count;
@@ -44,7 +45,7 @@ struct options {
  * --version win over whatever follows them. */
 bool options_parse(int argc, char **argv, struct options *options, struct error *error);
 
-/* The whole of --help. */
-bool options_help(struct buf *out);
+/* --help: with the common settings, or with `all`. No line has more than 80 columns. */
+bool options_help(bool all, struct buf *out);
 
 #endif

@@ -168,7 +168,7 @@ bool settings_print(const struct settings *settings, const struct settings_remar
 bool settings_print_json(const struct settings *settings, const struct settings_remark *remarks, int count,
                          struct buf *out);
 
-/* The settings part of --help. */
-bool settings_help(struct buf *out);
+/* The settings part of --help: the common ones, or `all`, by group. No line has more than 80 columns. */
+bool settings_help(bool all, struct buf *out);
 
 #endif

@@ -151,7 +151,7 @@ int main(int argc, char **argv)
         return supervise(&handoff, &options, &input, started);
     handoff_release(&handoff);
     if (options.mode == MODE_HELP)
-        return answer_help();
+        return answer_help(options.all);
     if (options.mode == MODE_VERSION)
         return answer_version();
     return answer_from_settings(&options, &input);

@@ -35,12 +35,12 @@ int answer_print(struct buf *out, int code)
     return answer_print_within(out, OUTPUT_FOREVER, code);
 }
 
-int answer_help(void)
+int answer_help(bool all)
 {
     struct buf out;
 
     buf_init(&out, OUTPUT_MAX);
-    options_help(&out);
+    options_help(all, &out);
     return answer_print(&out, 0);
 }
 

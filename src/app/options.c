@@ -8,13 +8,13 @@ static const struct {
     enum mode mode;
     const char *help;
 } modes[] = {
-    {"sync", MODE_SYNC, "sync now, whatever environment this is and whenever the last sync was"},
+    {"sync", MODE_SYNC, "sync now, in any environment, whenever the last sync was"},
     {"validate", MODE_VALIDATE, "compare both sides; copy nothing"},
     {"status", MODE_STATUS, "show how the last run went"},
     {"health", MODE_HEALTH, "the same as an exit code, for a health check"},
     {"check-config", MODE_CHECK_CONFIG, "say what is wrong with the settings, if anything"},
     {"print-config", MODE_PRINT_CONFIG, "show every setting, its value and where that came from"},
-    {"help", MODE_HELP, "show this (-h)"},
+    {"help", MODE_HELP, "show this (-h); --help all shows every setting"},
     {"version", MODE_VERSION, "show the version (-V)"},
 };
 #define MODE_COUNT (sizeof modes / sizeof modes[0])
@@ -138,6 +138,14 @@ static bool check_command(const struct options *options, const char *before, str
     return true;
 }
 
+/* "--help all" shows every setting. */
+static bool ask_for_help(struct options *options, const char *next)
+{
+    options->mode = MODE_HELP;
+    options->all = next != NULL && strcmp(next, "all") == 0;
+    return true;
+}
+
 bool options_parse(int argc, char **argv, struct options *options, struct error *error)
 {
     *options = (struct options){.mode = MODE_DEPLOY};
@@ -149,7 +157,7 @@ bool options_parse(int argc, char **argv, struct options *options, struct error 
         else if (word[0] != '-')
             options->command = &argv[i];
         else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
-            return options->mode = MODE_HELP, true;
+            return ask_for_help(options, argv[i + 1]);
         else if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
             return options->mode = MODE_VERSION, true;
         else if (word[1] != '-')
@@ -160,26 +168,24 @@ bool options_parse(int argc, char **argv, struct options *options, struct error 
     return options->command == NULL || check_command(options, options->command[-1], error);
 }
 
-bool options_help(struct buf *out)
+bool options_help(bool all, struct buf *out)
 {
-    buf_puts(
-        out,
-        "Usage: storsync-init [OPTION]... [--] [COMMAND [ARG]...]\n\n"
-        "Sync the development bucket to the production bucket once per deployment, then become COMMAND.\n"
-        "Without COMMAND: do the same and exit (init container, Job).\n\n"
-        "Instead of that:\n");
+    buf_puts(out, "Usage: storsync-init [OPTION]... [--] [COMMAND [ARG]...]\n\n"
+                  "Sync the development bucket to the production bucket once per deployment, then\n"
+                  "become COMMAND. Without COMMAND: do the same and exit (init container, Job).\n\n"
+                  "Instead of that:\n");
     for (size_t i = 0; i < MODE_COUNT; i++)
         buf_printf(out, "  --%-15s %s\n", modes[i].name, modes[i].help);
     buf_puts(out, "With any of these:\n"
                   "  --json            the answer as JSON\n\n");
-    settings_help(out);
+    settings_help(all, out);
     buf_puts(out, "\nExit codes:\n"
-                  "  0     done, or nothing to do        75    timed out, or another replica is syncing\n"
-                  "  1     different, or not healthy     77    permission denied\n"
-                  "  2     some objects failed           78    configuration\n"
-                  "  64    usage                         126   COMMAND cannot be executed\n"
-                  "  69    no bucket, or no service      127   COMMAND is not found\n"
-                  "  128+N ended by signal N             else  that of COMMAND\n"
+                  "  0      done, or nothing to do      75     timed out, or another replica syncs\n"
+                  "  1      different, or not healthy   77     permission or credentials refused\n"
+                  "  2      some objects failed         78     configuration\n"
+                  "  64     usage                       126    COMMAND cannot be executed\n"
+                  "  69     no bucket, or no service    127    COMMAND is not found\n"
+                  "  128+N  ended by signal N           else   that of COMMAND\n"
                   "\nExample, in a Dockerfile:\n"
                   "  COPY storsync-init /usr/local/bin/\n"
                   "  ENV DEV_STORAGE_BUCKET=shop-dev PROD_STORAGE_BUCKET=shop-live\n"

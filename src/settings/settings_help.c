@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#define HELP_COLUMN 38
-#define HELP_WIDTH 100
+#define HELP_COLUMN 28
+#define HELP_WIDTH 80
 
 const char *settings_word(const struct setting *setting)
 {
@@ -61,13 +61,17 @@ void settings_put_default(struct buf *out, const struct setting *setting, const 
         buf_printf(out, "%s%s", between, setting->fallback_of_destination);
 }
 
-/* Appends words to a line that is at `column`, going on below at HELP_COLUMN when it is full. */
+/* Appends words to a line that is at `column`, going on below at HELP_COLUMN when it is full, or when it is beyond that column
+ * already. */
 static void put_wrapped(struct buf *out, const char *text, size_t column)
 {
+    bool beyond = column >= HELP_COLUMN;
+
     while (*text != '\0') {
         size_t len = strcspn(text, " ");
 
-        if (column > HELP_COLUMN && column + 1 + len > HELP_WIDTH) {
+        if (beyond || (column > HELP_COLUMN && column + 1 + len > HELP_WIDTH)) {
+            beyond = false;
             buf_putc(out, '\n');
             column = 0;
         }
@@ -113,14 +117,25 @@ static void put_help(struct buf *out, const struct setting *setting, bool side)
     buf_free(&text);
 }
 
-bool settings_help(struct buf *out)
+static void put_settings(struct buf *out, const struct setting *setting, bool side, bool all)
 {
-    buf_puts(out, "Settings, also STORSYNC_NAME in the environment and name = VALUE in the INI file:\n");
-    for (const struct setting *setting = settings_of_run(); setting->name != NULL; setting++)
-        put_help(out, setting, false);
-    buf_puts(out,
-             "\nSettings of a side; SIDE is source or destination (SOURCE, DESTINATION in a variable):\n");
-    for (const struct setting *setting = settings_of_side(); setting->name != NULL; setting++)
-        put_help(out, setting, true);
+    for (; setting->name != NULL; setting++) {
+        if (all && setting->heading != NULL)
+            buf_printf(out, "\n%s:\n", setting->heading);
+        if (all || setting->common)
+            put_help(out, setting, side);
+    }
+}
+
+bool settings_help(bool all, struct buf *out)
+{
+    buf_puts(out, all ? "Settings of the whole run:\n" : "Common settings (--help all shows every one):\n");
+    put_settings(out, settings_of_run(), false, all);
+    buf_puts(out, "\nOf each side; SIDE is source or destination (SOURCE, DESTINATION in a variable):\n");
+    put_settings(out, settings_of_side(), true, all);
+    buf_puts(out, "\nA setting is also STORSYNC_NAME in the environment and name = VALUE in the INI\n"
+                  "file. DURATION is 500ms, 90s, 5m, 1h30m or 1d, and a bare number is seconds;\n"
+                  "SIZE is 64KiB, 8MiB, 8M or 1GiB, and a bare number is bytes. What has no VALUE\n"
+                  "is on without one, and takes =yes, true, on, 1 or =no, false, off, 0.\n");
     return !out->failed;
 }

@@ -99,6 +99,12 @@ static void test_modes(void **state)
     assert_refused(WORDS("--json="), "--json takes no value");
     assert_parsed(&line, WORDS("--validate", "--help", "--sync"));
     assert_int_equal(line.options.mode, MODE_HELP);
+    assert_false(line.options.all);
+    assert_parsed(&line, WORDS("--help", "all"));
+    assert_int_equal(line.options.mode, MODE_HELP);
+    assert_true(line.options.all);
+    assert_parsed(&line, WORDS("-h", "all", "more"));
+    assert_true(line.options.all);
 }
 
 static void test_settings(void **state)
@@ -237,7 +243,7 @@ static void test_help(void **state)
         "  --health ",
         "  --check-config ",
         "  --json ",
-        "  --min-interval DURATION ",
+        "  --timeout DURATION ",
         "STORSYNC_SIDE_SECRET_ACCESS_KEY",
         "Exit codes:\n",
         "  64 ",
@@ -249,17 +255,21 @@ static void test_help(void **state)
     (void)state;
 
     buf_init(&out, 65536);
-    assert_true(options_help(&out));
+    assert_true(options_help(false, &out));
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
         if (strstr(buf_str(&out), needed[i]) == NULL)
             fail_msg("the help lacks \"%s\"", needed[i]);
     for (const char *text = buf_str(&out); *text != '\0'; text += strcspn(text, "\n") + 1)
-        if (strcspn(text, "\n") > 100)
-            fail_msg("longer than 100 columns: %.*s", (int)strcspn(text, "\n"), text);
+        if (strcspn(text, "\n") > 80)
+            fail_msg("longer than 80 columns: %.*s", (int)strcspn(text, "\n"), text);
+    assert_null(strstr(buf_str(&out), "--min-interval"));
+    buf_clear(&out);
+    assert_true(options_help(true, &out));
+    assert_non_null(strstr(buf_str(&out), "  --min-interval DURATION "));
     buf_free(&out);
 
     buf_init(&out, 100);
-    assert_false(options_help(&out));
+    assert_false(options_help(true, &out));
     buf_free(&out);
 }
 

@@ -119,7 +119,7 @@ static void test_documents_are_complete(void **state)
     (void)state;
 
     buf_init(&help, 65536);
-    assert_true(settings_help(&help));
+    assert_true(settings_help(true, &help));
     for (int i = 0; i < SETTINGS_SLOTS; i++) {
         struct slot slot = settings_slot(i);
         char name[SETTINGS_NAME_SIZE + 16];
@@ -147,11 +147,40 @@ static void test_help_fits(void **state)
     struct buf out;
     (void)state;
 
+    for (int all = 0; all < 2; all++) {
+        buf_init(&out, 65536);
+        assert_true(settings_help(all != 0, &out));
+        for (const char *line = buf_str(&out); *line != '\0'; line += strcspn(line, "\n") + 1)
+            if (strcspn(line, "\n") > 80)
+                fail_msg("longer than 80 columns: %.*s", (int)strcspn(line, "\n"), line);
+        buf_free(&out);
+    }
+}
+
+/* What most people need comes without asking for more, and is no more than a screen or so. */
+static void test_help_of_common_settings(void **state)
+{
+    static const char *const common[] = {
+        "--environment", "--deployment-id", "--public-object-search-paths",   "--on-failure", "--dry-run",
+        "--SIDE-bucket", "--SIDE-endpoint", "STORSYNC_SIDE_SECRET_ACCESS_KEY"};
+    struct buf out;
+    int lines = 0;
+    (void)state;
+
     buf_init(&out, 65536);
-    assert_true(settings_help(&out));
-    for (const char *line = buf_str(&out); *line != '\0'; line += strcspn(line, "\n") + 1)
-        if (strcspn(line, "\n") > 100)
-            fail_msg("longer than 100 columns: %.*s", (int)strcspn(line, "\n"), line);
+    assert_true(settings_help(false, &out));
+    for (size_t i = 0; i < sizeof common / sizeof common[0]; i++)
+        assert_non_null(strstr(buf_str(&out), common[i]));
+    assert_null(strstr(buf_str(&out), "--lease-ttl"));
+    for (const char *c = buf_str(&out); *c != '\0'; c++)
+        lines += *c == '\n';
+    assert_true(lines < 50);
+    buf_clear(&out);
+    assert_true(settings_help(true, &out));
+    for (const struct setting *setting = settings_of_run(); setting->name != NULL; setting++)
+        assert_true(setting->heading == NULL || strstr(buf_str(&out), setting->heading) != NULL);
+    assert_non_null(settings_of_run()->heading);
+    assert_non_null(settings_of_side()->heading);
     buf_free(&out);
 }
 
@@ -221,6 +250,7 @@ int main(void)
         SETTINGS_TEST(test_print_json),
         SETTINGS_TEST(test_documents_are_complete),
         SETTINGS_TEST(test_help_fits),
+        SETTINGS_TEST(test_help_of_common_settings),
         SETTINGS_TEST(test_markdown_rows_have_four_cells),
         SETTINGS_TEST(test_sample_ini_is_the_defaults),
     };
