@@ -8,9 +8,10 @@
 #define S3_HAND_H
 
 #include "cursor.h"
+#include "exchange.h"
 #include "loop_fixture.h"
-#include "s3_internal.h"
 #include "store_ops.h"
+#include "store_s3.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,14 +29,9 @@ struct hand {
     char header[4096];
 };
 
-static inline struct s3_call *hand_call(const struct hand *hand)
-{
-    return hand->used->impl;
-}
-
 static inline struct http_request *hand_request(const struct hand *hand)
 {
-    return &hand_call(hand)->request;
+    return &((struct exchange *)hand->used->impl)->request;
 }
 
 /* With `endpoint` "" it is Amazon's. */

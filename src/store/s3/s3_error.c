@@ -104,11 +104,9 @@ static const struct rule *find_rule(const char *code, int status)
 
 static void explain_no_bucket(const struct s3_call *c, struct error *error)
 {
-    bool copy = c->op == S3_COPY || c->op == S3_UPLOAD_COPY;
-
     error_set(error, ERROR_NO_BUCKET,
               "bucket \"%s\"%s does not exist at %s: create it, or check bucket and endpoint",
-              c->store->bucket, copy ? ", or the source's," : "", c->store->service);
+              c->store->bucket, s3_operation(c)->copies ? ", or the source's," : "", c->store->service);
 }
 
 static void explain_permission(const struct s3_call *c, struct error *error)
@@ -129,7 +127,7 @@ static void explain_permission(const struct s3_call *c, struct error *error)
      * said that he would pay. */
     error_set(error, ERROR_PERMISSION,
               "access denied: the credentials need %s; if they have it, check key and secret%s",
-              s3_operation(c->op)->permission,
+              s3_operation(c)->permission,
               c->paid ? "" : ", and where requesters pay set request_payer = requester");
 }
 
@@ -149,7 +147,7 @@ static void explain_redirect(const struct s3_call *c, struct error *error)
         error_set(error, ERROR_CONFIG, "the bucket is at %s: set endpoint accordingly", reply->endpoint);
     else
         error_set(error, ERROR_CONFIG, "%s redirects to %s: check endpoint", c->store->service,
-                  reply->location[0] != '\0' ? reply->location : "nowhere");
+                  c->base.head.location[0] != '\0' ? c->base.head.location : "nowhere");
 }
 
 /* A service without conditional writes may say so in several ways. */
@@ -157,10 +155,10 @@ static bool is_refused_condition(const struct s3_call *c)
 {
     const char *code = c->reply.code;
 
-    return c->create &&
-           (c->request.status == 501 || (c->request.status == 400 && (strcmp(code, "NotImplemented") == 0 ||
-                                                                      strcmp(code, "InvalidArgument") == 0 ||
-                                                                      strcmp(code, "InvalidRequest") == 0)));
+    return c->create && (c->base.request.status == 501 ||
+                         (c->base.request.status == 400 &&
+                          (strcmp(code, "NotImplemented") == 0 || strcmp(code, "InvalidArgument") == 0 ||
+                           strcmp(code, "InvalidRequest") == 0)));
 }
 
 /* "(HTTP 500, InternalError: message, request tx0001)". The number of the request helps where only the
@@ -172,7 +170,7 @@ static void add_answer(const struct s3_call *c, struct error *error)
     struct buf text;
 
     buf_init(&text, 2 * sizeof error->text);
-    buf_printf(&text, "%s (HTTP %d", error->text, c->request.status);
+    buf_printf(&text, "%s (HTTP %d", error->text, c->base.request.status);
     if (reply->code[0] != '\0')
         buf_printf(&text, ", %s", reply->code);
     if (reply->message[0] != '\0')
@@ -182,38 +180,39 @@ static void add_answer(const struct s3_call *c, struct error *error)
     buf_puts(&text, ")");
     error_set(error, error->kind, "%s", buf_str(&text));
     buf_free(&text);
-    error->status = c->request.status;
+    error->status = c->base.request.status;
     memcpy(error->code, reply->code, sizeof error->code);
 }
 
 void s3_explain_foreign(const struct s3_call *c, struct error *error)
 {
-    const char *type = creds_quoted(c->store->creds, c->reply.content_type) ? "" : c->reply.content_type;
+    const char *type =
+        creds_quoted(c->store->creds, c->base.head.content_type) ? "" : c->base.head.content_type;
 
     error_set(error, ERROR_PROTOCOL, "%s does not answer like an S3 service (HTTP %d%s%.40s): check endpoint",
-              c->store->service, c->request.status, type[0] != '\0' ? ", " : "", type);
-    error->status = c->request.status;
+              c->store->service, c->base.request.status, type[0] != '\0' ? ", " : "", type);
+    error->status = c->base.request.status;
 }
 
 /* An answer with a body that is not S3's. What stands in front of a service that is down is not meant. */
 static bool is_foreign(const struct s3_call *c)
 {
     const struct s3_reply *reply = &c->reply;
-    int status = c->request.status;
+    int status = c->base.request.status;
 
     if (reply->code[0] != '\0' || status >= 500 || status == 429 || status == 413 || status == 408)
         return false;
     if (status >= 300 && status < 400)
-        return reply->location[0] == '\0' && reply->region[0] == '\0';
-    return reply->body_begun || (status == 404 && c->op == S3_LIST);
+        return c->base.head.location[0] == '\0' && reply->region[0] == '\0';
+    return reply->body_begun || (status == 404 && s3_operation(c)->about_bucket);
 }
 
 /* A service that quotes what it was sent must not bring a token into log and status, in whatever field. */
 static void drop_secrets(struct s3_call *c)
 {
     struct s3_reply *reply = &c->reply;
-    char *texts[] = {reply->code,   reply->message,  reply->denied,   reply->request_id,
-                     reply->region, reply->location, reply->endpoint, reply->content_type};
+    char *texts[] = {reply->code,   reply->message,        reply->denied,   reply->request_id,
+                     reply->region, c->base.head.location, reply->endpoint, c->base.head.content_type};
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         if (creds_quoted(c->store->creds, texts[i]))
@@ -222,11 +221,11 @@ static void drop_secrets(struct s3_call *c)
 
 bool s3_explain(struct s3_call *c)
 {
-    struct error *error = &c->request.error;
+    struct error *error = &c->base.request.error;
     const struct rule *rule;
 
     drop_secrets(c);
-    rule = find_rule(c->reply.code, c->request.status);
+    rule = find_rule(c->reply.code, c->base.request.status);
 
     if (is_foreign(c)) {
         s3_explain_foreign(c, error);

@@ -1,6 +1,5 @@
 /* "Making requests to Amazon S3" and "Common request headers", Amazon S3 API Reference; the signature is
  * sigv4.h's. */
-#include "page.h"
 #include "s3_internal.h"
 
 #include "clock.h"
@@ -16,25 +15,16 @@
 #define FIELDS_MAX 128
 #define AUTHORIZATION_MAX ((size_t)16 * 1024)
 
+/* What a service copies inside itself a millisecond, in bytes, at the least. */
+#define COPY_RATE 4096
+
 #define EMPTY_HASH "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 /* ---- the parts that are the same for every attempt ---- */
 
-/* RFC 9110, 5.5: no control characters; what lies beyond ASCII goes through as it is. */
-static bool is_field_value(const char *text)
-{
-    for (; *text != '\0'; text++)
-        if (((unsigned char)*text < 0x20 && *text != '\t') || *text == 0x7f)
-            return false;
-    return true;
-}
-
 void s3_field(struct s3_call *c, const char *name, const char *value)
 {
-    if (is_field_value(value))
-        object_meta_add(&c->fields, name, value);
-    else
-        c->bad_field = true;
+    exchange_field(&c->base, name, value);
 }
 
 void s3_field_etag(struct s3_call *c, const char *name, const char *etag)
@@ -64,32 +54,38 @@ bool s3_add_copy_source(struct s3_call *c, const struct store *from, const char 
     return ok;
 }
 
-void s3_field_md5(struct s3_call *c)
+/* Some say nothing until they are done, which takes minutes for several GiB; others send white space. */
+void s3_allow_for_copy(struct s3_call *c, uint64_t size)
+{
+    c->base.request.patience = (int64_t)(size / COPY_RATE);
+}
+
+static void field_md5(struct s3_call *c, const char *hex)
 {
     char text[DIGEST_BASE64_SIZE];
 
-    if (c->length == 0)
-        digest_of("", 0, c->pipe->md5);
-    if (c->pipe->md5[0] == '\0')
-        return;
-    digest_base64(c->pipe->md5, text);
+    digest_base64(hex, text);
     s3_field(c, "content-md5", text);
 }
 
-void s3_build_path(struct s3_call *c)
+void s3_field_md5(struct s3_call *c)
 {
-    const struct store_s3 *store = c->named;
-    bool about_bucket = c->op == S3_LIST;
+    struct pipe *source = c->base.source;
 
-    buf_puts(&c->path, store->endpoint.path);
-    if (!store->virtual_host) {
-        buf_putc(&c->path, '/');
-        uri_encode(&c->path, store->bucket, "");
-    }
-    if (!about_bucket || store->virtual_host)
-        buf_putc(&c->path, '/');
-    if (!about_bucket)
-        uri_encode(&c->path, c->key, "/");
+    if (c->base.length == 0)
+        digest_of("", 0, source->md5);
+    if (source->md5[0] != '\0')
+        field_md5(c, source->md5);
+}
+
+/* Buckets with Object Lock demand one ("PutObject", Amazon S3 API Reference), and a hash of so little costs nothing. */
+void s3_field_payload_md5(struct s3_call *c)
+{
+    const struct buf *payload = &c->base.payload;
+    char hex[DIGEST_HEX_SIZE];
+
+    digest_of(buf_str(payload), payload->len, hex);
+    field_md5(c, hex);
 }
 
 /* RFC 9110, 5.6.2. */
@@ -129,7 +125,7 @@ bool s3_meta_fields(struct s3_call *c, const struct object_meta *meta, struct er
     size_t at = 0;
 
     while (object_meta_next(meta, &at, &name, &value)) {
-        if (!is_field_value(value))
+        if (!exchange_is_field_value(value))
             return error_set(error, ERROR_UNSUPPORTED,
                              "S3 cannot keep its metadata \"%.100s\": the value has control characters",
                              name);
@@ -147,10 +143,27 @@ bool s3_meta_fields(struct s3_call *c, const struct object_meta *meta, struct er
 
 /* ---- one attempt ---- */
 
-/* The single place where credentials come in. http asks right before s3_prepare. */
-bool s3_ready(struct http_request *request)
+static void build_path(struct s3_call *c)
 {
-    struct s3_call *c = request->ctx;
+    const struct store_s3 *store = c->named;
+    bool about_bucket = s3_operation(c)->about_bucket;
+
+    buf_clear(&c->path);
+    buf_puts(&c->path, store->endpoint.path);
+    if (!store->virtual_host) {
+        buf_putc(&c->path, '/');
+        uri_encode(&c->path, store->bucket, "");
+    }
+    if (!about_bucket || store->virtual_host)
+        buf_putc(&c->path, '/');
+    if (!about_bucket)
+        uri_encode(&c->path, c->base.key, "/");
+}
+
+/* The single place where credentials come in. http asks right before s3_prepare. */
+bool s3_ready(struct exchange *x)
+{
+    struct s3_call *c = (struct s3_call *)x;
     enum creds_state state = creds_get(c->store->creds, &c->signer, &c->no_signer);
 
     if (state != CREDS_READY)
@@ -221,25 +234,14 @@ static void build_host(const struct s3_call *c, struct buf *out)
 
 static const char *payload_hash(const struct s3_call *c, char out[HASH_SIZE])
 {
-    if (c->pipe != NULL && c->op != S3_GET)
+    const struct buf *payload = &c->base.payload;
+
+    if (c->base.source != NULL)
         return SIGV4_UNSIGNED;
-    if (c->payload.len == 0)
+    if (payload->len == 0)
         return EMPTY_HASH;
-    hash_sha256(c->payload.data, c->payload.len, out);
+    hash_sha256(payload->data, payload->len, out);
     return out;
-}
-
-/* What is sent from memory always has a Content-MD5. Buckets with Object Lock demand one ("PutObject", Amazon S3 API
- * Reference), and a hash of so little costs nothing. False: the request has no such body. */
-static bool payload_md5(const struct s3_call *c, char out[DIGEST_BASE64_SIZE])
-{
-    char hex[DIGEST_HEX_SIZE];
-
-    if (c->payload.len == 0 && c->op != S3_WRITE)
-        return false;
-    digest_of(buf_str(&c->payload), c->payload.len, hex);
-    digest_base64(hex, out);
-    return true;
 }
 
 /* An object is wanted as it is stored; no field at all would mean any coding (RFC 9110, 12.5.3). Google decompresses
@@ -254,13 +256,13 @@ static const char *wanted_coding(const struct s3_call *c)
 static bool write_headers(struct s3_call *c, const struct fields *fields, const char *authorization,
                           struct error *error)
 {
-    struct buf *out = &c->request.headers;
+    struct buf *out = &c->base.request.headers;
 
     buf_clear(out);
     for (size_t i = 0; i < fields->count; i++)
         if (strcmp(fields->list[i].name, "host") != 0)
             buf_printf(out, "%s: %s\n", fields->list[i].name, fields->list[i].value);
-    if (s3_operation(c->op)->describes_object)
+    if (c->base.operation->answer != EXCHANGE_TEXT)
         buf_printf(out, "accept-encoding: %s\n", wanted_coding(c));
     buf_printf(out, "authorization: %s\n", authorization);
     return !out->failed ||
@@ -272,10 +274,10 @@ static void add_fields_of_call(const struct s3_call *c, struct fields *fields)
     const char *name, *value;
     size_t at = 0;
 
-    while (object_meta_next(&c->fields, &at, &name, &value))
+    while (object_meta_next(&c->base.fields, &at, &name, &value))
         add(fields, name, value);
-    fields->failed |= c->fields.pairs.failed;
-    fields->bad |= c->bad_field;
+    fields->failed |= c->base.fields.pairs.failed;
+    fields->bad |= c->base.bad_field;
 }
 
 static bool sign(struct s3_call *c, const char *host, struct error *error)
@@ -286,14 +288,13 @@ static bool sign(struct s3_call *c, const char *host, struct error *error)
     struct sigv4_request request;
     struct sigv4_key key;
     struct buf authorization;
-    char md5[DIGEST_BASE64_SIZE];
     bool ok;
 
     if (!s3_credentials(c, &key, error))
         return false;
     clock_format_basic(wall, stamp);
     request = (struct sigv4_request){
-        .method = c->request.method,
+        .method = c->base.request.method,
         .path = buf_str(&c->path),
         .query = buf_str(&c->query),
         .payload_hash = payload_hash(c, hash),
@@ -305,8 +306,6 @@ static bool sign(struct s3_call *c, const char *host, struct error *error)
         add(&fields, "x-amz-security-token", c->signer.session_token);
     if (c->paid) /* "Using Requester Pays general purpose buckets", Amazon S3 User Guide */
         add(&fields, "x-amz-request-payer", "requester");
-    if (payload_md5(c, md5))
-        add(&fields, "content-md5", md5);
     add_fields_of_call(c, &fields);
     if (!sort_fields(&fields, error))
         return false;
@@ -321,50 +320,24 @@ static bool sign(struct s3_call *c, const char *host, struct error *error)
     return ok;
 }
 
-/* Anew for each attempt: what was learnt from the last one shows here. */
-static void build_list_query(struct s3_call *c)
+bool s3_prepare(struct exchange *x, struct error *error)
 {
-    const char *position = page_position(c->page);
-    struct buf *query = &c->query;
-
-    buf_clear(query);
-    if (position[0] != '\0') {
-        buf_puts(query, "continuation-token=");
-        uri_encode(query, position, "");
-        buf_putc(query, '&');
-    }
-    if (!c->store->plain_keys)
-        buf_puts(query, "encoding-type=url&");
-    buf_printf(query, "list-type=2&max-keys=%d", c->page_keys);
-    if (c->key[0] != '\0') {
-        buf_puts(query, "&prefix=");
-        uri_encode(query, c->key, "");
-    }
-}
-
-bool s3_prepare(struct http_request *request, struct error *error)
-{
-    struct s3_call *c = request->ctx;
+    struct s3_call *c = (struct s3_call *)x;
+    struct buf *url = &x->request.url;
     struct buf host;
     bool ok;
 
     s3_reply_reset(c);
-    if (c->op == S3_LIST)
-        build_list_query(c);
-    c->paused = false;
-    c->payload_sent = 0;
-    request->upload_size = -1;
-    if (c->pipe != NULL && c->op != S3_GET)
-        request->upload_size = (int64_t)c->length;
-    else if (strcmp(request->method, "PUT") == 0 || strcmp(request->method, "POST") == 0)
-        request->upload_size = (int64_t)c->payload.len;
+    if (s3_operation(c)->prepare != NULL)
+        s3_operation(c)->prepare(c);
+    build_path(c);
     buf_init(&host, sizeof c->store->endpoint.host + S3_BUCKET_SIZE + 8);
     build_host(c, &host);
-    buf_clear(&request->url);
-    buf_printf(&request->url, "%s://%s%s", c->store->endpoint.scheme, buf_str(&host), buf_str(&c->path));
+    buf_clear(url);
+    buf_printf(url, "%s://%s%s", c->store->endpoint.scheme, buf_str(&host), buf_str(&c->path));
     if (c->query.len > 0)
-        buf_printf(&request->url, "?%s", buf_str(&c->query));
-    ok = !host.failed && !c->path.failed && !c->query.failed && !request->url.failed
+        buf_printf(url, "?%s", buf_str(&c->query));
+    ok = !host.failed && !c->path.failed && !c->query.failed && !url->failed
              ? sign(c, buf_str(&host), error)
              : error_set(error, ERROR_LOCAL, "out of memory for the URL");
     buf_free(&host);

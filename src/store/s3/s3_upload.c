@@ -22,6 +22,41 @@
 /* RGW's upload ids begin with this (MULTIPART_UPLOAD_ID_PREFIX in Ceph's rgw_multi.h). */
 #define RGW_UPLOAD_ID "2~"
 
+/* An upload in parts. */
+struct upload {
+    char key[OBJECT_KEY_MAX + 1];
+    char id[1024];
+    uint64_t size;
+    int part_count;
+    char **etags;                /* of parts 1 to part_count, NULL for one that is not there yet */
+    bool opaque;                 /* not all of them are MD5s */
+    int64_t begun;               /* wall, by the service's clock; CLOCK_UNKNOWN if it did not say */
+    char *tagging;               /* NULL: none */
+    char etag[OBJECT_ETAG_SIZE]; /* of the object, as the answer to the finish told it; "" if none did */
+};
+
+struct upload_call {
+    struct s3_call base;
+    struct upload *upload;
+    int part;
+};
+
+static struct upload *upload_of(const struct s3_call *c)
+{
+    return ((const struct upload_call *)c)->upload;
+}
+
+static struct s3_call *upload_call_begin(struct store *store, struct call *call,
+                                         const struct s3_operation *operation, const char *key,
+                                         struct upload *upload)
+{
+    struct s3_call *c = s3_begin(store, call, operation, key);
+
+    if (c != NULL)
+        ((struct upload_call *)c)->upload = upload;
+    return c;
+}
+
 static bool is_rgw(const struct upload *upload)
 {
     return strncmp(upload->id, RGW_UPLOAD_ID, strlen(RGW_UPLOAD_ID)) == 0;
@@ -38,15 +73,13 @@ static void upload_free(struct upload *upload)
     free(upload);
 }
 
-static struct upload *upload_new(struct store *store, const char *key, uint64_t size,
-                                 const struct object_meta *meta)
+static struct upload *upload_new(const char *key, uint64_t size, const struct object_meta *meta)
 {
     struct upload *upload = calloc(1, sizeof *upload);
     const char *tagging = object_meta_get(meta, "tagging");
 
     if (upload == NULL)
         return NULL;
-    upload->store = (struct store_s3 *)store;
     upload->size = size;
     upload->begun = CLOCK_UNKNOWN;
     snprintf(upload->key, sizeof upload->key, "%s", key);
@@ -82,39 +115,108 @@ static bool upload_set_part(struct upload *upload, int number, const char *etag)
 
 /* ---- beginning ---- */
 
+static void begin_prepare(struct s3_call *c)
+{
+    upload_of(c)->id[0] = '\0';
+}
+
+static bool begin_element(struct s3_call *c, const char *path, const char *text, struct error *error)
+{
+    (void)error;
+    if (strcmp(path, "UploadId") == 0)
+        s3_copy_text(upload_of(c)->id, sizeof upload_of(c)->id, text);
+    return true;
+}
+
+static enum http_verdict begin_answered(struct s3_call *c, struct error *error)
+{
+    upload_of(c)->begun = c->base.head.date;
+    if (upload_of(c)->id[0] == '\0')
+        error_set(error, ERROR_PROTOCOL, "the service gave the upload no id");
+    return HTTP_DONE;
+}
+
+/* It is the caller's from now on. */
+static void begin_settle(struct s3_call *c)
+{
+    bool failed = c->base.request.error.kind != ERROR_NONE;
+
+    c->base.call->upload = failed ? NULL : upload_of(c);
+    if (failed)
+        upload_free(upload_of(c));
+}
+
+static const struct s3_operation begin_operation = {
+    .base = {.method = "POST", .doing = "beginning to write"},
+    .size = sizeof(struct upload_call),
+    .permission = "s3:PutObject",
+    .root = "InitiateMultipartUploadResult",
+    .prepare = begin_prepare,
+    .element = begin_element,
+    .answered = begin_answered,
+    .settle = begin_settle,
+};
+
 void s3_upload_begin(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
                      const struct object_meta *meta)
 {
-    struct s3_call *c = s3_begin(store, call, S3_UPLOAD_BEGIN, key);
+    struct upload *upload = upload_new(key, size, meta);
+    struct s3_call *c = upload_call_begin(store, call, &begin_operation, key, upload);
     struct error error;
 
     (void)modified; /* S3 sets it itself */
-    if (c == NULL)
+    if (c == NULL) {
+        upload_free(upload);
         return;
-    buf_puts(&c->query, "uploads=");
-    c->upload = upload_new(store, key, size, meta);
-    if (c->upload == NULL) {
-        error_set(&error, ERROR_LOCAL, "out of memory");
-        s3_refuse(c, &error);
-    } else if (!s3_meta_fields(c, meta, &error)) {
-        s3_refuse(c, &error);
-    } else {
-        s3_submit(c);
     }
+    buf_puts(&c->query, "uploads=");
+    if (upload != NULL && !s3_meta_fields(c, meta, &error))
+        s3_refuse(c, &error);
+    else
+        s3_submit_if(c, upload != NULL);
 }
 
 /* ---- parts ---- */
 
-static struct s3_call *begin_part(struct store *store, struct call *call, enum s3_op op,
-                                  struct upload *upload, int number)
+static enum http_verdict part_answered(struct s3_call *c, struct error *error)
 {
-    struct s3_call *c = s3_begin(store, call, op, upload->key);
+    struct upload *upload = upload_of(c);
+    enum http_verdict verdict = s3_answered_receipt(c, error);
+
+    if (error->kind != ERROR_NONE)
+        return verdict;
+    upload->opaque |= s3_md5(&c->base) == NULL;
+    if (!upload_set_part(upload, ((struct upload_call *)c)->part, c->reply.etag))
+        error_set(error, ERROR_LOCAL, "out of memory");
+    return HTTP_DONE;
+}
+
+static const struct s3_operation part_operation = {
+    .base = {.method = "PUT", .doing = "writing a part of"},
+    .size = sizeof(struct upload_call),
+    .permission = "s3:PutObject",
+    .answered = part_answered,
+};
+
+static const struct s3_operation part_copy_operation = {
+    .base = {.method = "PUT", .doing = "copying a part to"},
+    .size = sizeof(struct upload_call),
+    .permission = "s3:PutObject here and s3:GetObject at the source",
+    .root = "CopyPartResult",
+    .copies = true,
+    .element = s3_element_etag,
+    .answered = part_answered,
+};
+
+static struct s3_call *begin_part(struct store *store, struct call *call,
+                                  const struct s3_operation *operation, struct upload *upload, int number)
+{
+    struct s3_call *c = upload_call_begin(store, call, operation, upload->key, upload);
     struct error error;
 
     if (c == NULL)
         return NULL;
-    c->upload = upload;
-    c->part = number;
+    ((struct upload_call *)c)->part = number;
     if (number < 1 || number > S3_PART_COUNT_MAX) {
         error_set(&error, ERROR_UNSUPPORTED, "more than %d parts", S3_PART_COUNT_MAX);
         s3_refuse(c, &error);
@@ -128,13 +230,12 @@ static struct s3_call *begin_part(struct store *store, struct call *call, enum s
 void s3_upload_part(struct store *store, struct call *call, struct upload *upload, int number,
                     uint64_t offset, uint64_t size, struct pipe *source)
 {
-    struct s3_call *c = begin_part(store, call, S3_UPLOAD_PART, upload, number);
+    struct s3_call *c = begin_part(store, call, &part_operation, upload, number);
 
     (void)offset; /* follows from the order of the parts */
     if (c == NULL)
         return;
-    c->pipe = source;
-    c->length = size;
+    exchange_send(&c->base, source, size);
     s3_field_md5(c);
     s3_submit(c);
 }
@@ -149,7 +250,7 @@ static bool is_decoded_twice(const struct upload *upload, const char *key)
 void s3_upload_copy(struct store *to, struct call *call, struct upload *upload, int number, uint64_t offset,
                     uint64_t size, struct store *from, const char *key, const char *etag)
 {
-    struct s3_call *c = begin_part(to, call, S3_UPLOAD_COPY, upload, number);
+    struct s3_call *c = begin_part(to, call, &part_copy_operation, upload, number);
     struct error error;
     char range[64];
 
@@ -160,19 +261,14 @@ void s3_upload_copy(struct store *to, struct call *call, struct upload *upload, 
         s3_refuse(c, &error);
         return;
     }
-    c->request.patience = s3_copy_patience(size);
+    s3_allow_for_copy(c, size);
     snprintf(range, sizeof range, "bytes=%llu-%llu", (unsigned long long)offset,
              (unsigned long long)(offset + size - 1));
     s3_field(c, "x-amz-copy-source-range", range);
-    if (!s3_add_copy_source(c, from, key, etag)) {
-        error_set(&error, ERROR_LOCAL, "out of memory");
-        s3_refuse(c, &error);
-        return;
-    }
-    s3_submit(c);
+    s3_submit_if(c, s3_add_copy_source(c, from, key, etag));
 }
 
-/* ---- the end ---- */
+/* ---- finishing ---- */
 
 static void put_xml(struct buf *out, const char *text)
 {
@@ -198,51 +294,55 @@ static bool list_parts(const struct upload *upload, struct buf *out, struct erro
     return !out->failed || error_set(error, ERROR_LOCAL, "out of memory");
 }
 
-void s3_upload_finish(struct store *store, struct call *call, struct upload *upload)
+/* Once it has succeeded, nobody needs the upload. */
+static void finish_settle(struct s3_call *c)
 {
-    struct s3_call *c = s3_begin(store, call, S3_UPLOAD_FINISH, upload->key);
-    struct error error;
-
-    if (c == NULL)
-        return;
-    c->upload = upload;
-    c->request.patience = s3_copy_patience(upload->size);
-    buf_puts(&c->query, "uploadId=");
-    uri_encode(&c->query, upload->id, "");
-    s3_field(c, "content-type", "application/xml");
-    if (!list_parts(upload, &c->payload, &error))
-        s3_refuse(c, &error);
-    else
-        s3_submit(c);
+    if (c->base.request.error.kind == ERROR_NONE)
+        upload_free(upload_of(c));
 }
 
-void s3_upload_abort(struct store *store, struct call *call, struct upload *upload)
-{
-    struct s3_call *c = s3_begin(store, call, S3_UPLOAD_ABORT, upload->key);
+static const struct s3_operation tag_operation = {
+    .base = {.method = "PUT", .doing = "tagging"},
+    .size = sizeof(struct upload_call),
+    .permission = "s3:PutObjectTagging",
+    .settle = finish_settle,
+};
 
-    if (c == NULL) {
-        upload_free(upload);
-        return;
+static void put_tags(struct s3_call *c, struct error *error)
+{
+    char *tagging = strdup(upload_of(c)->tagging);
+    char *rest = tagging, *pair;
+    struct buf *payload = &c->base.payload;
+
+    s3_go_on(c, &tag_operation);
+    buf_puts(&c->query, "tagging=");
+    buf_puts(payload, "<Tagging xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><TagSet>");
+    while (tagging != NULL && (pair = strsep(&rest, "&")) != NULL) {
+        char *value = pair + strcspn(pair, "=");
+
+        if (*value != '\0')
+            *value++ = '\0';
+        uri_decode(pair, true);
+        uri_decode(value, true);
+        buf_puts(payload, "<Tag><Key>");
+        put_xml(payload, pair);
+        buf_puts(payload, "</Key><Value>");
+        put_xml(payload, value);
+        buf_puts(payload, "</Value></Tag>");
     }
-    c->upload = upload;
-    buf_puts(&c->query, "uploadId=");
-    uri_encode(&c->query, upload->id, "");
-    s3_submit(c);
+    buf_puts(payload, "</TagSet></Tagging>");
+    s3_field_payload_md5(c);
+    free(tagging);
+    if (tagging == NULL || payload->failed)
+        error_set(error, ERROR_LOCAL, "out of memory");
 }
 
-/* The next request of the same call, about the same object. */
-static void go_on_with(struct s3_call *c, enum s3_op op)
+/* The object is there. RGW takes no notice of the tags that an upload begins with. */
+static enum http_verdict finished(struct s3_call *c, struct error *error)
 {
-    c->op = op;
-    c->next = true;
-    buf_clear(&c->query);
-    buf_clear(&c->payload);
-    object_meta_clear(&c->fields);
-}
-
-void s3_upload_verify(struct s3_call *c)
-{
-    go_on_with(c, S3_UPLOAD_VERIFY);
+    if (upload_of(c)->tagging != NULL && is_rgw(upload_of(c)))
+        put_tags(c, error);
+    return HTTP_DONE;
 }
 
 /* The ETag of an object in parts is the MD5 of their MD5s, and their number ("Checking object integrity", Amazon S3 User
@@ -284,13 +384,13 @@ static bool is_proven(const struct upload *upload, const char *etag)
  * it? */
 static bool check_finished(const struct s3_call *c, struct error *error)
 {
-    const struct upload *upload = c->upload;
+    const struct upload *upload = upload_of(c);
     bool told = upload->etag[0] != '\0';
     bool own = told ? object_etags_equal(c->reply.etag, upload->etag)
                     : is_proven(upload, c->reply.etag) &&
-                          (!upload->opaque || is_of_its_time(upload, c->call->info.modified));
+                          (!upload->opaque || is_of_its_time(upload, c->base.call->info.modified));
 
-    if (own && c->reply.length_known && c->reply.content_length == upload->size)
+    if (own && c->base.head.length_known && c->base.head.content_length == upload->size)
         return true;
     if (!told)
         return error_set(error, ERROR_NOT_FOUND, "the upload is gone, and another object is in its place");
@@ -299,68 +399,74 @@ static bool check_finished(const struct s3_call *c, struct error *error)
                      (unsigned long long)upload->size, upload->part_count);
 }
 
-static bool put_tags(struct s3_call *c, struct error *error)
+static enum http_verdict verify_answered(struct s3_call *c, struct error *error)
 {
-    char *tagging = strdup(c->upload->tagging);
-    char *rest = tagging, *pair;
-
-    go_on_with(c, S3_UPLOAD_TAG);
-    buf_puts(&c->query, "tagging=");
-    buf_puts(&c->payload, "<Tagging xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><TagSet>");
-    while (tagging != NULL && (pair = strsep(&rest, "&")) != NULL) {
-        char *value = pair + strcspn(pair, "=");
-
-        if (*value != '\0')
-            *value++ = '\0';
-        uri_decode(pair, true);
-        uri_decode(value, true);
-        buf_puts(&c->payload, "<Tag><Key>");
-        put_xml(&c->payload, pair);
-        buf_puts(&c->payload, "</Key><Value>");
-        put_xml(&c->payload, value);
-        buf_puts(&c->payload, "</Value></Tag>");
-    }
-    buf_puts(&c->payload, "</TagSet></Tagging>");
-    free(tagging);
-    return (tagging != NULL && !c->payload.failed) || error_set(error, ERROR_LOCAL, "out of memory");
+    return check_finished(c, error) ? finished(c, error) : HTTP_DONE;
 }
 
-/* RGW takes no notice of the tags that an upload begins with. */
-static bool restore_tags(struct s3_call *c, struct error *error)
-{
-    return c->upload->tagging == NULL || !is_rgw(c->upload) || put_tags(c, error);
-}
+static const struct s3_operation verify_operation = {
+    .base = {.method = "HEAD", .doing = "finishing", .answer = EXCHANGE_HEAD},
+    .size = sizeof(struct upload_call),
+    .permission = "s3:GetObject",
+    .answered = verify_answered,
+    .settle = finish_settle,
+};
 
-static bool answered_finish(struct s3_call *c, struct error *error)
+/* The upload is gone, and an earlier attempt whose answer was lost may have succeeded: look. */
+static bool may_be_finished(struct s3_call *c)
 {
-    memcpy(c->upload->etag, c->reply.etag, sizeof c->upload->etag);
-    if (is_proven(c->upload, c->reply.etag))
-        return restore_tags(c, error);
-    s3_upload_verify(c);
+    if (!c->base.may_have_done || !s3_has_code(c, "NoSuchUpload"))
+        return false;
+    s3_go_on(c, &verify_operation);
     return true;
 }
 
-bool s3_upload_answered(struct s3_call *c, struct error *error)
+static enum http_verdict finish_answered(struct s3_call *c, struct error *error)
 {
-    switch (c->op) {
-    case S3_UPLOAD_BEGIN:
-        snprintf(c->upload->id, sizeof c->upload->id, "%s", c->reply.upload_id);
-        c->upload->begun = c->reply.date;
-        return c->upload->id[0] != '\0' ||
-               error_set(error, ERROR_PROTOCOL, "the service gave the upload no id");
-    case S3_UPLOAD_PART:
-    case S3_UPLOAD_COPY:
-        c->upload->opaque |= !s3_etag_is_md5(&c->reply);
-        return upload_set_part(c->upload, c->part, c->reply.etag) ||
-               error_set(error, ERROR_LOCAL, "out of memory");
-    case S3_UPLOAD_VERIFY:
-        return check_finished(c, error) && restore_tags(c, error);
-    case S3_UPLOAD_FINISH:
-        return answered_finish(c, error);
-    default:
-        return true;
-    }
+    s3_tell_etag(c);
+    memcpy(upload_of(c)->etag, c->reply.etag, sizeof upload_of(c)->etag);
+    if (is_proven(upload_of(c), c->reply.etag))
+        return finished(c, error);
+    s3_go_on(c, &verify_operation);
+    return HTTP_DONE;
 }
+
+static const struct s3_operation finish_operation = {
+    .base = {.method = "POST", .doing = "finishing"},
+    .size = sizeof(struct upload_call),
+    .permission = "s3:PutObject",
+    .root = "CompleteMultipartUploadResult",
+    .element = s3_element_etag,
+    .forgives = may_be_finished,
+    .answered = finish_answered,
+    .settle = finish_settle,
+};
+
+static void put_upload_id(struct s3_call *c)
+{
+    buf_puts(&c->query, "uploadId=");
+    uri_encode(&c->query, upload_of(c)->id, "");
+}
+
+void s3_upload_finish(struct store *store, struct call *call, struct upload *upload)
+{
+    struct s3_call *c = upload_call_begin(store, call, &finish_operation, upload->key, upload);
+    struct error error;
+
+    if (c == NULL)
+        return;
+    s3_allow_for_copy(c, upload->size);
+    put_upload_id(c);
+    s3_field(c, "content-type", "application/xml");
+    if (!list_parts(upload, &c->base.payload, &error)) {
+        s3_refuse(c, &error);
+        return;
+    }
+    s3_field_payload_md5(c);
+    s3_submit(c);
+}
+
+/* ---- aborting ---- */
 
 /* Nobody sees the parts of an upload in a listing, but they cost money ("Aborting a multipart upload", Amazon S3 User
  * Guide). */
@@ -368,32 +474,37 @@ static void tell_what_stays(const struct s3_call *c)
 {
     log_warn(
         "the upload of \"%.200s\" to %s could not be aborted: its parts stay, and are billed, until it is. Abort upload %.200s, or set a lifecycle rule with AbortIncompleteMultipartUpload. The reason: %.300s",
-        c->upload->key, c->store->bucket, c->upload->id, c->request.error.text);
+        upload_of(c)->key, c->store->bucket, upload_of(c)->id, c->base.request.error.text);
 }
 
-void s3_upload_settle(struct s3_call *c)
+static bool is_aborted(struct s3_call *c)
 {
-    bool failed = c->request.error.kind != ERROR_NONE;
+    return s3_has_code(c, "NoSuchUpload");
+}
 
-    switch (c->op) {
-    case S3_UPLOAD_BEGIN:
-        c->call->upload = failed ? NULL : c->upload;
-        if (failed)
-            upload_free(c->upload);
-        break;
-    case S3_UPLOAD_FINISH:
-    case S3_UPLOAD_VERIFY:
-    case S3_UPLOAD_TAG:
-        if (!failed)
-            upload_free(c->upload);
-        break;
-    case S3_UPLOAD_ABORT:
-        if (failed)
-            tell_what_stays(c);
-        upload_free(c->upload);
-        break;
-    default:
-        break;
+static void abort_settle(struct s3_call *c)
+{
+    if (c->base.request.error.kind != ERROR_NONE)
+        tell_what_stays(c);
+    upload_free(upload_of(c));
+}
+
+static const struct s3_operation abort_operation = {
+    .base = {.method = "DELETE", .doing = "aborting the upload of"},
+    .size = sizeof(struct upload_call),
+    .permission = "s3:AbortMultipartUpload",
+    .forgives = is_aborted,
+    .settle = abort_settle,
+};
+
+void s3_upload_abort(struct store *store, struct call *call, struct upload *upload)
+{
+    struct s3_call *c = upload_call_begin(store, call, &abort_operation, upload->key, upload);
+
+    if (c == NULL) {
+        upload_free(upload);
+        return;
     }
-    c->upload = NULL;
+    put_upload_id(c);
+    s3_submit(c);
 }

@@ -1,0 +1,120 @@
+/* "Virtual hosting of buckets", Amazon S3 User Guide: where requests go. */
+#include "s3_internal.h"
+
+#include "aws.h"
+#include "log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DEFAULT_REGION "us-east-1"
+
+static bool is_lower_or_digit(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+static bool is_name_char(char c)
+{
+    return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
+}
+
+/* "General purpose bucket naming rules", but looser: other services, and Amazon's oldest buckets, have names
+ * with capitals and underscores; RGW's have "tenant:" in front. */
+bool s3_check_bucket(const char *bucket, struct error *error)
+{
+    size_t len = strlen(bucket);
+
+    if (len == 0)
+        return error_set(error, ERROR_CONFIG, "the bucket has no name");
+    if (len >= S3_BUCKET_SIZE)
+        return error_set(error, ERROR_CONFIG, "the name of the bucket has more than %d bytes",
+                         S3_BUCKET_SIZE - 1);
+    if (strchr(bucket, '/') != NULL)
+        return error_set(
+            error, ERROR_CONFIG,
+            "\"%s\" is not the name of a bucket: a bucket is given without a prefix; the prefixes to sync are set with public_object_search_paths and private_object_dir",
+            bucket);
+    for (const char *c = bucket; *c != '\0'; c++)
+        if (!is_name_char(*c) && *c != '.' && *c != ':')
+            return error_set(
+                error, ERROR_CONFIG,
+                "\"%s\" is not the name of a bucket: only letters, digits, '.', '-' and '_' can be in it",
+                bucket);
+    return strspn(bucket, ".") != len ||
+           error_set(error, ERROR_CONFIG, "\"%s\" is not the name of a bucket", bucket);
+}
+
+/* A label of the DNS, so that it can stand in front of a service's name and its wildcard certificate. */
+static bool is_host_label(const char *bucket)
+{
+    size_t len = strlen(bucket);
+
+    if (len < 3 || len > 63 || bucket[0] == '-' || bucket[len - 1] == '-')
+        return false;
+    for (; *bucket != '\0'; bucket++)
+        if (!is_lower_or_digit(*bucket) && *bucket != '-')
+            return false;
+    return true;
+}
+
+static void describe_service(struct store_s3 *store)
+{
+    struct buf authority;
+
+    buf_init(&authority, sizeof store->service);
+    uri_authority(&store->endpoint, &authority);
+    snprintf(store->service, sizeof store->service, "%s://%s%s", store->endpoint.scheme, buf_str(&authority),
+             store->endpoint.path);
+    buf_free(&authority);
+    snprintf(store->base.url, sizeof store->base.url, "s3://%s (%s)", store->bucket, store->service);
+}
+
+bool s3_set_region(struct store_s3 *store, const char *region)
+{
+    size_t len = strlen(region);
+
+    if (len == 0 || len >= sizeof store->region)
+        return false;
+    for (const char *c = region; *c != '\0'; c++)
+        if (!is_name_char(*c))
+            return false;
+    memcpy(store->region, region, len + 1);
+    if (store->amazon) {
+        store->endpoint = (struct uri){.scheme = "https"};
+        aws_host(AWS_S3, region, creds_variant(store->creds), store->endpoint.host);
+    }
+    store->base.traits.plain = strcmp(store->endpoint.scheme, "http") == 0;
+    describe_service(store);
+    return true;
+}
+
+bool s3_set_endpoint(struct store_s3 *store, struct error *error)
+{
+    const struct side *side = store->side;
+    const char *endpoint = side->endpoint[0] != '\0' ? side->endpoint : creds_endpoint(store->creds);
+    const char *region = side->region[0] != '\0' ? side->region : creds_region(store->creds);
+    bool label = is_host_label(store->bucket);
+
+    if (region[0] == '\0')
+        region = DEFAULT_REGION;
+    store->amazon = endpoint[0] == '\0';
+    if (!store->amazon) {
+        if (!uri_parse(endpoint, "endpoint", &store->endpoint, error))
+            return false;
+        if (strcmp(store->endpoint.scheme, "http") != 0 && strcmp(store->endpoint.scheme, "https") != 0)
+            return error_set(error, ERROR_CONFIG, "endpoint: \"%s\" is neither http:// nor https://",
+                             endpoint);
+        if (store->endpoint.scheme[4] == '\0' && !side->allow_http && !uri_is_loopback(&store->endpoint))
+            return error_set(
+                error, ERROR_CONFIG,
+                "endpoint: \"%s\" is not encrypted, so others on the network could read the data and the session tokens: use https://, or set allow_http = yes for this side",
+                endpoint);
+        if (creds_variant(store->creds).fips)
+            log_warn("use_fips_endpoint says nothing about %s: only AWS has such endpoints", endpoint);
+    }
+    store->virtual_host = label && (side->path_style == PATH_STYLE_NO ||
+                                    (side->path_style == PATH_STYLE_AUTO && store->amazon));
+    return s3_set_region(store, region) ||
+           error_set(error, ERROR_CONFIG, "\"%s\" is not the name of a region", region);
+}
