@@ -24,6 +24,10 @@ VERSION = $(shell sed -n 's/^.define STORSYNC_VERSION "\(.*\)"/\1/p' include/ver
 REVISION = $(shell git rev-parse HEAD 2>/dev/null)
 IMAGE = storsync-init:$(VERSION)
 IMAGE_FLAGS =
+# For `make dist`: a file with minisign's secret key, or a key of gpg's; the URI of who builds; whom packages name.
+SIGN_KEY =
+BUILDER =
+MAINTAINER =
 ENGINE = $(shell for engine in podman buildah docker; do command -v $$engine && break; done)
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
@@ -228,9 +232,9 @@ image: ## build the container image: make image IMAGE=name:tag ENGINE=podman|bui
 	$(or $(ENGINE),$(error podman, buildah or docker is needed)) build -t $(IMAGE) --build-arg VERSION=$(VERSION) \
 		--build-arg REVISION=$(REVISION) $(IMAGE_FLAGS) .
 
-dist: all aarch64 build/deps-tests/done ## pack archives for both CPUs, deps-bundle, SBOM and SHA256SUMS into build/dist; the same bytes everywhere
-	@deps/need python3 gzip:gzip git:git
-	CC='$(CC)' dist/pack $(VERSION) build/dist \
+dist: all aarch64 build/deps-tests/done ## pack archives, packages, image, SBOM, provenance into build/dist: make dist SIGN_KEY=... BUILDER=... MAINTAINER=...
+	@deps/need python3 gzip:gzip git:git dpkg-deb:dpkg
+	CC='$(CC)' SIGN_KEY='$(SIGN_KEY)' BUILDER='$(BUILDER)' MAINTAINER='$(MAINTAINER)' dist/pack $(VERSION) build/dist \
 		x86_64=build/storsync-init aarch64=build/aarch64/storsync-init
 
 deps-bundle: build/deps-src/done build/deps-tests/done ## pack all dependencies into one file, for STORSYNC_DEPS=FILE make without a network
@@ -242,9 +246,9 @@ TEST_PARTS = integration + unit fuzz-corpus layers docs deps dist aarch64 model 
 TEST_PROGRAMS = build/test/storsync-init $(DOCUMENT_MAKERS) build/san/main.o $(UNIT_TESTS) $(REPLAYS) $(AARCH64_TESTS)
 # What is packed for the tests only may be of versions that no lock has.
 test test-all test-dist test-reproducible: export STORSYNC_UNLOCKED = yes
-test: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu need-docs ## run all tests; ends with "N passed, N failed"
+test: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu need-docs need-dist ## run all tests; ends with "N passed, N failed"
 	@tests/run $(TEST_PARTS)
-test-all: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu need-docs need-containers ## the same and test-containers
+test-all: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu need-docs need-dist need-containers ## the same and test-containers
 	@tests/run $(TEST_PARTS) containers
 test-unit: $(UNIT_TESTS) ## run the unit tests (ASan, UBSan)
 	@tests/run unit
@@ -256,7 +260,7 @@ test-aarch64: $(AARCH64_TESTS) | need-qemu need-integration ## unit tests, corpo
 	@tests/run aarch64
 test-deps: build/deps-src/done ## check what deps/fetch does when the archive has moved on, against small archives made for it
 	@tests/run deps
-test-dist: dist ## look into what `make dist` packs: archives, SBOM, hardening of the binaries
+test-dist: dist | need-dist ## look into what `make dist` packs: archives, packages, image, SBOM, provenance, hardening of the binaries
 	@tests/run dist
 test-reproducible: dist ## build it all once more in another folder, without the cache: the same bytes
 	@tests/reproducible
@@ -321,6 +325,8 @@ need-integration:
 # Without them the tests say so in one line, and count as skipped.
 need-containers:
 	-@deps/need podman:podman runc:runc catatonit:catatonit mmdebstrap:mmdebstrap podman-compose:podman-compose python3-yaml
+need-dist:
+	@deps/need minisign:minisign gpg:gpg
 need-docs:
 	@deps/need python3 zsh:zsh fish:fish
 need-model:
@@ -354,7 +360,7 @@ help: ## list these targets
 
 .PHONY: all aarch64 san fuzz run fuzz-run docs install uninstall image dist deps-bundle deps-update test test-unit test-fuzz-corpus test-aarch64 test-dist \
 	test-reproducible test-layers test-deps test-docs test-integration test-tls test-containers test-all test-san test-valgrind \
-	model bench lint format need-host need-aarch64 need-qemu need-san need-fuzz need-integration need-containers need-docs need-lint \
+	model bench lint format need-host need-aarch64 need-qemu need-san need-fuzz need-integration need-containers need-dist need-docs need-lint \
 	need-model refresh clean distclean help
 
 -include $(foreach depth,*/* */*/* */*/*/*,$(wildcard build/$(depth).d))
