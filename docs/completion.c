@@ -11,7 +11,7 @@
 
 #define FILE_MAX ((size_t)1024 * 1024)
 
-/* What takes no value and is no setting. tests/documents compares them with --help. */
+/* What takes no value and is no setting. tests/documents compares them with --help all. */
 static const struct {
     const char *name;
     const char *help;

@@ -23,11 +23,11 @@ complete -c storsync-init -l compare -d 'which difference counts: size; newer ad
 complete -c storsync-init -l tags -d 'objects\' tags: auto leaves them out, with a warning, where the destination has none; require fails there; ignore never copies them' -x -a 'auto require ignore'
 complete -c storsync-init -l concurrency -d 'transfers at once' -x
 complete -c storsync-init -l part-size -d 'size of the parts in which large objects are copied' -x
+complete -c storsync-init -l dry-run -d 'decide and log as always, but write nothing'
 complete -c storsync-init -l retries -d 'how often a failed request is tried again' -x
 complete -c storsync-init -l connect-timeout -d 'most time for name lookup, TCP and TLS together' -x
 complete -c storsync-init -l stall-timeout -d 'a request that makes no progress for this long is broken off' -x
 complete -c storsync-init -l request-timeout -d 'most time for one attempt at one request; 0 is no limit' -x
-complete -c storsync-init -l dry-run -d 'decide and log as always, but write nothing'
 complete -c storsync-init -l drop-env -d 'variables that the application does not get: names, comma-separated; AWS_* is all that begin so' -x
 complete -c storsync-init -l status-file -d 'where the status goes; /run/storsync/status.json or /tmp/storsync-status.json if not set' -r -F
 complete -c storsync-init -l log-format -d 'lines for a person, or one JSON object a line' -x -a 'text json'

@@ -24,11 +24,11 @@ _arguments -S -s \
 	'--tags=[objects'\'' tags\: auto leaves them out, with a warning, where the destination has none; require fails there; ignore never copies them]:value:(auto require ignore)' \
 	'--concurrency=[transfers at once]:value:' \
 	'--part-size=[size of the parts in which large objects are copied]:value:' \
+	'--dry-run[decide and log as always, but write nothing]' \
 	'--retries=[how often a failed request is tried again]:value:' \
 	'--connect-timeout=[most time for name lookup, TCP and TLS together]:value:' \
 	'--stall-timeout=[a request that makes no progress for this long is broken off]:value:' \
 	'--request-timeout=[most time for one attempt at one request; 0 is no limit]:value:' \
-	'--dry-run[decide and log as always, but write nothing]' \
 	'--drop-env=[variables that the application does not get\: names, comma-separated; AWS_* is all that begin so]:NAMES:' \
 	'--status-file=[where the status goes; /run/storsync/status.json or /tmp/storsync-status.json if not set]:FILE:_files' \
 	'--log-format=[lines for a person, or one JSON object a line]:value:(text json)' \
