@@ -47,8 +47,11 @@ static const char *date(int64_t wall, char out[DATE_SIZE])
     return out;
 }
 
-static void explain_dates(const struct text *text, const struct tls_peer *peer, const struct tls_fact *fact)
+/* Each of these is about the certificate number `index`, at which BearSSL came to its verdict. */
+
+static void explain_dates(const struct text *text, const struct tls_peer *peer, int index)
 {
+    const struct tls_fact *fact = fact_of(peer, index);
     char day[DATE_SIZE];
 
     if (peer->now < fact->not_before)
@@ -61,8 +64,9 @@ static void explain_dates(const struct text *text, const struct tls_peer *peer, 
             fact->subject, date(fact->not_after, day));
 }
 
-static void explain_name(const struct text *text, const struct tls_peer *peer)
+static void explain_name(const struct text *text, const struct tls_peer *peer, int index)
 {
+    (void)index; /* names count in the server's own */
     if (peer->fault == TLS_FAULT_NO_NAMES || *peer->names == '\0')
         say(text,
             "the certificate of \"%s\" has no subjectAltName, and its common name does not count: the server needs one with the name %s",
@@ -73,17 +77,37 @@ static void explain_name(const struct text *text, const struct tls_peer *peer)
             peer->names, peer->host);
 }
 
-static void explain_trust(const struct text *text, const struct tls_peer *peer)
+#define ANCHORS_SIZE 200
+static const char *among_anchors(const struct tls_trust *trust, char out[ANCHORS_SIZE])
+{
+    if (trust->file != NULL)
+        snprintf(out, ANCHORS_SIZE, "among the %zu authorities of %.120s", trust->count, trust->file);
+    else
+        snprintf(out, ANCHORS_SIZE, "among the %zu authorities built in", trust->count);
+    return out;
+}
+
+static void explain_self_issued(const struct text *text, const char *subject, bool alone, const char *anchors)
+{
+    if (alone)
+        say(text,
+            "the certificate of \"%s\" is self-signed, and not %s: set ca_file to a file that holds it, if it is the right one",
+            subject, anchors);
+    else
+        say(text,
+            "the certificate chain ends with an authority that is not trusted: \"%s\" is self-signed, and not %s: set ca_file to a file that holds it, if it is the right one",
+            subject, anchors);
+}
+
+/* What counts is where the chain ends. */
+static void explain_trust(const struct text *text, const struct tls_peer *peer, int index)
 {
     int last = (peer->count < TLS_FACTS ? peer->count : TLS_FACTS) - 1;
     const struct tls_fact *fact = fact_of(peer, last);
-    char anchors[200];
+    char anchors[ANCHORS_SIZE];
 
-    if (peer->trust->file != NULL)
-        snprintf(anchors, sizeof anchors, "among the %zu authorities of %.120s", peer->trust->count,
-                 peer->trust->file);
-    else
-        snprintf(anchors, sizeof anchors, "among the %zu authorities built in", peer->trust->count);
+    (void)index;
+    among_anchors(peer->trust, anchors);
     if (peer->count > TLS_CHAIN_MAX)
         say(text, "the server sends a chain of %d certificates, and the first %d lead to none %s",
             peer->count, TLS_CHAIN_MAX, anchors);
@@ -92,10 +116,7 @@ static void explain_trust(const struct text *text, const struct tls_peer *peer)
             "the certificate of \"%s\" says that it is from the authority \"%s\", but it was not signed with the key that this authority has %s: set ca_file to a file with the right one",
             fact->subject, fact->issuer, anchors);
     else if (fact->self_issued)
-        say(text,
-            "the certificate%s%s\" is self-signed, and not %s: set ca_file to a file that holds it, if it is the right one",
-            last == 0 ? " of \"" : " chain ends with an authority that is not trusted: \"", fact->subject,
-            anchors);
+        explain_self_issued(text, fact->subject, last == 0, anchors);
     else if (last == 0 && fact->issuer_elsewhere)
         say(text,
             "the server does not send the intermediate certificate of \"%s\", which signed that of \"%s\" and is not %s: have it send the whole chain",
@@ -106,7 +127,7 @@ static void explain_trust(const struct text *text, const struct tls_peer *peer)
             fact->subject, fact->issuer, anchors);
 }
 
-static void explain_algorithm(const struct text *text, const struct tls_fact *fact)
+static void explain_algorithm(const struct text *text, const struct tls_peer *peer, int index)
 {
     static const char *const signatures[] = {
         [TLS_SIGNATURE_OTHER] = "with an algorithm that is not supported",
@@ -115,6 +136,7 @@ static void explain_algorithm(const struct text *text, const struct tls_fact *fa
         [TLS_SIGNATURE_MD5] = "with MD5, which is not safe",
         [TLS_SIGNATURE_PSS] = "with RSA-PSS, which is not supported",
     };
+    const struct tls_fact *fact = fact_of(peer, index);
 
     if (fact->key == TLS_KEY_OTHER)
         say(text,
@@ -126,8 +148,10 @@ static void explain_algorithm(const struct text *text, const struct tls_fact *fa
             fact->subject, signatures[fact->signature]);
 }
 
-static void explain_size(const struct text *text, const struct tls_peer *peer, const struct tls_fact *fact)
+static void explain_size(const struct text *text, const struct tls_peer *peer, int index)
 {
+    const struct tls_fact *fact = fact_of(peer, index);
+
     if (peer->fault == TLS_FAULT_MEMORY)
         say(text, "out of memory for the certificate of the server");
     else if (peer->fault == TLS_FAULT_TOO_LARGE)
@@ -141,12 +165,12 @@ static void explain_size(const struct text *text, const struct tls_peer *peer, c
             fact->subject, fact->issuer, fact->signature_len * 8);
 }
 
-static void explain_use(const struct text *text, const struct tls_peer *peer, const struct tls_fact *fact)
+static void explain_use(const struct text *text, const struct tls_peer *peer, int index)
 {
     if (peer->blamed > 0 && peer->fault == TLS_FAULT_NONE)
         say(text,
             "the certificate of \"%s\" may not sign others by its key usage, but the server sends one that it signed",
-            fact->subject);
+            fact_of(peer, index)->subject);
     else if (peer->fault == TLS_FAULT_PURPOSE)
         say(text,
             "the certificate of \"%s\" is not for server authentication%s (extended key usage): the server needs another one",
@@ -157,61 +181,74 @@ static void explain_use(const struct text *text, const struct tls_peer *peer, co
             fact_of(peer, 0)->subject);
 }
 
-static void explain_certificate(const struct text *text, const struct tls_peer *peer, int code)
+static void explain_weak_key(const struct text *text, const struct tls_peer *peer, int index)
 {
-    int index = peer->blamed >= 0 ? peer->blamed : 0;
     const struct tls_fact *fact = fact_of(peer, index);
 
-    switch (code) {
-    case BR_ERR_X509_EXPIRED:
-        explain_dates(text, peer, fact);
-        return;
-    case BR_ERR_X509_BAD_SERVER_NAME:
-        explain_name(text, peer);
-        return;
-    case BR_ERR_X509_NOT_TRUSTED:
-        explain_trust(text, peer);
-        return;
-    case BR_ERR_X509_UNSUPPORTED:
-        explain_algorithm(text, fact);
-        return;
-    case BR_ERR_X509_LIMIT_EXCEEDED:
-        explain_size(text, peer, fact);
-        return;
-    case BR_ERR_X509_FORBIDDEN_KEY_USAGE:
-        explain_use(text, peer, fact);
-        return;
-    case BR_ERR_X509_WEAK_PUBLIC_KEY:
-        say(text, "the certificate of \"%s\" has an RSA key of %d bits, which is too short: it needs 2048",
-            fact->subject, fact->bits);
-        return;
-    case BR_ERR_X509_NOT_CA:
-        say(text,
-            "the certificate of \"%s\" is not one of an authority, but the server sends one that it signed",
-            fact->subject);
-        return;
-    case BR_ERR_X509_CRITICAL_EXTENSION:
-        say(text, "the certificate of \"%s\" has %s: they cannot be checked here, and must not be ignored",
-            fact->subject, fact->constrained ? "name constraints" : "critical extensions that are not known");
-        return;
-    case BR_ERR_X509_DN_MISMATCH:
-        say(text,
-            "the server sends its certificates in the wrong order, or without the intermediate one: after \"%s\" comes \"%s\", which did not sign it",
-            fact_of(peer, index - 1)->subject, fact->subject);
-        return;
-    case BR_ERR_X509_BAD_SIGNATURE:
-    case BR_ERR_X509_WRONG_KEY_TYPE:
-        say(text,
-            "the certificate before that of \"%s\" was not signed with its key: the chain of the server is broken",
-            fact->subject);
-        return;
-    case BR_ERR_X509_EMPTY_CHAIN:
-        say(text, "the server sends no certificate");
-        return;
-    default:
-        say(text, "a certificate that the server sends is damaged (error %d)", code);
-        return;
-    }
+    say(text, "the certificate of \"%s\" has an RSA key of %d bits, which is too short: it needs 2048",
+        fact->subject, fact->bits);
+}
+
+static void explain_no_authority(const struct text *text, const struct tls_peer *peer, int index)
+{
+    say(text, "the certificate of \"%s\" is not one of an authority, but the server sends one that it signed",
+        fact_of(peer, index)->subject);
+}
+
+static void explain_extension(const struct text *text, const struct tls_peer *peer, int index)
+{
+    const struct tls_fact *fact = fact_of(peer, index);
+
+    say(text, "the certificate of \"%s\" has %s: they cannot be checked here, and must not be ignored",
+        fact->subject, fact->constrained ? "name constraints" : "critical extensions that are not known");
+}
+
+static void explain_order(const struct text *text, const struct tls_peer *peer, int index)
+{
+    say(text,
+        "the server sends its certificates in the wrong order, or without the intermediate one: after \"%s\" comes \"%s\", which did not sign it",
+        fact_of(peer, index - 1)->subject, fact_of(peer, index)->subject);
+}
+
+static void explain_broken_chain(const struct text *text, const struct tls_peer *peer, int index)
+{
+    say(text,
+        "the certificate before that of \"%s\" was not signed with its key: the chain of the server is broken",
+        fact_of(peer, index)->subject);
+}
+
+static void explain_no_certificate(const struct text *text, const struct tls_peer *peer, int index)
+{
+    (void)peer;
+    (void)index;
+    say(text, "the server sends no certificate");
+}
+
+static void explain_certificate(const struct text *text, const struct tls_peer *peer, int code)
+{
+    static const struct {
+        int code;
+        void (*explain)(const struct text *text, const struct tls_peer *peer, int index);
+    } rows[] = {
+        {BR_ERR_X509_EXPIRED, explain_dates},
+        {BR_ERR_X509_BAD_SERVER_NAME, explain_name},
+        {BR_ERR_X509_NOT_TRUSTED, explain_trust},
+        {BR_ERR_X509_UNSUPPORTED, explain_algorithm},
+        {BR_ERR_X509_LIMIT_EXCEEDED, explain_size},
+        {BR_ERR_X509_FORBIDDEN_KEY_USAGE, explain_use},
+        {BR_ERR_X509_WEAK_PUBLIC_KEY, explain_weak_key},
+        {BR_ERR_X509_NOT_CA, explain_no_authority},
+        {BR_ERR_X509_CRITICAL_EXTENSION, explain_extension},
+        {BR_ERR_X509_DN_MISMATCH, explain_order},
+        {BR_ERR_X509_BAD_SIGNATURE, explain_broken_chain},
+        {BR_ERR_X509_WRONG_KEY_TYPE, explain_broken_chain},
+        {BR_ERR_X509_EMPTY_CHAIN, explain_no_certificate},
+    };
+
+    say(text, "a certificate that the server sends is damaged (error %d)", code);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].code == code)
+            rows[i].explain(text, peer, peer->blamed >= 0 ? peer->blamed : 0);
 }
 
 /* ---- the rest ---- */
