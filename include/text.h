@@ -17,6 +17,7 @@ char text_lower(char c);
 char text_upper(char c);
 
 bool text_begins(const char *text, const char *beginning);
+bool text_ends(const char *text, const char *end);
 
 /* Nothing but white space, or nothing at all? */
 bool text_is_blank(const char *text);

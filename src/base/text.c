@@ -32,6 +32,13 @@ bool text_begins(const char *text, const char *beginning)
     return strncmp(text, beginning, strlen(beginning)) == 0;
 }
 
+bool text_ends(const char *text, const char *end)
+{
+    size_t len = strlen(text), end_len = strlen(end);
+
+    return len >= end_len && strcmp(text + len - end_len, end) == 0;
+}
+
 bool text_is_blank(const char *text)
 {
     return text[strspn(text, TEXT_SPACE)] == '\0';

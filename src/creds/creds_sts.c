@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "hash.h"
 #include "sigv4.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,25 +163,18 @@ static bool prepare_assume_role(struct creds *creds, struct error *error)
 
 /* ---- what is answered ---- */
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t len = strlen(text), end_len = strlen(end);
-
-    return len >= end_len && strcmp(text + len - end_len, end) == 0;
-}
-
 static bool on_element(void *ctx, const char *path, const char *text, struct error *error)
 {
     struct creds_answer *answer = ctx;
     bool fits = true;
 
-    if (ends_with(path, "Result/Credentials/AccessKeyId"))
+    if (text_ends(path, "Result/Credentials/AccessKeyId"))
         fits = creds_copy(answer->id, sizeof answer->id, text);
-    else if (ends_with(path, "Result/Credentials/SecretAccessKey"))
+    else if (text_ends(path, "Result/Credentials/SecretAccessKey"))
         fits = creds_copy(answer->secret, sizeof answer->secret, text);
-    else if (ends_with(path, "Result/Credentials/SessionToken"))
+    else if (text_ends(path, "Result/Credentials/SessionToken"))
         fits = creds_copy(answer->token, sizeof answer->token, text);
-    else if (ends_with(path, "Result/Credentials/Expiration"))
+    else if (text_ends(path, "Result/Credentials/Expiration"))
         fits = creds_copy(answer->expiration, sizeof answer->expiration, text);
     else if (strcmp(path, "ErrorResponse/Error/Code") == 0 || strcmp(path, "Error/Code") == 0)
         fits = creds_copy(answer->code, sizeof answer->code, text);

@@ -163,39 +163,49 @@ static bool has_own_credential(const struct settings_state *state, const char *s
     return false;
 }
 
-/* "Authentication", Cloudflare R2 documentation, names the variables. Is one of them set, and the side there? */
-static bool has_r2_keys(const struct settings_state *state, const char *section, const char *const *environ_)
+/* The vendor's domain that the side's endpoint is in, if one of its variables is set; else NULL. */
+static const char *find_vendor(const struct settings_state *state, const char *section,
+                               const char *const *environ_)
 {
-    static const char domain[] = ".r2.cloudflarestorage.com";
     const char *endpoint = state->values[settings_find(section, "endpoint")].text;
+    const struct settings_vendor *vendor = settings_of_vendors();
     struct error ignored;
     struct uri uri;
-    size_t len;
 
     if (endpoint == NULL || !uri_parse(endpoint, "endpoint", &uri, &ignored))
-        return false;
-    len = strlen(uri.host);
-    if (len < sizeof domain || strcmp(uri.host + len - strlen(domain), domain) != 0)
-        return false;
-    for (const struct setting *setting = settings_of_side(); setting->name != NULL; setting++)
-        if (setting->of_r2 != NULL && lookup(environ_, setting->of_r2) != NULL)
-            return true;
-    return false;
+        return NULL;
+    for (; vendor->name != NULL; vendor++)
+        if (text_ends(uri.host, vendor->domain) && lookup(environ_, vendor->variable) != NULL)
+            return vendor->domain;
+    return NULL;
+}
+
+static void offer_vendor(struct settings_state *state, int slot, const char *domain,
+                         const char *const *environ_)
+{
+    const char *name = settings_slot(slot).setting->name;
+
+    for (const struct settings_vendor *vendor = settings_of_vendors(); vendor->name != NULL; vendor++)
+        if (strcmp(vendor->domain, domain) == 0 && strcmp(vendor->name, name) == 0)
+            offer_variables(state, slot, RANK_SHARED, vendor->variable, environ_);
 }
 
 /* Credentials are all or nothing: one side's key must never meet the secret of another identity. The endpoint, which
- * decides between R2's and Amazon's, comes before them in the table. */
+ * decides between a vendor's and Amazon's, comes before them in the table. */
 static void collect_shared(struct settings_state *state, const char *const *environ_)
 {
     for (int i = 0; i < SETTINGS_SLOTS; i++) {
         struct slot slot = settings_slot(i);
-        const char *names = slot.setting->shared;
+        const char *domain = NULL;
 
         if (slot.setting->credential && has_own_credential(state, slot.section))
             continue;
-        if (slot.setting->credential && has_r2_keys(state, slot.section, environ_))
-            names = slot.setting->of_r2;
-        offer_variables(state, i, RANK_SHARED, names, environ_);
+        if (slot.setting->credential)
+            domain = find_vendor(state, slot.section, environ_);
+        if (domain != NULL)
+            offer_vendor(state, i, domain, environ_);
+        else
+            offer_variables(state, i, RANK_SHARED, slot.setting->shared, environ_);
     }
 }
 

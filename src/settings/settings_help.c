@@ -42,16 +42,23 @@ void settings_put_variable(struct buf *out, const struct setting *setting, bool 
         buf_putc(out, text_upper(*c));
 }
 
+static void put_words(struct buf *out, const char *words, const char *before, const char *after)
+{
+    char word[SETTINGS_NAME_SIZE];
+
+    while ((words = settings_next_word(words, word)) != NULL)
+        buf_printf(out, "%s%s%s", before, word, after);
+}
+
 void settings_put_more_variables(struct buf *out, const struct setting *setting, const char *before,
                                  const char *after)
 {
-    const char *const lists[] = {setting->variables, setting->variables_of_destination, setting->of_r2,
-                                 setting->shared};
-    char word[SETTINGS_NAME_SIZE];
-
-    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
-        for (const char *words = lists[i]; (words = settings_next_word(words, word)) != NULL;)
-            buf_printf(out, "%s%s%s", before, word, after);
+    put_words(out, setting->variables, before, after);
+    put_words(out, setting->variables_of_destination, before, after);
+    for (const struct settings_vendor *vendor = settings_of_vendors(); vendor->name != NULL; vendor++)
+        if (strcmp(vendor->name, setting->name) == 0)
+            put_words(out, vendor->variable, before, after);
+    put_words(out, setting->shared, before, after);
 }
 
 void settings_put_default(struct buf *out, const struct setting *setting, const char *between)

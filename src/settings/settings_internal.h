@@ -59,12 +59,19 @@ struct setting {
     const char *variables; /* further names in the environment, best first, separated by spaces */
     const char *variables_of_destination;
     const char *shared;  /* variables for both sides, which count after the INI file */
-    const char *of_r2;   /* the same at Cloudflare R2, where they come instead of `shared` */
     const char *choices; /* "start|stop" */
     const char *also;    /* other words for them, in the same order; NULL if there are none */
     int64_t min, max;
     const char *word; /* of a text: what stands for the value in --help */
     const char *help; /* one line, no full stop */
+};
+
+/* A variable that a vendor of storage names, for a credential of sides whose endpoint is below its domain. Where one of
+ * them is set, a vendor's variables come instead of `shared`. */
+struct settings_vendor {
+    const char *domain; /* ".example.com" */
+    const char *name;   /* of the setting */
+    const char *variable;
 };
 
 struct slot {
@@ -81,6 +88,7 @@ struct slot settings_slot(int index);
 /* The part of the table that is for the whole run, or for each side; ends with a name of NULL. */
 const struct setting *settings_of_run(void);
 const struct setting *settings_of_side(void);
+const struct settings_vendor *settings_of_vendors(void); /* likewise */
 
 void settings_variable(const struct slot *slot, char out[SETTINGS_NAME_SIZE]); /* "STORSYNC_SOURCE_BUCKET" */
 void settings_flag(const struct slot *slot, char out[SETTINGS_NAME_SIZE]);     /* "source-bucket" */

@@ -281,7 +281,6 @@ static const struct setting side_table[] = {
      .offset = OF_SIDE(access_key_id),
      .fallback = "",
      .shared = "AWS_ACCESS_KEY_ID",
-     .of_r2 = "R2_ACCESS_KEY_ID",
      .credential = true,
      .word = "ID",
      .help = "access key"},
@@ -291,7 +290,6 @@ static const struct setting side_table[] = {
      .offset = OF_SIDE(secret_access_key),
      .fallback = "",
      .shared = "AWS_SECRET_ACCESS_KEY",
-     .of_r2 = "R2_SECRET_ACCESS_KEY",
      .credential = true,
      .help = "the secret that belongs to the access key"},
     {.name = "session_token",
@@ -335,6 +333,13 @@ static const struct setting side_table[] = {
     {.name = NULL},
 };
 
+/* "Authentication", Cloudflare R2 documentation. */
+static const struct settings_vendor vendor_table[] = {
+    {".r2.cloudflarestorage.com", "access_key_id", "R2_ACCESS_KEY_ID"},
+    {".r2.cloudflarestorage.com", "secret_access_key", "R2_SECRET_ACCESS_KEY"},
+    {.name = NULL},
+};
+
 #define RUN_COUNT ((int)(sizeof run_table / sizeof run_table[0]) - 1)
 #define SIDE_COUNT ((int)(sizeof side_table / sizeof side_table[0]) - 1)
 
@@ -348,6 +353,11 @@ const struct setting *settings_of_run(void)
 const struct setting *settings_of_side(void)
 {
     return side_table;
+}
+
+const struct settings_vendor *settings_of_vendors(void)
+{
+    return vendor_table;
 }
 
 static const char *or_empty(const char *text)

@@ -180,7 +180,7 @@ static void text_is_trimmed_at_both_ends(void **state)
     assert_int_equal(text_trim("a   ", 2, TEXT_SPACE).len, 1);
 }
 
-static void text_begins_with_another(void **state)
+static void text_begins_or_ends_with_another(void **state)
 {
     (void)state;
     assert_true(text_begins("abc", "ab"));
@@ -188,6 +188,11 @@ static void text_begins_with_another(void **state)
     assert_true(text_begins("abc", "abc"));
     assert_false(text_begins("abc", "abcd"));
     assert_false(text_begins("abc", "Ab"));
+    assert_true(text_ends("abc", "bc"));
+    assert_true(text_ends("abc", ""));
+    assert_true(text_ends("abc", "abc"));
+    assert_false(text_ends("abc", "zabc"));
+    assert_false(text_ends("abc", "b"));
 }
 
 static void env_finds_whole_names(void **state)
@@ -482,7 +487,7 @@ int main(void)
         cmocka_unit_test(buf_holds_any_bytes),
         cmocka_unit_test(text_knows_ascii_only),
         cmocka_unit_test(text_is_trimmed_at_both_ends),
-        cmocka_unit_test(text_begins_with_another),
+        cmocka_unit_test(text_begins_or_ends_with_another),
         cmocka_unit_test(env_finds_whole_names),
         cmocka_unit_test(pipe_gives_back_what_went_in),
         cmocka_unit_test(pipe_is_bounded),
