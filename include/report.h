@@ -1,12 +1,13 @@
 /*
- * report - what happened: counters and the first failures, turned into log lines and the status document.
+ * report - what happens in a run: the facts of it, and telling them to who listens.
  *
- * The human log is the one of the system this replaces, line for line (docs/LOG.md); the status document's
- * fields are docs/STATUS.md's. Both show the same facts, so both are made here.
+ * What carries out the run says what happened (report_synced ...). Each such call updates the facts, and then tells every
+ * listener. The log (report_log.h), the status file and the supervisor (run_status.h) are listeners; none of them is known
+ * here. The status document is made of the facts alone: its fields are docs/STATUS.md's.
  *
- * A run: report_init, the caller fills in the members that say what is being done, report_header, for each
- * path report_path ... report_path_end, then report_finish and one of the two summaries. A run that ends
- * before its header (development, already synced) goes straight to the last two.
+ * A run: report_init, the caller fills in the members that say what is being done, report_begin, for each path report_path
+ * ... report_path_end, then report_finish. A run that ends before it begins to copy or compare (development, already
+ * synced) goes straight to the last one.
  */
 #ifndef STORSYNC_REPORT_H
 #define STORSYNC_REPORT_H
@@ -24,10 +25,11 @@
 #define REPORT_SCHEMA 1
 #define REPORT_ERRORS_MAX 10      /* in the document; the log has all */
 #define REPORT_DIFFERENCES_MAX 10 /* of each kind; the document can have all */
-#define REPORT_SKIPPED_LINES 100  /* "Skipped" lines a path at level info; all of them at debug */
 
 /* Ceiling of each list of differences, as JSON. Three of them and all else are below JSON_MAX. */
 #define REPORT_DETAILS_MAX ((size_t)256 * 1024)
+
+enum report_mode { REPORT_DEPLOY, REPORT_SYNC, REPORT_VALIDATE };
 
 enum report_state {
     REPORT_STARTING, /* nothing was tried yet */
@@ -42,9 +44,12 @@ enum report_state {
     REPORT_FAILED,
     REPORT_INTERRUPTED,
 };
+const char *report_mode_name(enum report_mode mode);                 /* "validate" */
 const char *report_state_name(enum report_state state);              /* "already-synced" */
 bool report_state_parse(const char *name, enum report_state *state); /* false: not a state */
 bool report_state_healthy(enum report_state state); /* over, and as it should be: nothing failed */
+
+enum report_lease { REPORT_NO_LEASE, REPORT_EXCLUSIVE, REPORT_ADVISORY };
 
 struct report_failure {
     char *file;      /* the whole key; owned */
@@ -70,81 +75,114 @@ struct report_validation {
 };
 
 struct report {
-    /* The caller's. */
-    enum report_state state;
+    /* What is being done: the caller's. */
+    enum report_mode mode;
     struct detection detection;
     char source[1100], destination[1100]; /* store names */
     bool configured;                      /* both buckets were set, not defaulted */
-    bool hook_active;                     /* production: automatic syncing is on */
     bool dry_run;
-    char mode[16];         /* "deploy", "sync", "validate" */
-    char lease[16];        /* "exclusive", "advisory", or "" while there is none */
-    char waiting_for[128]; /* with REPORT_WAITING: the replica that syncs */
-    int64_t due_at;        /* wall; with REPORT_TOO_SOON when the interval is over, else CLOCK_UNKNOWN */
+    int64_t due_at; /* wall; with REPORT_TOO_SOON when the interval is over, else CLOCK_UNKNOWN */
 
-    int64_t started, finished;                           /* wall; finished CLOCK_UNKNOWN until then */
+    /* How far it is. */
+    enum report_state state;
+    enum report_lease lease;
+    char waiting_for[128]; /* with REPORT_WAITING: the replica that syncs ... */
+    int64_t waiting_epoch; /* ... and of which epoch its lease is */
+    const char *path;      /* the prefix that is being worked on, borrowed; NULL: none */
+    int active;            /* transfers under way */
+    uint64_t moved;        /* bytes, by finished transfers and those */
+
     uint64_t listed;                                     /* objects at the source that were compared */
     uint64_t synced, skipped, failed, extra, total_size; /* total_size: bytes of the synced objects */
     uint64_t gone;                                       /* from the source, before they could be copied */
     struct report_failure failures[REPORT_ERRORS_MAX];
     int failure_count;
     struct report_validation validation;
-    struct error error; /* why the run ended early, or ERROR_NONE */
-    char message[640];  /* one line: the result for a person; "" until the run is over */
 
-    /* Private. */
-    bool header_shown;
-    bool environment_shown;
-    uint64_t skipped_in_path;
-    int64_t progress_shown; /* mono; 0: not yet */
+    int64_t started, finished; /* wall; finished CLOCK_UNKNOWN until then */
+    struct error error;        /* why the run ended early, or ERROR_NONE */
+    char message[640];         /* one line: the result for a person; "" until the run is over */
+
+    struct report_listener *listeners; /* private */
+};
+
+enum report_event_kind {
+    REPORT_EVENT_STARTING,    /* nothing was tried yet */
+    REPORT_EVENT_ENVIRONMENT, /* the detection counts: what comes depends on it */
+    REPORT_EVENT_WAITING,     /* for another replica, or for another one than before */
+    REPORT_EVENT_LEASED,      /* this replica syncs */
+    REPORT_EVENT_BEGUN,       /* a pass through the paths */
+    REPORT_EVENT_PATH,
+    REPORT_EVENT_SYNCED,     /* key, size, reason; in a dry run: would be */
+    REPORT_EVENT_SKIPPED,    /* key, reason */
+    REPORT_EVENT_GONE,       /* key, reason */
+    REPORT_EVENT_FAILED,     /* key, error */
+    REPORT_EVENT_DIFFERENCE, /* key, reason, difference */
+    REPORT_EVENT_PATH_END,
+    REPORT_EVENT_NOTHING,  /* settings: under none of their paths has the source an object */
+    REPORT_EVENT_PROGRESS, /* `active` and `moved` are up to date */
+    REPORT_EVENT_TICK,     /* nothing has happened but that time has passed */
+    REPORT_EVENT_FINISHED,
+};
+
+/* What is not among the facts. All that it points to is gone when the listener returns. */
+struct report_event {
+    enum report_event_kind kind;
+    const char *key; /* whole */
+    uint64_t size;
+    const char *reason;
+    const struct error *error;
+    enum report_difference difference;
+    const struct settings *settings;
+};
+
+/* Whoever wants to know. It must return soon and can change nothing, whatever becomes of what it does: the run goes on. */
+struct report_listener {
+    void (*event)(void *ctx, const struct report *report, const struct report_event *event);
+    void *ctx;
+    struct report_listener *next; /* the report's */
 };
 
 void report_init(struct report *report, int64_t now);
+
+/* From now on; those that listen are told in the order in which they came. The report borrows `listener`. */
+void report_listen(struct report *report, struct report_listener *listener);
+
 void report_free(struct report *report);
 
-/* Which variable decided the environment, the deployment id and the platform, and the detection's warning:
- * once, however often it is called. report_header begins with it. */
+/* What happens. Keys are whole; `entry` and all else is borrowed for the call only. */
+
+void report_starting(struct report *report);
 void report_environment(struct report *report);
-
-/* Log lines, counting as they go. `path` is the prefix being synced; keys are whole and shown without it. */
-void report_header(struct report *report);
-/* Another replica, at its `epoch`, syncs; this one waits. Sets the state. */
 void report_waiting(struct report *report, const char *owner, int64_t epoch);
-/* This replica has the lease. An advisory one is warned about. */
-void report_lease(struct report *report, bool advisory);
+void report_leased(struct report *report, bool advisory);
+void report_begin(struct report *report);
 
+/* `path`, a prefix, is borrowed until the run is over. */
 void report_path(struct report *report, const char *path);
-void report_synced(struct report *report, const char *path, const struct object_entry *entry,
-                   const char *reason);
-void report_skipped(struct report *report, const char *path, const struct object_entry *entry,
-                    const char *why);
+void report_synced(struct report *report, const struct object_entry *entry, const char *reason);
+void report_skipped(struct report *report, const struct object_entry *entry, const char *reason);
 /* It is no longer at the source: nothing is left to copy. */
-void report_gone(struct report *report, const char *path, const struct object_entry *entry);
-void report_failed(struct report *report, const char *path, const char *key, const struct error *error);
+void report_gone(struct report *report, const struct object_entry *entry);
+void report_failed(struct report *report, const char *key, const struct error *error);
+/* With `all` every difference goes into the document, up to REPORT_DETAILS_MAX; else the first ten. */
+void report_difference(struct report *report, enum report_difference difference, const char *key,
+                       const char *reason, bool all);
 void report_path_end(struct report *report);
 
-/* Warns that the source has no objects under any of the paths: one that is misspelt, or a volume that is not mounted yet,
- * must not look like a sync. */
-void report_nothing(const struct report *report, const struct settings *settings);
+/* The source has no objects under any of the paths: one that is misspelt, or a volume that is not mounted yet, must not look
+ * like a sync. */
+void report_nothing(struct report *report, const struct settings *settings);
 
-/* After report_finish. Without a header before it, one line with the message. */
-void report_summary(struct report *report);
-
-/* With `all` every difference goes into the document, up to REPORT_DETAILS_MAX; else the first ten. */
-void report_difference(struct report *report, enum report_difference kind, const char *key,
-                       const char *reason, bool all);
-void report_validation_summary(struct report *report); /* after report_finish */
-
-/* The validation went through and found no difference of any kind. */
-bool report_valid(const struct report *report);
-
-/* On a terminal: one line that is rewritten at most five times a second. Elsewhere nothing. `bytes` is what
- * has moved so far. Whatever is logged next takes the line away; so does report_progress_clear. */
-void report_progress(struct report *report, int active, uint64_t bytes);
-void report_progress_clear(struct report *report);
+/* At every turn of the loop. */
+void report_progress(struct report *report, int active, uint64_t moved);
+void report_tick(struct report *report);
 
 /* Ends the run: state, time and message. `error` may be NULL. A message that is there already stays. */
 void report_finish(struct report *report, enum report_state state, const struct error *error, int64_t now);
+
+/* The validation went through and found no difference of any kind. */
+bool report_valid(const struct report *report);
 
 /* Appends the status document (docs/STATUS.md). False: no memory or no room. */
 bool report_json(const struct report *report, bool pretty, struct buf *out);

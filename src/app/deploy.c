@@ -19,38 +19,42 @@ static const int release_limit[STOP_REASONS] = {5000, [STOP_SIGNAL] = 500, [STOP
 
 /* ---- endings ---- */
 
-static bool finish(struct run *run, enum report_state state, struct error *error)
+static void finish(struct run *run, enum report_state state, struct error *error)
 {
     error_clear(error);
-    return run_finish(run, state, error);
+    run_finish(run, state, error);
 }
 
-static bool finish_failed(struct run *run, struct error *error)
+static void finish_failed(struct run *run, const struct error *error)
 {
-    return run_finish(run, error->kind == ERROR_INTERRUPTED ? REPORT_INTERRUPTED : REPORT_FAILED, error);
+    run_finish(run, error->kind == ERROR_INTERRUPTED ? REPORT_INTERRUPTED : REPORT_FAILED, error);
 }
 
 /* How a sync ended. */
-static bool conclude(struct run *run, struct error *error)
+static void conclude(struct run *run, struct error *error)
 {
     if (error->kind == ERROR_NONE)
-        return finish(run, REPORT_SYNCED, error);
-    if (error->kind == ERROR_PARTIAL)
-        return run_finish(run, REPORT_PARTIAL, error);
-    return finish_failed(run, error);
+        finish(run, REPORT_SYNCED, error);
+    else if (error->kind == ERROR_PARTIAL)
+        run_finish(run, REPORT_PARTIAL, error);
+    else
+        finish_failed(run, error);
 }
 
 /* How a look at the marker ended that found nothing to do. */
-static bool conclude_marker(struct run *run, const struct marker_finding *found, struct error *error)
+static void conclude_marker(struct run *run, const struct marker_finding *found, struct error *error)
 {
     switch (found->verdict) {
     case MARKER_ALREADY_SYNCED:
-        return finish(run, REPORT_ALREADY_SYNCED, error);
+        finish(run, REPORT_ALREADY_SYNCED, error);
+        break;
     case MARKER_TOO_SOON:
         run->report.due_at = found->due_at;
-        return finish(run, REPORT_TOO_SOON, error);
+        finish(run, REPORT_TOO_SOON, error);
+        break;
     default:
-        return finish_failed(run, error);
+        finish_failed(run, error);
+        break;
     }
 }
 
@@ -91,8 +95,7 @@ static bool sync_all(struct run *run, struct lease *lease, struct error *error)
         .lease = lease,
     };
 
-    run_save_status(run);
-    report_header(&run->report);
+    report_begin(&run->report);
     if (!sync_run(&job, error))
         return false;
     if (run->report.failed != 0) {
@@ -156,10 +159,8 @@ static enum lease_need need_always(void *ctx, bool waiting, struct error *error)
 static void tell_waiting(void *ctx, const struct lease_record *holder)
 {
     struct contest *contest = ctx;
-    struct report *report = &contest->run->report;
 
-    report_waiting(report, holder->owner, (int64_t)holder->epoch);
-    run_save_status(contest->run);
+    report_waiting(&contest->run->report, holder->owner, (int64_t)holder->epoch);
 }
 
 static enum lease_outcome acquire(struct contest *contest, struct lease *lease, bool automatic,
@@ -176,9 +177,8 @@ static enum lease_outcome acquire(struct contest *contest, struct lease *lease, 
     };
     enum lease_outcome outcome = lease_acquire(lease, &wait, error);
 
-    run->report.state = REPORT_RUNNING;
     if (outcome == LEASE_WON)
-        report_lease(&run->report, lease->advisory);
+        report_leased(&run->report, lease->advisory);
     return outcome;
 }
 
@@ -192,16 +192,18 @@ static void release(struct lease *lease, const struct error *error)
 
 /* Syncs as the one replica that may. A lease that is lost on the way is waited for again: by then the other one
  * has done the work, mostly. */
-static bool sync_alone(struct run *run, struct lease *lease, bool automatic, struct error *error)
+static void sync_alone(struct run *run, struct lease *lease, bool automatic, struct error *error)
 {
     struct contest contest = {.run = run};
 
     for (int losses = 0;; losses++) {
         switch (acquire(&contest, lease, automatic, error)) {
         case LEASE_DONE_BY_ANOTHER:
-            return conclude_marker(run, &contest.found, error);
+            conclude_marker(run, &contest.found, error);
+            return;
         case LEASE_NOT_WON:
-            return finish_failed(run, error);
+            finish_failed(run, error);
+            return;
         case LEASE_WON:
             break;
         }
@@ -212,47 +214,48 @@ static bool sync_alone(struct run *run, struct lease *lease, bool automatic, str
         log_warn("%s; copying nothing more, and waiting for the other replica", error->text);
     }
     release(lease, error);
-    return conclude(run, error);
+    conclude(run, error);
 }
 
-static bool sync_with_lease(struct run *run, bool automatic, struct error *error)
+static void sync_with_lease(struct run *run, bool automatic, struct error *error)
 {
     char host[LEASE_OWNER_SIZE] = "";
     struct lease lease;
-    bool fine;
 
     if (run->report.dry_run) {
         sync_all(run, NULL, error);
-        return conclude(run, error);
+        conclude(run, error);
+        return;
     }
     if (gethostname(host, sizeof host - 1) != 0)
         snprintf(host, sizeof host, "unknown");
     lease_init(&lease, &run->job, host, run->report.detection.deployment_id, run->settings->lease_ttl);
-    fine = sync_alone(run, &lease, automatic, error);
+    sync_alone(run, &lease, automatic, error);
     lease_free(&lease);
-    return fine;
 }
 
 /* ---- the stories ---- */
 
-bool deploy_automatic(struct run *run, struct error *error)
+void deploy_automatic(struct run *run, struct error *error)
 {
     struct marker_finding found;
 
     report_environment(&run->report);
-    if (!run->report.detection.production)
-        return finish(run, REPORT_INACTIVE, error);
+    if (!run->report.detection.production) {
+        finish(run, REPORT_INACTIVE, error);
+        return;
+    }
     if (!open_stores(run, error))
-        return error->kind == ERROR_NONE;
+        return;
     look_at_marker(run, &found, error);
-    if (found.verdict != MARKER_DUE)
-        return conclude_marker(run, &found, error);
-    return sync_with_lease(run, true, error);
+    if (found.verdict == MARKER_DUE)
+        sync_with_lease(run, true, error);
+    else
+        conclude_marker(run, &found, error);
 }
 
-bool deploy_manual(struct run *run, struct error *error)
+void deploy_manual(struct run *run, struct error *error)
 {
-    if (!open_stores(run, error))
-        return error->kind == ERROR_NONE;
-    return sync_with_lease(run, false, error);
+    if (open_stores(run, error))
+        sync_with_lease(run, false, error);
 }

@@ -10,13 +10,12 @@
 #include "error.h"
 #include "run.h"
 
-#include <stdbool.h>
+/* Both finish the run. *error, which begins as ERROR_NONE, says how it ended: by ERROR_PARTIAL if some objects failed. */
 
-/* Automatic: production only, once per deployment, not within min_interval of the last one. The report says how
- * it ended; false with *error when the failure policy has to decide (ERROR_PARTIAL: some objects failed). */
-bool deploy_automatic(struct run *run, struct error *error);
+/* Automatic: production only, once per deployment, not within min_interval of the last one. */
+void deploy_automatic(struct run *run, struct error *error);
 
 /* --sync: in any environment, without looking at marker or interval, and leaving them as they are. Takes the lease. */
-bool deploy_manual(struct run *run, struct error *error);
+void deploy_manual(struct run *run, struct error *error);
 
 #endif

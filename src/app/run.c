@@ -1,9 +1,8 @@
 #include "run.h"
 
 #include "clock.h"
-#include "json.h"
 #include "log.h"
-#include "status.h"
+#include "report_log.h"
 #include "stop.h"
 #include "store_open.h"
 #include "uri.h"
@@ -11,18 +10,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define STATUS_INTERVAL 2000 /* ms */
 #define SHOWN_MAX ((size_t)16 * 1024)
 
-static const char *mode_name(enum mode mode)
+static enum report_mode mode_of(const struct options *options)
 {
-    switch (mode) {
+    switch (options->mode) {
     case MODE_SYNC:
-        return "sync";
+        return REPORT_SYNC;
     case MODE_VALIDATE:
-        return "validate";
+        return REPORT_VALIDATE;
     default:
-        return "deploy";
+        return REPORT_DEPLOY;
     }
 }
 
@@ -53,16 +51,17 @@ void run_begin(struct run *run, const struct options *options, const struct sett
     struct report *report = &run->report;
     int64_t limit = run_limit(options, settings);
 
-    *run = (struct run){.options = options, .settings = settings, .wire = wire};
+    *run = (struct run){.options = options, .settings = settings};
     report_init(report, clock_wall() - (clock_mono() - started));
+    report->mode = mode_of(options);
     report->detection = *detection;
-    report->hook_active = detection->production;
     report->dry_run = settings->dry_run != 0;
     report->configured = !settings_is_default(settings, &settings->source.bucket) &&
                          !settings_is_default(settings, &settings->destination.bucket);
-    snprintf(report->mode, sizeof report->mode, "%s", mode_name(options->mode));
     show_bucket(settings->source.bucket, report->source, sizeof report->source);
     show_bucket(settings->destination.bucket, report->destination, sizeof report->destination);
+    run_supervisor_listen(&run->supervisor, report, wire);
+    run_status_listen(&run->status, report, settings->status_file);
     if (limit != 0)
         stop_at(started + limit);
 }
@@ -75,18 +74,14 @@ void run_end(struct run *run)
     run->source = NULL;
     run->destination = NULL;
     run->loop = NULL;
-    if (run->status_stale)
-        run_save_status(run);
+    run_status_end(&run->status, &run->report);
     report_free(&run->report);
 }
 
 /* `ctx` is the run. */
 static void tick(void *ctx)
 {
-    struct run *run = ctx;
-
-    if (clock_mono() >= run->status_due)
-        run_save_status(run);
+    report_tick(&((struct run *)ctx)->report);
 }
 
 static bool make_loop(struct run *run, struct error *error)
@@ -132,77 +127,9 @@ bool run_open_stores(struct run *run, struct error *error)
            store_check_pair(run->source, run->destination, error);
 }
 
-static void tell_progress(const struct run *run)
-{
-    const struct report *report = &run->report;
-
-    wire_tell(run->wire, &(struct wire_message){.type = WIRE_PROGRESS,
-                                                .progress = {
-                                                    .synced = report->synced,
-                                                    .skipped = report->skipped,
-                                                    .failed = report->failed,
-                                                    .extra = report->extra,
-                                                    .total_size = report->total_size,
-                                                }});
-}
-
-/* Keeps in mind that the file does not say what it should. */
-static void note_status(struct run *run, bool written, const struct error *error)
-{
-    run->status_stale = !written;
-    if (written || run->status_told)
-        return;
-    log_warn("no status file: %s", error->text);
-    run->status_told = true;
-}
-
-void run_save_status(struct run *run)
-{
-    struct error error = {.kind = ERROR_NONE};
-    struct buf json;
-    bool written = false;
-
-    run->status_due = clock_mono() + STATUS_INTERVAL;
-    tell_progress(run);
-    if (run->report.dry_run || run->options->mode == MODE_VALIDATE)
-        return;
-    buf_init(&json, JSON_MAX);
-    if (report_json(&run->report, true, &json) && !json.failed)
-        written = status_write(run->settings->status_file, &json, &error);
-    else
-        error_set(&error, ERROR_LOCAL, "the status document does not fit into memory");
-    note_status(run, written, &error);
-    buf_free(&json);
-}
-
-/* Why this container ended, if it ends here: the application's reasons are its own (see main). */
-static void save_reason(const struct run *run)
-{
-    struct buf text;
-
-    if (run->report.dry_run)
-        return;
-    buf_init(&text, STATUS_TERMINATION_MAX);
-    report_brief(&run->report, &text);
-    status_termination_log(STATUS_TERMINATION_LOG, buf_str(&text));
-    buf_free(&text);
-}
-
-static void tell_summary(enum mode mode, struct report *report)
-{
-    if (mode == MODE_VALIDATE)
-        report_validation_summary(report);
-    else
-        report_summary(report);
-}
-
-bool run_finish(struct run *run, enum report_state state, const struct error *error)
+void run_finish(struct run *run, enum report_state state, const struct error *error)
 {
     report_finish(&run->report, state, error, clock_wall());
-    run_save_status(run);
-    save_reason(run);
-    tell_summary(run->options->mode, &run->report);
-    return error->kind == ERROR_NONE;
 }
 
 static enum report_state state_of_failure(const struct error *error)
@@ -210,13 +137,15 @@ static enum report_state state_of_failure(const struct error *error)
     return error->kind == ERROR_INTERRUPTED ? REPORT_INTERRUPTED : REPORT_FAILED;
 }
 
-void run_tell_for(enum mode mode, const struct error *error)
+void run_tell_for(const struct options *options, const struct error *error)
 {
     struct report report;
+    struct report_log log;
 
     report_init(&report, clock_wall());
+    report.mode = mode_of(options);
+    report_log_listen(&log, &report);
     report_finish(&report, state_of_failure(error), error, clock_wall());
-    tell_summary(mode, &report);
     report_free(&report);
 }
 
@@ -229,7 +158,5 @@ void run_save_for(struct run *run, const struct wire_progress *progress, const s
     report->failed = progress->failed;
     report->extra = progress->extra;
     report->total_size = progress->total_size;
-    report_finish(report, state_of_failure(error), error, clock_wall());
-    run_save_status(run);
-    save_reason(run);
+    run_finish(run, state_of_failure(error), error);
 }

@@ -1,9 +1,6 @@
 /*
  * run - what every mode that touches the buckets has in common: both stores and the loop they share, the deadline,
- * the report and its status file.
- *
- * A status file that cannot be written is warned about once, and written all the same when it can be: each save tries
- * again, and run_end does for the last one, when the descriptors of the connections are free.
+ * the report and who listens to it outside.
  */
 #ifndef STORSYNC_RUN_H
 #define STORSYNC_RUN_H
@@ -13,6 +10,7 @@
 #include "job.h"
 #include "options.h"
 #include "report.h"
+#include "run_status.h"
 #include "settings.h"
 #include "store.h"
 #include "wire.h"
@@ -27,32 +25,28 @@ struct run {
     struct loop *loop;
     struct store *source;
     struct store *destination;
-    struct job job;          /* of a sync, once both stores are open */
-    const struct wire *wire; /* who hears how far it is */
-    bool status_stale;       /* the status file could not be written the last time */
-    bool status_told;        /* ... which was said, once */
-    int64_t status_due;      /* mono; when the next tick writes it */
+    struct job job; /* of a sync, once both stores are open */
+    struct run_supervisor supervisor;
+    struct run_status status;
 };
 
 /* How long the whole run may take from the start of the process, in ms; 0: as long as it needs. */
 int64_t run_limit(const struct options *options, const struct settings *settings);
 
-/* `run` borrows all it is given. `started` (mono) is when the process began. Sets the deadline. */
+/* `run` borrows all it is given. `started` (mono) is when the process began. Sets the deadline. From now on the supervisor
+ * (`wire`, NULL: nobody) and the status file are told; the log is the caller's to add. */
 void run_begin(struct run *run, const struct options *options, const struct settings *settings,
                const struct detection *detection, int64_t started, const struct wire *wire);
 void run_end(struct run *run); /* closes every connection and descriptor */
 
-/* Opens both stores, with a loop that saves the status every two seconds. Asks no service anything. */
+/* Opens both stores, with a loop that tells the report of the time that passes. Asks no service anything. */
 bool run_open_stores(struct run *run, struct error *error);
 
-/* Writes the status file now; not in a dry run, nor when validating. */
-void run_save_status(struct run *run);
-
-/* Ends the report with `state`, saves it and logs the summary. True unless `error` is one. */
-bool run_finish(struct run *run, enum report_state state, const struct error *error);
+/* The run is over: how is told to all that listen. `error` is of kind ERROR_NONE if nothing failed. */
+void run_finish(struct run *run, enum report_state state, const struct error *error);
 
 /* For a run that somebody else has begun and not ended: what the log is told ... */
-void run_tell_for(enum mode mode, const struct error *error);
+void run_tell_for(const struct options *options, const struct error *error);
 
 /* ... and what is written down. Apart, because the place where it goes may be what hangs. */
 void run_save_for(struct run *run, const struct wire_progress *progress, const struct error *error);

@@ -9,7 +9,7 @@ static void failed_to_look(const struct join *join, struct report *report)
     struct error why;
     const char *key = join_unreadable(join, &why);
 
-    report_failed(report, "", key, &why);
+    report_failed(report, key, &why);
 }
 
 static bool have_one_hash(const struct object_entry *a, const struct object_entry *b)
@@ -69,7 +69,7 @@ bool validate_run(struct store *source, struct store *destination, const struct 
     enum compare rule =
         settings_is_default(settings, &settings->compare) ? COMPARE_ETAG : (enum compare)settings->compare;
 
-    report_header(report);
+    report_begin(report);
     for (int i = 0; i < settings_path_count(settings); i++) {
         struct join join;
         bool done;

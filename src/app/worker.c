@@ -8,6 +8,7 @@
 #include "json.h"
 #include "log.h"
 #include "output.h"
+#include "report_log.h"
 #include "run.h"
 #include "status.h"
 #include "stop.h"
@@ -57,8 +58,7 @@ static void save_starting(struct run *run)
 {
     if (run->options->mode == MODE_DEPLOY && !run->report.detection.production)
         return;
-    run->report.state = REPORT_STARTING;
-    run_save_status(run);
+    report_starting(&run->report);
 }
 
 /* The work of this mode; *error is how it ended. */
@@ -93,11 +93,13 @@ static int work_and_tell(const struct worker *worker, const struct settings *set
 {
     const struct options *options = worker->options;
     struct detection detection;
+    struct report_log log;
     struct run run;
     int code;
 
     detect(settings, (const char *const *)environ, &detection);
     run_begin(&run, options, settings, &detection, worker->started, wire);
+    report_log_listen(&log, &run.report);
     work(&run, error);
     code = error_exit_code(error);
     if (options->mode == MODE_VALIDATE && code == 0 && !report_valid(&run.report))
@@ -207,7 +209,7 @@ void worker_speak_for(const struct worker *worker, const struct worker_end *end)
     log_patience(SHORT_PATIENCE);
     if (!end->files)
         load(options, false, &settings, &ignored);
-    run_tell_for(options->mode, end->error);
+    run_tell_for(options, end->error);
     tell_consequence(options, end->policy.start, end->policy.forgive, end->error);
     if (end->files)
         load(options, true, &settings, &ignored);

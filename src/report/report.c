@@ -1,12 +1,17 @@
-#include "report.h"
+#include "report_internal.h"
 
 #include "clock.h"
-#include "log.h"
+#include "json.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const char *const modes[] = {
+    [REPORT_DEPLOY] = "deploy",
+    [REPORT_SYNC] = "sync",
+    [REPORT_VALIDATE] = "validate",
+};
 
 static const struct {
     const char *name;
@@ -24,6 +29,11 @@ static const struct {
     [REPORT_FAILED] = {"failed", false},
     [REPORT_INTERRUPTED] = {"interrupted", false},
 };
+
+const char *report_mode_name(enum report_mode mode)
+{
+    return modes[mode];
+}
 
 const char *report_state_name(enum report_state state)
 {
@@ -49,7 +59,7 @@ bool report_state_healthy(enum report_state state)
 void report_init(struct report *report, int64_t now)
 {
     *report = (struct report){
-        .state = REPORT_RUNNING,
+        .state = REPORT_STARTING,
         .detection = {.platform = "", .hint = ""},
         .started = now,
         .finished = CLOCK_UNKNOWN,
@@ -79,121 +89,77 @@ bool report_valid(const struct report *report)
     return validation->done && report->failed == 0;
 }
 
-const char *report_size(uint64_t bytes, char out[32])
-{
-    static const char units[][3] = {"KB", "MB", "GB", "TB"};
-    size_t unit = 0;
-    int shift = 10;
+/* ---- listeners ---- */
 
-    if (bytes < 1024) {
-        snprintf(out, 32, "%" PRIu64 " B", bytes);
-        return out;
-    }
-    while (unit < 3 && bytes >> shift >= 1024) {
-        unit++;
-        shift += 10;
-    }
-    uint64_t whole = bytes >> shift;
-    uint64_t rest = bytes & ((UINT64_C(1) << shift) - 1);
-    uint64_t hundredths = (rest * 100 + (UINT64_C(1) << (shift - 1))) >> shift;
-    whole += hundredths / 100;
-    hundredths %= 100;
-    /* 1,023.996 KB has been rounded to the next unit. */
-    if (whole == 1024 && unit < 3) {
-        whole = 1;
-        unit++;
-    }
-    snprintf(out, 32, "%" PRIu64 ".%02" PRIu64 " %s", whole, hundredths, units[unit]);
-    return out;
+void report_listen(struct report *report, struct report_listener *listener)
+{
+    struct report_listener **end = &report->listeners;
+
+    while (*end != NULL)
+        end = &(*end)->next;
+    listener->next = NULL;
+    *end = listener;
 }
 
-/* ---- the end ---- */
-
-/* "Synced 42 objects (12.45 MB), 15 already up to date, 1 gone, 3 failed" */
-static void figures(const struct report *report, char *out, size_t out_size)
+static void tell(const struct report *report, struct report_event event)
 {
-    char size[32];
-    char gone[40] = "", failed[40] = "";
-
-    if (report->gone > 0)
-        snprintf(gone, sizeof gone, ", %" PRIu64 " gone", report->gone);
-    if (report->failed > 0)
-        snprintf(failed, sizeof failed, ", %" PRIu64 " failed", report->failed);
-    snprintf(out, out_size, "%s %" PRIu64 " object%s (%s), %" PRIu64 " already up to date%s%s",
-             report->dry_run ? "Would sync" : "Synced", report->synced, report->synced == 1 ? "" : "s",
-             report_size(report->total_size, size), report->skipped, gone, failed);
+    for (const struct report_listener *each = report->listeners; each != NULL; each = each->next)
+        each->event(each->ctx, report, &event);
 }
 
-static void tell_validation(struct report *report)
+static void tell_kind(const struct report *report, enum report_event_kind kind)
 {
-    const struct report_validation *validation = &report->validation;
-
-    char unhashed[64] = "";
-
-    if (validation->unhashed > 0)
-        snprintf(unhashed, sizeof unhashed, ", %" PRIu64 " of them by size and time only",
-                 validation->unhashed);
-    if (report_valid(report)) {
-        snprintf(report->message, sizeof report->message,
-                 "Source and destination are equal: %" PRIu64 " object%s%s", validation->checked,
-                 validation->checked == 1 ? "" : "s", unhashed);
-        return;
-    }
-    snprintf(report->message, sizeof report->message,
-             "Source and destination differ: %" PRIu64 " missing, %" PRIu64 " mismatched, %" PRIu64 " extra",
-             validation->lists[REPORT_MISSING].count, validation->lists[REPORT_MISMATCHED].count,
-             validation->lists[REPORT_EXTRA].count);
+    tell(report, (struct report_event){.kind = kind});
 }
 
-static void tell_too_soon(struct report *report)
-{
-    char due[CLOCK_RFC3339_SIZE] = "";
+/* ---- the run ---- */
 
-    if (report->due_at != CLOCK_UNKNOWN)
-        clock_format_rfc3339(report->due_at, due);
-    snprintf(report->message, sizeof report->message,
-             "The last automatic sync was less than the interval ago%s%s",
-             *due != '\0' ? "; the next is due at " : "", due);
+void report_starting(struct report *report)
+{
+    report->state = REPORT_STARTING;
+    tell_kind(report, REPORT_EVENT_STARTING);
 }
 
-static void tell(struct report *report, const char *message)
+void report_environment(struct report *report)
 {
-    snprintf(report->message, sizeof report->message, "%s", message);
+    tell_kind(report, REPORT_EVENT_ENVIRONMENT);
 }
 
-static void tell_result(struct report *report)
+void report_waiting(struct report *report, const char *owner, int64_t epoch)
 {
-    switch (report->state) {
-    case REPORT_ALREADY_SYNCED:
-        snprintf(report->message, sizeof report->message, "Deployment %s is already synced",
-                 report->detection.deployment_id);
-        break;
-    case REPORT_TOO_SOON:
-        tell_too_soon(report);
-        break;
-    case REPORT_INACTIVE:
-        tell(report, "Development environment: no automatic sync");
-        break;
-    case REPORT_NOTHING_TO_DO:
-        tell(report, "Source and destination are the same: nothing to do");
-        break;
-    case REPORT_FAILED:
-    case REPORT_INTERRUPTED:
-        tell(report,
-             report->error.kind != ERROR_NONE ? report->error.text : report_state_name(report->state));
-        break;
-    case REPORT_STARTING:
-    case REPORT_RUNNING:
-    case REPORT_WAITING:
-        break;
-    case REPORT_SYNCED:
-    case REPORT_PARTIAL:
-        if (report->validation.done)
-            tell_validation(report);
-        else
-            figures(report, report->message, sizeof report->message);
-        break;
-    }
+    report->state = REPORT_WAITING;
+    snprintf(report->waiting_for, sizeof report->waiting_for, "%s", owner);
+    report->waiting_epoch = epoch;
+    tell_kind(report, REPORT_EVENT_WAITING);
+}
+
+void report_leased(struct report *report, bool advisory)
+{
+    report->lease = advisory ? REPORT_ADVISORY : REPORT_EXCLUSIVE;
+    tell_kind(report, REPORT_EVENT_LEASED);
+}
+
+void report_begin(struct report *report)
+{
+    report->state = REPORT_RUNNING;
+    tell_kind(report, REPORT_EVENT_BEGUN);
+}
+
+void report_nothing(struct report *report, const struct settings *settings)
+{
+    tell(report, (struct report_event){.kind = REPORT_EVENT_NOTHING, .settings = settings});
+}
+
+void report_progress(struct report *report, int active, uint64_t moved)
+{
+    report->active = active;
+    report->moved = moved;
+    tell_kind(report, REPORT_EVENT_PROGRESS);
+}
+
+void report_tick(struct report *report)
+{
+    tell_kind(report, REPORT_EVENT_TICK);
 }
 
 void report_finish(struct report *report, enum report_state state, const struct error *error, int64_t now)
@@ -203,41 +169,117 @@ void report_finish(struct report *report, enum report_state state, const struct 
     if (error != NULL)
         report->error = *error;
     if (report->message[0] == '\0')
-        tell_result(report);
+        report_make_message(report);
+    tell_kind(report, REPORT_EVENT_FINISHED);
 }
 
-/* ---- in brief ---- */
+/* ---- objects ---- */
 
-#define BRIEF_LINE 768
-
-/* A whole line, made safe, or none if it does not fit and leave room for the last one. */
-static bool add_brief(struct buf *out, size_t max, const char *line)
+void report_path(struct report *report, const char *path)
 {
-    char safe[LOG_SAFE_SIZE];
-    size_t len = strlen(log_safe(line, safe));
-
-    return out->len + len + 1 <= max && buf_append(out, safe, len) && buf_putc(out, '\n');
+    report->path = path;
+    tell_kind(report, REPORT_EVENT_PATH);
 }
 
-void report_brief(const struct report *report, struct buf *out)
+void report_path_end(struct report *report)
 {
-    char line[BRIEF_LINE];
-    size_t max = out->max > 64 ? out->max - 64 : 0; /* the rest is for how many there are besides */
-    uint64_t told = 0;
+    tell_kind(report, REPORT_EVENT_PATH_END);
+    report->path = NULL;
+}
 
-    snprintf(line, sizeof line, "%s: %s", report_state_name(report->state), report->message);
-    add_brief(out, max, line);
-    bool broken_off = report->state == REPORT_FAILED || report->state == REPORT_INTERRUPTED;
-    if (broken_off && report->synced + report->skipped + report->failed > 0) {
-        figures(report, line, sizeof line);
-        add_brief(out, max, line);
+void report_synced(struct report *report, const struct object_entry *entry, const char *reason)
+{
+    report->synced++;
+    report->total_size += entry->size;
+    tell(report, (struct report_event){
+                     .kind = REPORT_EVENT_SYNCED, .key = entry->key, .size = entry->size, .reason = reason});
+}
+
+void report_skipped(struct report *report, const struct object_entry *entry, const char *reason)
+{
+    report->skipped++;
+    tell(report, (struct report_event){.kind = REPORT_EVENT_SKIPPED, .key = entry->key, .reason = reason});
+}
+
+void report_gone(struct report *report, const struct object_entry *entry)
+{
+    report->gone++;
+    tell(report, (struct report_event){
+                     .kind = REPORT_EVENT_GONE, .key = entry->key, .reason = "no longer at the source"});
+}
+
+static void keep_failure(struct report *report, const char *key, const struct error *error)
+{
+    struct report_failure *failure = &report->failures[report->failure_count];
+
+    failure->file = strdup(key);
+    if (failure->file == NULL)
+        return;
+    snprintf(failure->error, sizeof failure->error, "%s", error->text);
+    report->failure_count++;
+}
+
+void report_failed(struct report *report, const char *key, const struct error *error)
+{
+    report->failed++;
+    if (report->failure_count < REPORT_ERRORS_MAX)
+        keep_failure(report, key, error);
+    tell(report, (struct report_event){.kind = REPORT_EVENT_FAILED, .key = key, .error = error});
+}
+
+/* ---- differences ---- */
+
+/* One element of a list: a key, or for what differs an object with the reason. */
+static bool make_difference(enum report_difference kind, const char *key, const char *reason, struct buf *out)
+{
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *value;
+    bool ok = true;
+
+    if (kind == REPORT_MISMATCHED) {
+        value = yyjson_mut_obj(doc);
+        ok = json_add_text(doc, value, "file", key) && json_add_text(doc, value, "reason", reason);
+    } else {
+        value = json_make_text(doc, key);
     }
-    for (int i = 0; i < report->failure_count; i++) {
-        snprintf(line, sizeof line, "%.250s: %s", report->failures[i].file, report->failures[i].error);
-        told += add_brief(out, max, line) ? 1 : 0;
+    yyjson_mut_doc_set_root(doc, value);
+    ok = ok && json_write(doc, false, out);
+    yyjson_mut_doc_free(doc);
+    return ok;
+}
+
+/* The list's JSON is a whole array after each: an element replaces the bracket at the end. */
+static void list_difference(struct report_list *list, enum report_difference kind, const char *key,
+                            const char *reason)
+{
+    struct buf tail;
+    size_t keep = list->json.len > 0 ? list->json.len - 1 : 0;
+
+    buf_init(&tail, REPORT_DETAILS_MAX);
+    buf_putc(&tail, keep == 0 ? '[' : ',');
+    make_difference(kind, key, reason, &tail);
+    buf_putc(&tail, ']');
+    if (!tail.failed && keep + tail.len <= REPORT_DETAILS_MAX) {
+        size_t whole = list->json.len;
+        list->json.len = keep;
+        if (buf_append(&list->json, tail.data, tail.len))
+            list->listed++;
+        else
+            list->json.len = whole;
     }
-    if (told < report->failed) {
-        snprintf(line, sizeof line, "and %" PRIu64 " more: see the log", report->failed - told);
-        add_brief(out, out->max, line);
-    }
+    buf_free(&tail);
+}
+
+void report_difference(struct report *report, enum report_difference difference, const char *key,
+                       const char *reason, bool all)
+{
+    struct report_list *list = &report->validation.lists[difference];
+
+    /* Only while nothing was left out: the list is the first ones, without gaps. */
+    if (list->listed == list->count && (all || list->count < REPORT_DIFFERENCES_MAX))
+        list_difference(list, difference, key, reason);
+    list->count++;
+    tell(report,
+         (struct report_event){
+             .kind = REPORT_EVENT_DIFFERENCE, .key = key, .reason = reason, .difference = difference});
 }

@@ -57,13 +57,19 @@ static const char *message(const struct report *report)
     return report->state == REPORT_WAITING ? "Waiting for another replica to sync" : "Syncing";
 }
 
+static const char *const leases[] = {
+    [REPORT_NO_LEASE] = "",
+    [REPORT_EXCLUSIVE] = "exclusive",
+    [REPORT_ADVISORY] = "advisory",
+};
+
 static void add_situation(struct object *root, const struct report *report)
 {
     const struct detection *found = &report->detection;
 
     add_number(root, "schema", REPORT_SCHEMA);
     add_text(root, "version", STORSYNC_VERSION);
-    add_text(root, "mode", report->mode);
+    add_text(root, "mode", report_mode_name(report->mode));
     add_text(root, "state", report_state_name(report->state));
     add_flag(root, "success", report_state_healthy(report->state));
     add_text(root, "message", message(report));
@@ -73,11 +79,11 @@ static void add_situation(struct object *root, const struct report *report)
     add_text(root, "deploymentId", found->deployment_id);
     add_text(root, "deploymentSource", found->deployment_source);
     add_flag(root, "configured", report->configured);
-    add_flag(root, "hookActive", report->hook_active);
+    add_flag(root, "hookActive", found->production);
     add_text(root, "source", report->source);
     add_text(root, "destination", report->destination);
     add_flag(root, "dryRun", report->dry_run);
-    add_text(root, "lease", report->lease);
+    add_text(root, "lease", leases[report->lease]);
     add_text(root, "waitingFor", report->state == REPORT_WAITING ? report->waiting_for : "");
     add_time(root, "startedAt", report->started);
     add_time(root, "finishedAt", report->finished);

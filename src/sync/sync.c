@@ -25,7 +25,6 @@ struct sync {
     struct transfer_plan plan;
     struct slot *slots;
     int slot_count;
-    const char *path;
     struct join join;
     bool listed;        /* nothing more to start in this path */
     int hopeless;       /* failures of that kind since the last success */
@@ -72,17 +71,17 @@ static void settle(struct sync *sync, struct slot *slot)
     case TRANSFER_COPIED:
         sync->hopeless = 0;
         sync->bytes += transfer->entry.size;
-        report_synced(report, sync->path, &transfer->entry, plan_reason_text(slot->reason));
+        report_synced(report, &transfer->entry, plan_reason_text(slot->reason));
         crash_point("copying");
         break;
     case TRANSFER_GONE:
-        report_gone(report, sync->path, &transfer->entry);
+        report_gone(report, &transfer->entry);
         break;
     case TRANSFER_FAILED:
         /* What a stop cut short is no failure of the object: the next run copies it. */
         if (transfer->stopping)
             break;
-        report_failed(report, sync->path, transfer->key, &transfer->error);
+        report_failed(report, transfer->key, &transfer->error);
         if (dooms_the_run(sync, &transfer->error))
             stop(sync, &transfer->error);
         break;
@@ -137,7 +136,7 @@ static void failed_to_look(const struct sync *sync)
     struct error why;
     const char *key = join_unreadable(&sync->join, &why);
 
-    report_failed(sync->job->report, sync->path, key, &why);
+    report_failed(sync->job->report, key, &why);
 }
 
 /* Carries out the step at the heads of the listings. False: no slot is free for it. */
@@ -150,7 +149,7 @@ static bool act(struct sync *sync)
     switch (sync->join.step.action) {
     case PLAN_COPY:
         if (sync->job->settings->dry_run) {
-            report_synced(report, sync->path, entry, plan_reason_text(sync->join.step.reason));
+            report_synced(report, entry, plan_reason_text(sync->join.step.reason));
             break;
         }
         slot = free_slot(sync);
@@ -162,7 +161,7 @@ static bool act(struct sync *sync)
             settle(sync, slot);
         break;
     case PLAN_KEEP:
-        report_skipped(report, sync->path, entry, plan_reason_text(PLAN_SAME));
+        report_skipped(report, entry, plan_reason_text(PLAN_SAME));
         break;
     case PLAN_EXTRA:
         report->extra++;
@@ -276,7 +275,6 @@ static void sync_path(struct sync *sync, const char *path)
 {
     uint64_t listed_before = sync->job->report->listed;
 
-    sync->path = path;
     sync->listed = false;
     if (!join_open(&sync->join, sync->job->source, sync->job->destination, path,
                    (enum compare)sync->job->settings->compare, &sync->error))
@@ -316,7 +314,6 @@ bool sync_run(struct sync_job *job, struct error *error)
         transfer_init(&sync.slots[i].transfer, &sync.plan);
     for (int i = 0; i < settings_path_count(job->settings) && sync.error.kind == ERROR_NONE; i++)
         sync_path(&sync, settings_path(job->settings, i));
-    report_progress_clear(job->report);
     if (sync.error.kind == ERROR_NONE && job->report->listed == 0)
         report_nothing(job->report, job->settings);
     for (int i = 0; i < sync.slot_count; i++)

@@ -1,6 +1,6 @@
 /* report: the human log of docs/LOG.md line for line, its JSON events, the status document, sizes. */
 #include "plan.h"
-#include "report.h"
+#include "report_log.h"
 
 #include "clock.h"
 #include "json.h"
@@ -24,6 +24,7 @@
 static FILE *log_file;
 static char seen[262144];
 static struct report report;
+static struct report_log log_lines;
 
 static int set_up(void **state)
 {
@@ -34,6 +35,7 @@ static int set_up(void **state)
     log_to(fileno(log_file));
     log_setup(LOG_TEXT, LOG_INFO, true);
     report_init(&report, STARTED);
+    report_log_listen(&log_lines, &report);
     report.detection.production = true;
     report.detection.platform = "Heroku";
     strcpy(report.detection.environment_source, "NODE_ENV=production");
@@ -41,7 +43,6 @@ static int set_up(void **state)
     strcpy(report.detection.deployment_source, "HEROKU_RELEASE_VERSION");
     strcpy(report.source, "dedw3n-dev-storage");
     strcpy(report.destination, "dedw3n-production-storage");
-    strcpy(report.mode, "deploy");
     return 0;
 }
 
@@ -76,14 +77,16 @@ static void synced(const char *path, const char *key, uint64_t size)
 {
     struct object_entry object = entry(key, size);
 
-    report_synced(&report, path, &object, plan_reason_text(PLAN_MISSING));
+    report.path = path;
+    report_synced(&report, &object, plan_reason_text(PLAN_MISSING));
 }
 
 static void skipped(const char *path, const char *key)
 {
     struct object_entry object = entry(key, 1);
 
-    report_skipped(&report, path, &object, plan_reason_text(PLAN_SAME));
+    report.path = path;
+    report_skipped(&report, &object, plan_reason_text(PLAN_SAME));
 }
 
 static void failed(const char *path, const char *key, const char *why)
@@ -91,7 +94,8 @@ static void failed(const char *path, const char *key, const char *why)
     struct error error;
 
     error_set(&error, ERROR_PERMISSION, "%s", why);
-    report_failed(&report, path, key, &error);
+    report.path = path;
+    report_failed(&report, key, &error);
 }
 
 /* ---- the human log ---- */
@@ -99,7 +103,7 @@ static void failed(const char *path, const char *key, const char *why)
 static void test_the_log_of_a_sync(void **state)
 {
     (void)state;
-    report_header(&report);
+    report_begin(&report);
     report_path(&report, "public/");
     synced("public/", "public/avatars/user123.png", 148808);
     synced("public/", "public/images/product456.jpg", 535736);
@@ -109,7 +113,6 @@ static void test_the_log_of_a_sync(void **state)
     report.skipped = 15;
     report.total_size = 13054771;
     report_finish(&report, REPORT_SYNCED, NULL, STARTED + 1000);
-    report_summary(&report);
     assert_string_equal(
         output(),
         "storsync-init: environment is production because NODE_ENV=production; deployment v42 (HEROKU_RELEASE_VERSION), Heroku\n"
@@ -139,12 +142,11 @@ static void test_the_log_of_a_dry_run_in_ascii(void **state)
     (void)state;
     log_setup(LOG_TEXT, LOG_INFO, false);
     report.dry_run = true;
-    report_header(&report);
+    report_begin(&report);
     report_path(&report, "");
     synced("", "a", 1);
     report_path_end(&report);
     report_finish(&report, REPORT_SYNCED, NULL, STARTED);
-    report_summary(&report);
     const char *log = output();
     assert_non_null(
         strstr(log, "\nDry Run: YES\n\nSyncing path: (the whole bucket)\n  + Would sync: a (1 B)\n\n"));
@@ -156,12 +158,11 @@ static void test_the_log_of_a_dry_run_in_ascii(void **state)
 static void test_failures_are_shown(void **state)
 {
     (void)state;
-    report_header(&report);
+    report_begin(&report);
     report_path(&report, "private/");
     failed("private/", "private/x", "access denied");
     report_path_end(&report);
     report_finish(&report, REPORT_PARTIAL, NULL, STARTED);
-    report_summary(&report);
     const char *log = output();
     assert_non_null(strstr(log, "\n  \xE2\x9C\x97 Failed: x (access denied)\n"));
     assert_non_null(strstr(log, "\n\xE2\x9C\x97 Failed: 1\n"));
@@ -174,12 +175,11 @@ static void test_gone_objects_are_counted_apart(void **state)
     struct object_entry entry = {.key = "public/x", .size = 5};
 
     (void)state;
-    report_header(&report);
+    report_begin(&report);
     report_path(&report, "public/");
-    report_gone(&report, "public/", &entry);
+    report_gone(&report, &entry);
     report_path_end(&report);
     report_finish(&report, REPORT_SYNCED, NULL, STARTED);
-    report_summary(&report);
     const char *log = output();
     assert_non_null(strstr(log, "\n  - Skipped: x (no longer at the source)\n"));
     assert_non_null(strstr(log, "\n- Skipped: 0\n- Gone: 1\n\xE2\x9C\x97 Failed: 0\n"));
@@ -192,16 +192,14 @@ static void test_the_end_of_a_failed_run(void **state)
     struct error error;
 
     error_set(&error, ERROR_NO_BUCKET, "bucket dev does not exist");
-    report_header(&report);
+    report_begin(&report);
     report_finish(&report, REPORT_FAILED, &error, STARTED);
-    report_summary(&report);
     assert_non_null(strstr(output(), "\n\n=== Sync Failed: bucket dev does not exist ===\n"));
     assert_string_equal(report.message, "bucket dev does not exist");
 
     error_set(&error, ERROR_INTERRUPTED, "interrupted by signal 15");
     report.message[0] = '\0';
     report_finish(&report, REPORT_INTERRUPTED, &error, STARTED);
-    report_summary(&report);
     assert_non_null(strstr(output(), "\n=== Sync Interrupted: interrupted by signal 15 ===\n"));
 }
 
@@ -209,13 +207,12 @@ static void test_quiet_levels_keep_what_matters(void **state)
 {
     (void)state;
     log_setup(LOG_TEXT, LOG_ERROR, true);
-    report_header(&report);
+    report_begin(&report);
     report_path(&report, "p/");
     synced("p/", "p/a", 1);
     failed("p/", "p/b", "access denied");
     report_path_end(&report);
     report_finish(&report, REPORT_PARTIAL, NULL, STARTED);
-    report_summary(&report);
     assert_string_equal(output(), "  \xE2\x9C\x97 Failed: b (access denied)\n");
 }
 
@@ -238,13 +235,11 @@ static void test_without_a_header_only_the_message(void **state)
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         report.message[0] = '\0';
         report_finish(&report, ends[i].state, NULL, STARTED);
-        report_summary(&report);
         assert_string_equal(output(), ends[i].line);
     }
     report.message[0] = '\0';
     error_set(&error, ERROR_CONFIG, "bad");
     report_finish(&report, REPORT_FAILED, &error, STARTED);
-    report_summary(&report);
     assert_string_equal(output(), "storsync-init: error: bad\n");
 }
 
@@ -290,7 +285,7 @@ static void test_the_hint_is_for_production(void **state)
     assert_non_null(strstr(
         output(),
         "no deployment id, Heroku\nstorsync-init: without a deployment id only the interval decides; on Heroku set it\n"));
-    report.environment_shown = false;
+    log_lines.environment_shown = false;
     report.detection.production = false;
     report_environment(&report);
     assert_null(strstr(output(), "set it"));
@@ -320,27 +315,27 @@ static void test_skipped_lines_are_limited_per_path(void **state)
 {
     (void)state;
     report_path(&report, "a/");
-    for (int i = 0; i < REPORT_SKIPPED_LINES; i++)
+    for (int i = 0; i < REPORT_LOG_SKIPPED; i++)
         skipped("a/", "a/x");
     report_path_end(&report);
-    assert_int_equal(count_lines(output(), "Skipped"), REPORT_SKIPPED_LINES);
+    assert_int_equal(count_lines(output(), "Skipped"), REPORT_LOG_SKIPPED);
 
     report_path(&report, "b/");
-    for (int i = 0; i < REPORT_SKIPPED_LINES + 23; i++)
+    for (int i = 0; i < REPORT_LOG_SKIPPED + 23; i++)
         skipped("b/", "b/x");
     report_path_end(&report);
     const char *log = output();
-    assert_int_equal(count_lines(log, "Skipped"), REPORT_SKIPPED_LINES + 1);
+    assert_int_equal(count_lines(log, "Skipped"), REPORT_LOG_SKIPPED + 1);
     assert_non_null(strstr(log, "\n  - Skipped: 23 more\n"));
-    assert_int_equal(report.skipped, 2 * REPORT_SKIPPED_LINES + 23);
+    assert_int_equal(report.skipped, 2 * REPORT_LOG_SKIPPED + 23);
 
     log_setup(LOG_TEXT, LOG_DEBUG, true);
     report_path(&report, "c/");
-    for (int i = 0; i < REPORT_SKIPPED_LINES + 23; i++)
+    for (int i = 0; i < REPORT_LOG_SKIPPED + 23; i++)
         skipped("c/", "c/x");
     report_path_end(&report);
     log = output();
-    assert_int_equal(count_lines(log, "Skipped"), REPORT_SKIPPED_LINES + 23);
+    assert_int_equal(count_lines(log, "Skipped"), REPORT_LOG_SKIPPED + 23);
 }
 
 /* ---- JSON events ---- */
@@ -377,14 +372,13 @@ static void test_json_events_of_a_sync(void **state)
     };
 
     log_setup(LOG_JSON, LOG_INFO, true);
-    report_header(&report);
+    report_begin(&report);
     report_path(&report, "p/");
     synced("p/", "p/a", 1024);
     skipped("p/", "p/b");
     failed("p/", "p/c", "access denied");
     report_path_end(&report);
     report_finish(&report, REPORT_PARTIAL, NULL, STARTED);
-    report_summary(&report);
 
     const char *at = output();
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
@@ -423,7 +417,6 @@ static void assert_finished(enum report_state end, enum error_kind kind, const c
     error_set(&error, kind, "bad");
     report.message[0] = '\0';
     report_finish(&report, end, &error, STARTED);
-    report_summary(&report);
     const char *at = output();
     yyjson_doc *doc = next_event(&at);
     yyjson_val *root = yyjson_doc_get_root(doc);
@@ -458,8 +451,8 @@ static void differ(enum report_difference kind, int count, bool all)
 static void test_the_log_of_a_validation(void **state)
 {
     (void)state;
-    strcpy(report.mode, "validate");
-    report_header(&report);
+    report.mode = REPORT_VALIDATE;
+    report_begin(&report);
     report_path(&report, "public/");
     report.validation.checked = 57;
     differ(REPORT_MISSING, 12, false);
@@ -467,7 +460,6 @@ static void test_the_log_of_a_validation(void **state)
     report_difference(&report, REPORT_EXTRA, "public/e", plan_reason_text(PLAN_SAME), false);
     report.validation.done = true;
     report_finish(&report, REPORT_PARTIAL, NULL, STARTED);
-    report_validation_summary(&report);
     const char *log = output();
     assert_non_null(strstr(log, "\n=== Production Storage Validation ===\nEnvironment: production\n"
                                 "Source: dedw3n-dev-storage\nDestination: dedw3n-production-storage\n\n"
@@ -484,13 +476,12 @@ static void test_the_log_of_a_validation(void **state)
 static void test_an_equal_validation(void **state)
 {
     (void)state;
-    strcpy(report.mode, "validate");
+    report.mode = REPORT_VALIDATE;
     assert_false(report_valid(&report));
-    report_header(&report);
+    report_begin(&report);
     report.validation.checked = 1;
     report.validation.done = true;
     report_finish(&report, REPORT_SYNCED, NULL, STARTED);
-    report_validation_summary(&report);
     assert_non_null(strstr(output(), "\n=== Validation Complete: equal ===\n"));
     assert_true(report_valid(&report));
     assert_string_equal(report.message, "Source and destination are equal: 1 object");
@@ -500,13 +491,12 @@ static void test_an_equal_validation(void **state)
 static void test_what_could_not_be_compared_by_hash_is_told(void **state)
 {
     (void)state;
-    strcpy(report.mode, "validate");
-    report_header(&report);
+    report.mode = REPORT_VALIDATE;
+    report_begin(&report);
     report.validation.done = true;
     report.validation.checked = 5;
     report.validation.unhashed = 2;
     report_finish(&report, REPORT_SYNCED, NULL, STARTED);
-    report_validation_summary(&report);
     assert_string_equal(report.message,
                         "Source and destination are equal: 5 objects, 2 of them by size and time only");
     assert_non_null(strstr(output(), "\nBy size and time only: 2\n"));
@@ -531,7 +521,6 @@ static void test_document_of_a_sync(void **state)
 {
     (void)state;
     report.configured = true;
-    report.hook_active = true;
     synced("p/", "p/a", UINT64_C(5) << 40);
     for (int i = 0; i < REPORT_ERRORS_MAX + 2; i++)
         failed("p/", "p/\xFF\n", "access denied");
@@ -572,6 +561,7 @@ static void test_document_of_a_sync(void **state)
 static void test_document_during_the_run(void **state)
 {
     (void)state;
+    report_begin(&report);
     yyjson_doc *doc = document();
     yyjson_val *root = yyjson_doc_get_root(doc);
 
@@ -691,7 +681,7 @@ static void test_text_of_a_document(void **state)
                                         "Platform: Heroku\n"
                                         "Deployment: v42 (HEROKU_RELEASE_VERSION)\n"
                                         "Configured: no\n"
-                                        "Hook active: no\n"
+                                        "Hook active: yes\n"
                                         "Mode: deploy\n"
                                         "Source: dedw3n-dev-storage\n"
                                         "Destination: dedw3n-production-storage\n"
@@ -858,8 +848,130 @@ static void test_progress_stays_out_of_files(void **state)
 {
     (void)state;
     report_progress(&report, 3, 1024);
-    report_progress_clear(&report);
     assert_string_equal(output(), "");
+    assert_int_equal(report.active, 3);
+    assert_int_equal(report.moved, 1024);
+}
+
+/* ---- listeners ---- */
+
+#define HEARD_MAX 32
+
+struct hearer {
+    struct report_listener listener;
+    struct hearer *after; /* NULL, or one that has to have heard it before */
+    enum report_event_kind heard[HEARD_MAX];
+    int count;
+};
+
+/* The facts are up to date by the time that somebody hears of them. */
+static void assert_facts(const struct report *now, const struct report_event *event)
+{
+    switch (event->kind) {
+    case REPORT_EVENT_WAITING:
+        assert_int_equal(now->state, REPORT_WAITING);
+        assert_string_equal(now->waiting_for, "web-2");
+        assert_int_equal(now->waiting_epoch, 7);
+        break;
+    case REPORT_EVENT_LEASED:
+        assert_int_equal(now->lease, REPORT_ADVISORY);
+        break;
+    case REPORT_EVENT_BEGUN:
+        assert_int_equal(now->state, REPORT_RUNNING);
+        break;
+    case REPORT_EVENT_SYNCED:
+        assert_int_equal(now->synced, 1);
+        assert_int_equal(now->total_size, event->size);
+        assert_string_equal(event->key, "p/a");
+        assert_string_equal(event->reason, "missing");
+        assert_string_equal(now->path, "p/");
+        break;
+    case REPORT_EVENT_FAILED:
+        assert_int_equal(now->failed, 1);
+        assert_string_equal(now->failures[0].error, event->error->text);
+        break;
+    case REPORT_EVENT_DIFFERENCE:
+        assert_int_equal(now->validation.lists[event->difference].count, 1);
+        break;
+    case REPORT_EVENT_PATH_END:
+        assert_string_equal(now->path, "p/");
+        break;
+    case REPORT_EVENT_FINISHED:
+        assert_string_not_equal(now->message, "");
+        break;
+    default:
+        break;
+    }
+}
+
+static void hear(void *ctx, const struct report *now, const struct report_event *event)
+{
+    struct hearer *hearer = ctx;
+
+    assert_true(hearer->count < HEARD_MAX);
+    hearer->heard[hearer->count++] = event->kind;
+    assert_true(hearer->after == NULL || hearer->after->count == hearer->count);
+    assert_facts(now, event);
+}
+
+static void test_every_listener_hears_all_that_happens(void **state)
+{
+    static const enum report_event_kind all[] = {
+        REPORT_EVENT_STARTING,   REPORT_EVENT_ENVIRONMENT, REPORT_EVENT_WAITING,  REPORT_EVENT_LEASED,
+        REPORT_EVENT_BEGUN,      REPORT_EVENT_PATH,        REPORT_EVENT_SYNCED,   REPORT_EVENT_SKIPPED,
+        REPORT_EVENT_FAILED,     REPORT_EVENT_GONE,        REPORT_EVENT_PROGRESS, REPORT_EVENT_TICK,
+        REPORT_EVENT_DIFFERENCE, REPORT_EVENT_PATH_END,    REPORT_EVENT_FINISHED,
+    };
+    struct hearer first = {.listener = {.event = hear, .ctx = &first}};
+    struct hearer second = {.listener = {.event = hear, .ctx = &second}, .after = &first};
+    struct object_entry gone = entry("p/g", 1);
+
+    (void)state;
+    report_listen(&report, &first.listener);
+    report_listen(&report, &second.listener);
+    report_starting(&report);
+    report_environment(&report);
+    report_waiting(&report, "web-2", 7);
+    report_leased(&report, true);
+    report_begin(&report);
+    report_path(&report, "p/");
+    synced("p/", "p/a", 9);
+    skipped("p/", "p/b");
+    failed("p/", "p/c", "access denied");
+    report_gone(&report, &gone);
+    report_progress(&report, 1, 9);
+    report_tick(&report);
+    report_difference(&report, REPORT_EXTRA, "p/e", plan_reason_text(PLAN_SAME), false);
+    report_path_end(&report);
+    report_finish(&report, REPORT_PARTIAL, NULL, STARTED);
+    assert_int_equal(second.count, sizeof all / sizeof *all);
+    assert_memory_equal(first.heard, all, sizeof all);
+    assert_memory_equal(second.heard, all, sizeof all);
+    assert_null(report.path);
+}
+
+static void test_the_log_of_waiting_and_of_an_advisory_lease(void **state)
+{
+    (void)state;
+    report_waiting(&report, "web-2", 7);
+    report_leased(&report, false);
+    assert_string_equal(output(), "storsync-init: waiting for replica web-2, which is syncing\n");
+    report_leased(&report, true);
+    assert_non_null(strstr(output(), "storsync-init: warning: dedw3n-production-storage cannot create"));
+    log_setup(LOG_JSON, LOG_INFO, true);
+    report_waiting(&report, "web-2", 7);
+    const char *at = output();
+    yyjson_doc *doc = next_event(&at);
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    assert_string_equal(json_text(root, "event", ""), "waiting");
+    assert_string_equal(json_text(root, "message", ""), "waiting for replica web-2, which is syncing");
+    assert_string_equal(json_text(root, "owner", ""), "web-2");
+    assert_int_equal(json_number(root, "epoch", 0), 7);
+    yyjson_doc_free(doc);
+    doc = document();
+    assert_string_equal(json_text(yyjson_doc_get_root(doc), "lease", ""), "advisory");
+    assert_string_equal(json_text(yyjson_doc_get_root(doc), "waitingFor", ""), "web-2");
+    yyjson_doc_free(doc);
 }
 
 int main(void)
@@ -898,6 +1010,8 @@ int main(void)
         TEST(in_brief),
         TEST(in_brief_only_whole_lines),
         TEST(progress_stays_out_of_files),
+        TEST(every_listener_hears_all_that_happens),
+        TEST(the_log_of_waiting_and_of_an_advisory_lease),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

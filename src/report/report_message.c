@@ -1,0 +1,159 @@
+/* Sentences for a person: how the run ended, in one line and in a few. */
+#include "report_internal.h"
+
+#include "clock.h"
+#include "log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *report_size(uint64_t bytes, char out[32])
+{
+    static const char units[][3] = {"KB", "MB", "GB", "TB"};
+    size_t unit = 0;
+    int shift = 10;
+
+    if (bytes < 1024) {
+        snprintf(out, 32, "%" PRIu64 " B", bytes);
+        return out;
+    }
+    while (unit < 3 && bytes >> shift >= 1024) {
+        unit++;
+        shift += 10;
+    }
+    uint64_t whole = bytes >> shift;
+    uint64_t rest = bytes & ((UINT64_C(1) << shift) - 1);
+    uint64_t hundredths = (rest * 100 + (UINT64_C(1) << (shift - 1))) >> shift;
+    whole += hundredths / 100;
+    hundredths %= 100;
+    /* 1,023.996 KB has been rounded to the next unit. */
+    if (whole == 1024 && unit < 3) {
+        whole = 1;
+        unit++;
+    }
+    snprintf(out, 32, "%" PRIu64 ".%02" PRIu64 " %s", whole, hundredths, units[unit]);
+    return out;
+}
+
+/* "Synced 42 objects (12.45 MB), 15 already up to date, 1 gone, 3 failed" */
+static void figures(const struct report *report, char *out, size_t out_size)
+{
+    char size[32];
+    char gone[40] = "", failed[40] = "";
+
+    if (report->gone > 0)
+        snprintf(gone, sizeof gone, ", %" PRIu64 " gone", report->gone);
+    if (report->failed > 0)
+        snprintf(failed, sizeof failed, ", %" PRIu64 " failed", report->failed);
+    snprintf(out, out_size, "%s %" PRIu64 " object%s (%s), %" PRIu64 " already up to date%s%s",
+             report->dry_run ? "Would sync" : "Synced", report->synced, report->synced == 1 ? "" : "s",
+             report_size(report->total_size, size), report->skipped, gone, failed);
+}
+
+static void say_validation(struct report *report)
+{
+    const struct report_validation *validation = &report->validation;
+
+    char unhashed[64] = "";
+
+    if (validation->unhashed > 0)
+        snprintf(unhashed, sizeof unhashed, ", %" PRIu64 " of them by size and time only",
+                 validation->unhashed);
+    if (report_valid(report)) {
+        snprintf(report->message, sizeof report->message,
+                 "Source and destination are equal: %" PRIu64 " object%s%s", validation->checked,
+                 validation->checked == 1 ? "" : "s", unhashed);
+        return;
+    }
+    snprintf(report->message, sizeof report->message,
+             "Source and destination differ: %" PRIu64 " missing, %" PRIu64 " mismatched, %" PRIu64 " extra",
+             validation->lists[REPORT_MISSING].count, validation->lists[REPORT_MISMATCHED].count,
+             validation->lists[REPORT_EXTRA].count);
+}
+
+static void say_too_soon(struct report *report)
+{
+    char due[CLOCK_RFC3339_SIZE] = "";
+
+    if (report->due_at != CLOCK_UNKNOWN)
+        clock_format_rfc3339(report->due_at, due);
+    snprintf(report->message, sizeof report->message,
+             "The last automatic sync was less than the interval ago%s%s",
+             *due != '\0' ? "; the next is due at " : "", due);
+}
+
+static void say(struct report *report, const char *message)
+{
+    snprintf(report->message, sizeof report->message, "%s", message);
+}
+
+void report_make_message(struct report *report)
+{
+    switch (report->state) {
+    case REPORT_ALREADY_SYNCED:
+        snprintf(report->message, sizeof report->message, "Deployment %s is already synced",
+                 report->detection.deployment_id);
+        break;
+    case REPORT_TOO_SOON:
+        say_too_soon(report);
+        break;
+    case REPORT_INACTIVE:
+        say(report, "Development environment: no automatic sync");
+        break;
+    case REPORT_NOTHING_TO_DO:
+        say(report, "Source and destination are the same: nothing to do");
+        break;
+    case REPORT_FAILED:
+    case REPORT_INTERRUPTED:
+        say(report, report->error.kind != ERROR_NONE ? report->error.text : report_state_name(report->state));
+        break;
+    case REPORT_STARTING:
+    case REPORT_RUNNING:
+    case REPORT_WAITING:
+        break;
+    case REPORT_SYNCED:
+    case REPORT_PARTIAL:
+        if (report->validation.done)
+            say_validation(report);
+        else
+            figures(report, report->message, sizeof report->message);
+        break;
+    }
+}
+
+/* ---- in brief ---- */
+
+#define BRIEF_LINE 768
+
+/* A whole line, made safe, or none if it does not fit and leave room for the last one. */
+static bool add_brief(struct buf *out, size_t max, const char *line)
+{
+    char safe[LOG_SAFE_SIZE];
+    size_t len = strlen(log_safe(line, safe));
+
+    return out->len + len + 1 <= max && buf_append(out, safe, len) && buf_putc(out, '\n');
+}
+
+void report_brief(const struct report *report, struct buf *out)
+{
+    char line[BRIEF_LINE];
+    size_t max = out->max > 64 ? out->max - 64 : 0; /* the rest is for how many there are besides */
+    uint64_t told = 0;
+
+    snprintf(line, sizeof line, "%s: %s", report_state_name(report->state), report->message);
+    add_brief(out, max, line);
+    bool broken_off = report->state == REPORT_FAILED || report->state == REPORT_INTERRUPTED;
+    if (broken_off && report->synced + report->skipped + report->failed > 0) {
+        figures(report, line, sizeof line);
+        add_brief(out, max, line);
+    }
+    for (int i = 0; i < report->failure_count; i++) {
+        snprintf(line, sizeof line, "%.250s: %s", report->failures[i].file, report->failures[i].error);
+        told += add_brief(out, max, line) ? 1 : 0;
+    }
+    if (told < report->failed) {
+        snprintf(line, sizeof line, "and %" PRIu64 " more: see the log", report->failed - told);
+        add_brief(out, out->max, line);
+    }
+}
