@@ -1,5 +1,5 @@
 /*
- * Makes what README.md, the man page and examples/storsync.ini say about the settings, from the table that declares
+ * Makes what docs/SETTINGS.md, the man page and examples/storsync.ini say about the settings, from the table that declares
  * them. A program of the machine that builds, not a part of the product. docs/update puts its output in place.
  *
  * usage: settings markdown|man|ini

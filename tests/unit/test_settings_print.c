@@ -113,7 +113,7 @@ static char *read_document(const char *path)
 /* Every setting is in every document, under the names that the document is about. */
 static void test_documents_are_complete(void **state)
 {
-    char *markdown = read_document("README.md");
+    char *markdown = read_document("docs/SETTINGS.md");
     char *ini = read_document("examples/storsync.ini");
     struct buf help;
     (void)state;
@@ -186,7 +186,7 @@ static void test_help_of_common_settings(void **state)
 
 static void test_markdown_rows_have_four_cells(void **state)
 {
-    char *text = read_document("README.md");
+    char *text = read_document("docs/SETTINGS.md");
     const char *line = strstr(text, "settings: made by");
     const char *end = strstr(text, "end of settings");
     int rows = 0;
