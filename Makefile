@@ -242,7 +242,7 @@ deps-bundle: build/deps-src/done build/deps-tests/done ## pack all dependencies 
 
 # --- tests ---
 
-TEST_PARTS = integration + unit fuzz-corpus layers docs deps dist aarch64 model https
+TEST_PARTS = integration-a + integration-b model deps dist + unit fuzz-corpus layers docs aarch64 https
 TEST_PROGRAMS = build/test/storsync-init $(DOCUMENT_MAKERS) build/san/main.o $(UNIT_TESTS) $(REPLAYS) $(AARCH64_TESTS)
 # What is packed for the tests only may be of versions that no lock has.
 test test-all test-dist test-reproducible: export STORSYNC_UNLOCKED = yes

@@ -96,6 +96,15 @@ def chosen(suite, patterns):
             yield item
 
 
+def share(tests):
+    """The part of the tests that STORSYNC_SHARE names: "1/2" is every second class, from the first one on."""
+    tests = list(tests)
+    number, of = map(int, os.environ.get("STORSYNC_SHARE", "1/1").split("/"))
+    classes = list(dict.fromkeys(type(test) for test in tests))
+    mine = set(classes[number - 1::of])
+    return [test for test in tests if type(test) in mine]
+
+
 def end_on_signal(number, _frame):
     raise KeyboardInterrupt(number)  # the one exception that unittest does not take for a failed test
 
@@ -114,7 +123,7 @@ def main(name, here, usage, open_all, close_all):
     try:
         open_all()
         found = unittest.TestLoader().discover(here, top_level_dir=here)
-        unittest.TestSuite(chosen(found, sys.argv[1:])).run(result)
+        unittest.TestSuite(share(chosen(found, sys.argv[1:]))).run(result)
     except KeyboardInterrupt as interrupt:
         print(f"{name}: ended by signal {interrupt}")
         return 128 + interrupt.args[0]
