@@ -27,7 +27,7 @@ static bool set_mode(struct options *options, enum mode mode, const char *typed,
     return true;
 }
 
-static bool unknown(const char *typed, struct error *error)
+static bool refuse_unknown(const char *typed, struct error *error)
 {
     struct nearest nearest;
     char hint[NEAREST_HINT_SIZE];
@@ -103,7 +103,7 @@ static bool parse_long(struct options *options, char **argv, int *at, struct err
             "%s: secrets are not taken from the command line; use the environment variable %s, or %s_FILE with the name of a file",
             typed, variable, variable);
     if (!settings_flag_known(typed + 2, &needs_value))
-        return unknown(typed, error);
+        return refuse_unknown(typed, error);
     if (value == NULL && needs_value) {
         value = argv[*at + 1];
         if (value == NULL || strncmp(value, "--", 2) == 0)
@@ -161,7 +161,7 @@ bool options_parse(int argc, char **argv, struct options *options, struct error 
         else if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
             return options->mode = MODE_VERSION, true;
         else if (word[1] != '-')
-            return unknown(word, error);
+            return refuse_unknown(word, error);
         else if (!parse_long(options, argv, &i, error))
             return false;
     }

@@ -67,7 +67,7 @@ static void take_end(struct supervisor_result *result, const struct wire_end *en
 }
 
 /* What the worker says counts for what it is; the first end is the end. */
-static void take(void *ctx, const struct wire_message *message)
+static void take_message(void *ctx, const struct wire_message *message)
 {
     struct supervisor_result *result = ctx;
 
@@ -135,7 +135,7 @@ static void read_messages(struct watch *watch)
         }
         wire_filled(&watch->reader, (size_t)len);
         while (wire_next(&watch->reader, &message))
-            take(watch->result, &message);
+            take_message(watch->result, &message);
     }
 }
 
@@ -163,7 +163,7 @@ static void volunteer_for_oom(void)
 }
 
 /* In a new child: dies with its parent, which has the number 0 if it is outside of the child's PID namespace. */
-static void settle(const struct handoff *handoff, pid_t parent)
+static void settle_child(const struct handoff *handoff, pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, (long)SIGKILL, 0L, 0L, 0L);
     if (getppid() != parent && getppid() != 0)
@@ -176,7 +176,7 @@ static _Noreturn void be_worker(const struct supervisor_task *task, pid_t parent
 {
     struct wire wire = {.take = send_message, .ctx = (void *)&messages[1]};
 
-    settle(task->handoff, parent);
+    settle_child(task->handoff, parent);
     if (messages[0] >= 0)
         close(messages[0]);
     exit(task->work(task->ctx, messages[1] >= 0 ? &wire : NULL));
@@ -202,7 +202,7 @@ static pid_t start_worker(const struct supervisor_task *task, struct watch *watc
     return pid;
 }
 
-static bool reap(pid_t pid, int *status)
+static bool reap_child(pid_t pid, int *status)
 {
     pid_t ended;
 
@@ -224,7 +224,7 @@ static bool reap_within(pid_t pid, int64_t ms, int *status)
     for (;;) {
         int64_t left = until - clock_mono();
 
-        if (reap(pid, status))
+        if (reap_child(pid, status))
             return true;
         if (left <= 0)
             return false;
@@ -232,7 +232,7 @@ static bool reap_within(pid_t pid, int64_t ms, int *status)
     }
 }
 
-static bool aside(const struct handoff *handoff, int64_t limit, void (*what)(void *ctx), void *ctx)
+static bool run_aside(const struct handoff *handoff, int64_t limit, void (*what)(void *ctx), void *ctx)
 {
     pid_t parent = getpid();
     pid_t pid = fork();
@@ -241,7 +241,7 @@ static bool aside(const struct handoff *handoff, int64_t limit, void (*what)(voi
     if (pid < 0)
         return false;
     if (pid == 0) {
-        settle(handoff, parent);
+        settle_child(handoff, parent);
         what(ctx);
         _exit(0);
     }
@@ -254,7 +254,7 @@ static bool aside(const struct handoff *handoff, int64_t limit, void (*what)(voi
 
 bool supervisor_aside(const struct handoff *handoff, void (*what)(void *ctx), void *ctx)
 {
-    return aside(handoff, TELL_LIMIT, what, ctx);
+    return run_aside(handoff, TELL_LIMIT, what, ctx);
 }
 
 /* ---- watching ---- */
@@ -321,7 +321,7 @@ static bool watch_worker(struct watch *watch)
 {
     int64_t left;
 
-    watch->reaped = reap(watch->worker, &watch->status);
+    watch->reaped = reap_child(watch->worker, &watch->status);
     listen_to_worker(watch);
     if (watch->reaped)
         return false;
@@ -386,14 +386,14 @@ struct telling {
     const struct supervisor_result *result;
 };
 
-static void tell(void *ctx)
+static void tell_result(void *ctx)
 {
     const struct telling *telling = ctx;
 
     telling->task->tell(telling->task->ctx, telling->result);
 }
 
-static void conclude(const struct watch *watch, struct supervisor_result *result)
+static void conclude_worker(const struct watch *watch, struct supervisor_result *result)
 {
     struct telling telling = {.task = watch->task, .result = result};
 
@@ -404,7 +404,7 @@ static void conclude(const struct watch *watch, struct supervisor_result *result
     result->code = error_exit_code(&result->error);
     if (result->policy.forgive && result->error.kind != ERROR_INTERRUPTED)
         result->code = 0;
-    if (!aside(watch->task->handoff, watch->killed ? TELL_LATE : TELL_LIMIT, tell, &telling))
+    if (!run_aside(watch->task->handoff, watch->killed ? TELL_LATE : TELL_LIMIT, tell_result, &telling))
         log_error("%s", result->error.text);
 }
 
@@ -412,7 +412,7 @@ static void conclude(const struct watch *watch, struct supervisor_result *result
 
 static void work_here(const struct supervisor_task *task, struct supervisor_result *result)
 {
-    struct wire wire = {.take = take, .ctx = result};
+    struct wire wire = {.take = take_message, .ctx = result};
 
     handoff_unblock();
     task->work(task->ctx, &wire);
@@ -440,5 +440,5 @@ void supervisor_run(const struct supervisor_task *task, struct supervisor_result
     if (!has_messages && watch.reaped && WIFEXITED(watch.status))
         take_end(result, &(struct wire_end){.kind = WEXITSTATUS(watch.status) == 0 ? ERROR_NONE : ERROR_LOCAL,
                                             .code = (uint8_t)WEXITSTATUS(watch.status)});
-    conclude(&watch, result);
+    conclude_worker(&watch, result);
 }

@@ -16,7 +16,7 @@ void buf_init_secret(struct buf *buf, size_t max)
     *buf = (struct buf){.max = max, .secret = true};
 }
 
-static void wipe(struct buf *buf)
+static void wipe_data(struct buf *buf)
 {
     if (buf->secret && buf->data != NULL)
         explicit_bzero(buf->data, buf->cap);
@@ -24,14 +24,14 @@ static void wipe(struct buf *buf)
 
 void buf_free(struct buf *buf)
 {
-    wipe(buf);
+    wipe_data(buf);
     free(buf->data);
     *buf = (struct buf){.max = buf->max, .secret = buf->secret};
 }
 
 void buf_clear(struct buf *buf)
 {
-    wipe(buf);
+    wipe_data(buf);
     buf->len = 0;
     buf->failed = false;
     if (buf->data != NULL)
@@ -39,7 +39,7 @@ void buf_clear(struct buf *buf)
 }
 
 /* realloc(3), but for a secret: that would leave a copy behind. */
-static char *resize(struct buf *buf, size_t cap)
+static char *resize_data(struct buf *buf, size_t cap)
 {
     char *data;
 
@@ -49,7 +49,7 @@ static char *resize(struct buf *buf, size_t cap)
     if (data == NULL)
         return NULL;
     memcpy(data, buf->data, buf->len + 1);
-    wipe(buf);
+    wipe_data(buf);
     free(buf->data);
     return data;
 }
@@ -68,7 +68,7 @@ static bool buf_reserve(struct buf *buf, size_t more)
         return true;
     while (cap <= buf->len + more)
         cap = cap > buf->max / 2 ? buf->max + 1 : cap * 2;
-    data = resize(buf, cap);
+    data = resize_data(buf, cap);
     if (data == NULL) {
         buf->failed = true;
         return false;

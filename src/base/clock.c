@@ -93,7 +93,7 @@ void clock_format_basic(int64_t wall, char out[CLOCK_BASIC_SIZE])
 }
 
 /* Takes exactly `digits` digits; -1 and no progress if they are not there. */
-static int take_number(const char **text, int digits)
+static int take_digits(const char **text, int digits)
 {
     int value = 0;
 
@@ -147,21 +147,21 @@ static bool take_offset(const char **text, int *minutes)
         sign = -1;
     else if (!take_char(text, '+'))
         return false;
-    hour = take_number(text, 2);
+    hour = take_digits(text, 2);
     if (hour < 0 || hour > 23 || !take_char(text, ':'))
         return false;
-    minute = take_number(text, 2);
+    minute = take_digits(text, 2);
     if (minute < 0 || minute > 59)
         return false;
     *minutes = sign * (hour * 60 + minute);
     return true;
 }
 
-static bool take_time(const char **text, int64_t *seconds)
+static bool take_hms(const char **text, int64_t *seconds)
 {
-    int hour = take_number(text, 2);
-    int minute = take_char(text, ':') ? take_number(text, 2) : -1;
-    int second = take_char(text, ':') ? take_number(text, 2) : -1;
+    int hour = take_digits(text, 2);
+    int minute = take_char(text, ':') ? take_digits(text, 2) : -1;
+    int second = take_char(text, ':') ? take_digits(text, 2) : -1;
 
     /* 60: a leap second */
     if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60)
@@ -177,15 +177,15 @@ static bool date_exists(int month, int day)
 
 int64_t clock_parse_rfc3339(const char *text)
 {
-    int year = take_number(&text, 4);
-    int month = year >= 0 && take_char(&text, '-') ? take_number(&text, 2) : -1;
-    int day = month >= 0 && take_char(&text, '-') ? take_number(&text, 2) : -1;
+    int year = take_digits(&text, 4);
+    int month = year >= 0 && take_char(&text, '-') ? take_digits(&text, 2) : -1;
+    int day = month >= 0 && take_char(&text, '-') ? take_digits(&text, 2) : -1;
     int64_t seconds;
     int ms;
     int offset;
 
     if (!date_exists(month, day) || !(take_char(&text, 'T') || take_char(&text, 't')) ||
-        !take_time(&text, &seconds))
+        !take_hms(&text, &seconds))
         return CLOCK_UNKNOWN;
     ms = take_milliseconds(&text);
     if (ms < 0 || !take_offset(&text, &offset) || *text != '\0')
@@ -217,10 +217,10 @@ int64_t clock_parse_http(const char *text)
     if (comma == NULL || comma - text != 3)
         return CLOCK_UNKNOWN;
     text = comma + 1;
-    day = take_char(&text, ' ') ? take_number(&text, 2) : -1;
+    day = take_char(&text, ' ') ? take_digits(&text, 2) : -1;
     month = day > 0 && take_char(&text, ' ') ? take_month_name(&text) : -1;
-    year = month > 0 && take_char(&text, ' ') ? take_number(&text, 4) : -1;
-    if (year < 0 || !date_exists(month, day) || !take_char(&text, ' ') || !take_time(&text, &seconds) ||
+    year = month > 0 && take_char(&text, ' ') ? take_digits(&text, 4) : -1;
+    if (year < 0 || !date_exists(month, day) || !take_char(&text, ' ') || !take_hms(&text, &seconds) ||
         strcmp(text, " GMT") != 0)
         return CLOCK_UNKNOWN;
     return (days_from_civil(year, month, day) * SECONDS_PER_DAY + seconds) * MS_PER_SECOND;

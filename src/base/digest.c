@@ -19,7 +19,7 @@ void digest_add(struct digest *digest, const void *data, size_t len)
     br_md5_update(&digest->md5, data, len);
 }
 
-static unsigned nibble(char c)
+static unsigned hex_nibble(char c)
 {
     if (text_is_digit(c))
         return (unsigned)(c - '0');
@@ -29,7 +29,7 @@ static unsigned nibble(char c)
 static void from_hex(const char *hex, unsigned char out[DIGEST_SIZE])
 {
     for (size_t i = 0; i < DIGEST_SIZE; i++)
-        out[i] = (unsigned char)(nibble(hex[2 * i]) << 4 | nibble(hex[2 * i + 1]));
+        out[i] = (unsigned char)(hex_nibble(hex[2 * i]) << 4 | hex_nibble(hex[2 * i + 1]));
 }
 
 void digest_hex(const struct digest *digest, char out[DIGEST_HEX_SIZE])

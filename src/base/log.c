@@ -263,7 +263,7 @@ static void write_text(const char *line)
 }
 
 /* What stands before the sentence. */
-static const char *decoration(enum log_level level, enum log_style style)
+static const char *line_decoration(enum log_level level, enum log_style style)
 {
     static const char *const diagnostic[] = {PROGRAM "error: ", PROGRAM "warning: ", PROGRAM,
                                              PROGRAM "debug: "};
@@ -307,7 +307,7 @@ static void write_event(enum log_level level, enum log_style style, const char *
         return;
     if (!json)
         len = snprintf(line, sizeof line, "%s%s", event != NULL && is_mark(style) ? "  " : "",
-                       decoration(level, style));
+                       line_decoration(level, style));
     len += vsnprintf(line + len, sizeof line - (size_t)len, format, args);
     if (!json && style == LOG_HEADING && len < (int)sizeof line)
         len += snprintf(line + len, sizeof line - (size_t)len, " " RULE);

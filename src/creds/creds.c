@@ -23,7 +23,7 @@ static struct creds_key key_of(const struct creds_set *set, unsigned generation)
 }
 
 /* Nothing of a renewal stays but creds->now. */
-static void end_renewal(struct creds *creds)
+static void leave_renewal(struct creds *creds)
 {
     creds->busy = false;
     creds_request_wipe(creds);
@@ -35,7 +35,7 @@ static void end_renewal(struct creds *creds)
     creds->signer = creds->base;
 }
 
-static void fail(struct creds *creds, const struct error *why)
+static void fail_renewal(struct creds *creds, const struct error *why)
 {
     int64_t now = clock_mono();
     int64_t wait = BACKOFF_BASE;
@@ -46,7 +46,7 @@ static void fail(struct creds *creds, const struct error *why)
         creds_no_source(&creds->error, why->text);
     else
         error_prefix(&creds->error, "%s: ", creds->source);
-    end_renewal(creds);
+    leave_renewal(creds);
     for (int i = 0; i < creds->failures && wait < BACKOFF_CAP; i++)
         wait *= 2;
     creds->failures++;
@@ -71,7 +71,7 @@ static int64_t life_of(const struct creds *creds)
 }
 
 /* The series is complete. */
-static void install(struct creds *creds)
+static void install_key(struct creds *creds)
 {
     int64_t life = life_of(creds), early = life / 4 < RENEW_EARLY ? life / 4 : RENEW_EARLY;
     int64_t now = clock_mono();
@@ -80,7 +80,7 @@ static void install(struct creds *creds)
     if (life <= 0) {
         error_set(&error, ERROR_CREDENTIALS,
                   "the credentials that came have expired already: check the clocks of service and machine");
-        fail(creds, &error);
+        fail_renewal(creds, &error);
         return;
     }
     memcpy(&creds->now, &creds->next, sizeof creds->now);
@@ -93,7 +93,7 @@ static void install(struct creds *creds)
         creds->renew_at = now + RENEW_SOONEST;
     log_debug("credentials: %s, access key %s, for %lld s", creds->source, creds->now.access_key_id,
               (long long)life / 1000);
-    end_renewal(creds);
+    leave_renewal(creds);
 }
 
 static void begin_step(struct creds *creds)
@@ -109,16 +109,16 @@ static void begin_step(struct creds *creds)
 }
 
 /* Takes the next step of the renewal, if the last one is over. */
-static void advance(struct creds *creds)
+static void advance_renewal(struct creds *creds)
 {
     struct error error;
 
     while (creds->busy && creds->request.done) {
         if (creds->request.error.kind != ERROR_NONE) {
             error = creds->request.error;
-            fail(creds, &error);
+            fail_renewal(creds, &error);
         } else if (creds->step + 1 == creds->step_count) {
-            install(creds);
+            install_key(creds);
         } else {
             creds->signer = key_of(&creds->next, 1);
             creds->step++;
@@ -127,7 +127,7 @@ static void advance(struct creds *creds)
     }
 }
 
-static void renew(struct creds *creds)
+static void start_renewal(struct creds *creds)
 {
     struct error error;
 
@@ -137,11 +137,11 @@ static void renew(struct creds *creds)
     creds->answer = malloc(CREDS_ANSWER_MAX);
     if (creds->answer == NULL) {
         error_set(&error, ERROR_LOCAL, "out of memory");
-        fail(creds, &error);
+        fail_renewal(creds, &error);
         return;
     }
     begin_step(creds);
-    advance(creds);
+    advance_renewal(creds);
 }
 
 /* ---- the interface ---- */
@@ -156,11 +156,11 @@ enum creds_state creds_get(struct creds *creds, struct creds_key *key, struct er
         *error = creds->error;
         return key->generation != 0 ? CREDS_READY : CREDS_FAILED;
     }
-    advance(creds);
+    advance_renewal(creds);
     now = clock_mono();
     good = creds->generation != 0 && now < creds->expires_at;
     if (!creds->busy && now >= creds->not_before && (!good || now >= creds->renew_at))
-        renew(creds);
+        start_renewal(creds);
     if (good) {
         *key = key_of(&creds->now, creds->generation);
         return CREDS_READY;
@@ -182,7 +182,7 @@ bool creds_expired(struct creds *creds, unsigned generation, bool renew)
 
     if (creds->step_count == 0)
         return false;
-    advance(creds);
+    advance_renewal(creds);
     if (generation != creds->generation || now >= creds->expires_at)
         return true;
     if (!renew || (creds->forced_at != 0 && now - creds->forced_at < FORCED_INTERVAL))
@@ -256,7 +256,7 @@ void creds_close(struct creds *creds)
     if (creds == NULL)
         return;
     http_request_free(&creds->request);
-    end_renewal(creds);
+    leave_renewal(creds);
     for (int i = 0; i < creds->profile_count; i++)
         creds_profile_free(creds->profiles[i]);
     explicit_bzero(creds, sizeof *creds);

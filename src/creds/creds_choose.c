@@ -22,8 +22,8 @@ void creds_no_source(struct error *error, const char *why)
 /* ---- the side's own ---- */
 
 /* Two settings that only make sense together. */
-static enum creds_found pair(const char *one, const char *one_name, const char *other, const char *other_name,
-                             struct error *error)
+static enum creds_found find_pair(const char *one, const char *one_name, const char *other,
+                                  const char *other_name, struct error *error)
 {
     bool first = *one != '\0', second = *other != '\0';
 
@@ -38,7 +38,7 @@ static enum creds_found choose_keys(struct creds *creds, struct error *error)
 {
     const struct side *side = creds->side;
     enum creds_found found =
-        pair(side->access_key_id, "access_key_id", side->secret_access_key, "secret_access_key", error);
+        find_pair(side->access_key_id, "access_key_id", side->secret_access_key, "secret_access_key", error);
 
     if (found == CREDS_SILENT && *side->session_token != '\0')
         return error_set(error, ERROR_CONFIG, "session_token is set, but access_key_id is not: set both"),
@@ -64,8 +64,8 @@ static enum creds_found choose_web_identity(struct creds *creds, struct error *e
 {
     const struct side *side = creds->side;
     struct creds_role role = {side->role_arn, side->web_identity_token_file, side->role_session_name, "", ""};
-    enum creds_found found =
-        pair(side->role_arn, "role_arn", side->web_identity_token_file, "web_identity_token_file", error);
+    enum creds_found found = find_pair(side->role_arn, "role_arn", side->web_identity_token_file,
+                                       "web_identity_token_file", error);
 
     if (found != CREDS_GIVES)
         return found;
@@ -112,7 +112,7 @@ static enum creds_found use_keys(struct creds *creds, const struct creds_profile
 {
     const char *id = creds_profile_get(profile, CREDS_ACCESS_KEY_ID);
     const char *secret = creds_profile_get(profile, CREDS_SECRET_ACCESS_KEY);
-    enum creds_found found = pair(id, "aws_access_key_id", secret, "aws_secret_access_key", error);
+    enum creds_found found = find_pair(id, "aws_access_key_id", secret, "aws_secret_access_key", error);
 
     if (found == CREDS_WRONG)
         error_prefix(error, "profile \"%s\" of %s: ", profile->name, profile->path);
@@ -126,7 +126,7 @@ static enum creds_found use_environment(struct creds *creds, struct error *error
     static const char id[] = "AWS_ACCESS_KEY_ID", secret[] = "AWS_SECRET_ACCESS_KEY";
 
     creds->base = (struct creds_key){env_text(id), env_text(secret), env_text("AWS_SESSION_TOKEN"), 1};
-    return pair(creds->base.access_key_id, id, creds->base.secret_access_key, secret, error);
+    return find_pair(creds->base.access_key_id, id, creds->base.secret_access_key, secret, error);
 }
 
 /* The credentials that a role is assumed with come from somewhere else than a profile. */
@@ -251,7 +251,7 @@ static enum creds_found use_profile(struct creds *creds, const char *name, struc
 }
 
 /* What a profile says besides: true of the side, whoever gives the credentials. */
-static void take_settings(struct creds *creds, const struct creds_profile *profile)
+static void take_profile_settings(struct creds *creds, const struct creds_profile *profile)
 {
     creds->variant.fips = strcasecmp(creds_profile_get(profile, CREDS_FIPS), "true") == 0;
     creds->variant.dualstack = strcasecmp(creds_profile_get(profile, CREDS_DUALSTACK), "true") == 0;
@@ -275,7 +275,7 @@ static enum creds_found choose_profile(struct creds *creds, struct error *error)
         return CREDS_WRONG;
     }
     if (creds->profile_count > 0)
-        take_settings(creds, creds->profiles[0]);
+        take_profile_settings(creds, creds->profiles[0]);
     if (found != CREDS_GIVES)
         return found;
     snprintf(creds->source, sizeof creds->source, "profile \"%s\" of %s", creds->profiles[0]->name,

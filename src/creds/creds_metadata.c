@@ -248,7 +248,7 @@ static bool prepare_key(struct creds *creds, struct error *error)
 }
 
 /* The first line of a text. */
-static bool take_line(struct creds *creds, char *out, size_t size, struct error *error)
+static bool take_first_line(struct creds *creds, char *out, size_t size, struct error *error)
 {
     size_t len = 0;
 
@@ -264,12 +264,12 @@ static bool take_line(struct creds *creds, char *out, size_t size, struct error 
 
 static bool take_token(struct creds *creds, struct error *error)
 {
-    return take_line(creds, creds->metadata_token, sizeof creds->metadata_token, error);
+    return take_first_line(creds, creds->metadata_token, sizeof creds->metadata_token, error);
 }
 
 static bool take_role(struct creds *creds, struct error *error)
 {
-    return take_line(creds, creds->role_name, sizeof creds->role_name, error);
+    return take_first_line(creds, creds->role_name, sizeof creds->role_name, error);
 }
 
 static enum http_verdict refused_token(struct creds *creds, struct error *error)

@@ -71,7 +71,7 @@ struct reader {
     char *values[CREDS_FIELD_COUNT];
 };
 
-static bool malformed(const struct reader *reader, const char *what, struct error *error)
+static bool malformed_line(const struct reader *reader, const char *what, struct error *error)
 {
     return error_set(error, ERROR_CONFIG, "%s:%d: %s", reader->path, reader->line, what);
 }
@@ -140,7 +140,7 @@ static bool read_section(struct reader *reader, struct text_piece line, struct e
     reader->in_profile = ours && end != NULL;
     reader->found |= reader->in_profile;
     if (end == NULL)
-        return ours ? malformed(reader, no_end, error) : skip_line(reader, no_end);
+        return ours ? malformed_line(reader, no_end, error) : skip_line(reader, no_end);
     rest = trimmed(end + 1, line.len - len - 1);
     if (rest.len > 0 && rest.at[0] != '#' && rest.at[0] != ';')
         warn_once("%s:%d: what stands behind the ] of a section does not count", reader->path, reader->line);
@@ -156,7 +156,7 @@ static struct text_piece without_comment(struct text_piece value)
     return value;
 }
 
-static void forget(char **value)
+static void forget_value(char **value)
 {
     if (*value != NULL)
         explicit_bzero(*value, strlen(*value));
@@ -182,13 +182,13 @@ static bool read_property(struct reader *reader, struct text_piece line, struct 
     if (!reader->in_section)
         return skip_line(reader, "a setting before the first section");
     if (equals == NULL || equals == line.at)
-        return reader->in_profile ? malformed(reader, neither, error) : skip_line(reader, neither);
+        return reader->in_profile ? malformed_line(reader, neither, error) : skip_line(reader, neither);
     name = trimmed(line.at, (size_t)(equals - line.at));
     value = without_comment(trimmed(equals + 1, line.len - (size_t)(equals + 1 - line.at)));
     for (int i = 0; i < CREDS_FIELD_COUNT && reader->in_profile; i++) {
         if (name.len != strlen(names[i]) || strncasecmp(name.at, names[i], name.len) != 0)
             continue;
-        forget(&reader->values[i]);
+        forget_value(&reader->values[i]);
         reader->values[i] = strndup(value.at, value.len);
         if (reader->values[i] == NULL)
             return error_set(error, ERROR_LOCAL, "out of memory");
@@ -213,7 +213,7 @@ static bool read_line(struct reader *reader, struct text_piece line, struct erro
 }
 
 /* Adds what was read to what is known. Id, secret and token come from one file. */
-static void merge(struct reader *reader)
+static void merge_profile(struct reader *reader)
 {
     struct creds_profile *profile = reader->profile;
     bool has_keys = false;
@@ -227,7 +227,7 @@ static void merge(struct reader *reader)
             profile->values[i] = reader->values[i];
             reader->values[i] = NULL;
         }
-        forget(&reader->values[i]);
+        forget_value(&reader->values[i]);
     }
 }
 
@@ -246,10 +246,10 @@ bool creds_profile_parse(struct creds_profile *profile, bool config, const char 
             newline = end;
         reader.line++;
         good = memchr(text, '\0', (size_t)(newline - text)) != NULL
-                   ? malformed(&reader, "a NUL byte; is this a text file in UTF-8?", error)
+                   ? malformed_line(&reader, "a NUL byte; is this a text file in UTF-8?", error)
                    : read_line(&reader, (struct text_piece){text, (size_t)(newline - text)}, error);
     }
-    merge(&reader);
+    merge_profile(&reader);
     *found |= reader.found;
     return good;
 }
@@ -330,7 +330,7 @@ void creds_profile_free(struct creds_profile *profile)
     if (profile == NULL)
         return;
     for (int i = 0; i < CREDS_FIELD_COUNT; i++)
-        forget(&profile->values[i]);
+        forget_value(&profile->values[i]);
     free(profile);
 }
 

@@ -42,7 +42,7 @@ bool creds_read_token(const char *path, struct buf *out, struct error *error)
 }
 
 /* Does the text repeat a part of it? */
-static bool quotes(const char *text, const char *secret)
+static bool quotes_secret(const char *text, const char *secret)
 {
     size_t len = strlen(text);
     char part[QUOTE_MIN + 1] = "";
@@ -57,8 +57,9 @@ static bool quotes(const char *text, const char *secret)
 
 bool creds_quoted(const struct creds *creds, const char *text)
 {
-    return quotes(text, creds->base.secret_access_key) || quotes(text, creds->base.session_token) ||
-           quotes(text, creds->now.secret_access_key) || quotes(text, creds->now.session_token);
+    return quotes_secret(text, creds->base.secret_access_key) ||
+           quotes_secret(text, creds->base.session_token) ||
+           quotes_secret(text, creds->now.secret_access_key) || quotes_secret(text, creds->now.session_token);
 }
 
 /* A service that quotes a token must not bring it into the log. */
@@ -68,7 +69,7 @@ static const char *without_secrets(const struct creds *creds, const char *text)
 
     if (token != NULL)
         token += strlen(CREDS_TOKEN_PARAMETER);
-    return quotes(text, token) || quotes(text, buf_str(&creds->request.headers)) ? "" : text;
+    return quotes_secret(text, token) || quotes_secret(text, buf_str(&creds->request.headers)) ? "" : text;
 }
 
 enum http_verdict creds_refuse(struct creds *creds, const char *text, const struct creds_answer *answer,
@@ -123,7 +124,7 @@ bool creds_take(struct creds *creds, const struct creds_answer *answer, struct e
 
 /* ---- hooks ---- */
 
-static bool on_prepare(struct http_request *request, struct error *error)
+static bool on_creds_prepare(struct http_request *request, struct error *error)
 {
     struct creds *creds = request->ctx;
 
@@ -138,7 +139,7 @@ static bool on_prepare(struct http_request *request, struct error *error)
            error_set(error, ERROR_CREDENTIALS, "what is to be sent is too large");
 }
 
-static void on_header(struct http_request *request, const char *name, const char *value)
+static void on_creds_header(struct http_request *request, const char *name, const char *value)
 {
     struct creds *creds = request->ctx;
 
@@ -146,7 +147,7 @@ static void on_header(struct http_request *request, const char *name, const char
         creds->date = clock_parse_http(value);
 }
 
-static bool on_body(struct http_request *request, const char *data, size_t len)
+static bool on_creds_body(struct http_request *request, const char *data, size_t len)
 {
     struct creds *creds = request->ctx;
 
@@ -159,7 +160,7 @@ static bool on_body(struct http_request *request, const char *data, size_t len)
     return true;
 }
 
-static long on_upload(struct http_request *request, char *out, size_t room)
+static long on_creds_upload(struct http_request *request, char *out, size_t room)
 {
     const struct creds *creds = request->ctx;
     size_t left = creds->form.len - (size_t)request->sent;
@@ -169,7 +170,7 @@ static long on_upload(struct http_request *request, char *out, size_t room)
     return (long)len;
 }
 
-static enum http_verdict judge(struct creds *creds)
+static enum http_verdict judge_creds(struct creds *creds)
 {
     const struct creds_step_ops *ops = creds->steps[creds->step].ops;
     struct http_request *request = &creds->request;
@@ -189,20 +190,20 @@ static enum http_verdict judge(struct creds *creds)
     return HTTP_DONE;
 }
 
-static enum http_verdict on_finish(struct http_request *request)
+static enum http_verdict on_creds_finish(struct http_request *request)
 {
     struct creds *creds = request->ctx;
     int attempts = creds->steps[creds->step].ops->attempts;
-    enum http_verdict verdict = judge(creds);
+    enum http_verdict verdict = judge_creds(creds);
 
     creds_request_wipe(creds);
     return attempts != 0 && request->attempts >= attempts ? HTTP_DONE : verdict;
 }
 
 const struct http_hooks creds_hooks = {
-    .prepare = on_prepare,
-    .header = on_header,
-    .body = on_body,
-    .upload = on_upload,
-    .finish = on_finish,
+    .prepare = on_creds_prepare,
+    .header = on_creds_header,
+    .body = on_creds_body,
+    .upload = on_creds_upload,
+    .finish = on_creds_finish,
 };

@@ -113,7 +113,7 @@ static bool prepare_web_identity(struct creds *creds, struct error *error)
     return good;
 }
 
-static bool sign(struct creds *creds, const char *host, struct buf *authorization)
+static bool sign_form(struct creds *creds, const char *host, struct buf *authorization)
 {
     int64_t wall = clock_wall() + creds->clock_offset;
     char stamp[CLOCK_BASIC_SIZE], hash[HASH_SIZE], path[sizeof creds->sts.path + 1];
@@ -154,7 +154,7 @@ static bool prepare_assume_role(struct creds *creds, struct error *error)
     uri_authority(&creds->sts, &host);
     add_role(creds, "AssumeRole");
     put_url(creds);
-    good = (!host.failed && sign(creds, buf_str(&host), &authorization)) ||
+    good = (!host.failed && sign_form(creds, buf_str(&host), &authorization)) ||
            error_set(error, ERROR_LOCAL, "out of memory while signing");
     buf_free(&host);
     buf_free(&authorization);
@@ -163,7 +163,7 @@ static bool prepare_assume_role(struct creds *creds, struct error *error)
 
 /* ---- what is answered ---- */
 
-static bool on_element(void *ctx, const char *path, const char *text, struct error *error)
+static bool on_sts_element(void *ctx, const char *path, const char *text, struct error *error)
 {
     struct creds_answer *answer = ctx;
     bool fits = true;
@@ -185,7 +185,7 @@ static bool on_element(void *ctx, const char *path, const char *text, struct err
 
 bool creds_parse_xml(const char *text, size_t len, struct creds_answer *answer, struct error *error)
 {
-    struct xml *xml = xml_new(on_element, answer);
+    struct xml *xml = xml_new(on_sts_element, answer);
     bool good;
 
     memset(answer, 0, sizeof *answer);
@@ -196,7 +196,7 @@ bool creds_parse_xml(const char *text, size_t len, struct creds_answer *answer, 
     return good;
 }
 
-static bool take(struct creds *creds, struct error *error)
+static bool take_session(struct creds *creds, struct error *error)
 {
     struct creds_answer answer;
     bool good = creds_parse_xml(creds->answer, creds->answer_len, &answer, error);
@@ -212,7 +212,7 @@ static bool take(struct creds *creds, struct error *error)
 }
 
 /* Is this machine's clock the reason? Then the next signature is by the service's. */
-static bool learn_clock(struct creds *creds)
+static bool learn_sts_clock(struct creds *creds)
 {
     int64_t apart = creds->date - clock_wall();
 
@@ -242,7 +242,7 @@ static const struct {
     {"TooManyRequestsException", "the service asks for fewer requests", true},
 };
 
-static enum http_verdict refused(struct creds *creds, struct error *error)
+static enum http_verdict refused_session(struct creds *creds, struct error *error)
 {
     struct creds_answer answer;
     struct error ignored;
@@ -258,7 +258,7 @@ static enum http_verdict refused(struct creds *creds, struct error *error)
         }
     verdict = creds_refuse(creds, text, &answer, error);
     explicit_bzero(&answer, sizeof answer);
-    if (learn_clock(creds))
+    if (learn_sts_clock(creds))
         return HTTP_RETRY_NOW;
     if (again) {
         error->kind = ERROR_UNREACHABLE;
@@ -272,8 +272,8 @@ const struct creds_step_ops creds_web_identity = {
     .to_sts = true,
     .time_limit = TIME_LIMIT,
     .prepare = prepare_web_identity,
-    .take = take,
-    .refused = refused,
+    .take = take_session,
+    .refused = refused_session,
 };
 
 const struct creds_step_ops creds_assume_role = {
@@ -281,6 +281,6 @@ const struct creds_step_ops creds_assume_role = {
     .to_sts = true,
     .time_limit = TIME_LIMIT,
     .prepare = prepare_assume_role,
-    .take = take,
-    .refused = refused,
+    .take = take_session,
+    .refused = refused_session,
 };

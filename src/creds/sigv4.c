@@ -62,8 +62,8 @@ bool sigv4_canonical_request(const struct sigv4_request *request, struct buf *ou
 }
 
 /* `out` may be `key`. */
-static void hmac(const void *key, size_t key_len, const void *data, size_t len,
-                 unsigned char out[br_sha256_SIZE])
+static void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
+                        unsigned char out[br_sha256_SIZE])
 {
     br_hmac_key_context prepared;
     br_hmac_context context;
@@ -76,7 +76,7 @@ static void hmac(const void *key, size_t key_len, const void *data, size_t len,
     explicit_bzero(&context, sizeof context);
 }
 
-static bool derive(const struct sigv4_key *key, const char *date, unsigned char out[br_sha256_SIZE])
+static bool derive_key(const struct sigv4_key *key, const char *date, unsigned char out[br_sha256_SIZE])
 {
     static const char terminator[] = "aws4_request";
     struct buf secret;
@@ -87,10 +87,10 @@ static bool derive(const struct sigv4_key *key, const char *date, unsigned char 
     buf_puts(&secret, key->secret_access_key);
     ok = !secret.failed;
     if (ok) {
-        hmac(secret.data, secret.len, date, DATE_SIZE, out);
-        hmac(out, br_sha256_SIZE, key->region, strlen(key->region), out);
-        hmac(out, br_sha256_SIZE, key->service, strlen(key->service), out);
-        hmac(out, br_sha256_SIZE, terminator, strlen(terminator), out);
+        hmac_sha256(secret.data, secret.len, date, DATE_SIZE, out);
+        hmac_sha256(out, br_sha256_SIZE, key->region, strlen(key->region), out);
+        hmac_sha256(out, br_sha256_SIZE, key->service, strlen(key->service), out);
+        hmac_sha256(out, br_sha256_SIZE, terminator, strlen(terminator), out);
     }
     buf_free(&secret);
     return ok;
@@ -109,7 +109,7 @@ static bool signing_key(const struct sigv4_key *key, const char *date, unsigned 
         memcpy(out, kept->key, sizeof kept->key);
         return true;
     }
-    if (!derive(key, date, out))
+    if (!derive_key(key, date, out))
         return false;
     if (keep) {
         memcpy(kept->key, out, sizeof kept->key);
@@ -152,7 +152,7 @@ bool sigv4_authorization(const struct sigv4_request *request, const struct sigv4
     buf_init_secret(&text, CANONICAL_MAX); /* it may have a session token */
     ok = string_to_sign(request, key, stamp, &text) && signing_key(key, stamp, derived);
     if (ok) {
-        hmac(derived, sizeof derived, text.data, text.len, signature);
+        hmac_sha256(derived, sizeof derived, text.data, text.len, signature);
         explicit_bzero(derived, sizeof derived);
         hash_hex(signature, sizeof signature, hex);
         buf_printf(out, ALGORITHM " Credential=%s/", key->access_key_id);

@@ -45,7 +45,7 @@ static void transfer_put_back(struct http_transfer *transfer)
 }
 
 /* The request is done; what request->error says is final. */
-static void end(struct http_transfer *transfer)
+static void end_request(struct http_transfer *transfer)
 {
     struct http *http = transfer->http;
     struct http_transfer **link = &http->transfers;
@@ -75,7 +75,7 @@ static void wait_for_retry(struct http_transfer *transfer, int64_t wait)
 }
 
 /* The attempt is over: asks the owner what to make of it. */
-static void judge(struct http_transfer *transfer)
+static void judge_attempt(struct http_transfer *transfer)
 {
     struct http *http = transfer->http;
     struct http_request *request = transfer->request;
@@ -85,7 +85,7 @@ static void judge(struct http_transfer *transfer)
     case HTTP_DONE:
         if (request->status != 0 && request->status < 500 && !request->retryable)
             retry_success(&http->retry);
-        end(transfer);
+        end_request(transfer);
         return;
     case HTTP_RETRY_NOW:
         if (transfer->at_once < AT_ONCE_MAX) {
@@ -104,7 +104,7 @@ static void judge(struct http_transfer *transfer)
     if (request->error.kind == ERROR_NONE)
         http_fail(request, ERROR_UNREACHABLE, "still status %d after %d attempts", request->status,
                   request->attempts);
-    end(transfer);
+    end_request(transfer);
 }
 
 /* What libcurl has taken may still be in its buffer when an early answer ends the request: it has not been sent. */
@@ -119,7 +119,7 @@ static void note_sent(struct http_transfer *transfer)
 }
 
 /* The attempt is over for libcurl. */
-static void complete(struct http_transfer *transfer, CURLcode code)
+static void complete_attempt(struct http_transfer *transfer, CURLcode code)
 {
     note_sent(transfer);
     /* libcurl takes a head that ends with the connection for a complete one. */
@@ -128,7 +128,7 @@ static void complete(struct http_transfer *transfer, CURLcode code)
     if (code != CURLE_OK)
         http_fail_curl(transfer, code);
     http_transfer_deactivate(transfer);
-    judge(transfer);
+    judge_attempt(transfer);
 }
 
 /* ---- the loop ---- */
@@ -153,7 +153,7 @@ static void start_due(struct http *http)
             break;
         if (!transfer->active && transfer->due <= now && !is_blocked(transfer) &&
             !http_transfer_activate(transfer))
-            end(transfer);
+            end_request(transfer);
     }
 }
 
@@ -173,7 +173,7 @@ static void resume_paused(struct http *http)
         code = curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
         /* CURLE_BAD_FUNCTION_ARGUMENT: it has no connection at the moment, so there is nothing to resume. */
         if (code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT)
-            complete(transfer, code);
+            complete_attempt(transfer, code);
     }
 }
 
@@ -194,12 +194,12 @@ static void end_overdue(struct http *http)
         else
             continue;
         transfer->request->retryable = true;
-        complete(transfer, CURLE_OPERATION_TIMEDOUT);
+        complete_attempt(transfer, CURLE_OPERATION_TIMEDOUT);
     }
 }
 
 /* Milliseconds until something is to be done without the network's help, at most `wait`. */
-static int next_wake(const struct http *http, int wait)
+static int next_http_wake(const struct http *http, int wait)
 {
     int64_t now = clock_mono();
     int64_t left = wait;
@@ -241,7 +241,7 @@ static void complete_finished(struct http *http)
         if (message->msg != CURLMSG_DONE)
             continue;
         if (curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer) == CURLE_OK)
-            complete((struct http_transfer *)(void *)transfer, message->data.result);
+            complete_attempt((struct http_transfer *)(void *)transfer, message->data.result);
     }
 }
 
@@ -255,7 +255,7 @@ static void end_active(struct http *http, CURLMcode code)
         if (!transfer->active)
             continue;
         http_fail(transfer->request, ERROR_LOCAL, "the HTTP library failed with code %d", (int)code);
-        end(transfer);
+        end_request(transfer);
     }
 }
 
@@ -281,7 +281,7 @@ void http_step(struct http *http, int wait)
     resume_paused(http);
     if (http->ended != ended)
         wait = 0;
-    code = wait_and_perform(http, next_wake(http, wait));
+    code = wait_and_perform(http, next_http_wake(http, wait));
     complete_finished(http);
     if (code != CURLM_OK)
         end_active(http, code);
@@ -420,7 +420,7 @@ void http_cancel(struct http_request *request, const struct error *why)
     if (request->transfer == NULL)
         return;
     request->error = *why;
-    end(request->transfer);
+    end_request(request->transfer);
 }
 
 struct retry *http_retry(struct http *http)

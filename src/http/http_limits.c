@@ -24,7 +24,7 @@ static bool can_stall(const struct http_transfer *transfer)
 
 /* Has the peer acknowledged more of the body than at the last look? That libcurl sends says nothing: the
  * kernel takes a little more each time it is asked to, long after the peer has stopped. */
-static bool delivers(struct http_transfer *transfer)
+static bool delivers_more(struct http_transfer *transfer)
 {
     curl_socket_t fd = CURL_SOCKET_BAD;
     int queued = 0;
@@ -49,7 +49,8 @@ int64_t http_stall_limit(const struct http_transfer *transfer)
 
 bool http_has_stalled(struct http_transfer *transfer, int64_t now)
 {
-    return can_stall(transfer) && now - transfer->moved >= http_stall_limit(transfer) && !delivers(transfer);
+    return can_stall(transfer) && now - transfer->moved >= http_stall_limit(transfer) &&
+           !delivers_more(transfer);
 }
 
 int64_t http_attempt_limit(const struct http_transfer *transfer)

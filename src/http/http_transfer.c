@@ -30,7 +30,7 @@ const char *http_ca_file(const struct http_transfer *transfer)
 /* The request goes out next, on a new connection or on a kept one. libcurl comes here again when a kept one
  * turns out to be dead and nothing of the body was taken yet. */
 /* NOLINTNEXTLINE(readability-non-const-parameter): libcurl says what the type is. */
-static int on_connected(void *ctx, char *remote, char *local, int remote_port, int local_port)
+static int on_curl_connected(void *ctx, char *remote, char *local, int remote_port, int local_port)
 {
     struct http_transfer *transfer = ctx;
 
@@ -58,7 +58,7 @@ static bool is_early(const struct http_transfer *transfer)
            sent < request->upload_size;
 }
 
-static size_t on_header(char *line, size_t size, size_t count, void *ctx)
+static size_t on_curl_header(char *line, size_t size, size_t count, void *ctx)
 {
     struct http_transfer *transfer = ctx;
     struct http_request *request = transfer->request;
@@ -97,7 +97,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *ctx)
     return count;
 }
 
-static size_t on_body(char *data, size_t size, size_t count, void *ctx)
+static size_t on_curl_body(char *data, size_t size, size_t count, void *ctx)
 {
     struct http_transfer *transfer = ctx;
     struct http_request *request = transfer->request;
@@ -112,7 +112,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx)
     return count;
 }
 
-static size_t on_upload(char *out, size_t size, size_t room, void *ctx)
+static size_t on_curl_upload(char *out, size_t size, size_t room, void *ctx)
 {
     struct http_transfer *transfer = ctx;
     struct http_request *request = transfer->request;
@@ -135,7 +135,7 @@ static size_t on_upload(char *out, size_t size, size_t room, void *ctx)
 }
 
 /* Bytes that were taken from the owner are gone, so only what has not begun can begin anew. */
-static int on_seek(void *ctx, curl_off_t offset, int origin)
+static int on_curl_seek(void *ctx, curl_off_t offset, int origin)
 {
     const struct http_transfer *transfer = ctx;
 
@@ -145,7 +145,7 @@ static int on_seek(void *ctx, curl_off_t offset, int origin)
 }
 
 /* A handshake begins: with the request's host, or with an https proxy, for which the same authorities count. */
-static CURLcode on_handshake(CURL *easy, void *client, void *ctx)
+static CURLcode on_curl_handshake(CURL *easy, void *client, void *ctx)
 {
     struct http_transfer *transfer = ctx;
     struct http *http = transfer->http;
@@ -180,17 +180,17 @@ static bool set_constants(struct http_transfer *transfer)
     SET(CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_SIZE);
     SET(CURLOPT_TCP_NODELAY, 1L);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(CURLOPT_SSL_CTX_FUNCTION, on_handshake);
+    SET(CURLOPT_SSL_CTX_FUNCTION, on_curl_handshake);
     SET(CURLOPT_SSL_CTX_DATA, transfer);
-    SET(CURLOPT_PREREQFUNCTION, on_connected);
+    SET(CURLOPT_PREREQFUNCTION, on_curl_connected);
     SET(CURLOPT_PREREQDATA, transfer);
-    SET(CURLOPT_HEADERFUNCTION, on_header);
+    SET(CURLOPT_HEADERFUNCTION, on_curl_header);
     SET(CURLOPT_HEADERDATA, transfer);
-    SET(CURLOPT_WRITEFUNCTION, on_body);
+    SET(CURLOPT_WRITEFUNCTION, on_curl_body);
     SET(CURLOPT_WRITEDATA, transfer);
-    SET(CURLOPT_READFUNCTION, on_upload);
+    SET(CURLOPT_READFUNCTION, on_curl_upload);
     SET(CURLOPT_READDATA, transfer);
-    SET(CURLOPT_SEEKFUNCTION, on_seek);
+    SET(CURLOPT_SEEKFUNCTION, on_curl_seek);
     SET(CURLOPT_SEEKDATA, transfer);
     return ok;
 }

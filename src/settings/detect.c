@@ -74,16 +74,16 @@ static const char *const generic_id_variables[] = {
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* An empty variable is how many platforms say "not set". */
-static const char *variable(const char *const *environ_, const char *name)
+static const char *filled_variable(const char *const *environ_, const char *name)
 {
     const char *value = env_find(environ_, name);
 
     return value != NULL && *value != '\0' ? value : NULL;
 }
 
-static bool holds(const char *const *environ_, const struct condition *condition)
+static bool condition_holds(const char *const *environ_, const struct condition *condition)
 {
-    const char *value = condition->variable != NULL ? variable(environ_, condition->variable) : NULL;
+    const char *value = condition->variable != NULL ? filled_variable(environ_, condition->variable) : NULL;
 
     return value != NULL && (condition->value == NULL || strcasecmp(value, condition->value) == 0);
 }
@@ -91,7 +91,7 @@ static bool holds(const char *const *environ_, const struct condition *condition
 static const struct condition *find_condition(const char *const *environ_, const struct platform *platform)
 {
     for (size_t i = 0; i < COUNT(platform->seen_by); i++) {
-        if (holds(environ_, &platform->seen_by[i]))
+        if (condition_holds(environ_, &platform->seen_by[i]))
             return &platform->seen_by[i];
     }
     return NULL;
@@ -175,16 +175,16 @@ static void detect_environment(const struct settings *settings, const char *cons
     }
     if (platform != NULL && platform->production)
         decisive = find_condition(environ_, platform);
-    else if (platform != NULL && holds(environ_, &platform->preview))
+    else if (platform != NULL && condition_holds(environ_, &platform->preview))
         decisive = &platform->preview;
     if (decisive != NULL) {
         out->production = platform->production;
         snprintf(out->environment_source, sizeof out->environment_source, "%s=%s", decisive->variable,
-                 variable(environ_, decisive->variable));
+                 filled_variable(environ_, decisive->variable));
         return;
     }
     for (size_t i = 0; i < COUNT(environment_variables); i++) {
-        const char *value = variable(environ_, environment_variables[i]);
+        const char *value = filled_variable(environ_, environment_variables[i]);
         if (value != NULL) {
             decide_environment(out, environment_variables[i], value);
             return;
@@ -224,7 +224,7 @@ static bool take_first_id(struct detection *out, const char *const *environ_, co
                           size_t count)
 {
     for (size_t i = 0; i < count && names[i] != NULL; i++) {
-        const char *value = variable(environ_, names[i]);
+        const char *value = filled_variable(environ_, names[i]);
         if (value != NULL && take_id(out, names[i], value))
             return true;
     }

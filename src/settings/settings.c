@@ -266,7 +266,7 @@ void settings_free(struct settings *settings)
 }
 
 /* Without memory there is no state, and the settings are the defaults. */
-static const struct settings_state *state_of(const struct settings *settings)
+static const struct settings_state *state_of_settings(const struct settings *settings)
 {
     /* Never written to. If it were constant, its 3 KiB of zeroes would be in the binary. */
     static struct settings_state nothing;
@@ -276,35 +276,35 @@ static const struct settings_state *state_of(const struct settings *settings)
 
 const char *settings_problem(const struct settings *settings, int index)
 {
-    return settings_line(&state_of(settings)->problems, index);
+    return settings_line(&state_of_settings(settings)->problems, index);
 }
 
 const char *settings_note(const struct settings *settings, int index)
 {
-    return settings_line(&state_of(settings)->notes, index);
+    return settings_line(&state_of_settings(settings)->notes, index);
 }
 
 bool settings_usable(const struct settings *settings, struct error *error)
 {
-    const char *why = settings_line(&state_of(settings)->refusals, 0);
+    const char *why = settings_line(&state_of_settings(settings)->refusals, 0);
 
     return why == NULL || error_set(error, ERROR_CONFIG, "%s", why);
 }
 
 int settings_path_count(const struct settings *settings)
 {
-    return state_of(settings)->paths.count;
+    return state_of_settings(settings)->paths.count;
 }
 
 const char *settings_path(const struct settings *settings, int index)
 {
-    return settings_line(&state_of(settings)->paths, index);
+    return settings_line(&state_of_settings(settings)->paths, index);
 }
 
 const char *settings_origin(const struct settings *settings, const void *field)
 {
     for (int i = 0; i < SETTINGS_SLOTS; i++) {
-        const struct settings_value *value = &state_of(settings)->values[i];
+        const struct settings_value *value = &state_of_settings(settings)->values[i];
 
         if ((const char *)settings + settings_slot(i).offset == field && value->origin != NULL)
             return value->origin;

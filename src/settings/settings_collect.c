@@ -33,8 +33,8 @@ static void join_lines(char *text)
 
 /* Takes the text if no better one is there. A blank text counts on the command line only. `from` is the name of
  * the flag, variable or file, and `line` the file's line. */
-static void offer(struct settings_state *state, int slot, enum settings_rank rank, const char *text,
-                  const char *from, int line)
+static void offer_text(struct settings_state *state, int slot, enum settings_rank rank, const char *text,
+                       const char *from, int line)
 {
     struct settings_value *value = &state->values[slot];
     const char *kind = rank == RANK_FLAG || rank == RANK_FILE ? "" : "environment ";
@@ -69,16 +69,16 @@ static void collect_flags(struct settings_state *state, const struct settings_in
         int slot = settings_find_flag(flag->name);
 
         if (slot >= 0 && settings_slot(slot).setting->type != SETTING_SECRET)
-            offer(state, slot, RANK_FLAG, flag->value != NULL ? flag->value : "true", flag->name, 0);
+            offer_text(state, slot, RANK_FLAG, flag->value != NULL ? flag->value : "true", flag->name, 0);
     }
     if (input->config != NULL)
-        offer(state, settings_find("", "config"), RANK_FLAG, input->config, "config", 0);
+        offer_text(state, settings_find("", "config"), RANK_FLAG, input->config, "config", 0);
 }
 
 /* ---- the environment ---- */
 
 /* The value of the variable, or NULL if it is not set or blank. */
-static const char *lookup(const char *const *environ_, const char *name)
+static const char *find_filled(const char *const *environ_, const char *name)
 {
     const char *value = env_find(environ_, name);
 
@@ -92,10 +92,10 @@ static void offer_variables(struct settings_state *state, int slot, enum setting
     char name[SETTINGS_NAME_SIZE];
 
     while ((names = settings_next_word(names, name)) != NULL) {
-        const char *value = lookup(environ_, name);
+        const char *value = find_filled(environ_, name);
 
         if (value != NULL) {
-            offer(state, slot, rank, value, name, 0);
+            offer_text(state, slot, rank, value, name, 0);
             return;
         }
     }
@@ -120,7 +120,7 @@ static void collect_secret_file(struct settings_state *state, int slot, const ch
     char *text;
 
     snprintf(name, sizeof name, "%s%s", variable, SETTINGS_FILE_SUFFIX);
-    path = lookup(environ_, name);
+    path = find_filled(environ_, name);
     if (path == NULL || state->values[slot].rank > RANK_SECRET_FILE)
         return;
     text = file_read(path, SECRET_FILE_MAX, &len, &error);
@@ -130,7 +130,7 @@ static void collect_secret_file(struct settings_state *state, int slot, const ch
     else if (text_is_blank(text) || memchr(text, '\0', len) != NULL)
         settings_add(state, &state->problems, "%s: %s does not hold a secret", name, path);
     else
-        offer(state, slot, RANK_SECRET_FILE, text, name, 0);
+        offer_text(state, slot, RANK_SECRET_FILE, text, name, 0);
     file_free(text, len);
 }
 
@@ -175,7 +175,7 @@ static const char *find_vendor(const struct settings_state *state, const char *s
     if (endpoint == NULL || !uri_parse(endpoint, "endpoint", &uri, &ignored))
         return NULL;
     for (; vendor->name != NULL; vendor++)
-        if (text_ends(uri.host, vendor->domain) && lookup(environ_, vendor->variable) != NULL)
+        if (text_ends(uri.host, vendor->domain) && find_filled(environ_, vendor->variable) != NULL)
             return vendor->domain;
     return NULL;
 }
@@ -371,7 +371,7 @@ static int ini_take(void *user, const char *section, const char *name, const cha
     else if (slot < 0 || settings_slot(slot).setting->not_in_file)
         ini_unknown_name(source, section, name, line);
     else
-        offer(source->state, slot, RANK_FILE, value, source->path, line);
+        offer_text(source->state, slot, RANK_FILE, value, source->path, line);
     return 1;
 }
 

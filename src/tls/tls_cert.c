@@ -49,7 +49,7 @@ static int oid_below(struct tls_span oid, const char *prefix, size_t len)
 /* ---- its parts ---- */
 
 /* UTCTime is YYMMDDhhmmssZ with years from 1950 to 2049, GeneralizedTime has YYYY. */
-static bool take_time(struct tls_span *in, int64_t *wall)
+static bool take_asn1_time(struct tls_span *in, int64_t *wall)
 {
     struct tls_span value;
     unsigned tag;
@@ -103,7 +103,7 @@ static bool parse_signature(struct tls_span algorithm, struct tls_cert *cert)
 }
 
 /* A positive INTEGER, without the zero that keeps it positive. */
-static bool take_number(struct tls_span *in, struct tls_span *number)
+static bool take_integer(struct tls_span *in, struct tls_span *number)
 {
     if (!tls_der_expect(in, DER_INTEGER, number) || number->len == 0 || number->data[0] >= 0x80)
         return false;
@@ -126,8 +126,8 @@ static bool parse_rsa(struct tls_span bits, struct tls_cert *cert)
 {
     struct tls_span key;
 
-    if (!tls_der_expect(&bits, DER_SEQUENCE, &key) || !take_number(&key, &cert->n) ||
-        !take_number(&key, &cert->e) || cert->n.len == 0 || cert->e.len == 0)
+    if (!tls_der_expect(&bits, DER_SEQUENCE, &key) || !take_integer(&key, &cert->n) ||
+        !take_integer(&key, &cert->e) || cert->n.len == 0 || cert->e.len == 0)
         return false;
     cert->key = TLS_KEY_RSA;
     cert->bits = (int)cert->n.len * 8;
@@ -333,7 +333,7 @@ bool tls_cert_parse(struct tls_span der, struct tls_cert *cert)
            tls_der_expect(&outer, DER_SEQUENCE, &in) && parse_version(&in, cert) &&
            tls_der_expect(&in, DER_INTEGER, &skipped) && tls_der_expect(&in, DER_SEQUENCE, &skipped) &&
            take_name(&in, &cert->issuer) && tls_der_expect(&in, DER_SEQUENCE, &dates) &&
-           take_time(&dates, &cert->not_before) && take_time(&dates, &cert->not_after) &&
+           take_asn1_time(&dates, &cert->not_before) && take_asn1_time(&dates, &cert->not_after) &&
            take_name(&in, &cert->subject) && tls_der_expect(&in, DER_SEQUENCE, &key) &&
            parse_key(key, cert) && parse_tail(in, cert) && tls_der_expect(&outer, DER_SEQUENCE, &algorithm) &&
            parse_signature(algorithm, cert) && take_bits(&outer, &skipped) && outer.len == 0 &&

@@ -16,9 +16,9 @@ struct text {
     size_t room;
 };
 
-static void say(const struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void explain(const struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-static void say(const struct text *text, const char *format, ...)
+static void explain(const struct text *text, const char *format, ...)
 {
     va_list arguments;
 
@@ -38,7 +38,7 @@ static const struct tls_fact *fact_of(const struct tls_peer *peer, int index)
 }
 
 #define DATE_SIZE 11
-static const char *date(int64_t wall, char out[DATE_SIZE])
+static const char *format_day(int64_t wall, char out[DATE_SIZE])
 {
     char time[CLOCK_RFC3339_SIZE];
 
@@ -55,24 +55,28 @@ static void explain_dates(const struct text *text, const struct tls_peer *peer, 
     char day[DATE_SIZE];
 
     if (peer->now < fact->not_before)
-        say(text,
+        explain(
+            text,
             "the certificate of \"%s\" is not yet valid, it begins on %s: check the clock of this machine, or have it renewed",
-            fact->subject, date(fact->not_before, day));
+            fact->subject, format_day(fact->not_before, day));
     else
-        say(text,
+        explain(
+            text,
             "the certificate of \"%s\" expired on %s: check the clock of this machine, or have the certificate renewed",
-            fact->subject, date(fact->not_after, day));
+            fact->subject, format_day(fact->not_after, day));
 }
 
 static void explain_name(const struct text *text, const struct tls_peer *peer, int index)
 {
     (void)index; /* names count in the server's own */
     if (peer->fault == TLS_FAULT_NO_NAMES || *peer->names == '\0')
-        say(text,
+        explain(
+            text,
             "the certificate of \"%s\" has no subjectAltName, and its common name does not count: the server needs one with the name %s",
             fact_of(peer, 0)->subject, peer->host);
     else
-        say(text,
+        explain(
+            text,
             "the certificate is for the name %s, not for %s: check the endpoint, or have the name added to the certificate",
             peer->names, peer->host);
 }
@@ -90,11 +94,13 @@ static const char *among_anchors(const struct tls_trust *trust, char out[ANCHORS
 static void explain_self_issued(const struct text *text, const char *subject, bool alone, const char *anchors)
 {
     if (alone)
-        say(text,
+        explain(
+            text,
             "the certificate of \"%s\" is self-signed, and not %s: set ca_file to a file that holds it, if it is the right one",
             subject, anchors);
     else
-        say(text,
+        explain(
+            text,
             "the certificate chain ends with an authority that is not trusted: \"%s\" is self-signed, and not %s: set ca_file to a file that holds it, if it is the right one",
             subject, anchors);
 }
@@ -109,20 +115,23 @@ static void explain_trust(const struct text *text, const struct tls_peer *peer, 
     (void)index;
     among_anchors(peer->trust, anchors);
     if (peer->count > TLS_CHAIN_MAX)
-        say(text, "the server sends a chain of %d certificates, and the first %d lead to none %s",
-            peer->count, TLS_CHAIN_MAX, anchors);
+        explain(text, "the server sends a chain of %d certificates, and the first %d lead to none %s",
+                peer->count, TLS_CHAIN_MAX, anchors);
     else if (fact->issuer_known)
-        say(text,
+        explain(
+            text,
             "the certificate of \"%s\" says that it is from the authority \"%s\", but it was not signed with the key that this authority has %s: set ca_file to a file with the right one",
             fact->subject, fact->issuer, anchors);
     else if (fact->self_issued)
         explain_self_issued(text, fact->subject, last == 0, anchors);
     else if (last == 0 && fact->issuer_elsewhere)
-        say(text,
+        explain(
+            text,
             "the server does not send the intermediate certificate of \"%s\", which signed that of \"%s\" and is not %s: have it send the whole chain",
             fact->issuer, fact->subject, anchors);
     else
-        say(text,
+        explain(
+            text,
             "the certificate of \"%s\" is signed by \"%s\", which is not %s: set ca_file to the certificate of that authority, or have the server send the intermediate one",
             fact->subject, fact->issuer, anchors);
 }
@@ -139,11 +148,13 @@ static void explain_algorithm(const struct text *text, const struct tls_peer *pe
     const struct tls_fact *fact = fact_of(peer, index);
 
     if (fact->key == TLS_KEY_OTHER)
-        say(text,
+        explain(
+            text,
             "the certificate of \"%s\" has a kind of key that is not supported: it has to be RSA, or on P-256, P-384 or P-521",
             fact->subject);
     else
-        say(text,
+        explain(
+            text,
             "the certificate of \"%s\" is signed %s: it needs one signed with RSA (PKCS #1) or ECDSA and SHA-256",
             fact->subject, signatures[fact->signature]);
 }
@@ -153,14 +164,15 @@ static void explain_size(const struct text *text, const struct tls_peer *peer, i
     const struct tls_fact *fact = fact_of(peer, index);
 
     if (peer->fault == TLS_FAULT_MEMORY)
-        say(text, "out of memory for the certificate of the server");
+        explain(text, "out of memory for the certificate of the server");
     else if (peer->fault == TLS_FAULT_TOO_LARGE)
-        say(text, "the certificate of the server has more than %zu KiB", TLS_CERT_MAX >> 10);
+        explain(text, "the certificate of the server has more than %zu KiB", TLS_CERT_MAX >> 10);
     else if (fact->key == TLS_KEY_RSA && fact->bits > 4096)
-        say(text, "the certificate of \"%s\" has an RSA key of %d bits: at most 4096 are supported",
-            fact->subject, fact->bits);
+        explain(text, "the certificate of \"%s\" has an RSA key of %d bits: at most 4096 are supported",
+                fact->subject, fact->bits);
     else
-        say(text,
+        explain(
+            text,
             "the certificate of \"%s\" is signed by \"%s\" with an RSA key of %zu bits: at most 4096 are supported",
             fact->subject, fact->issuer, fact->signature_len * 8);
 }
@@ -168,15 +180,18 @@ static void explain_size(const struct text *text, const struct tls_peer *peer, i
 static void explain_use(const struct text *text, const struct tls_peer *peer, int index)
 {
     if (peer->blamed > 0 && peer->fault == TLS_FAULT_NONE)
-        say(text,
+        explain(
+            text,
             "the certificate of \"%s\" may not sign others by its key usage, but the server sends one that it signed",
             fact_of(peer, index)->subject);
     else if (peer->fault == TLS_FAULT_PURPOSE)
-        say(text,
+        explain(
+            text,
             "the certificate of \"%s\" is not for server authentication%s (extended key usage): the server needs another one",
             fact_of(peer, 0)->subject, peer->for_clients ? ", only for client authentication" : "");
     else
-        say(text,
+        explain(
+            text,
             "the certificate of \"%s\" does not allow digital signatures (key usage), which TLS with forward secrecy needs",
             fact_of(peer, 0)->subject);
 }
@@ -185,34 +200,37 @@ static void explain_weak_key(const struct text *text, const struct tls_peer *pee
 {
     const struct tls_fact *fact = fact_of(peer, index);
 
-    say(text, "the certificate of \"%s\" has an RSA key of %d bits, which is too short: it needs 2048",
-        fact->subject, fact->bits);
+    explain(text, "the certificate of \"%s\" has an RSA key of %d bits, which is too short: it needs 2048",
+            fact->subject, fact->bits);
 }
 
 static void explain_no_authority(const struct text *text, const struct tls_peer *peer, int index)
 {
-    say(text, "the certificate of \"%s\" is not one of an authority, but the server sends one that it signed",
-        fact_of(peer, index)->subject);
+    explain(text,
+            "the certificate of \"%s\" is not one of an authority, but the server sends one that it signed",
+            fact_of(peer, index)->subject);
 }
 
 static void explain_extension(const struct text *text, const struct tls_peer *peer, int index)
 {
     const struct tls_fact *fact = fact_of(peer, index);
 
-    say(text, "the certificate of \"%s\" has %s: they cannot be checked here, and must not be ignored",
-        fact->subject, fact->constrained ? "name constraints" : "critical extensions that are not known");
+    explain(text, "the certificate of \"%s\" has %s: they cannot be checked here, and must not be ignored",
+            fact->subject, fact->constrained ? "name constraints" : "critical extensions that are not known");
 }
 
 static void explain_order(const struct text *text, const struct tls_peer *peer, int index)
 {
-    say(text,
+    explain(
+        text,
         "the server sends its certificates in the wrong order, or without the intermediate one: after \"%s\" comes \"%s\", which did not sign it",
         fact_of(peer, index - 1)->subject, fact_of(peer, index)->subject);
 }
 
 static void explain_broken_chain(const struct text *text, const struct tls_peer *peer, int index)
 {
-    say(text,
+    explain(
+        text,
         "the certificate before that of \"%s\" was not signed with its key: the chain of the server is broken",
         fact_of(peer, index)->subject);
 }
@@ -221,7 +239,7 @@ static void explain_no_certificate(const struct text *text, const struct tls_pee
 {
     (void)peer;
     (void)index;
-    say(text, "the server sends no certificate");
+    explain(text, "the server sends no certificate");
 }
 
 static void explain_certificate(const struct text *text, const struct tls_peer *peer, int code)
@@ -245,7 +263,7 @@ static void explain_certificate(const struct text *text, const struct tls_peer *
         {BR_ERR_X509_EMPTY_CHAIN, explain_no_certificate},
     };
 
-    say(text, "a certificate that the server sends is damaged (error %d)", code);
+    explain(text, "a certificate that the server sends is damaged (error %d)", code);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].code == code)
             rows[i].explain(text, peer, peer->blamed >= 0 ? peer->blamed : 0);
@@ -297,9 +315,9 @@ static bool explain_row(const struct text *text, const struct row *row, int code
     while (row->text != NULL && row->code != code)
         row++;
     if (row->text != NULL)
-        say(text, "%s", row->text);
+        explain(text, "%s", row->text);
     else
-        say(text, "the TLS handshake failed: %s (%d)", what, code);
+        explain(text, "the TLS handshake failed: %s (%d)", what, code);
     return row->retryable;
 }
 
@@ -314,7 +332,7 @@ static bool explain_alert(const struct text *text, const struct tls_peer *peer, 
 {
     if (!is_about_client(peer, alert))
         return explain_row(text, alerts, alert, "the server gave up, with an alert that says no more");
-    say(text, "the server wants a client certificate (client authentication), which is not supported");
+    explain(text, "the server wants a client certificate (client authentication), which is not supported");
     return false;
 }
 

@@ -79,7 +79,7 @@ static bool is_anchor(const struct tls_trust *trust, struct tls_span name)
     return false;
 }
 
-static void remember(struct tls_peer *peer, const struct tls_cert *cert)
+static void remember_fact(struct tls_peer *peer, const struct tls_cert *cert)
 {
     struct tls_fact *fact = &peer->facts[peer->count];
 
@@ -126,7 +126,7 @@ static void on_end_cert(const br_x509_class **ctx)
 
         peer->facts[peer->count] = (struct tls_fact){.subject = "?", .issuer = "?"};
         if (read)
-            remember(peer, &cert);
+            remember_fact(peer, &cert);
         if (peer->count == 0 && peer->fault == TLS_FAULT_NONE)
             peer->fault = read ? judge_own(peer, &cert) : TLS_FAULT_DAMAGED;
     }

@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* One line, without its end and without the white space (or byte order mark) around it. Takes it off `in`. */
-static struct tls_span take_line(struct tls_span *in)
+static struct tls_span take_pem_line(struct tls_span *in)
 {
     const unsigned char *end = memchr(in->data, '\n', in->len);
     struct tls_span line = {in->data, end != NULL ? (size_t)(end - in->data) : in->len};
@@ -107,7 +107,7 @@ static bool take_block(struct tls_span *in, enum label label, unsigned char *out
     base64.out = out;
     while (in->len > 0) {
         struct tls_span before = *in;
-        struct tls_span line = take_line(in);
+        struct tls_span line = take_pem_line(in);
 
         if (label_of(line, "-----END ") == label) {
             *len = base64.len;
@@ -152,7 +152,7 @@ struct decoding {
 };
 
 /* Takes or leaves the certificate (with what follows it) that is in `der`, at decoding->out. */
-static void add(struct decoding *decoding, struct tls_span der, enum label label)
+static void add_decoded(struct decoding *decoding, struct tls_span der, enum label label)
 {
     struct tls_span rest = der;
     struct tls_span content;
@@ -173,17 +173,17 @@ size_t tls_pem_decode(unsigned char *file, size_t len, bool (*keep)(void *ctx, c
 
     *damaged = 0;
     if (len > 0 && file[0] == DER_SEQUENCE) {
-        add(&decoding, in, LABEL_CERTIFICATE);
+        add_decoded(&decoding, in, LABEL_CERTIFICATE);
         return (size_t)(decoding.out - file);
     }
     while (in.len > 0) {
-        enum label label = label_of(take_line(&in), "-----BEGIN ");
+        enum label label = label_of(take_pem_line(&in), "-----BEGIN ");
         size_t size = 0;
 
         if (label != LABEL_CERTIFICATE && label != LABEL_TRUSTED)
             continue;
         if (take_block(&in, label, decoding.out, &size))
-            add(&decoding, (struct tls_span){decoding.out, size}, label);
+            add_decoded(&decoding, (struct tls_span){decoding.out, size}, label);
         else
             (*damaged)++;
     }

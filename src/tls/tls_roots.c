@@ -18,7 +18,7 @@ const char *tls_roots_version(void)
     return TLS_ROOTS_VERSION;
 }
 
-static size_t take_length(const unsigned char **at)
+static size_t take_record_length(const unsigned char **at)
 {
     size_t len = (size_t)(*at)[0] << 8 | (*at)[1];
 
@@ -27,7 +27,7 @@ static size_t take_length(const unsigned char **at)
 }
 
 /* BearSSL's structures have no const, but it does not write there. */
-static unsigned char *take_bytes(const unsigned char **at, size_t len)
+static unsigned char *take_record_bytes(const unsigned char **at, size_t len)
 {
     union {
         const unsigned char *constant;
@@ -45,17 +45,18 @@ void tls_roots_fill(br_x509_trust_anchor *anchors)
     for (size_t i = 0; i < tls_roots_records; i++) {
         br_x509_pkey *key = &anchors[i].pkey;
         int kind = *at++;
-        size_t name_len = take_length(&at);
-        size_t key_len = take_length(&at);
-        size_t exponent_len = take_length(&at);
+        size_t name_len = take_record_length(&at);
+        size_t key_len = take_record_length(&at);
+        size_t exponent_len = take_record_length(&at);
         unsigned char *data;
 
-        anchors[i].dn = (br_x500_name){take_bytes(&at, name_len), name_len};
+        anchors[i].dn = (br_x500_name){take_record_bytes(&at, name_len), name_len};
         anchors[i].flags = BR_X509_TA_CA;
-        data = take_bytes(&at, key_len);
+        data = take_record_bytes(&at, key_len);
         if (kind == TLS_ROOT_RSA) {
             key->key_type = BR_KEYTYPE_RSA;
-            key->key.rsa = (br_rsa_public_key){data, key_len, take_bytes(&at, exponent_len), exponent_len};
+            key->key.rsa =
+                (br_rsa_public_key){data, key_len, take_record_bytes(&at, exponent_len), exponent_len};
         } else {
             key->key_type = BR_KEYTYPE_EC;
             key->key.ec = (br_ec_public_key){kind, data, key_len};

@@ -66,7 +66,7 @@ static bool count_certificate(void *ctx, const struct tls_cert *cert)
     return true;
 }
 
-static unsigned char *copy(unsigned char **to, struct tls_span from)
+static unsigned char *append_bytes(unsigned char **to, struct tls_span from)
 {
     unsigned char *start = *to;
 
@@ -79,15 +79,15 @@ static void fill_anchor(br_x509_trust_anchor *anchor, const struct tls_cert *cer
 {
     br_x509_pkey *key = &anchor->pkey;
 
-    anchor->dn = (br_x500_name){copy(room, cert->subject), cert->subject.len};
+    anchor->dn = (br_x500_name){append_bytes(room, cert->subject), cert->subject.len};
     anchor->flags = tls_cert_is_authority(cert) ? BR_X509_TA_CA : 0;
     if (cert->key == TLS_KEY_RSA) {
         key->key_type = BR_KEYTYPE_RSA;
-        key->key.rsa =
-            (br_rsa_public_key){copy(room, cert->n), cert->n.len, copy(room, cert->e), cert->e.len};
+        key->key.rsa = (br_rsa_public_key){append_bytes(room, cert->n), cert->n.len,
+                                           append_bytes(room, cert->e), cert->e.len};
     } else {
         key->key_type = BR_KEYTYPE_EC;
-        key->key.ec = (br_ec_public_key){cert->curve, copy(room, cert->q), cert->q.len};
+        key->key.ec = (br_ec_public_key){cert->curve, append_bytes(room, cert->q), cert->q.len};
     }
 }
 
@@ -153,7 +153,7 @@ static struct tls_trust *parse_bundle(const char *file, char *content, size_t si
     return trust;
 }
 
-static struct tls_trust *load(const char *file, struct error *error)
+static struct tls_trust *load_bundle(const char *file, struct error *error)
 {
     struct tls_trust *trust;
     struct error why;
@@ -206,7 +206,7 @@ const struct tls_trust *tls_trust(struct tls *tls, const char *ca_file, struct e
         trust = trust->next;
     if (trust != NULL)
         return trust;
-    trust = file != NULL ? load(file, error) : take_roots(error);
+    trust = file != NULL ? load_bundle(file, error) : take_roots(error);
     if (trust != NULL) {
         trust->next = tls->trusts;
         tls->trusts = trust;
