@@ -14,7 +14,7 @@
  * A value that cannot be used is replaced by the default with a problem noted that names the source, the value
  * and the default; so is an unknown INI key or STORSYNC_ variable, with the nearest known name. Problems are
  * warnings in a normal run and errors under --check-config. Secrets never appear in a problem or in a printed
- * setting. What is fine but worth knowing before a sync (the default bucket is used) is a note.
+ * setting. What is fine but likely a mistake is a note; a bucket or the paths that nobody has set are an assumption.
  *
  * INVARIANT: a value that cannot be understood never does more than one that was meant. Where the default could, the
  * careful value is used instead: dry_run becomes true, on_failure stop, allow_http false, environment development.
@@ -138,12 +138,16 @@ void settings_free(struct settings *settings); /* wipes the secrets */
 /* The problems found, in order; NULL past the last. At most 64 are kept. */
 const char *settings_problem(const struct settings *settings, int index);
 
-/* In the same way, what to mention when a sync or a validation is going to happen: a bucket or the paths that
- * nobody has set. */
+/* In the same way, what to warn about when a sync or a validation is going to happen, such as a wait that is longer than the
+ * timeout ... */
 const char *settings_note(const struct settings *settings, int index);
 
+/* ... and what is only to be mentioned: the documented defaults that are used because nobody has set the buckets or the
+ * paths. */
+const char *settings_assumption(const struct settings *settings, int index);
+
 /* May a sync or a validation begin? False with ERROR_CONFIG if what it would touch is not what was asked for: one bucket is
- * set and the other is not, or a path names no prefix. */
+ * set and the other is not, a path names no prefix, or one of them cannot be understood at all. */
 bool settings_usable(const struct settings *settings, struct error *error);
 
 /* Where the value of `field` (its address inside *settings) came from: "default", "environment
@@ -151,8 +155,9 @@ bool settings_usable(const struct settings *settings, struct error *error);
 const char *settings_origin(const struct settings *settings, const void *field);
 bool settings_is_default(const struct settings *settings, const void *field);
 
-/* Key prefixes to sync, from the two path settings: the first segment (a bucket name) is dropped, the rest ends
- * with '/' ("" is the whole bucket, from "/bucket/" and a star). Neither set: public/ and private/. Duplicates, and prefixes
+/* Key prefixes to sync, from the two path settings: the bucket (a first segment, or a side's bucket as it is set) is
+ * dropped, the rest ends with '/' ("" is the whole bucket, from "/bucket/" and a star). Quotes around a path and brackets
+ * around the list do not count, nor do s3:// and gs:// before a path. Neither set: public/ and private/. Duplicates, and prefixes
  * inside another one, are left out. At most SETTINGS_PATHS_MAX. Only of use if settings_usable. */
 #define SETTINGS_PATHS_MAX 64
 int settings_path_count(const struct settings *settings);

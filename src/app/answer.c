@@ -114,11 +114,14 @@ int answer_check_config(const struct options *options, const struct settings *se
     for (int i = 0; good && i < 2; i++)
         tell_credentials(settings, i);
     for (int i = 0; settings_problem(settings, i) != NULL; i++) {
-        log_error("%s", settings_problem(settings, i));
+        if (strcmp(settings_problem(settings, i), error->text) != 0) /* once is enough */
+            log_error("%s", settings_problem(settings, i));
         good = false;
     }
     if (good)
-        log_info("the configuration is fine");
+        log_info(settings_note(settings, 0) != NULL || settings_assumption(settings, 0) != NULL
+                     ? "the configuration can be used; is what is warned about meant so?"
+                     : "the configuration is fine");
     return good ? 0 : 78;
 }
 

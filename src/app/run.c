@@ -103,12 +103,26 @@ static bool make_loop(struct run *run, struct error *error)
     return true;
 }
 
+/* A documented default is nothing to warn about at every start, but who checks the configuration may have forgotten it. */
+static void tell_notes(const struct run *run)
+{
+    const struct settings *settings = run->settings;
+    bool checking = run->options->mode == MODE_CHECK_CONFIG;
+
+    for (int i = 0; settings_note(settings, i) != NULL; i++)
+        log_warn("%s", settings_note(settings, i));
+    for (int i = 0; settings_assumption(settings, i) != NULL; i++)
+        if (checking)
+            log_warn("%s", settings_assumption(settings, i));
+        else
+            log_info("%s", settings_assumption(settings, i));
+}
+
 bool run_open_stores(struct run *run, struct error *error)
 {
     const struct settings *settings = run->settings;
 
-    for (int i = 0; settings_note(settings, i) != NULL; i++)
-        log_warn("%s", settings_note(settings, i));
+    tell_notes(run);
     if (!settings_usable(settings, error) || !make_loop(run, error))
         return false;
     run->source = store_open(&settings->source, run->loop, error);

@@ -26,23 +26,40 @@ static void show_value(const struct slot *slot, const char *text, char out[72])
         snprintf(out, 72, "\"%.64s\"", text);
 }
 
+/* Appends what counts instead of a value that cannot be used. */
+static void put_consequence(const struct slot *slot, struct buf *out)
+{
+    const char *careful = slot->setting->careful;
+
+    if (careful == NULL)
+        buf_printf(out, "using the default%s%s", *slot->fallback != '\0' ? " " : "", slot->fallback);
+    else if (*careful == '\0')
+        buf_puts(out, "no sync begins");
+    else
+        buf_printf(out, "using the careful value %s", careful);
+}
+
 static void add_bad_value(struct settings_state *state, const struct slot *slot,
                           const struct settings_value *value)
 {
-    bool in_file = value->rank == RANK_FILE;
     const char *careful = slot->setting->careful;
-    const char *instead = careful != NULL ? careful : slot->fallback;
+    struct buf text;
     char shown[72];
-    struct buf expected;
 
     show_value(slot, value->text, shown);
-    buf_init(&expected, 256);
-    settings_expected(slot->setting, &expected);
-    settings_add(state, &state->problems, "%s: %s%s%s is not %s; using %s%s%s", value->label,
-                 in_file ? slot->setting->name : "", in_file ? ": " : "", shown, buf_str(&expected),
-                 careful != NULL ? "the careful value" : "the default", *instead != '\0' ? " " : "", instead);
-    state->no_memory |= expected.failed;
-    buf_free(&expected);
+    buf_init(&text, (size_t)SETTINGS_TEXT_MAX + 1024);
+    buf_printf(&text, "%s: ", value->label);
+    if (value->rank == RANK_FILE)
+        buf_printf(&text, "%s: ", slot->setting->name);
+    buf_printf(&text, "%s is not ", shown);
+    settings_expected(slot->setting, &text);
+    buf_puts(&text, "; ");
+    put_consequence(slot, &text);
+    settings_add(state, &state->problems, "%s", buf_str(&text));
+    if (careful != NULL && *careful == '\0')
+        settings_add(state, &state->refusals, "%s", buf_str(&text));
+    state->no_memory |= text.failed;
+    buf_free(&text);
 }
 
 static void set_values(struct settings *settings)
@@ -85,8 +102,8 @@ static void tell_default_bucket(struct settings_state *state, const struct slot 
                      "no %s bucket is set: set %s (its default, %s, only counts if neither bucket is set)",
                      slot->section, slot->variables, slot->fallback);
     else
-        settings_add(state, &state->notes, "no %s bucket is set (%s): using the default, %s", slot->section,
-                     slot->variables, slot->fallback);
+        settings_add(state, &state->assumptions, "no %s bucket is set (%s): using the default, %s",
+                     slot->section, slot->variables, slot->fallback);
 }
 
 /* A bucket's name is global at Amazon's, and a default that nobody has asked for can be anybody's. Both of them are one
@@ -161,67 +178,170 @@ static bool add_prefix(struct settings_state *state, const char *prefix)
     return true;
 }
 
-static void refuse_path(struct settings_state *state, const char *label, const char *path, size_t len,
-                        const char *why)
+/* A list of paths that is being read. */
+struct path_list {
+    struct settings *settings;
+    const char *label; /* of the setting */
+    bool any;          /* there is a path in it */
+    bool told;         /* that one of them names another bucket */
+};
+
+static void refuse_path(const struct path_list *list, struct text_piece path, const char *why)
 {
+    struct settings_state *state = list->settings->state;
+
     settings_add(state, &state->refusals, "%s: \"%.*s\" %s: write /bucket/prefix, or /bucket/* for all of it",
-                 label, len < 64 ? (int)len : 64, path, why);
+                 list->label, path.len < 64 ? (int)path.len : 64, path.at, why);
+}
+
+static struct text_piece behind(struct text_piece text, size_t len)
+{
+    return (struct text_piece){text.at + len, text.len - len};
+}
+
+static struct text_piece without_scheme(struct text_piece text)
+{
+    static const char *const schemes[] = {"s3://", "gs://"};
+
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
+        if (text.len >= strlen(schemes[i]) && text_begins(text.at, schemes[i]))
+            return behind(text, strlen(schemes[i]));
+    return text;
+}
+
+/* A side's bucket as a path names it: "name", "file:///directory". */
+static struct text_piece bucket_of(const struct side *side)
+{
+    struct text_piece name = without_scheme((struct text_piece){side->bucket, strlen(side->bucket)});
+
+    while (name.len > 0 && name.at[name.len - 1] == '/')
+        name.len--;
+    return name;
+}
+
+/* How many bytes of `path` are the name of this side's bucket, if there is a slash behind it. */
+static size_t names_bucket(struct text_piece path, const struct side *side)
+{
+    struct text_piece name = bucket_of(side);
+    bool named = name.len > 0 && path.len > name.len && path.at[name.len] == '/' &&
+                 memcmp(path.at, name.at, name.len) == 0;
+
+    return named ? name.len : 0;
+}
+
+/* A directory has no name that a path could get wrong. */
+static void note_other_bucket(struct path_list *list, struct text_piece path, size_t bucket)
+{
+    struct settings *settings = list->settings;
+    struct text_piece source = bucket_of(&settings->source), destination = bucket_of(&settings->destination);
+
+    if (list->told || text_begins(settings->source.bucket, "file:") ||
+        text_begins(settings->destination.bucket, "file:"))
+        return;
+    list->told = true;
+    settings_add(
+        settings->state, &settings->state->notes,
+        "%s: the bucket %.*s is neither side's (these are %.*s and %.*s); only what is behind it counts, %.*s",
+        list->label, bucket < 64 ? (int)bucket : 64, path.at, (int)source.len, source.at,
+        (int)destination.len, destination.at, (int)(path.len - bucket - 1), path.at + bucket + 1);
+}
+
+/* What `path` has behind its bucket; nothing if it has a bucket only, or none. */
+static struct text_piece find_prefix(struct path_list *list, struct text_piece path)
+{
+    struct text_piece text = without_scheme(path);
+    const char *slash;
+    size_t bucket;
+
+    if (text.len == path.len && text.len > 0 && *text.at == '/')
+        text = behind(text, 1);
+    bucket = names_bucket(text, &list->settings->source);
+    if (bucket == 0)
+        bucket = names_bucket(text, &list->settings->destination);
+    if (bucket > 0)
+        return behind(text, bucket + 1);
+    slash = memchr(text.at, '/', text.len);
+    bucket = slash != NULL ? (size_t)(slash - text.at) : 0;
+    if (slash == NULL || (bucket > 0 && slash[-1] == ':')) /* any other URL */
+        return (struct text_piece){NULL, 0};
+    if (bucket + 1 < text.len)
+        note_other_bucket(list, text, bucket);
+    return behind(text, bucket + 1);
 }
 
 /*
- * `path` is /bucket/prefix, or /bucket/ and a star for the whole bucket. A bucket's name alone, with or without slashes,
- * is more likely a prefix that lacks its bucket than a wish to sync everything, private objects included. A path that
- * cannot be used must not be left out either: what remains is not what was asked for.
+ * `path` is /bucket/prefix, or /bucket/ and a star for the whole bucket; the bucket may be a URL, and all of it in quotes. A
+ * bucket's name alone, with or without slashes, is more likely a prefix that lacks its bucket than a wish to sync
+ * everything, private objects included. A path that cannot be used must not be left out either: what remains is not
+ * what was asked for.
  */
-static void add_path(struct settings_state *state, const char *label, struct text_piece piece)
+static void add_path(struct path_list *list, struct text_piece path)
 {
+    struct settings_state *state = list->settings->state;
     char prefix[OBJECT_KEY_MAX + 2];
-    const char *path = piece.at, *rest;
-    size_t len = piece.len, left;
+    struct text_piece rest;
 
-    if (len == 0)
+    path = text_trim(path.at, path.len, TEXT_SPACE "\"'");
+    if (path.len == 0)
         return;
-    rest = memchr(path + 1, '/', len - 1);
-    left = rest != NULL ? len - (size_t)(++rest - path) : 0;
-    if (left == 0 || left > OBJECT_KEY_MAX) {
-        refuse_path(state, label, path, len, left == 0 ? "names no prefix in a bucket" : "is too long");
+    list->any = true;
+    rest = find_prefix(list, path);
+    if (rest.len == 0 || rest.len > OBJECT_KEY_MAX) {
+        refuse_path(list, path, rest.len == 0 ? "names no prefix in a bucket" : "is too long");
         return;
     }
-    if (left == 1 && *rest == '*')
-        left = 0;
-    snprintf(prefix, sizeof prefix, "%.*s%s", (int)left, rest, left > 0 && path[len - 1] != '/' ? "/" : "");
+    if (rest.len == 1 && *rest.at == '*')
+        rest.len = 0;
+    snprintf(prefix, sizeof prefix, "%.*s%s", (int)rest.len, rest.at,
+             rest.len > 0 && rest.at[rest.len - 1] != '/' ? "/" : "");
     if (text_begins(prefix, OBJECT_STATE_PREFIX)) { /* another run's state would become that of this one */
-        refuse_path(state, label, path, len, "is where the state of syncs is kept, which is never copied");
+        refuse_path(list, path, "is where the state of syncs is kept, which is never copied");
         return;
     }
     if (!add_prefix(state, prefix))
-        settings_add(state, &state->refusals, "%s: more than %d paths", label, SETTINGS_PATHS_MAX);
+        settings_add(state, &state->refusals, "%s: more than %d paths", list->label, SETTINGS_PATHS_MAX);
+}
+
+/* Without the brackets around it, if it is written as in JSON. */
+static struct text_piece unbracketed(const char *text)
+{
+    struct text_piece list = text_trim(text, strlen(text), TEXT_SPACE);
+    bool json = list.len > 1 && list.at[0] == '[' && list.at[list.len - 1] == ']';
+
+    return json ? (struct text_piece){list.at + 1, list.len - 2} : list;
+}
+
+/* Adds what the setting `name` holds: one path, or as many as there are between `separators`. */
+static void add_paths(struct settings *settings, const char *name, const char *text, const char *separators)
+{
+    struct path_list list = {.settings = settings,
+                             .label = settings->state->values[settings_find("", name)].label};
+    struct text_piece left = unbracketed(text);
+
+    while (left.len > 0) {
+        size_t len = 0;
+
+        while (len < left.len && !text_is_one_of(left.at[len], separators))
+            len++;
+        add_path(&list, (struct text_piece){left.at, len});
+        left = behind(left, len < left.len ? len + 1 : len);
+    }
+    if (*text != '\0' && !list.any)
+        settings_add(settings->state, &settings->state->refusals, "%s names no path", list.label);
 }
 
 static void set_paths(struct settings *settings)
 {
     struct settings_state *state = settings->state;
-    const char *list = settings->public_object_search_paths;
-    const char *label = state->values[settings_find("", "public_object_search_paths")].label;
 
-    while (*list != '\0') {
-        size_t len = strcspn(list, ",");
-
-        add_path(state, label, text_trim(list, len, TEXT_SPACE));
-        list += len + (list[len] == ',');
-    }
-    add_path(state, state->values[settings_find("", "private_object_dir")].label,
-             text_trim(settings->private_object_dir, strlen(settings->private_object_dir), TEXT_SPACE));
+    add_paths(settings, "public_object_search_paths", settings->public_object_search_paths, ",");
+    add_paths(settings, "private_object_dir", settings->private_object_dir, "");
     if (state->paths.count > 0 || state->refusals.count > 0)
         return;
-    if (*settings->public_object_search_paths != '\0') {
-        settings_add(state, &state->refusals, "%s names no path", label);
-        return;
-    }
     add_prefix(state, "public/");
     add_prefix(state, "private/");
     settings_add(
-        state, &state->notes,
+        state, &state->assumptions,
         "neither PUBLIC_OBJECT_SEARCH_PATHS nor PRIVATE_OBJECT_DIR names a path: using public/ and private/");
 }
 
@@ -259,6 +379,7 @@ void settings_free(struct settings *settings)
         settings_forget(&state->values[i]);
     settings_free_lines(&state->problems);
     settings_free_lines(&state->notes);
+    settings_free_lines(&state->assumptions);
     settings_free_lines(&state->paths);
     settings_free_lines(&state->refusals);
     free(state);
@@ -282,6 +403,11 @@ const char *settings_problem(const struct settings *settings, int index)
 const char *settings_note(const struct settings *settings, int index)
 {
     return settings_line(&state_of_settings(settings)->notes, index);
+}
+
+const char *settings_assumption(const struct settings *settings, int index)
+{
+    return settings_line(&state_of(settings)->assumptions, index);
 }
 
 bool settings_usable(const struct settings *settings, struct error *error)

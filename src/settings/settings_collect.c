@@ -27,7 +27,9 @@
 static void join_lines(char *text)
 {
     for (; *text != '\0'; text++)
-        if (text_is_one_of(*text, TEXT_SPACE))
+        if (*text == '\n')
+            *text = ',';
+        else if (text_is_one_of(*text, TEXT_SPACE))
             *text = ' ';
 }
 

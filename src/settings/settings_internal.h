@@ -55,7 +55,8 @@ struct setting {
     size_t offset;        /* in struct settings, or in struct side */
     const char *fallback; /* the default, in the grammar of the type */
     const char *fallback_of_destination; /* NULL: the same */
-    const char *careful;   /* what counts instead of a value that cannot be used; NULL: the default */
+    const char *
+        careful; /* what counts instead of a value that cannot be used; "": then no sync begins; NULL: the default */
     const char *variables; /* further names in the environment, best first, separated by spaces */
     const char *variables_of_destination;
     const char *shared;  /* variables for both sides, which count after the INI file */
@@ -165,7 +166,7 @@ struct settings_lines {
 
 struct settings_state {
     struct settings_value values[SETTINGS_SLOTS];
-    struct settings_lines problems, notes, paths;
+    struct settings_lines problems, notes, assumptions, paths;
     struct settings_lines refusals; /* why no sync may begin */
     bool no_memory;                 /* something is missing above */
 };

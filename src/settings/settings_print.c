@@ -93,7 +93,9 @@ bool settings_print_json(const struct settings *settings, const struct settings_
     for (int i = 0; good && i < count; i++)
         good = json_add_remark(doc, root, &remarks[i]);
     good = good && json_add_lines(doc, root, "problems", settings_problem, settings) &&
-           json_add_lines(doc, root, "notes", settings_note, settings) && json_write(doc, true, out);
+           json_add_lines(doc, root, "notes", settings_note, settings) &&
+           json_add_lines(doc, root, "assumptions", settings_assumption, settings) &&
+           json_write(doc, true, out);
     yyjson_mut_doc_free(doc);
     buf_free(&value);
     return good;

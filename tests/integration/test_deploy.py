@@ -304,10 +304,12 @@ class Paths(DirCase):
         self.assertEqual(self.destination.markers(), [])
         self.assertEqual(tool.status["syncedFiles"], 5)
 
-    def test_default_paths_with_a_warning(self):
+    def test_default_paths_are_told(self):
+        """Not as a warning: the default is documented."""
         keys, tool = self.copied()
         self.assertEqual(keys, sorted(self.wanted))
-        self.assertTrue(any("public/" in line for line in tool.warnings), tool.warnings)
+        self.assertTrue(any("using public/ and private/" in line for line in tool.err.splitlines()), tool.err)
+        self.assertEqual(tool.warnings, [])
 
     def test_missing_prefix_is_empty(self):
         keys, _ = self.copied(PUBLIC_OBJECT_SEARCH_PATHS="/b/there-is-no-such-thing")
@@ -590,9 +592,12 @@ class Configuration(DirCase):
         self.succeed("--check-config", env=env)
 
     def test_help_and_version(self):
-        text = self.succeed("--help").out
+        text = self.succeed("--help", "all").out
         for word in ("--sync", "--validate", "--SIDE-bucket", "STORSYNC_", "--min-interval"):
             self.assertIn(word, text)
+        short = self.succeed("--help").out
+        self.assertLess(len(short), len(text) / 2)
+        self.assertLessEqual(max(map(len, text.splitlines() + short.splitlines())), 80)
         self.assertNotIn("-secret-access-key", text, "secrets do not belong on a command line")
         self.assertRegex(self.succeed("--version").out, r"^storsync-init \d+\.\d+")
 

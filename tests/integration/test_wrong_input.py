@@ -151,9 +151,13 @@ class Addresses(MistakeCase):
                "AWS_SECRET_ACCESS_KEY": "s", "STORSYNC_RETRIES": "0"}
         tool = self.succeed("--", app.path, env=env)
         self.assertTrue(app.started)
-        for name in ("dedw3n-dev-storage", "dedw3n-production-storage"):
-            self.assertTrue(any(name in line for line in tool.warnings), tool.warnings)
         self.assertFalse(tool.status["configured"])
+        check = self.succeed("--check-config", env=env)
+        for name in ("dedw3n-dev-storage", "dedw3n-production-storage", "public/ and private/"):
+            # A documented default is no warning at every start, but whoever checks is to know of it.
+            self.assertEqual([line for line in tool.warnings if "using" in line], [])
+            self.assertTrue(any(name in line and "using" in line for line in tool.err.splitlines()), tool.err)
+            self.assertTrue(any(name in line for line in check.warnings), check.err)
 
 
 class Configuration(MistakeCase):
@@ -166,6 +170,18 @@ class Configuration(MistakeCase):
                     self.mistake(78, variable, "/bucket/prefix", env={variable: path})
         self.mistake(78, '"shop"', env={"PUBLIC_OBJECT_SEARCH_PATHS": "/b/public,shop"})
         self.assertEqual(self.destination.contents(state=True), {})
+
+    def test_paths_as_people_write_them(self):
+        self.source.put("img/b", "b")
+        for paths in ('["/a/public", "/a/img"]', "/a/public\n/a/img\n", "s3://a/public,s3://a/img/",
+                      f"{self.source.url}/public, '{self.destination.url}/img'"):
+            with self.subTest(paths=paths):
+                tool = self.succeed("--sync", env={**self.env, "PUBLIC_OBJECT_SEARCH_PATHS": paths})
+                self.assertEqual(tool.warnings, [])
+                self.assertEqual(set(self.destination.contents()), {"public/a", "img/b"})
+                for key in ("public/a", "img/b"):
+                    (self.destination.root / key).unlink()
+        self.mistake(78, "PUBLIC_OBJECT_SEARCH_PATHS", "no sync begins", env={"PUBLIC_OBJECT_SEARCH_PATHS": "/a/b\x01"})
 
     def test_values_that_must_not_do_more(self):
         """The default of dry_run writes, and without an environment NODE_ENV decides."""

@@ -486,14 +486,16 @@ static void test_notes(void **state)
 
     assert_true(load_environ(fixture, ENVIRON("A=b")));
     assert_no_problem(fixture);
-    assert_non_null(strstr(settings_note(&fixture->settings, 0), "public/ and private/"));
-    assert_non_null(strstr(settings_note(&fixture->settings, 1), "DEV_STORAGE_BUCKET"));
-    assert_non_null(strstr(settings_note(&fixture->settings, 1), "dedw3n-dev-storage"));
-    assert_non_null(strstr(settings_note(&fixture->settings, 2), "PROD_STORAGE_BUCKET"));
-    assert_null(settings_note(&fixture->settings, 3));
+    assert_null(settings_note(&fixture->settings, 0));
+    assert_non_null(strstr(settings_assumption(&fixture->settings, 0), "public/ and private/"));
+    assert_non_null(strstr(settings_assumption(&fixture->settings, 1), "DEV_STORAGE_BUCKET"));
+    assert_non_null(strstr(settings_assumption(&fixture->settings, 1), "dedw3n-dev-storage"));
+    assert_non_null(strstr(settings_assumption(&fixture->settings, 2), "PROD_STORAGE_BUCKET"));
+    assert_null(settings_assumption(&fixture->settings, 3));
     assert_true(load_environ(
         fixture, ENVIRON("DEV_STORAGE_BUCKET=a", "PROD_STORAGE_BUCKET=b", "PRIVATE_OBJECT_DIR=/a/b")));
     assert_null(settings_note(&fixture->settings, 0));
+    assert_null(settings_assumption(&fixture->settings, 0));
     assert_true(settings_usable(&fixture->settings, &fixture->error));
 }
 

@@ -93,7 +93,8 @@ static void test_print_json(void **state)
     assert_string_equal(yyjson_get_str(colour), "the right one is blue");
     assert_int_equal(yyjson_arr_size(yyjson_obj_get(root, "paths")), 2);
     assert_int_equal(yyjson_arr_size(yyjson_obj_get(root, "problems")), 0);
-    assert_int_equal(yyjson_arr_size(yyjson_obj_get(root, "notes")), 1);
+    assert_int_equal(yyjson_arr_size(yyjson_obj_get(root, "notes")), 0);
+    assert_int_equal(yyjson_arr_size(yyjson_obj_get(root, "assumptions")), 1);
     yyjson_doc_free(doc);
     buf_free(&out);
 }
