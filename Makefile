@@ -28,6 +28,7 @@ IMAGE_FLAGS =
 SIGN_KEY =
 BUILDER =
 MAINTAINER =
+export SIGN_KEY BUILDER MAINTAINER
 ENGINE = $(shell for engine in podman buildah docker; do command -v $$engine && break; done)
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
@@ -234,7 +235,7 @@ image: ## build the container image: make image IMAGE=name:tag ENGINE=podman|bui
 
 dist: all aarch64 build/deps-tests/done ## pack archives, packages, image, SBOM, provenance into build/dist: make dist SIGN_KEY=... BUILDER=... MAINTAINER=...
 	@deps/need python3 gzip:gzip git:git dpkg-deb:dpkg
-	CC='$(CC)' SIGN_KEY='$(SIGN_KEY)' BUILDER='$(BUILDER)' MAINTAINER='$(MAINTAINER)' dist/pack $(VERSION) build/dist \
+	CC='$(CC)' REVISION='$(REVISION)' dist/pack $(VERSION) build/dist \
 		x86_64=build/storsync-init aarch64=build/aarch64/storsync-init
 
 deps-bundle: build/deps-src/done build/deps-tests/done ## pack all dependencies into one file, for STORSYNC_DEPS=FILE make without a network
