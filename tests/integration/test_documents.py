@@ -1,10 +1,14 @@
-"""What documents say in numbers and in policies, done for real."""
+"""What documents say in numbers, in policies and in examples, done for real."""
 import collections
 import json
+import os
 import re
+import socket
 
+import proxyfault
 import rgw
 from harness import CHECKOUT, RUN, TestCase
+from proxyfault import FOREVER
 
 OBJECTS = 20
 
@@ -51,10 +55,6 @@ class Costs(TestCase):
                                       for server, mark in marks for request in server.requests_since(mark))
         return {column: counted[column] for column in self.COLUMNS}
 
-    def succeed(self, *args, env):
-        tool = self.tool(*args, env=env)
-        self.assertEqual(tool.code, 0)
-
     def fill(self, source, count, size=1000):
         for number in range(count):
             source.put(f"public/{number:04}", b"x" * size)
@@ -90,6 +90,138 @@ class Costs(TestCase):
         self.succeed("--sync", env=env)
         few, many = self.table("A start")["`--validate`"], self.asked(env, "--validate")
         self.assertEqual(many, {**few, "list": few["list"] + 2})
+
+
+class Uploads(TestCase):
+    """The table of docs/UPLOADS.md, with directories, where times can be set."""
+
+    # Of one file: how old it is and what is in it, before the sync that matters. "old" is what the sync before has copied.
+    OLD = (1000, "old")
+    CASES = {
+        ("has it", "has not"): (OLD, None),
+        ("has not", "has it: a user's upload"): (None, (100, "upload")),
+        ("has deleted it", "has the old copy"): (None, OLD),
+        ("has changed it", "has the old copy"): ((100, "new"), OLD),
+        ("has not changed it", "has the same"): (OLD, OLD),
+        ("has not changed it", "a user has changed it, and its size"): (OLD, (100, "upload")),
+        ("has not changed it", "a user has changed it, same size, later"): (OLD, (100, "upl")),
+        ("has changed it, first", "a user has changed it, same size, later"): ((500, "new"), (100, "upl")),
+        ("has changed it, last", "a user has changed it"): ((100, "new"), (500, "upload")),
+    }
+
+    def test_table(self):
+        rows = re.findall(r"(?m)^\| (.*?) \| (.*?) \| \*\*(\w+)\*\*", document("UPLOADS.md"))
+        self.assertEqual({(one, other): word for one, other, word in rows}, {case: self.outcome(*case) for case in self.CASES})
+
+    def outcome(self, *case):
+        source, destination = self.dir_bucket(), self.dir_bucket()
+        source.put("public/another", "another")  # an empty source is another matter
+        ours, theirs = self.CASES[case]
+        if theirs and ours:
+            source.put("public/file", self.OLD[1], age=self.OLD[0])
+            self.succeed("--sync", env={**source.env("source"), **destination.env("destination")})
+        for bucket, what in ((source, ours), (destination, theirs)):
+            if what and what != self.OLD or what and not (theirs and ours):
+                bucket.put("public/file", what[1], age=what[0])
+        self.succeed("--sync", env={**source.env("source"), **destination.env("destination")})
+        now = destination.contents()["public/file"].decode()
+        self.assertIn(now, [what[1] for what in (ours, theirs) if what])
+        return "leaves" if theirs and now == theirs[1] else "copies"
+
+
+class OnCall(TestCase):
+    """What goes wrong most often, and how it looks: the section of docs/MESSAGES.md that is made by this test.
+
+    STORSYNC_UPDATE=yes writes it anew, to be read and committed.
+    """
+
+    def setUp(self):
+        super().setUp()
+        self.source, self.destination = self.s3_bucket(name="my-dev"), self.s3_bucket(name="my-prod")
+        self.source.put("public/logo.png", "x")
+        self.names = {RUN.rgw().endpoint: "https://s3.example.com"}
+
+    def tearDown(self):
+        for bucket in (self.source, self.destination):
+            for key in bucket.keys():
+                bucket.client.delete_object(Bucket=bucket.name, Key=key)
+            bucket.client.delete_bucket(Bucket=bucket.name)
+        super().tearDown()
+
+    def silence(self, *how):
+        silent = proxyfault.Silence(*how)
+        self.addCleanup(silent.close)
+        return silent
+
+    def at(self, port, scheme="http"):
+        """An endpoint of the source's."""
+        self.names[f"127.0.0.1:{port}"] = "s3.example.com"
+        return {"STORSYNC_SOURCE_ENDPOINT": f"{scheme}://127.0.0.1:{port}"}
+
+    def wrong_region(self):
+        proxy = self.proxy(RUN.rgw().plain)
+        proxy.fault(proxyfault.wrong_region("eu-central-1"), times=FOREVER)
+        return self.at(proxy.port)
+
+    def https_server(self):
+        front = RUN.nginx(RUN.rgw().plain)
+        self.addCleanup(front.stop)
+        return front
+
+    def dead_dns(self):
+        address = "127.53.53.56"
+        (self.dir / "resolv.conf").write_text(f"nameserver {address}\noptions timeout:30\n")
+        self.silence(socket.SOCK_DGRAM, (address, 53))
+        space = self.mounts(f"mount --bind '{self.dir}/resolv.conf' /etc/resolv.conf")
+        return {"STORSYNC_SOURCE_ENDPOINT": "https://s3.example.com", "prefix": space.prefix}
+
+    def foreign_bucket(self):
+        foreign = self.s3_bucket(user=rgw.BOB)
+        self.names[foreign.name] = "somebody-elses"
+        return {"STORSYNC_SOURCE_BUCKET": foreign.name}
+
+    def proxy_that_is_down(self):
+        port = proxyfault.closed_port()
+        self.names[f"127.0.0.1:{port}"] = "proxy.example.com:3128"
+        return {"https_proxy": f"http://127.0.0.1:{port}", "STORSYNC_SOURCE_ENDPOINT": "https://s3.example.com"}
+
+    def cases(self):
+        yield "A wrong access key", {"STORSYNC_SOURCE_ACCESS_KEY_ID": "AKIAWRONG"}
+        yield "A wrong secret", {"STORSYNC_SOURCE_SECRET_ACCESS_KEY": "wrong"}
+        yield "A wrong region", self.wrong_region()
+        yield "A bucket that is not there", {"STORSYNC_SOURCE_BUCKET": "my-devv"}
+        yield "Somebody else's bucket", self.foreign_bucket()
+        yield "A typing error in the endpoint", {"STORSYNC_SOURCE_ENDPOINT": "https://s3.example.invalid"}
+        yield "http to an https port", self.at(self.https_server().port)
+        yield "https to an http port", self.at(RUN.rgw().plain.rpartition(":")[2], "https")
+        yield "Nobody listens there", self.at(proxyfault.closed_port())
+        yield "A server that says nothing", self.at(self.silence().port)
+        yield "A name server that says nothing", self.dead_dns()
+        yield "A proxy that is down", self.proxy_that_is_down()
+
+    def shown(self, name, env):
+        prefix = env.pop("prefix", ())
+        base = {**self.source.env("source"), **self.destination.env("destination"), "STORSYNC_RETRIES": "0",
+                "STORSYNC_CONNECT_TIMEOUT": "2s", "STORSYNC_STALL_TIMEOUT": "2s"}
+        tool = self.tool("--sync", env={**base, **env}, prefix=prefix)
+        self.assertNotEqual(tool.code, 0, name)
+        lines = [line for line in tool.err.splitlines() if re.search(r"error: |=== Sync Failed", line)]
+        text = "\n".join(lines)
+        for found, instead in self.names.items():
+            text = text.replace(found, instead).replace(found.partition("://")[2] or found, instead.partition("://")[2] or instead)
+        text = re.sub(r"request tx[\w-]+", "request tx0001", text)
+        return f"**{name}**\n\n```text\n{text}\nexit code {tool.code}\n```\n"
+
+    def test_as_it_looks(self):
+        if RUN.tls:
+            self.skipTest("the document shows the servers without TLS in front")
+        found = "\n".join(self.shown(name, env) for name, env in self.cases())
+        path = CHECKOUT / "docs/MESSAGES.md"
+        head, between, tail = re.split(r"(?s)(?<=as it looks -->\n)(.*)(?=<!-- end of as it looks)", path.read_text())
+        if os.environ.get("STORSYNC_UPDATE"):
+            path.write_text(f"{head}\n{found}\n{tail}")
+        else:
+            self.assertEqual(between.strip(), found.strip())
 
 
 class Policies(TestCase):
