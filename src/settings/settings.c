@@ -407,7 +407,7 @@ const char *settings_note(const struct settings *settings, int index)
 
 const char *settings_assumption(const struct settings *settings, int index)
 {
-    return settings_line(&state_of(settings)->assumptions, index);
+    return settings_line(&state_of_settings(settings)->assumptions, index);
 }
 
 bool settings_usable(const struct settings *settings, struct error *error)
