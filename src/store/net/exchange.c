@@ -60,7 +60,7 @@ static void add_context(const struct exchange *x, struct error *error)
         error_prefix(error, "%s %s: ", x->operation->doing, x->bucket);
 }
 
-static void settle(struct exchange *x)
+static void end_call(struct exchange *x)
 {
     struct call *call = x->call;
 
@@ -75,7 +75,7 @@ static void settle(struct exchange *x)
 void exchange_refuse(struct exchange *x, const struct error *error)
 {
     x->request.error = *error;
-    settle(x);
+    end_call(x);
 }
 
 void exchange_submit(struct exchange *x)
@@ -111,7 +111,7 @@ bool exchange_step(struct call *call)
             x->next = false;
             exchange_submit(x);
         } else {
-            settle(x);
+            end_call(x);
         }
         return true;
     }
@@ -134,7 +134,7 @@ void exchange_cancel(struct call *call, const struct error *why)
         http_cancel(&x->request, why);
     x->request.error = *why;
     x->again = false;
-    settle(x);
+    end_call(x);
     call->error = *why;
 }
 

@@ -196,7 +196,7 @@ struct fields {
     bool bad;    /* one cannot be carried */
 };
 
-static void add(struct fields *fields, const char *name, const char *value)
+static void add_field(struct fields *fields, const char *name, const char *value)
 {
     if (fields->count == FIELDS_MAX)
         fields->failed = true;
@@ -269,48 +269,47 @@ static bool write_headers(struct s3_call *c, const struct fields *fields, const 
            error_set(error, ERROR_UNSUPPORTED, "it has more metadata than an HTTP request can carry");
 }
 
-static void add_fields_of_call(const struct s3_call *c, struct fields *fields)
+/* What is signed beside host, date and hash, and then all of it in order. */
+static bool collect_fields(const struct s3_call *c, struct fields *fields, struct error *error)
 {
     const char *name, *value;
     size_t at = 0;
 
+    if (c->signer.session_token[0] != '\0')
+        add_field(fields, "x-amz-security-token", c->signer.session_token);
+    if (c->paid) /* "Using Requester Pays general purpose buckets", Amazon S3 User Guide */
+        add_field(fields, "x-amz-request-payer", "requester");
     while (object_meta_next(&c->base.fields, &at, &name, &value))
-        add(fields, name, value);
+        add_field(fields, name, value);
     fields->failed |= c->base.fields.pairs.failed;
     fields->bad |= c->base.bad_field;
+    return sort_fields(fields, error);
 }
 
-static bool sign(struct s3_call *c, const char *host, struct error *error)
+/* The headers of this attempt, with its time and the key of this moment. */
+static bool sign_attempt(struct s3_call *c, const char *host, struct error *error)
 {
     int64_t wall = clock_wall() + c->store->clock_offset;
     char stamp[CLOCK_BASIC_SIZE], hash[HASH_SIZE];
+    const char *payload = payload_hash(c, hash);
     struct fields fields = {.count = 0};
     struct sigv4_request request;
     struct sigv4_key key;
     struct buf authorization;
     bool ok;
 
-    if (!s3_credentials(c, &key, error))
-        return false;
     clock_format_basic(wall, stamp);
-    request = (struct sigv4_request){
-        .method = c->base.request.method,
-        .path = buf_str(&c->path),
-        .query = buf_str(&c->query),
-        .payload_hash = payload_hash(c, hash),
-    };
-    add(&fields, "host", host);
-    add(&fields, "x-amz-date", stamp);
-    add(&fields, "x-amz-content-sha256", request.payload_hash);
-    if (c->signer.session_token[0] != '\0')
-        add(&fields, "x-amz-security-token", c->signer.session_token);
-    if (c->paid) /* "Using Requester Pays general purpose buckets", Amazon S3 User Guide */
-        add(&fields, "x-amz-request-payer", "requester");
-    add_fields_of_call(c, &fields);
-    if (!sort_fields(&fields, error))
+    add_field(&fields, "host", host);
+    add_field(&fields, "x-amz-date", stamp);
+    add_field(&fields, "x-amz-content-sha256", payload);
+    if (!s3_credentials(c, &key, error) || !collect_fields(c, &fields, error))
         return false;
-    request.headers = fields.list;
-    request.header_count = fields.count;
+    request = (struct sigv4_request){.method = c->base.request.method,
+                                     .path = buf_str(&c->path),
+                                     .query = buf_str(&c->query),
+                                     .headers = fields.list,
+                                     .header_count = fields.count,
+                                     .payload_hash = payload};
     memcpy(c->signed_region, c->store->region, sizeof c->signed_region);
     buf_init(&authorization, AUTHORIZATION_MAX);
     ok = sigv4_authorization(&request, &key, wall, &authorization)
@@ -338,7 +337,7 @@ bool s3_prepare(struct exchange *x, struct error *error)
     if (c->query.len > 0)
         buf_printf(url, "?%s", buf_str(&c->query));
     ok = !host.failed && !c->path.failed && !c->query.failed && !url->failed
-             ? sign(c, buf_str(&host), error)
+             ? sign_attempt(c, buf_str(&host), error)
              : error_set(error, ERROR_LOCAL, "out of memory for the URL");
     buf_free(&host);
     return ok;
