@@ -90,7 +90,7 @@ static bool check_stores(const struct options *options, const struct settings *s
     bool good;
 
     run_begin(&run, options, settings, &unknown, clock_mono(), NULL);
-    good = run_open_stores(&run, error);
+    good = run_open(&run, error);
     run_end(&run);
     return good;
 }

@@ -118,19 +118,14 @@ static void tell_notes(const struct run *run)
             log_info("%s", settings_assumption(settings, i));
 }
 
-bool run_open_stores(struct run *run, struct error *error)
+static bool open_stores(struct run *run, struct error *error)
 {
-    const struct settings *settings = run->settings;
-
-    tell_notes(run);
-    if (!settings_usable(settings, error) || !make_loop(run, error))
-        return false;
-    run->source = store_open(&settings->source, run->loop, error);
+    run->source = store_open(&run->settings->source, run->loop, error);
     if (run->source == NULL) {
         error_prefix(error, "source: ");
         return false;
     }
-    run->destination = store_open(&settings->destination, run->loop, error);
+    run->destination = store_open(&run->settings->destination, run->loop, error);
     if (run->destination == NULL) {
         error_prefix(error, "destination: ");
         return false;
@@ -139,6 +134,12 @@ bool run_open_stores(struct run *run, struct error *error)
     snprintf(run->report.destination, sizeof run->report.destination, "%s", store_name(run->destination));
     return store_same(run->source, run->destination) ||
            store_check_pair(run->source, run->destination, error);
+}
+
+bool run_open(struct run *run, struct error *error)
+{
+    tell_notes(run);
+    return settings_usable(run->settings, error) && make_loop(run, error) && open_stores(run, error);
 }
 
 void run_finish(struct run *run, enum report_state state, const struct error *error)

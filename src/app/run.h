@@ -39,8 +39,9 @@ void run_begin(struct run *run, const struct options *options, const struct sett
                const struct detection *detection, int64_t started, const struct wire *wire);
 void run_end(struct run *run); /* closes every connection and descriptor */
 
-/* Opens both stores, with a loop that tells the report of the time that passes. Asks no service anything. */
-bool run_open_stores(struct run *run, struct error *error);
+/* Warns of what is odd in the settings, then opens the loop, which tells the report of the time that passes, and both stores.
+ * Asks no service anything. */
+bool run_open(struct run *run, struct error *error);
 
 /* The run is over: how is told to all that listen. `error` is of kind ERROR_NONE if nothing failed. */
 void run_finish(struct run *run, enum report_state state, const struct error *error);

@@ -2,17 +2,16 @@
 
 #include "answer.h"
 #include "crash.h"
-#include "deploy.h"
 #include "detect.h"
 #include "handoff.h"
 #include "json.h"
 #include "log.h"
+#include "modes.h"
 #include "output.h"
 #include "report_log.h"
 #include "run.h"
 #include "status.h"
 #include "stop.h"
-#include "validate.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -22,39 +21,27 @@
 /* Of the log, in a process that has a fraction of a second. */
 #define SHORT_PATIENCE 100
 
-static bool load(const struct options *options, bool files, struct settings *settings, struct error *error)
+/* Reads the settings, and sets up the log as they say. *error says what is wrong with them. */
+static void load(const struct options *options, bool files, struct settings *settings, struct error *error)
 {
     bool utf8 = log_locale_is_utf8(getenv("LC_ALL"), getenv("LC_CTYPE"), getenv("LANG"));
-    bool good = settings_load(settings,
-                              &(struct settings_input){
-                                  .environ_ = (const char *const *)environ,
-                                  .flags = options->flags,
-                                  .flag_count = options->flag_count,
-                                  .config = options->config,
-                                  .no_files = !files,
-                              },
-                              error);
 
+    settings_load(settings,
+                  &(struct settings_input){
+                      .environ_ = (const char *const *)environ,
+                      .flags = options->flags,
+                      .flag_count = options->flag_count,
+                      .config = options->config,
+                      .no_files = !files,
+                  },
+                  error);
     log_setup((enum log_format)settings->log_format, (enum log_level)settings->log_level, utf8);
-    return good;
 }
 
 /* ---- the work ---- */
 
-static void validate(struct run *run, struct error *error)
-{
-    bool compared = run_open_stores(run, error) && validate_run(run->source, run->destination, run->settings,
-                                                                run->options->json, &run->report, error);
-
-    enum report_state state = report_valid(&run->report) ? REPORT_SYNCED : REPORT_PARTIAL;
-
-    if (compared)
-        error_clear(error);
-    run_finish(run, compared ? state : REPORT_FAILED, error);
-}
-
 /* Before anything is tried, so that nobody takes an older file for this run's. In development it is written once. */
-static void save_starting(struct run *run)
+static void tell_starting(struct run *run)
 {
     if (run->options->mode == MODE_DEPLOY && !run->report.detection.production)
         return;
@@ -64,17 +51,17 @@ static void save_starting(struct run *run)
 /* The work of this mode; *error is how it ended. */
 static void work(struct run *run, struct error *error)
 {
-    save_starting(run);
+    tell_starting(run);
     crash_point("starting");
     /* A configuration that is broken is a failure like any other: told, and left to the failure policy. */
     if (error->kind != ERROR_NONE)
         run_finish(run, REPORT_FAILED, error);
     else if (run->options->mode == MODE_VALIDATE)
-        validate(run, error);
+        mode_validate(run, error);
     else if (run->options->mode == MODE_SYNC)
-        deploy_manual(run, error);
+        mode_sync(run, error);
     else
-        deploy_automatic(run, error);
+        mode_deploy(run, error);
 }
 
 static int print_report(const struct run *run, int code)

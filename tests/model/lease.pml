@@ -1,8 +1,8 @@
 /*
- * lease - the protocol of include/lease.h and src/app/deploy.c, for spin. tests/model/run checks it.
+ * lease - the protocol of include/lease.h and src/app/modes.c, for spin. tests/model/run checks it.
  *
  * What is modelled
- *   - N replicas of one deployment. Each does what deploy_automatic does: it looks for the highest epoch, watches it
+ *   - N replicas of one deployment. Each does what mode_deploy does: it looks for the highest epoch, watches it
  *     or takes the next one (create, the second create that proves the primitive, the listing, the removal of lower
  *     ones, the look at the marker), has a pass with renewals in it, confirms, writes the marker, releases.
  *   - Every request is one step at the service; a replica may rest between any two steps for any time. So a delayed

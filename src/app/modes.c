@@ -1,4 +1,4 @@
-#include "deploy.h"
+#include "modes.h"
 
 #include "clock.h"
 #include "crash.h"
@@ -7,6 +7,7 @@
 #include "marker.h"
 #include "stop.h"
 #include "sync.h"
+#include "validate.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -61,9 +62,9 @@ static void conclude_marker(struct run *run, const struct marker_finding *found,
 /* ---- steps ---- */
 
 /* True if the stores are open and differ. False: the run is over, *error says how. */
-static bool open_stores(struct run *run, struct error *error)
+static bool begin_sync(struct run *run, struct error *error)
 {
-    if (!run_open_stores(run, error)) {
+    if (!run_open(run, error)) {
         finish_failed(run, error);
         return false;
     }
@@ -234,9 +235,9 @@ static void sync_with_lease(struct run *run, bool automatic, struct error *error
     lease_free(&lease);
 }
 
-/* ---- the stories ---- */
+/* ---- the modes ---- */
 
-void deploy_automatic(struct run *run, struct error *error)
+void mode_deploy(struct run *run, struct error *error)
 {
     struct marker_finding found;
 
@@ -245,7 +246,7 @@ void deploy_automatic(struct run *run, struct error *error)
         finish(run, REPORT_INACTIVE, error);
         return;
     }
-    if (!open_stores(run, error))
+    if (!begin_sync(run, error))
         return;
     look_at_marker(run, &found, error);
     if (found.verdict == MARKER_DUE)
@@ -254,8 +255,19 @@ void deploy_automatic(struct run *run, struct error *error)
         conclude_marker(run, &found, error);
 }
 
-void deploy_manual(struct run *run, struct error *error)
+void mode_sync(struct run *run, struct error *error)
 {
-    if (open_stores(run, error))
+    if (begin_sync(run, error))
         sync_with_lease(run, false, error);
+}
+
+void mode_validate(struct run *run, struct error *error)
+{
+    struct report *report = &run->report;
+
+    if (run_open(run, error) &&
+        validate_run(run->source, run->destination, run->settings, run->options->json, report, error))
+        finish(run, report_valid(report) ? REPORT_SYNCED : REPORT_PARTIAL, error);
+    else
+        run_finish(run, REPORT_FAILED, error);
 }
