@@ -5,6 +5,7 @@ import os
 import re
 import socket
 
+import identity
 import proxyfault
 import rgw
 from harness import CHECKOUT, RUN, TestCase
@@ -21,7 +22,7 @@ def production(source, destination, **more):
     # The renewals of a slow run are not what is counted here.
     return {**source.env("source"), **destination.env("destination"), "STORSYNC_ENVIRONMENT": "production",
             "STORSYNC_LEASE_TTL": "1h", "STORSYNC_WAIT": "2h", "STORSYNC_TIMEOUT": "3h", "STORSYNC_MIN_INTERVAL": "0",
-            "STORSYNC_DEPLOYMENT_ID": "d1", "PUBLIC_OBJECT_SEARCH_PATHS": "/b/public", **more}
+            "STORSYNC_DEPLOYMENT_ID": "d1", "PUBLIC_OBJECT_SEARCH_PATHS": f"/{source.name}/public", **more}
 
 
 class Costs(TestCase):
@@ -224,22 +225,27 @@ class OnCall(TestCase):
             self.assertEqual(between.strip(), found.strip())
 
 
-class Policies(TestCase):
+class PoliciesCase(TestCase):
+    def setUp(self):
+        super().setUp()
+        self.source, self.destination = self.s3_bucket(), self.s3_bucket()
+        self.names = {"my-dev-storage": self.source, "my-production-storage": self.destination}
+        self.source.put("public/small", "x")
+        self.source.put("public/tagged", "x", Tagging="class=a")
+        blocks = re.findall(r"(?ms)^```json\n(.*?)^```$", document("POLICIES.md"))
+        self.statements = [statement for block in blocks[:2] for statement in json.loads(block)["Statement"]]
+
+
+class Policies(PoliciesCase):
     """The policies of docs/POLICIES.md, as bucket policies for a user who owns nothing: all that he may do."""
 
     def setUp(self):
         super().setUp()
-        self.source, self.destination = self.s3_bucket(), self.s3_bucket()
-        self.source.put("public/small", "x")
-        self.source.put("public/tagged", "x", Tagging="class=a")
         self.source.put("private/in parts", b"x" * (11 << 20))
-        blocks = re.findall(r"(?ms)^```json\n(.*?)^```$", document("POLICIES.md"))
-        self.statements = [statement for block in blocks[:2] for statement in json.loads(block)["Statement"]]
 
     def allow(self, without=None, at=""):
         """Of both policies what belongs to a bucket; without one action at the resources that have `at` in them."""
-        names = {"my-dev-storage": self.source, "my-production-storage": self.destination}
-        for name, bucket in names.items():
+        for name, bucket in self.names.items():
             statements = []
             for statement in self.statements:
                 here = [r.replace(name, bucket.name) for r in statement["Resource"] if r.split(":::")[1].split("/")[0] == name]
@@ -254,7 +260,7 @@ class Policies(TestCase):
     def sync(self, **more):
         bob = {"access_key_id": rgw.BOB.access_key, "secret_access_key": rgw.BOB.secret_key}
         env = {**production(self.source, self.destination, **more), **self.source.env("source", **bob),
-               **self.destination.env("destination", **bob), "PRIVATE_OBJECT_DIR": "/b/private",
+               **self.destination.env("destination", **bob), "PRIVATE_OBJECT_DIR": f"/{self.source.name}/private",
                "STORSYNC_PART_SIZE": "5MiB"}
         return self.tool(env=env)
 
@@ -285,3 +291,35 @@ class Policies(TestCase):
                 tool = self.sync(STORSYNC_DEPLOYMENT_ID=f"d1-{number}")
                 self.assertIn("access denied: the credentials need " + (named or [action])[0]
                               if action != "s3:DeleteObject" else action, tool.err)
+
+
+class SessionPolicies(PoliciesCase):
+    """The same policies, sent along when the keys of a role that may do everything are fetched."""
+
+    def setUp(self):
+        super().setUp()
+        issuer = identity.Issuer(self.dir)
+        self.addCleanup(issuer.close)
+        self.token = issuer.token
+        self.role = identity.trust(RUN.rgw(), issuer, rgw.ALICE, "session")
+
+    def sync(self, statements, deployment):
+        text = identity.compact({"Version": "2012-10-17", "Statement": statements})
+        for name, bucket in self.names.items():
+            text = text.replace(name, bucket.name)
+        keys = RUN.rgw().sts().assume_role_with_web_identity(
+            RoleArn=self.role, RoleSessionName="session", WebIdentityToken=self.token(), Policy=text)["Credentials"]
+        session = {"access_key_id": keys["AccessKeyId"], "secret_access_key": keys["SecretAccessKey"],
+                   "session_token": keys["SessionToken"]}
+        return self.tool(env=production(self.source, self.destination, **self.source.env("source", **session),
+                                        **self.destination.env("destination", **session),
+                                        STORSYNC_DEPLOYMENT_ID=deployment))
+
+    def test_what_both_allow(self):
+        tool = self.sync(self.statements, "d1")
+        self.assertEqual((tool.code, tool.status["syncedFiles"], tool.warnings), (0, 2, []))
+        for statement in self.statements:
+            statement["Action"] = [action for action in statement["Action"] if action != "s3:PutObject"]
+        tool = self.sync(self.statements, "d2")
+        self.assertEqual(tool.code, 77)
+        self.assertIn("s3:PutObject", tool.err)
