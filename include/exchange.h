@@ -99,8 +99,8 @@ struct exchange {
     uint64_t length;     /* of the body from `source`, or of the range that is wanted */
     uint64_t offset;     /* of that range */
     bool ranged;
-    char wanted[OBJECT_ETAG_SIZE]; /* the version that is read; "": any */
-    bool once;                     /* not to be repeated if an attempt may have had its effect */
+    char wanted[OBJECT_VERSION_SIZE]; /* the version that is read; "": any */
+    bool once;                        /* not to be repeated if an attempt may have had its effect */
 
     /* What has happened so far. */
     bool paused;

@@ -17,7 +17,19 @@
 /* Keys under this prefix are the program's own: no sync or validation sees them. */
 #define OBJECT_STATE_PREFIX ".storsync/"
 
-#define OBJECT_ETAG_SIZE 136 /* with quotes and NUL; vendors' ETags are opaque, the longest seen has 66 */
+/*
+ * What names one version of an object: text that only its store understands, "" if it is not known. S3's is the ETag without
+ * its quotes (the longest seen has 66 bytes), a directory's is made of size and times. It proves nothing of another store's.
+ */
+#define OBJECT_VERSION_SIZE 136 /* with NUL */
+
+/* A hash of an object's content, where its store has one. Two of one kind can be compared, whichever stores they are from. */
+enum object_hash_kind { OBJECT_HASH_NONE, OBJECT_HASH_MD5, OBJECT_HASH_CRC32C };
+#define OBJECT_HASH_SIZE 16 /* of the longest, in bytes */
+struct object_hash {
+    enum object_hash_kind kind;
+    unsigned char bytes[OBJECT_HASH_SIZE]; /* the first ones, as many as the kind has */
+};
 
 #define OBJECT_SIZE_UNKNOWN UINT64_MAX
 
@@ -32,8 +44,8 @@ struct object_entry {
     uint64_t size;
     int64_t modified; /* wall milliseconds, by the store's clock */
     int unreadable;   /* errno; 0: an object */
-    char etag
-        [OBJECT_ETAG_SIZE]; /* as the store gives it, without quotes; "" if it has none: the version is unknown */
+    struct object_hash hash;
+    char version[OBJECT_VERSION_SIZE];
 };
 
 /*
@@ -62,17 +74,19 @@ bool object_meta_is_content_header(const char *lower_case_name);
 /* Walks the pairs: start with *at = 0; false at the end. */
 bool object_meta_next(const struct object_meta *meta, size_t *at, const char **name, const char **value);
 
-/* Do these ETags prove that it is the same version? Two that are unknown prove nothing. */
-bool object_same_version(const char *etag, const char *other);
+/* One version: the same text, or the same MD5 where both are one, which some services write in capitals here and small
+ * letters there. Two that are unknown are equal as well. */
+bool object_versions_equal(const char *version, const char *other);
+/* The same, and it is known. */
+bool object_same_version(const char *version, const char *other);
 
-/* Two ETags that can be compared as content hashes: both 32 hexadecimal digits (an MD5, so a single-part
- * upload without SSE-KMS). */
-bool object_etags_comparable(const char *a, const char *b);
-
-/* They can be compared so, and differ: it is other content. Some services write the digits in capitals. */
-bool object_etags_differ(const char *a, const char *b);
-
-/* One version, as far as ETags can tell: the same text, or the same content hash. */
-bool object_etags_equal(const char *a, const char *b);
+size_t object_hash_size(enum object_hash_kind kind); /* of its bytes */
+/* The MD5 that the hexadecimal digits stand for; none if the text is something else. */
+void object_hash_md5(struct object_hash *hash, const char *hex);
+/* Both are known, and of one kind. */
+bool object_hashes_comparable(const struct object_hash *a, const struct object_hash *b);
+/* It is known that the content is the same; that it is other content. */
+bool object_hashes_equal(const struct object_hash *a, const struct object_hash *b);
+bool object_hashes_differ(const struct object_hash *a, const struct object_hash *b);
 
 #endif

@@ -55,9 +55,7 @@ bool page_follow(struct store_page *page, const struct store_page *before);
 /* Its next page would be the same one again. */
 bool page_repeats(const struct store_page *page);
 
-/* Decodes the entry at `offset` of the page, and returns how many bytes it takes there. ETag and key are borrowed from
- * the page. */
-size_t page_entry(const struct store_page *page, size_t offset, struct object_entry *entry,
-                  const char **etag);
+/* Decodes the entry at `offset` of the page, and returns how many bytes it takes there. Its key is borrowed from the page. */
+size_t page_entry(const struct store_page *page, size_t offset, struct object_entry *entry);
 
 #endif

@@ -38,9 +38,10 @@ struct store_traits {
         copy_max;      /* the largest body a single put or copy may have; above it, an upload in parts */
     uint64_t part_min; /* the smallest part, but for the last */
     int part_count_max;
+    bool local;       /* to read an object costs no traffic */
     bool keeps_times; /* an object has the time that store_put is given, not that of its writing */
     bool plain;       /* bytes come and go without TLS, which would notice if one were changed on the way */
-    bool digests;     /* its ETags can be MD5s, and it compares a body with the MD5 that it is told */
+    bool checks_md5;  /* it compares a body with the MD5 that it is told, or tells the one of what it has */
     bool wants_md5;   /* learnt: it takes no body without being told its MD5 beforehand (Object Lock) */
 };
 
@@ -48,10 +49,11 @@ struct store_traits {
 struct object_info {
     uint64_t size;    /* of the whole object, also of a ranged get; OBJECT_SIZE_UNKNOWN if not said */
     int64_t modified; /* CLOCK_UNKNOWN if not said */
-    char etag[OBJECT_ETAG_SIZE]; /* without quotes; "" if not said: the version is unknown */
-    int64_t served;              /* wall, when it was said, by the same clock; CLOCK_UNKNOWN if not told */
-    uint64_t tags;               /* how many it has, as far as is told; fetch them with store_tags */
-    bool opaque_etag; /* the ETag is no hash of the content, whatever it looks like: it is encrypted */
+    int64_t served;   /* wall, when it was said, by the same clock; CLOCK_UNKNOWN if not told */
+    uint64_t tags;    /* how many it has, as far as is told; fetch them with store_tags */
+    bool false_hash;  /* its listing shows a hash, which is none of the content: it is encrypted */
+    struct object_hash hash;
+    char version[OBJECT_VERSION_SIZE]; /* "" if not said */
 };
 
 struct call {
@@ -120,12 +122,12 @@ void store_remove(struct store *store, struct call *call, const char *key); /* a
 void store_tags(struct store *store, struct call *call, const char *key);
 
 /* Streams `length` bytes from `offset` into `sink` (closed at the end). offset 0 and length UINT64_MAX:
- * all of it; then sink->size is the size that it must have, if that is known. `etag`, unless "", is the version that
+ * all of it; then sink->size is the size that it must have, if that is known. `version`, unless "", is the one that
  * is wanted: ERROR_PRECONDITION if it is another by now, and an error if the answer does not say which it is.
- * A body that is shorter or longer than announced or wanted is an error. If sink->hashed and the ETag is the MD5 of
- * all of it, so is one that is damaged. A pipe that was not closed holds no object. */
+ * A body that is shorter or longer than announced or wanted is an error. If sink->hashed and the MD5 of all of it
+ * is known, so is one that is damaged. A pipe that was not closed holds no object. */
 void store_get(struct store *store, struct call *call, const char *key, uint64_t offset, uint64_t length,
-               const char *etag, struct pipe *sink);
+               const char *version, struct pipe *sink);
 
 /* Streams exactly `size` bytes from `source` into the object. `modified` is what a directory sets as its
  * time. Becomes visible whole or not at all. What is known of the body (source->md5, or its digest) is compared with
@@ -133,8 +135,8 @@ void store_get(struct store *store, struct call *call, const char *key, uint64_t
 void store_put(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
                const struct object_meta *meta, struct pipe *source);
 
-/* Copies inside the service, with all metadata, the version that the entry names by its ETag; store_can_copy must hold.
- * call->info has the ETag of what came of it. */
+/* Copies inside the service, with all metadata, the version that the entry names; store_can_copy must hold.
+ * call->info has version and hash of what came of it. */
 void store_copy(struct store *to, struct call *call, struct store *from, const struct object_entry *entry);
 
 /* store_head of an object in the bucket of `from`, with the credentials of `to`. */
@@ -146,7 +148,8 @@ void store_upload_begin(struct store *store, struct call *call, const char *key,
 void store_upload_part(struct store *store, struct call *call, struct upload *upload, int number,
                        uint64_t offset, uint64_t size, struct pipe *source);
 void store_upload_copy(struct store *to, struct call *call, struct upload *upload, int number,
-                       uint64_t offset, uint64_t size, struct store *from, const char *key, const char *etag);
+                       uint64_t offset, uint64_t size, struct store *from, const char *key,
+                       const char *version);
 /* Frees the upload when it succeeds. */
 void store_upload_finish(struct store *store, struct call *call, struct upload *upload);
 /* Frees the upload in any case. */

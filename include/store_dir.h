@@ -24,7 +24,7 @@
  *
  * Objects. `modified` is the file's modification time, and a put sets it to the source's, so that "newer"
  * compares two times of the source's clock (dir_attr.h: where the file system has no fractions of a second). The
- * ETag is "<size>-<time in ns>-<ctime in ns>", all hexadecimal: it names a version and is no content hash. The
+ * version is "<size>-<time in ns>-<ctime in ns>", all hexadecimal; there is no content hash. The
  * content type comes from the sidecar, else from the extension (mime.h). Permissions are kept or narrowed
  * (dir_attr.h).
  *

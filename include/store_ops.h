@@ -31,7 +31,7 @@ struct store_ops {
     void (*remove)(struct store *store, struct call *call, const char *key);
     void (*tags)(struct store *store, struct call *call, const char *key);
     void (*get)(struct store *store, struct call *call, const char *key, uint64_t offset, uint64_t length,
-                const char *etag, struct pipe *sink);
+                const char *version, struct pipe *sink);
     void (*put)(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
                 const struct object_meta *meta, struct pipe *source);
     void (*copy)(struct store *to, struct call *call, struct store *from, const struct object_entry *entry);
@@ -42,7 +42,7 @@ struct store_ops {
                         uint64_t offset, uint64_t size, struct pipe *source);
     void (*upload_copy)(struct store *to, struct call *call, struct upload *upload, int number,
                         uint64_t offset, uint64_t size, struct store *from, const char *key,
-                        const char *etag);
+                        const char *version);
     void (*upload_finish)(struct store *store, struct call *call, struct upload *upload);
     void (*upload_abort)(struct store *store, struct call *call, struct upload *upload);
     bool (*step)(struct call *call);

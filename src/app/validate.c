@@ -12,11 +12,6 @@ static void failed_to_look(const struct join *join, struct report *report)
     report_failed(report, key, &why);
 }
 
-static bool have_one_hash(const struct object_entry *a, const struct object_entry *b)
-{
-    return object_etags_comparable(a->etag, b->etag) && !object_etags_differ(a->etag, b->etag);
-}
-
 static void compare_heads(struct join *join, bool all, struct report *report)
 {
     const struct plan_step *step = &join->step;
@@ -36,7 +31,7 @@ static void compare_heads(struct join *join, bool all, struct report *report)
     else if (step->action == PLAN_COPY)
         report_difference(report, REPORT_MISMATCHED, join->source_entry->key, plan_reason_text(step->reason),
                           all);
-    else if (!have_one_hash(join->source_entry, join->destination_entry))
+    else if (!object_hashes_equal(&join->source_entry->hash, &join->destination_entry->hash))
         report->validation.unhashed++;
 }
 

@@ -26,7 +26,7 @@ static unsigned hex_nibble(char c)
     return (unsigned)(text_lower(c) - 'a') + 10;
 }
 
-static void from_hex(const char *hex, unsigned char out[DIGEST_SIZE])
+void digest_from_hex(const char *hex, unsigned char out[DIGEST_SIZE])
 {
     for (size_t i = 0; i < DIGEST_SIZE; i++)
         out[i] = (unsigned char)(hex_nibble(hex[2 * i]) << 4 | hex_nibble(hex[2 * i + 1]));
@@ -58,7 +58,7 @@ void digest_add_hex(struct digest *digest, const char *hex)
 {
     unsigned char hash[DIGEST_SIZE];
 
-    from_hex(hex, hash);
+    digest_from_hex(hex, hash);
     digest_add(digest, hash, sizeof hash);
 }
 
@@ -67,7 +67,7 @@ void digest_base64(const char *hex, char out[DIGEST_BASE64_SIZE])
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     unsigned char hash[DIGEST_SIZE + 2] = {0}; /* filled up to a multiple of three */
 
-    from_hex(hex, hash);
+    digest_from_hex(hex, hash);
     for (size_t i = 0; i < sizeof hash; i += 3) {
         uint32_t three = (uint32_t)hash[i] << 16 | (uint32_t)hash[i + 1] << 8 | hash[i + 2];
 

@@ -89,22 +89,50 @@ bool object_meta_next(const struct object_meta *meta, size_t *at, const char **n
     return true;
 }
 
-bool object_same_version(const char *etag, const char *other)
+bool object_versions_equal(const char *version, const char *other)
 {
-    return etag[0] != '\0' && object_etags_equal(etag, other);
+    return strcmp(version, other) == 0 ||
+           (digest_is_hex(version) && digest_is_hex(other) && digest_same(version, other));
 }
 
-bool object_etags_comparable(const char *a, const char *b)
+bool object_same_version(const char *version, const char *other)
 {
-    return digest_is_hex(a) && digest_is_hex(b);
+    return version[0] != '\0' && object_versions_equal(version, other);
 }
 
-bool object_etags_differ(const char *a, const char *b)
+size_t object_hash_size(enum object_hash_kind kind)
 {
-    return object_etags_comparable(a, b) && !digest_same(a, b);
+    switch (kind) {
+    case OBJECT_HASH_MD5:
+        return DIGEST_SIZE;
+    case OBJECT_HASH_CRC32C:
+        return sizeof(uint32_t);
+    case OBJECT_HASH_NONE:
+        break;
+    }
+    return 0;
 }
 
-bool object_etags_equal(const char *a, const char *b)
+void object_hash_md5(struct object_hash *hash, const char *hex)
 {
-    return strcmp(a, b) == 0 || (object_etags_comparable(a, b) && digest_same(a, b));
+    *hash = (struct object_hash){.kind = OBJECT_HASH_NONE};
+    if (!digest_is_hex(hex))
+        return;
+    hash->kind = OBJECT_HASH_MD5;
+    digest_from_hex(hex, hash->bytes);
+}
+
+bool object_hashes_comparable(const struct object_hash *a, const struct object_hash *b)
+{
+    return a->kind != OBJECT_HASH_NONE && a->kind == b->kind;
+}
+
+bool object_hashes_equal(const struct object_hash *a, const struct object_hash *b)
+{
+    return object_hashes_comparable(a, b) && memcmp(a->bytes, b->bytes, object_hash_size(a->kind)) == 0;
+}
+
+bool object_hashes_differ(const struct object_hash *a, const struct object_hash *b)
+{
+    return object_hashes_comparable(a, b) && !object_hashes_equal(a, b);
 }

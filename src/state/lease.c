@@ -223,7 +223,7 @@ struct watch {
     int looks;
 };
 
-/* The ETag tells of changes in a record of a version that is not understood. */
+/* The version tells of changes in a record of a version that is not understood. */
 static bool same_record(const struct watch *watch, const struct lease_record *record,
                         const struct object_info *info)
 {
@@ -231,7 +231,7 @@ static bool same_record(const struct watch *watch, const struct lease_record *re
 
     return record->epoch == known->epoch && record->renewals == known->renewals &&
            record->state == known->state && strcmp(record->nonce, known->nonce) == 0 &&
-           strcmp(info->etag, watch->info.etag) == 0;
+           strcmp(info->version, watch->info.version) == 0;
 }
 
 static void tell_strange_record(const struct lease *lease, const struct watch *watch)

@@ -114,10 +114,10 @@ const struct error *cursor_error(const struct cursor *cursor)
 
 /* Some services show the last key of a page once more at the beginning of the next. With other facts it would be another
  * object, whose key we misread. */
-static bool is_repeated(struct cursor *cursor, const struct object_entry *entry, const char *etag)
+static bool is_repeated(struct cursor *cursor, const struct object_entry *entry)
 {
     if (strcmp(entry->key, cursor->key) != 0 || entry->size != cursor->entry.size ||
-        entry->modified != cursor->entry.modified || strcmp(etag, cursor->entry.etag) != 0)
+        entry->modified != cursor->entry.modified || strcmp(entry->version, cursor->entry.version) != 0)
         return false;
     if (!cursor->store->repeats)
         log_warn("%s: its listing has \"%.150s\" twice; what is repeated is passed over", cursor->store->name,
@@ -146,11 +146,10 @@ static bool is_state(const char *key)
  * out of order. */
 static bool take(struct cursor *cursor, bool *again)
 {
-    struct object_entry entry = {.size = 0};
-    const char *etag;
-    size_t used = page_entry(&cursor->pages[cursor->using], cursor->offset, &entry, &etag);
+    struct object_entry entry;
+    size_t used = page_entry(&cursor->pages[cursor->using], cursor->offset, &entry);
 
-    *again = is_repeated(cursor, &entry, etag);
+    *again = is_repeated(cursor, &entry);
     if (!*again && strcmp(entry.key, cursor->key) <= 0)
         return error_set(&cursor->error, ERROR_PROTOCOL,
                          "%s: the listing of \"%s\" is out of order: \"%.150s\" comes after \"%.150s\"",
@@ -159,7 +158,6 @@ static bool take(struct cursor *cursor, bool *again)
         return error_set(&cursor->error, ERROR_PROTOCOL,
                          "%s: the listing of \"%s\" has a key that does not begin with it: \"%.150s\"",
                          cursor->store->name, cursor->prefix, entry.key);
-    memcpy(entry.etag, etag, strlen(etag) + 1);
     memcpy(cursor->key, entry.key, strlen(entry.key) + 1);
     entry.key = cursor->key;
     cursor->entry = entry;

@@ -165,10 +165,10 @@ void store_tags(struct store *store, struct call *call, const char *key)
 }
 
 void store_get(struct store *store, struct call *call, const char *key, uint64_t offset, uint64_t length,
-               const char *etag, struct pipe *sink)
+               const char *version, struct pipe *sink)
 {
     if (call_begin_key(call, store, key))
-        store->ops->get(store, call, key, offset, length, etag, sink);
+        store->ops->get(store, call, key, offset, length, version, sink);
 }
 
 void store_put(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
@@ -214,12 +214,13 @@ void store_upload_part(struct store *store, struct call *call, struct upload *up
 }
 
 void store_upload_copy(struct store *to, struct call *call, struct upload *upload, int number,
-                       uint64_t offset, uint64_t size, struct store *from, const char *key, const char *etag)
+                       uint64_t offset, uint64_t size, struct store *from, const char *key,
+                       const char *version)
 {
     if (!call_begin_key(call, to, key))
         return;
     if (to->ops->upload_copy != NULL && from->ops == to->ops)
-        to->ops->upload_copy(to, call, upload, number, offset, size, from, key, etag);
+        to->ops->upload_copy(to, call, upload, number, offset, size, from, key, version);
     else
         call_unsupported(call, to, "copying inside the service");
 }

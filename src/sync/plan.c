@@ -9,13 +9,13 @@ static enum plan_reason compare_times(const struct object_entry *source,
                                       const struct object_entry *destination)
 {
     if (source->modified == CLOCK_UNKNOWN || destination->modified == CLOCK_UNKNOWN)
-        return object_etags_comparable(source->etag, destination->etag) ? PLAN_SAME : PLAN_UNKNOWN;
+        return object_hashes_comparable(&source->hash, &destination->hash) ? PLAN_SAME : PLAN_UNKNOWN;
     return source->modified > destination->modified ? PLAN_NEWER : PLAN_SAME;
 }
 
-/* Do the ETags count, which both are hashes of content? */
-static bool etags_count(enum compare rule, const struct object_entry *source,
-                        const struct object_entry *destination)
+/* Do the hashes count, which differ? */
+static bool hashes_count(enum compare rule, const struct object_entry *source,
+                         const struct object_entry *destination)
 {
     if (rule == COMPARE_ETAG || source->modified == CLOCK_UNKNOWN || destination->modified == CLOCK_UNKNOWN)
         return true;
@@ -32,8 +32,8 @@ static enum plan_reason plan_compare(enum compare rule, const struct object_entr
     if (rule == COMPARE_SIZE)
         return PLAN_SAME;
     reason = compare_times(source, destination);
-    if (reason == PLAN_SAME && object_etags_differ(source->etag, destination->etag) &&
-        etags_count(rule, source, destination))
+    if (reason == PLAN_SAME && object_hashes_differ(&source->hash, &destination->hash) &&
+        hashes_count(rule, source, destination))
         return PLAN_ETAG;
     return reason;
 }

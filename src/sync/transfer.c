@@ -149,7 +149,7 @@ static bool is_stale(const struct transfer *t)
 bool transfer_adopt(struct transfer *t, struct error *error)
 {
     const struct object_info *info = &t->get.info;
-    bool same = object_same_version(info->etag, t->entry.etag);
+    bool same = object_same_version(info->version, t->entry.version);
 
     if (!same && is_stale(t))
         return error_set(
@@ -164,21 +164,22 @@ bool transfer_adopt(struct transfer *t, struct error *error)
     if (info->size == OBJECT_SIZE_UNKNOWN && !same)
         return error_set(error, ERROR_PROTOCOL, "%s does not say how large \"%.200s\" is",
                          store_name(t->plan->source), t->key);
-    if (info->etag[0] == '\0' && t->entry.etag[0] != '\0' && info->size != t->entry.size)
+    if (info->version[0] == '\0' && t->entry.version[0] != '\0' && info->size != t->entry.size)
         return error_set(
             error, ERROR_PROTOCOL,
             "%s says that \"%.200s\" has another size than was listed, but not which version it is",
             store_name(t->plan->source), t->key);
     if (info->size != OBJECT_SIZE_UNKNOWN)
         t->entry.size = info->size;
-    if (info->etag[0] != '\0')
-        memcpy(t->entry.etag, info->etag, sizeof t->entry.etag);
+    if (info->version[0] != '\0') {
+        memcpy(t->entry.version, info->version, sizeof t->entry.version);
+        t->entry.hash = info->hash;
+    }
     /* A listing tells milliseconds, a HEAD does not. */
     if (!same && info->modified != CLOCK_UNKNOWN)
         t->entry.modified = info->modified;
     t->measured[0] = '\0';
-    t->one_stream = info->etag[0] == '\0';
-    t->hashed = store_traits(t->plan->source)->digests && !info->opaque_etag && digest_is_hex(t->entry.etag);
+    t->one_stream = info->version[0] == '\0';
     return true;
 }
 
@@ -223,9 +224,9 @@ static void wait_for_last_look(struct transfer *t)
     if (!t->get.done)
         return;
     /* What changes all the time, or cannot be looked at, has been copied all the same. */
-    if (t->stopping || t->get.error.kind != ERROR_NONE || t->get.info.etag[0] == '\0' ||
-        object_etags_equal(t->get.info.etag, t->entry.etag) || ++t->version_changes > VERSION_CHANGES_MAX ||
-        !transfer_adopt(t, &t->get.error)) {
+    if (t->stopping || t->get.error.kind != ERROR_NONE || t->get.info.version[0] == '\0' ||
+        object_versions_equal(t->get.info.version, t->entry.version) ||
+        ++t->version_changes > VERSION_CHANGES_MAX || !transfer_adopt(t, &t->get.error)) {
         transfer_end(t, TRANSFER_COPIED);
         return;
     }
@@ -254,12 +255,19 @@ static bool may_have_a_twin(const struct transfer *t)
            t->get.info.served != CLOCK_UNKNOWN && t->get.info.served < t->entry.modified + 1000;
 }
 
-/* May a change since the bytes were read be hidden from the next run? Not where both listings have content hashes, and not
- * where the copy has the source's time. */
+/* Will both listings show a hash, or what looks like one? Those of a changed object differ then. */
+static bool hashes_will_tell(const struct transfer *t)
+{
+    return object_hashes_comparable(&t->entry.hash, &t->put.info.hash) ||
+           (t->entry.hash.kind != OBJECT_HASH_NONE && t->put.info.false_hash);
+}
+
+/* May a change since the bytes were read be hidden from the next run? Not where hashes tell, and not where the copy has the
+ * source's time. */
 static bool may_hide_a_change(const struct transfer *t)
 {
-    return !store_traits(t->plan->destination)->keeps_times && t->entry.etag[0] != '\0' &&
-           !object_etags_comparable(t->entry.etag, t->put.info.etag);
+    return !store_traits(t->plan->destination)->keeps_times && t->entry.version[0] != '\0' &&
+           !hashes_will_tell(t);
 }
 
 void transfer_arrived(struct transfer *t)
@@ -313,7 +321,6 @@ void transfer_start(struct transfer *t, const struct object_entry *entry)
     t->relay = false;
     t->untagged = false;
     t->one_stream = false;
-    t->hashed = false;
     t->measured[0] = '\0';
     t->stopping = false;
     transfer_begin(t);

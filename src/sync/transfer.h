@@ -4,7 +4,7 @@
  * The sync loop owns a fixed number of transfers and uses each again for the next object. A transfer never
  * waits: transfer_step moves it as far as it can go now, after each turn of the http loop.
  *
- *     copy     server-side, conditional on the ETag that was listed; above the single-copy limit in parts
+ *     copy     server-side, conditional on the version that was listed; above the single-copy limit in parts
  *     relay    get -> pipe -> put; above part_size in parts, each a ranged get of the same version
  *
  * A copy is made with the destination's credentials, which may see another bucket by the source's name. What they say of
@@ -20,7 +20,7 @@
  * relay (either half) is started again from the part that broke, within the shared retry budget.
  *
  * A source object may be replaced while its bytes are on their way; the copy is later than the change then, and looks up to
- * date. Where both ETags are content hashes the next run sees it (plan.h). Of others the source is asked once more when
+ * date. Where both have a content hash the next run sees it (plan.h). Of others the source is asked once more when
  * all bytes are there. A directory's copy has the source's time; where that is whole seconds, an object that was read in the
  * second in which it was written is asked for once more in the next one.
  *
@@ -30,11 +30,11 @@
  * A source that tells no version of an object is read in one stream, whatever its size: ranges of it could belong to
  * different ones. What can be known of the bytes is compared before the destination gets the last of them, or before an
  * upload is finished; see the table in docs/DESIGN.md. A destination that demands to know the MD5 of a body beforehand
- * (Object Lock) is told the source's ETag where that is one; any other body is read twice, and the first time only
+ * (Object Lock) is told the source's where that is known; any other body is read twice, and the first time only
  * measured.
  *
  * INVARIANT: when a transfer ends badly, no upload in parts is left open at the destination: it is aborted first.
- * INVARIANT: the parts of one object all come from one version of it (each is asked for by its ETag).
+ * INVARIANT: the parts of one object all come from one version of it (each is asked for by it).
  */
 #ifndef STORSYNC_TRANSFER_H
 #define STORSYNC_TRANSFER_H
@@ -64,7 +64,7 @@ struct transfer_plan {
     bool tags_dropped; /* the destination has none: an object went through without that did not with them */
     bool server_copy;  /* try server-side copies */
     bool seen;         /* the destination's credentials see the source's bucket */
-    bool opaque_etags; /* the source's ETags are no hashes of content, though they look it */
+    bool false_hashes; /* what the source's listing shows as hashes is none of the content */
     struct copy_way whole, parts;
 };
 
@@ -73,8 +73,7 @@ enum transfer_result { TRANSFER_NONE, TRANSFER_COPIED, TRANSFER_GONE, TRANSFER_F
 struct transfer {
     /* Valid from transfer_start until the next one. */
     char key[OBJECT_KEY_MAX + 1];
-    struct object_entry
-        entry; /* its key is the one above; size and ETag follow what is found at the source */
+    struct object_entry entry;   /* its key is the one above; the rest follows what is found at the source */
     enum transfer_result result; /* once idle again */
     struct error error;          /* with TRANSFER_FAILED */
     uint64_t moved;              /* bytes of finished parts; for progress */
@@ -85,7 +84,6 @@ struct transfer {
     void (*after_tags)(struct transfer *transfer);
     bool relay;      /* the bytes pass through here */
     bool one_stream; /* the source tells no version */
-    bool hashed;     /* its ETag is known to be its MD5 */
     bool untagged;   /* without its tags, which may be what the destination refused */
     bool stopping;   /* transfer_stop was called */
     bool again_after_abort;
@@ -100,10 +98,10 @@ struct transfer {
     struct upload *upload; /* open at the destination */
     int part;              /* number of the part under way, from 1 */
     uint64_t part_size, part_offset, part_length;
-    char first_part[OBJECT_ETAG_SIZE]; /* ETag of the first part that was copied */
-    char measured[DIGEST_HEX_SIZE];    /* the MD5 of the body at hand, read beforehand; "" if it was not */
-    struct digest parts;               /* of the parts that are through */
-    struct digest parts_more;          /* and of the one under way */
+    struct object_hash first_part;  /* of the first part that was copied */
+    char measured[DIGEST_HEX_SIZE]; /* the MD5 of the body at hand, read beforehand; "" if it was not */
+    struct digest parts;            /* of the parts that are through */
+    struct digest parts_more;       /* and of the one under way */
 };
 
 void transfer_init(struct transfer *transfer, struct transfer_plan *plan);

@@ -61,7 +61,7 @@ static void wait_for_truth(struct transfer *t)
     if (!t->get.done)
         return;
     if (t->get.error.kind != ERROR_NONE ||
-        (t->get.info.etag[0] != '\0' && !object_etags_equal(t->get.info.etag, t->entry.etag))) {
+        (t->get.info.version[0] != '\0' && !object_versions_equal(t->get.info.version, t->entry.version))) {
         transfer_wait_for_look(t);
         return;
     }
@@ -111,13 +111,14 @@ static void wait_for_copy_check(struct transfer *t)
         return;
     if (t->get.error.kind != ERROR_NONE) {
         transfer_fail(t, &t->get.error);
-    } else if (t->get.info.opaque_etag) {
-        t->plan->opaque_etags = true;
+    } else if (t->get.info.false_hash) {
+        t->plan->false_hashes = true;
         copied(t);
-    } else if (object_etags_equal(t->get.info.etag, t->put.info.etag) && transfer_adopt(t, &t->get.error)) {
-        /* Ceph RGW up to 16 ignores the ETag that is asked for: it has copied the new version. */
+    } else if (object_versions_equal(t->get.info.version, t->put.info.version) &&
+               transfer_adopt(t, &t->get.error)) {
+        /* Ceph RGW up to 16 ignores the version that is asked for: it has copied the new version. */
         copied(t);
-    } else if (object_etags_equal(t->get.info.etag, t->entry.etag)) {
+    } else if (object_versions_equal(t->get.info.version, t->entry.version)) {
         log_warn(
             "a copy of \"%s\" inside the service has other content than the source: it is copied again, and all others as well, through this machine",
             t->key);
@@ -130,13 +131,11 @@ static void wait_for_copy_check(struct transfer *t)
 
 static void wait_for_copy(struct transfer *t)
 {
-    const struct object_info *is = &t->put.info;
-
     if (!t->put.done)
         return;
     if (t->put.error.kind != ERROR_NONE) {
         transfer_copy_failed(t);
-    } else if (object_etags_differ(is->etag, t->entry.etag) && !is->opaque_etag && !t->plan->opaque_etags) {
+    } else if (object_hashes_differ(&t->put.info.hash, &t->entry.hash) && !t->plan->false_hashes) {
         transfer_ask_source(t, wait_for_copy_check);
     } else {
         copied(t);
@@ -147,7 +146,7 @@ static void wait_for_copy(struct transfer *t)
 
 static bool is_the_object(const struct object_info *is, const struct object_entry *entry)
 {
-    return entry->etag[0] != '\0' && object_etags_equal(is->etag, entry->etag) && is->size == entry->size &&
+    return object_same_version(entry->version, is->version) && is->size == entry->size &&
            is->modified != CLOCK_UNKNOWN && entry->modified != CLOCK_UNKNOWN &&
            llabs(is->modified - entry->modified) < 1000;
 }
@@ -169,7 +168,7 @@ static void wait_for_sight(struct transfer *t)
     relay_instead(t);
 }
 
-/* Does the destination's key see the source's bucket by this name, or another account's? An object that has the ETag, the
+/* Does the destination's key see the source's bucket by this name, or another account's? An object that has the version, the
  * size and the time of the one that was listed is that object. */
 static void begin_sight(struct transfer *t)
 {

@@ -1,5 +1,7 @@
 #include "transfer_internal.h"
 
+#include "hash.h"
+
 #include <string.h>
 
 /* A part of a server-side copy costs no traffic, so it is as large as a request may reasonably take. */
@@ -32,7 +34,7 @@ static void wait_for_same_version(struct transfer *t)
         return;
     if (t->get.error.kind != ERROR_NONE)
         transfer_source_failed(t, &t->get);
-    else if (!object_same_version(t->get.info.etag, t->entry.etag))
+    else if (!object_same_version(t->get.info.version, t->entry.version))
         transfer_wait_for_look(t);
     else
         finish_upload(t);
@@ -41,16 +43,17 @@ static void wait_for_same_version(struct transfer *t)
 /* Whether the whole was damaged on the way shows when all parts are through: before it is an object. */
 static void finish_relay(struct transfer *t)
 {
-    char is[DIGEST_HEX_SIZE];
+    char is[DIGEST_HEX_SIZE], must_be[DIGEST_HEX_SIZE];
 
     digest_hex(&t->parts, is);
-    if (t->pipe.more == NULL || digest_same(is, t->entry.etag)) {
+    hash_hex(t->entry.hash.bytes, DIGEST_SIZE, must_be);
+    if (t->pipe.more == NULL || strcmp(is, must_be) == 0) {
         finish_upload(t);
         return;
     }
     error_set(&t->error, ERROR_PROTOCOL,
               "reading \"%.200s\" in %s: it was damaged on the way: its MD5 is not the ETag %s", t->key,
-              store_name(t->plan->source), t->entry.etag);
+              store_name(t->plan->source), must_be);
     transfer_abandon(t, TRANSFER_FAILED, ++t->version_changes <= VERSION_CHANGES_MAX);
 }
 
@@ -67,7 +70,7 @@ static void next_part(struct transfer *t)
     } else if (t->relay) {
         finish_relay(t);
     } else {
-        /* Ceph RGW up to 16 ignores the ETag that a copied part is asked for by. */
+        /* Ceph RGW up to 16 ignores the version that a copied part is asked for by. */
         transfer_ask_source(t, wait_for_same_version);
     }
 }
@@ -84,12 +87,10 @@ static void wait_for_part_relay(struct transfer *t)
  * MD5. */
 static bool is_no_part(struct transfer *t)
 {
-    const struct object_info *is = &t->put.info;
-
     if (t->part == 1)
-        memcpy(t->first_part, is->etag, sizeof t->first_part);
-    return t->part > 1 && t->part_length < t->part_size && !is->opaque_etag &&
-           object_etags_comparable(is->etag, t->first_part) && object_etags_equal(is->etag, t->first_part);
+        t->first_part = t->put.info.hash;
+    return t->part > 1 && t->part_length < t->part_size &&
+           object_hashes_equal(&t->put.info.hash, &t->first_part);
 }
 
 static void wait_for_part_copy(struct transfer *t)
@@ -119,20 +120,21 @@ void transfer_begin_part(struct transfer *t)
         transfer_begin_measure(t, t->part_offset, t->part_length);
     } else if (t->relay) {
         memcpy(t->pipe.md5, t->measured, sizeof t->pipe.md5);
-        if (store_traits(t->plan->destination)->digests &&
+        if (store_traits(t->plan->destination)->checks_md5 &&
             (store_traits(t->plan->destination)->plain || t->attempt > 0))
             pipe_hash(&t->pipe);
         t->parts_more = t->parts;
-        if (t->hashed &&
-            (store_traits(t->plan->source)->plain || !store_traits(t->plan->destination)->digests))
+        if (t->entry.hash.kind == OBJECT_HASH_MD5 &&
+            (store_traits(t->plan->source)->plain || !store_traits(t->plan->destination)->checks_md5))
             t->pipe.more = &t->parts_more;
-        store_get(t->plan->source, &t->get, t->key, t->part_offset, t->part_length, t->entry.etag, &t->pipe);
+        store_get(t->plan->source, &t->get, t->key, t->part_offset, t->part_length, t->entry.version,
+                  &t->pipe);
         store_upload_part(t->plan->destination, &t->put, t->upload, t->part, t->part_offset, t->part_length,
                           &t->pipe);
         t->state = wait_for_part_relay;
     } else {
         store_upload_copy(t->plan->destination, &t->put, t->upload, t->part, t->part_offset, t->part_length,
-                          t->plan->source, t->key, t->entry.etag);
+                          t->plan->source, t->key, t->entry.version);
         t->state = wait_for_part_copy;
     }
 }

@@ -27,10 +27,10 @@ void transfer_write_failed(struct transfer *t)
 static bool want_digest(const struct transfer *t)
 {
     const struct store_traits *from = store_traits(t->plan->source), *to = store_traits(t->plan->destination);
-    bool known = from->digests && digest_is_hex(t->entry.etag);
+    bool known = t->entry.hash.kind == OBJECT_HASH_MD5;
 
-    return (known && (from->plain || !to->digests || t->attempt > 0)) ||
-           (to->digests && ((to->plain && t->measured[0] == '\0') || t->attempt > 0));
+    return (known && (from->plain || !to->checks_md5 || t->attempt > 0)) ||
+           (to->checks_md5 && ((to->plain && t->measured[0] == '\0') || t->attempt > 0));
 }
 
 /* The service may demand it. And where no TLS would notice damage, a file that is put in one piece is an object before the
@@ -38,8 +38,8 @@ static bool want_digest(const struct transfer *t)
 bool transfer_must_measure(const struct transfer *t, bool whole)
 {
     const struct store_traits *from = store_traits(t->plan->source), *to = store_traits(t->plan->destination);
-    bool known = whole && from->digests && digest_is_hex(t->entry.etag) && t->attempt == 0;
-    bool exposed = whole && !from->digests && to->digests && to->plain;
+    bool known = whole && t->entry.hash.kind == OBJECT_HASH_MD5 && t->attempt == 0;
+    bool exposed = whole && from->local && to->checks_md5 && to->plain;
 
     return (to->wants_md5 || exposed) && t->measured[0] == '\0' && !known;
 }
@@ -67,7 +67,7 @@ static void wait_for_measure(struct transfer *t)
 void transfer_begin_measure(struct transfer *t, uint64_t offset, uint64_t length)
 {
     pipe_hash(&t->pipe);
-    store_get(t->plan->source, &t->get, t->key, offset, length, t->entry.etag, &t->pipe);
+    store_get(t->plan->source, &t->get, t->key, offset, length, t->entry.version, &t->pipe);
     t->state = wait_for_measure;
 }
 
@@ -166,7 +166,7 @@ static void wait_for_tagged_version(struct transfer *t)
 {
     if (!t->put.done)
         return;
-    if (t->put.error.kind == ERROR_NONE && !object_etags_equal(t->put.info.etag, t->get.info.etag))
+    if (t->put.error.kind == ERROR_NONE && !object_versions_equal(t->put.info.version, t->get.info.version))
         error_set(&t->put.error, ERROR_PRECONDITION, "it has changed while its tags were read");
     if (t->put.error.kind != ERROR_NONE)
         tags_failed(t);
@@ -240,6 +240,6 @@ void transfer_begin_relay(struct transfer *t)
     memcpy(t->pipe.md5, t->measured, sizeof t->pipe.md5);
     if (want_digest(t))
         pipe_hash(&t->pipe);
-    store_get(t->plan->source, &t->get, t->key, 0, UINT64_MAX, t->entry.etag, &t->pipe);
+    store_get(t->plan->source, &t->get, t->key, 0, UINT64_MAX, t->entry.version, &t->pipe);
     t->state = wait_for_head_of_get;
 }

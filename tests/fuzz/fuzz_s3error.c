@@ -24,7 +24,7 @@ static void start(struct hand *hand, unsigned op)
         store_tags(hand->store, &hand->call, "k");
         break;
     case 3:
-        store_copy(hand->store, &hand->call, hand->store, &(struct object_entry){.key = "k", .etag = "e"});
+        store_copy(hand->store, &hand->call, hand->store, &(struct object_entry){.key = "k", .version = "e"});
         break;
     case 4:
         store_write(hand->store, &hand->call, "k", "v", 1, "", true);

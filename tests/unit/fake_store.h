@@ -46,10 +46,10 @@ struct fake_object {
     char *data;
     size_t size;
     int64_t modified;
-    char etag[OBJECT_ETAG_SIZE];
+    char version[OBJECT_VERSION_SIZE]; /* its MD5, unless a test sets another */
     struct object_meta meta;
     int tags;       /* told; there is one */
-    bool opaque;    /* encrypted: its ETag is no hash */
+    bool encrypted; /* its version looks like an MD5 and is none, which a listing does not tell */
     int unreadable; /* it is what a listing cannot look at */
 };
 
@@ -75,7 +75,8 @@ struct fake_store {
     int calls[FAKE_OPS];
     int open_uploads;
     bool copies;                   /* store_can_copy */
-    bool ignores_etags;            /* as Ceph RGW up to 16 does when it copies */
+    bool hashless;                 /* as a directory is */
+    bool ignores_versions;         /* as Ceph RGW up to 16 does when it copies */
     struct fake_store *other_view; /* another account: what its credentials see by the source's name */
     int lag;                       /* listings that do not show what is there yet */
     bool create_is_put;            /* a service without create-if-absent that does not say so */
@@ -175,7 +176,7 @@ static inline struct fake_object *fake_put_bytes(struct fake_store *store, const
         memcpy(object->data, data, size);
     object->size = size;
     object->modified = modified;
-    digest_of(object->data, size, object->etag);
+    digest_of(object->data, size, object->version);
     return object;
 }
 
@@ -267,6 +268,13 @@ static inline void fake_fail(struct call *call, enum error_kind kind, bool again
     call->done = true;
 }
 
+static inline void fake_name(const struct fake_store *store, const struct fake_object *object,
+                             char (*version)[OBJECT_VERSION_SIZE], struct object_hash *hash)
+{
+    memcpy(*version, object->version, sizeof *version);
+    object_hash_md5(hash, store->hashless ? "" : object->version);
+}
+
 static inline void fake_describe(struct call *call, const struct fake_object *object)
 {
     const struct fake_call *state = call->impl;
@@ -275,9 +283,11 @@ static inline void fake_describe(struct call *call, const struct fake_object *ob
     call->info.modified = object->modified;
     call->info.served = state->store->served != 0 ? state->store->served : CLOCK_UNKNOWN;
     call->info.tags = (uint64_t)object->tags;
-    call->info.opaque_etag = object->opaque;
+    call->info.false_hash = object->encrypted;
     if (!state->store->tells_no_version)
-        memcpy(call->info.etag, object->etag, sizeof call->info.etag);
+        fake_name(state->store, object, &call->info.version, &call->info.hash);
+    if (object->encrypted)
+        call->info.hash.kind = OBJECT_HASH_NONE;
     fake_copy_meta(&call->meta, &object->meta);
     call->head_known = true;
 }
@@ -306,7 +316,7 @@ static inline void fake_store_list(struct store *base, struct call *call, const 
             return;
         }
         entry.unreadable = object->unreadable;
-        memcpy(entry.etag, object->etag, sizeof entry.etag);
+        fake_name(store, object, &entry.version, &entry.hash);
         page_add(page, &entry);
         added++;
     }
@@ -347,7 +357,7 @@ static inline void fake_store_tags(struct store *base, struct call *call, const 
 }
 
 static inline void fake_store_get(struct store *base, struct call *call, const char *key, uint64_t offset,
-                                  uint64_t length, const char *etag, struct pipe *sink)
+                                  uint64_t length, const char *version, struct pipe *sink)
 {
     struct fake_call *state = fake_begin(base, call, FAKE_GET, key);
     struct fake_object *object = fake_get_object((struct fake_store *)base, key);
@@ -357,7 +367,7 @@ static inline void fake_store_get(struct store *base, struct call *call, const c
         fake_fail(call, ERROR_NOT_FOUND, false, "get");
         return;
     }
-    if (etag[0] != '\0' && strcmp(etag, object->etag) != 0) {
+    if (version[0] != '\0' && strcmp(version, object->version) != 0) {
         fake_fail(call, ERROR_PRECONDITION, false, "get");
         return;
     }
@@ -416,8 +426,8 @@ static inline void fake_store_copy(struct store *base, struct call *call, struct
 
     if (object == NULL) {
         fake_fail(call, ERROR_NOT_FOUND, false, "copy");
-    } else if (!((struct fake_store *)base)->ignores_etags && entry->etag[0] != '\0' &&
-               strcmp(entry->etag, object->etag) != 0) {
+    } else if (!((struct fake_store *)base)->ignores_versions && entry->version[0] != '\0' &&
+               strcmp(entry->version, object->version) != 0) {
         fake_fail(call, ERROR_PRECONDITION, false, "copy");
     } else {
         state->data = malloc(object->size + 1);
@@ -453,7 +463,7 @@ static inline void fake_store_part(struct store *base, struct call *call, struct
 
 static inline void fake_store_part_copy(struct store *base, struct call *call, struct upload *upload,
                                         int number, uint64_t offset, uint64_t size, struct store *from,
-                                        const char *key, const char *etag)
+                                        const char *key, const char *version)
 {
     struct fake_object *object = fake_get_object((struct fake_store *)from, key);
 
@@ -461,10 +471,10 @@ static inline void fake_store_part_copy(struct store *base, struct call *call, s
     fake_begin(base, call, FAKE_PART_COPY, key);
     if (object == NULL)
         fake_fail(call, ERROR_NOT_FOUND, false, "part copy");
-    else if (strcmp(etag, object->etag) != 0)
+    else if (strcmp(version, object->version) != 0)
         fake_fail(call, ERROR_PRECONDITION, false, "part copy");
     else if (((struct fake_store *)base)->ignores_ranges)
-        snprintf(call->info.etag, sizeof call->info.etag, "%s", object->etag);
+        fake_name((struct fake_store *)from, object, &call->info.version, &call->info.hash);
     else
         memcpy(upload->data + offset, object->data + offset, (size_t)size);
 }
@@ -528,7 +538,7 @@ static inline void fake_answer_stored(struct call *call, struct fake_call *state
         state->modified != CLOCK_UNKNOWN && state->op == FAKE_PUT ? state->modified : state->store->now);
 
     fake_copy_meta(&object->meta, &state->meta);
-    memcpy(call->info.etag, object->etag, sizeof call->info.etag);
+    fake_name(state->store, object, &call->info.version, &call->info.hash);
 }
 
 static inline void fake_answer_upload(struct call *call, struct fake_call *state)

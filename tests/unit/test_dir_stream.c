@@ -12,7 +12,7 @@ static void large_bodies_in_pieces(void **state)
 {
     static char data[300000];
     const struct buf *body;
-    char etag[OBJECT_ETAG_SIZE];
+    char version[OBJECT_VERSION_SIZE];
 
     (void)state;
     for (size_t i = 0; i < sizeof data; i++)
@@ -21,16 +21,16 @@ static void large_bodies_in_pieces(void **state)
     body = get("big", 0, UINT64_MAX, "");
     assert_int_equal(body->len, sizeof data);
     assert_memory_equal(body->data, data, sizeof data);
-    memcpy(etag, call.info.etag, sizeof etag);
+    memcpy(version, call.info.version, sizeof version);
 
-    body = get("big", 1000, 123456, etag);
+    body = get("big", 1000, 123456, version);
     assert_int_equal(call.error.kind, ERROR_NONE);
     assert_int_equal(body->len, 123456);
     assert_memory_equal(body->data, data + 1000, 123456);
     assert_int_equal(call.info.size, sizeof data);
-    body = get("big", sizeof data - 1, 1, etag);
+    body = get("big", sizeof data - 1, 1, version);
     assert_int_equal(body->len, 1);
-    body = get("big", sizeof data, 0, etag);
+    body = get("big", sizeof data, 0, version);
     assert_int_equal(call.error.kind, ERROR_NONE);
     assert_int_equal(body->len, 0);
 
@@ -144,10 +144,10 @@ static size_t drain(struct pipe *pipe)
 }
 
 /* Lets the get read until the pipe is full. */
-static void begin_get(const char *key, const char *etag, struct pipe *pipe)
+static void begin_get(const char *key, const char *version, struct pipe *pipe)
 {
     pipe_reset(pipe);
-    store_get(store, &call, key, 0, UINT64_MAX, etag, pipe);
+    store_get(store, &call, key, 0, UINT64_MAX, version, pipe);
     while (pipe->len < PIPE_CAPACITY && !call.done)
         store_step(&call);
     assert_false(call.done);
@@ -175,7 +175,7 @@ static void a_rewrite_that_keeps_the_time_is_seen(void **state)
 {
     static char data[200000];
     struct pipe pipe;
-    char etag[OBJECT_ETAG_SIZE];
+    char version[OBJECT_VERSION_SIZE];
 
     (void)state;
     assert_true(pipe_init(&pipe));
@@ -190,11 +190,11 @@ static void a_rewrite_that_keeps_the_time_is_seen(void **state)
 
     /* And from one part to the next. */
     get("a", 0, 1000, "");
-    memcpy(etag, call.info.etag, sizeof etag);
-    get("a", 1000, 1000, etag);
+    memcpy(version, call.info.version, sizeof version);
+    get("a", 1000, 1000, version);
     assert_int_equal(call.error.kind, ERROR_NONE);
     rewrite_keeping_the_time("a", 'z');
-    get("a", 2000, 1000, etag);
+    get("a", 2000, 1000, version);
     assert_fails(ERROR_PRECONDITION);
     pipe_free(&pipe);
 }

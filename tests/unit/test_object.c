@@ -122,34 +122,70 @@ static void content_headers_are_six(void **state)
     assert_false(object_meta_is_content_header(""));
 }
 
+static struct object_hash md5(const char *text)
+{
+    struct object_hash hash;
+
+    object_hash_md5(&hash, text);
+    return hash;
+}
+
+static bool are_comparable(const char *a, const char *b)
+{
+    struct object_hash left = md5(a), right = md5(b);
+
+    return object_hashes_comparable(&left, &right);
+}
+
 static void only_two_md5_can_be_compared(void **state)
 {
-    static const char md5[] = "d41d8cd98f00b204e9800998ecf8427e";
+    static const char empty[] = "d41d8cd98f00b204e9800998ecf8427e";
 
     (void)state;
-    assert_true(object_etags_comparable(md5, "D41D8CD98F00B204E9800998ECF8427F"));
-    assert_false(object_etags_comparable(md5, ""));
-    assert_false(object_etags_comparable("", ""));
-    assert_false(object_etags_comparable(md5, "d41d8cd98f00b204e9800998ecf8427e-2"));
-    assert_false(object_etags_comparable("d41d8cd98f00b204e9800998ecf8427", md5));
-    assert_false(object_etags_comparable("d41d8cd98f00b204e9800998ecf8427g", md5));
-    assert_false(object_etags_comparable(md5, "\"d41d8cd98f00b204e9800998ecf8427\""));
+    assert_true(are_comparable(empty, "D41D8CD98F00B204E9800998ECF8427F"));
+    assert_false(are_comparable(empty, ""));
+    assert_false(are_comparable("", ""));
+    assert_false(are_comparable(empty, "d41d8cd98f00b204e9800998ecf8427e-2"));
+    assert_false(are_comparable("d41d8cd98f00b204e9800998ecf8427", empty));
+    assert_false(are_comparable("d41d8cd98f00b204e9800998ecf8427g", empty));
+    assert_false(are_comparable(empty, "\"d41d8cd98f00b204e9800998ecf8427\""));
 }
 
 static void capitals_are_the_same_hash(void **state)
 {
     static const char small[] = "d41d8cd98f00b204e9800998ecf8427e",
-                      large[] = "D41D8CD98F00B204E9800998ECF8427E";
+                      large[] = "D41D8CD98F00B204E9800998ECF8427E",
+                      other[] = "D41D8CD98F00B204E9800998ECF8427F";
+    struct object_hash hash = md5(small), same = md5(large), differs = md5(other), none = md5("aa-2");
 
     (void)state;
-    assert_false(object_etags_differ(small, large));
-    assert_true(object_etags_equal(small, large));
-    assert_true(object_etags_differ(small, "D41D8CD98F00B204E9800998ECF8427F"));
-    assert_false(object_etags_equal(small, "D41D8CD98F00B204E9800998ECF8427F"));
-    /* what is no hash differs in nothing, and is equal as text only */
-    assert_false(object_etags_differ("aa-2", "bb-2"));
-    assert_true(object_etags_equal("aa-2", "aa-2"));
-    assert_false(object_etags_equal("aa-2", "AA-2"));
+    assert_false(object_hashes_differ(&hash, &same));
+    assert_true(object_hashes_equal(&hash, &same));
+    assert_true(object_hashes_differ(&hash, &differs));
+    assert_false(object_hashes_equal(&hash, &differs));
+    assert_true(object_versions_equal(small, large));
+    assert_false(object_versions_equal(small, other));
+    /* what is no hash differs in nothing and equals nothing; as a version it is equal as text only */
+    assert_false(object_hashes_differ(&none, &none));
+    assert_false(object_hashes_equal(&none, &none));
+    assert_true(object_versions_equal("aa-2", "aa-2"));
+    assert_false(object_versions_equal("aa-2", "AA-2"));
+}
+
+static void hashes_of_two_kinds_say_nothing(void **state)
+{
+    struct object_hash hash = md5("d41d8cd98f00b204e9800998ecf8427e");
+    struct object_hash crc = {OBJECT_HASH_CRC32C, {0xd4, 0x1d, 0x8c, 0xd9}}, other = crc;
+
+    (void)state;
+    assert_false(object_hashes_comparable(&hash, &crc));
+    assert_false(object_hashes_differ(&hash, &crc));
+    assert_false(object_hashes_equal(&hash, &crc));
+    assert_true(object_hashes_equal(&other, &crc));
+    other.bytes[4] = 1; /* none of its bytes */
+    assert_true(object_hashes_equal(&other, &crc));
+    other.bytes[3] = 1;
+    assert_true(object_hashes_differ(&other, &crc));
 }
 
 int main(void)
@@ -162,6 +198,7 @@ int main(void)
         cmocka_unit_test(content_headers_are_six),
         cmocka_unit_test(only_two_md5_can_be_compared),
         cmocka_unit_test(capitals_are_the_same_hash),
+        cmocka_unit_test(hashes_of_two_kinds_say_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,11 +11,11 @@
 #define MD5_A "0cc175b9c0f1b6a831c399e269772661"
 #define MD5_B "92eb5ffee6ae2fec3ad71c777531578f"
 
-static struct object_entry entry(const char *key, uint64_t size, int64_t modified, const char *etag)
+static struct object_entry entry(const char *key, uint64_t size, int64_t modified, const char *md5)
 {
     struct object_entry made = {.key = key, .size = size, .modified = modified};
 
-    strcpy(made.etag, etag);
+    object_hash_md5(&made.hash, md5);
     return made;
 }
 

@@ -38,7 +38,7 @@ static void start(struct hand *hand, enum way way)
         store_write(hand->store, &hand->call, "k", "hello", 5, "", true);
         break;
     case COPY:
-        store_copy(hand->store, &hand->call, hand->store, &(struct object_entry){.key = "k", .etag = "e"});
+        store_copy(hand->store, &hand->call, hand->store, &(struct object_entry){.key = "k", .version = "e"});
         break;
     case REMOVE:
         store_remove(hand->store, &hand->call, "k");

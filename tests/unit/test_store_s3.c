@@ -203,7 +203,7 @@ static void test_peek(void **state)
     assert_non_null(strstr(hand_header(&hand, "authorization"), "AKIDEXAMPLE"));
     assert_int_equal(hand_answer(&hand, 200, head, NULL), HTTP_DONE);
     assert_int_equal(hand.call.info.size, 7);
-    assert_string_equal(hand.call.info.etag, "5d41");
+    assert_string_equal(hand.call.info.version, "5d41");
     hand_end(&hand);
     hand_end(&from);
 }
@@ -361,7 +361,7 @@ static void test_copy_request(void **state)
     hand_begin(&from, "http://h", "ten:src");
     hand_begin(&hand, "http://h", "b");
     store_copy(hand.store, &hand.call, from.store,
-               &(struct object_entry){.key = "a b/+%?\xC3\xBC", .etag = "5d41"});
+               &(struct object_entry){.key = "a b/+%?\xC3\xBC", .version = "5d41"});
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_header(&hand, "x-amz-copy-source"), "/ten:src/a%20b/%2B%25%3F%C3%BC");
     assert_string_equal(hand_header(&hand, "x-amz-copy-source-if-match"), "\"5d41\"");
@@ -375,7 +375,7 @@ static void test_copy_request(void **state)
 static void test_request_payer(void **state)
 {
     static const char name[] = "x-amz-request-payer";
-    const struct object_entry entry = {.key = "k", .etag = "5d41"};
+    const struct object_entry entry = {.key = "k", .version = "5d41"};
     struct hand hand, from;
 
     (void)state;
@@ -418,7 +418,7 @@ static void test_copy_answers(void **state)
         "<CopyObjectResult><ETag>&quot;d41d8cd98f00b204e9800998ecf8427e&quot;</ETag></CopyObjectResult>";
     static const char kms[] = "x-amz-server-side-encryption: aws:kms\n";
     static const char refused[] = "\n\n<Error><Code>InternalError</Code></Error>";
-    struct object_entry entry = {.key = "k", .size = UINT64_C(4) << 30, .etag = "e"};
+    struct object_entry entry = {.key = "k", .size = UINT64_C(4) << 30, .version = "e"};
     struct hand hand;
 
     (void)state;
@@ -431,8 +431,8 @@ static void test_copy_answers(void **state)
         assert_int_equal(hand_answer(&hand, 200, "", refused), HTTP_RETRY);
         assert_true(hand_attempt(&hand));
         assert_int_equal(hand_answer(&hand, 200, encrypted ? kms : "", good), HTTP_DONE);
-        assert_string_equal(hand.call.info.etag, "d41d8cd98f00b204e9800998ecf8427e");
-        assert_int_equal(hand.call.info.opaque_etag, encrypted);
+        assert_string_equal(hand.call.info.version, "d41d8cd98f00b204e9800998ecf8427e");
+        assert_int_equal(hand.call.info.false_hash, encrypted);
         hand_end(&hand);
     }
 }
@@ -482,7 +482,7 @@ static void test_list_rgw(void **state)
     assert_string_equal(entry->key, "p/\"q\"'");
     assert_int_equal(entry->size, 5);
     assert_int_equal(entry->modified, clock_parse_rfc3339("2026-11-22T15:04:05.678Z"));
-    assert_string_equal(entry->etag, "5d41402abc4b2a76b9719d911017c592");
+    assert_string_equal(entry->version, "5d41402abc4b2a76b9719d911017c592");
     expect_keys(&hand, (const char *const[]){"p/a b", "p/plus+ +x", "p/\xC3\xBC\n", NULL});
     /* The cursor asked for the next page as soon as it took this one. */
     assert_true(hand_attempt(&hand));
@@ -695,7 +695,7 @@ static void test_read(void **state)
     assert_true(hand.call.head_known);
     assert_int_equal(hand.call.info.size, 5);
     assert_int_equal(hand.call.info.modified, INT64_C(784111777000));
-    assert_string_equal(hand.call.info.etag, "5d41");
+    assert_string_equal(hand.call.info.version, "5d41");
     assert_int_equal(hand.call.info.tags, 2);
     assert_string_equal(object_meta_get(&hand.call.meta, "content-type"), "text/plain");
     assert_string_equal(object_meta_get(&hand.call.meta, "content-encoding"), "gzip");
@@ -763,7 +763,7 @@ static void test_head_and_tags(void **state)
     hand_done(&hand);
     assert_true(hand.call.head_known);
     assert_int_equal(hand.call.info.size, 7);
-    assert_string_equal(hand.call.info.etag, "e");
+    assert_string_equal(hand.call.info.version, "e");
 
     store_head(hand.store, &hand.call, "k");
     assert_true(hand_attempt(&hand));
@@ -771,7 +771,7 @@ static void test_head_and_tags(void **state)
     hand_done(&hand);
     assert_int_equal(hand.call.error.kind, ERROR_NONE);
     assert_true(hand.call.info.size == OBJECT_SIZE_UNKNOWN);
-    assert_string_equal(hand.call.info.etag, "");
+    assert_string_equal(hand.call.info.version, "");
 
     store_tags(hand.store, &hand.call, "k");
     assert_true(hand_attempt(&hand));

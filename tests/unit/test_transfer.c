@@ -75,7 +75,7 @@ static void start(struct scene *scene, const char *key)
     const struct fake_object *object = fake_get_object(scene->from, key);
     struct object_entry entry = {.key = key, .size = object->size, .modified = object->modified};
 
-    memcpy(entry.etag, object->etag, sizeof entry.etag);
+    fake_name(scene->from, object, &entry.version, &entry.hash);
     transfer_start(&scene->transfer, &entry);
 }
 
@@ -237,7 +237,7 @@ static void parts_that_are_the_whole_object_are_not_put_together(void **state)
         struct scene *scene = scene_copying();
         struct fake_object *object = add(scene->from, "a", 10);
 
-        snprintf(object->etag, sizeof object->etag, "d41d8cd98f00b204e9800998ecf8427e");
+        snprintf(object->version, sizeof object->version, "d41d8cd98f00b204e9800998ecf8427e");
         object->size = (size_t)sizes[i];
         scene->to->base.traits.copy_max = 1000;
         scene->to->ignores_ranges = true;
@@ -446,7 +446,7 @@ static void another_accounts_bucket_is_not_the_source(void **state)
         struct scene *scene = scene_copying();
 
         scene->plan.seen = false;
-        scene->to->ignores_etags = true;
+        scene->to->ignores_versions = true;
         scene->to->other_view = fake_new("dev of prod's account", NULL);
         for (int n = 0; n < 10 && others[i] != NULL; n++) {
             char key[16];
@@ -508,7 +508,7 @@ static void a_copy_of_something_else_is_found_out(void **state)
     struct scene *scene = scene_copying();
 
     (void)state;
-    scene->to->ignores_etags = true;
+    scene->to->ignores_versions = true;
     scene->to->other_view = fake_new("dev of prod's account", NULL);
     fake_put_bytes(scene->to->other_view, "0", "something else", 10, 1000);
     copy_in_a_row(scene, 5);
@@ -521,10 +521,11 @@ static void a_copy_of_something_else_is_found_out(void **state)
 static void a_copy_of_the_next_version_is_as_good(void **state)
 {
     struct scene *scene = scene_copying();
-    struct object_entry listed = {.key = "a", .size = 10, .etag = "0cc175b9c0f1b6a831c399e269772661"};
+    struct object_entry listed = {.key = "a", .size = 10, .version = "0cc175b9c0f1b6a831c399e269772661"};
 
     (void)state;
-    scene->to->ignores_etags = true;
+    object_hash_md5(&listed.hash, listed.version);
+    scene->to->ignores_versions = true;
     add(scene->from, "a", 20);
     transfer_start(&scene->transfer, &listed);
     assert_int_equal(finish(scene), TRANSFER_COPIED);
@@ -536,7 +537,7 @@ static void a_copy_of_the_next_version_is_as_good(void **state)
 }
 
 /* With SSE-KMS an ETag has 32 digits and is no MD5: each copy has another. That is asked about once. */
-static void etags_of_encrypted_objects_say_nothing(void **state)
+static void hashes_of_encrypted_objects_say_nothing(void **state)
 {
     struct scene *scene = scene_copying();
     char key[16];
@@ -544,8 +545,8 @@ static void etags_of_encrypted_objects_say_nothing(void **state)
     (void)state;
     for (int i = 0; i < 3; i++) {
         snprintf(key, sizeof key, "%d", i);
-        add(scene->from, key, 10)->opaque = true;
-        snprintf(fake_get_object(scene->from, key)->etag, OBJECT_ETAG_SIZE, "%032d", i + 1);
+        add(scene->from, key, 10)->encrypted = true;
+        snprintf(fake_get_object(scene->from, key)->version, OBJECT_VERSION_SIZE, "%032d", i + 1);
         start(scene, key);
         assert_int_equal(finish(scene), TRANSFER_COPIED);
         assert_arrived(scene, key);
@@ -665,7 +666,7 @@ static void a_listing_that_breaks_proves_nothing(void **state)
 /* The ETag of a large object, uploaded in parts. */
 static void give_etag(struct fake_store *store, const char *key, int version)
 {
-    snprintf(fake_get_object(store, key)->etag, OBJECT_ETAG_SIZE, "%032d-2", version);
+    snprintf(fake_get_object(store, key)->version, OBJECT_VERSION_SIZE, "%032d-2", version);
 }
 
 static void replace_while_it_is_written(struct fake_store *store, enum fake_op op, const char *key)
@@ -846,8 +847,13 @@ static void a_vanished_object_is_gone(void **state)
 /* Replaces the source object when its second part is asked for. */
 static void change_at_second_get(struct fake_store *store, enum fake_op op, const char *key)
 {
-    if (op == FAKE_GET && store->calls[FAKE_GET] == 2)
-        add(store, key, LARGE - 50 * 1000)->data[0] = 'X';
+    struct fake_object *object;
+
+    if (op != FAKE_GET || store->calls[FAKE_GET] != 2)
+        return;
+    object = add(store, key, LARGE - 50 * 1000);
+    object->data[0] = 'X';
+    digest_of(object->data, object->size, object->version);
 }
 
 static void a_change_between_parts_starts_over(void **state)
@@ -889,7 +895,7 @@ static void an_object_that_keeps_changing_fails(void **state)
 static void a_changed_object_is_copied_as_it_is_now(void **state)
 {
     struct scene *scene = scene_new();
-    struct object_entry listed = {.key = "a", .size = 10, .etag = "another version"};
+    struct object_entry listed = {.key = "a", .size = 10, .version = "another version"};
 
     (void)state;
     scene->plan.server_copy = true;
@@ -930,7 +936,7 @@ static void without_a_version_it_is_read_in_one_stream(void **state)
 static void a_head_without_a_version_is_not_believed(void **state)
 {
     struct scene *scene = scene_new();
-    struct object_entry listed = {.key = "large", .size = LARGE + 1, .etag = "listed"};
+    struct object_entry listed = {.key = "large", .size = LARGE + 1, .version = "listed"};
 
     (void)state;
     add(scene->from, "large", LARGE);
@@ -949,7 +955,7 @@ static void a_damaged_part_starts_over(void **state)
     for (int times = 1; times <= 99; times += 98) {
         struct scene *scene = scene_new();
 
-        scene->from->base.traits.digests = scene->from->base.traits.plain = true;
+        scene->from->base.traits.plain = true;
         scene->from->damaged_gets = times;
         add(scene->from, "large", LARGE);
         /* a part that is read twice counts once */
@@ -997,7 +1003,7 @@ static void an_older_version_than_listed_is_no_change(void **state)
     (void)state;
     for (int keeps_times = 0; keeps_times < 2; keeps_times++) {
         struct scene *scene = scene_new();
-        struct object_entry listed = {.key = "a", .size = 20, .modified = 1999, .etag = "another version"};
+        struct object_entry listed = {.key = "a", .size = 20, .modified = 1999, .version = "another version"};
 
         scene->plan.server_copy = true;
         scene->plan.seen = true;
@@ -1022,7 +1028,7 @@ static void what_must_be_measured_is_read_twice(void **state)
         struct scene *scene = scene_new();
         int parts = size == LARGE ? 3 : 1;
 
-        scene->to->demands_md5 = true;
+        scene->to->demands_md5 = scene->from->hashless = true;
         add(scene->from, "a", size);
         start(scene, "a");
         assert_int_equal(finish(scene), TRANSFER_COPIED);
@@ -1043,10 +1049,10 @@ static void a_file_is_measured_where_damage_would_show_too_late(void **state)
         struct scene *scene = scene_new();
         bool plain = way != 1, file = way != 2, whole = way != 3;
 
-        scene->to->base.traits.digests = true;
+        scene->to->base.traits.checks_md5 = true;
         scene->to->base.traits.plain = plain;
         scene->to->demands_md5 = plain && file && whole; /* it is told at the first attempt */
-        scene->from->base.traits.digests = !file;
+        scene->from->base.traits.local = scene->from->hashless = file;
         add(scene->from, "a", whole ? 70 * 1000 : LARGE);
         start(scene, "a");
         assert_int_equal(finish(scene), TRANSFER_COPIED);
@@ -1215,7 +1221,7 @@ int main(void)
         cmocka_unit_test(another_key_of_the_same_account_copies_once_it_was_seen_to),
         cmocka_unit_test(a_copy_of_something_else_is_found_out),
         cmocka_unit_test(a_copy_of_the_next_version_is_as_good),
-        cmocka_unit_test(etags_of_encrypted_objects_say_nothing),
+        cmocka_unit_test(hashes_of_encrypted_objects_say_nothing),
         cmocka_unit_test(what_is_listed_but_not_found_has_failed),
         cmocka_unit_test(a_strange_key_is_looked_for_by_its_plain_beginning),
         cmocka_unit_test(what_is_listed_in_another_spelling_has_failed),

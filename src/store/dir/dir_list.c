@@ -323,7 +323,7 @@ static bool look_at_file(struct walk *walk, const char *name)
         return false;
     }
     walk->file = (struct object_entry){.size = (uint64_t)status.st_size, .modified = dir_modified(&status)};
-    dir_etag(&status, walk->file.etag);
+    dir_version(&status, walk->file.version);
     walk->state = WALK_FILE;
     return true;
 }

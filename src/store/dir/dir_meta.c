@@ -94,7 +94,7 @@ static bool names_inode(yyjson_val *root, const char *member, const struct stat 
 
 static enum fit judge(yyjson_val *root, const struct stat *status)
 {
-    char stamp[OBJECT_ETAG_SIZE];
+    char stamp[OBJECT_VERSION_SIZE];
 
     dir_stamp(status, stamp);
     if (json_number(root, "schema", 0) != SCHEMA || strcmp(json_text(root, "etag", ""), stamp) != 0)
@@ -257,7 +257,7 @@ static bool compose(const char *key, const struct stat *old, const struct stat *
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_obj(doc);
     yyjson_mut_val *list = yyjson_mut_arr(doc);
-    char stamp[OBJECT_ETAG_SIZE];
+    char stamp[OBJECT_VERSION_SIZE];
     const char *name, *value;
     size_t at = 0;
     bool ok;

@@ -193,17 +193,17 @@ bool dir_describe(struct store_dir *store, struct call *call, const char *key, c
     call->meta.mode = (int)(status->st_mode & 0777);
     call->info.size = (uint64_t)status->st_size;
     call->info.modified = dir_modified(status);
-    dir_etag(status, call->info.etag);
+    dir_version(status, call->info.version);
     call->head_known = true;
     return true;
 }
 
-static bool same_version(const struct stat *status, const char *etag)
+static bool same_version(const struct stat *status, const char *version)
 {
-    char now[OBJECT_ETAG_SIZE];
+    char now[OBJECT_VERSION_SIZE];
 
-    dir_etag(status, now);
-    return strcmp(now, etag) == 0;
+    dir_version(status, now);
+    return strcmp(now, version) == 0;
 }
 
 /* Is the file still the version that the call is about? False: the call is over. */
@@ -216,7 +216,7 @@ static bool is_unchanged(struct call *call, struct dir_call *work)
     statx(work->fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &ignored);
     if (fstat(work->fd, &status) != 0)
         dir_fail(call, work->store, "reading", work->key);
-    else if (!same_version(&status, call->info.etag))
+    else if (!same_version(&status, call->info.version))
         fail_torn(call, work, "changed while it was read");
     return !call->done;
 }
@@ -295,7 +295,7 @@ static bool get_step(struct call *call, struct dir_call *work)
 }
 
 void dir_get(struct store *store, struct call *call, const char *key, uint64_t offset, uint64_t length,
-             const char *etag, struct pipe *sink)
+             const char *version, struct pipe *sink)
 {
     struct store_dir *dir = dir_store(store);
     struct stat status;
@@ -308,7 +308,7 @@ void dir_get(struct store *store, struct call *call, const char *key, uint64_t o
     work->fd = dir_open_object(&dir->tree, key, O_RDONLY, &status);
     if (work->fd < 0 || !dir_describe(dir, call, key, &status, true)) {
         dir_fail(call, dir, "reading", key);
-    } else if (etag[0] != '\0' && !same_version(&status, etag)) {
+    } else if (version[0] != '\0' && !same_version(&status, version)) {
         error_set(&call->error, ERROR_PRECONDITION, "%s: %s changed since it was listed", store->name, key);
         call->done = true;
     } else if (offset > call->info.size || (length != UINT64_MAX && length > call->info.size - offset)) {

@@ -66,7 +66,7 @@ bool dir_describe(struct store_dir *store, struct call *call, const char *key, c
 
 /* The operations; see struct store_ops. */
 void dir_get(struct store *store, struct call *call, const char *key, uint64_t offset, uint64_t length,
-             const char *etag, struct pipe *sink);
+             const char *version, struct pipe *sink);
 void dir_put(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
              const struct object_meta *meta, struct pipe *source);
 void dir_upload_begin(struct store *store, struct call *call, const char *key, uint64_t size,

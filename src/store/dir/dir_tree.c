@@ -295,14 +295,14 @@ static uint64_t nanoseconds(const struct timespec *time)
     return (uint64_t)time->tv_sec * 1000000000 + (uint64_t)time->tv_nsec;
 }
 
-void dir_stamp(const struct stat *status, char stamp[OBJECT_ETAG_SIZE])
+void dir_stamp(const struct stat *status, char stamp[OBJECT_VERSION_SIZE])
 {
-    snprintf(stamp, OBJECT_ETAG_SIZE, "%" PRIx64 "-%" PRIx64, (uint64_t)status->st_size,
+    snprintf(stamp, OBJECT_VERSION_SIZE, "%" PRIx64 "-%" PRIx64, (uint64_t)status->st_size,
              nanoseconds(&status->st_mtim));
 }
 
-void dir_etag(const struct stat *status, char etag[OBJECT_ETAG_SIZE])
+void dir_version(const struct stat *status, char version[OBJECT_VERSION_SIZE])
 {
-    snprintf(etag, OBJECT_ETAG_SIZE, "%" PRIx64 "-%" PRIx64 "-%" PRIx64, (uint64_t)status->st_size,
+    snprintf(version, OBJECT_VERSION_SIZE, "%" PRIx64 "-%" PRIx64 "-%" PRIx64, (uint64_t)status->st_size,
              nanoseconds(&status->st_mtim), nanoseconds(&status->st_ctim));
 }

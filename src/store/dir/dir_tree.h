@@ -100,7 +100,7 @@ int64_t dir_modified(const struct stat *status); /* wall ms */
  * of the directory. And the same with "-<time of the last change of any kind in ns>" (ctime, which nobody can
  * set): it differs as well when a file is rewritten and its modification time put back.
  */
-void dir_stamp(const struct stat *status, char stamp[OBJECT_ETAG_SIZE]);
-void dir_etag(const struct stat *status, char etag[OBJECT_ETAG_SIZE]);
+void dir_stamp(const struct stat *status, char stamp[OBJECT_VERSION_SIZE]);
+void dir_version(const struct stat *status, char version[OBJECT_VERSION_SIZE]);
 
 #endif

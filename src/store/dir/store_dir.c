@@ -308,6 +308,7 @@ struct store *store_dir_open(const char *url, struct loop *loop, struct error *e
                    .copy_max = UINT64_MAX / 2,
                    .part_min = 1,
                    .part_count_max = 1 << 30,
+                   .local = true,
                    .keeps_times = true},
     };
     dir->tree = (struct dir_tree){.root = -1, .temp = -1, .stale = CLOCK_UNKNOWN};

@@ -90,8 +90,8 @@ struct s3_operation {
 /* One answer, as far as it has come: what any of them may have. */
 struct s3_reply {
     char region[S3_REGION_SIZE];
-    char etag[OBJECT_ETAG_SIZE];
-    bool opaque_etag; /* see struct object_info */
+    char etag[OBJECT_VERSION_SIZE];
+    bool encrypted; /* so that the ETag is no hash of the content, whatever it looks like */
     char request_id[64];
 
     /* body */
@@ -171,7 +171,7 @@ bool s3_header(struct exchange *x, const char *name, const char *value);
 void s3_text(struct exchange *x, const char *data, size_t len);
 void s3_reply_reset(struct s3_call *c);
 const char *s3_md5(const struct exchange *x); /* the ETag, if that is one */
-void s3_copy_etag(char out[OBJECT_ETAG_SIZE], const char *value);
+void s3_copy_etag(char out[OBJECT_VERSION_SIZE], const char *value);
 void s3_copy_text(char *out, size_t size, const char *text);
 /* For operations whose XML has the ETag. */
 bool s3_element_etag(struct s3_call *c, const char *path, const char *text, struct error *error);
@@ -183,7 +183,7 @@ bool s3_has_code(const struct s3_call *c, const char *code);
 /* For `answered`: the answer is an object, or what the service says when it has taken one. */
 enum http_verdict s3_answered_object(struct s3_call *c, struct error *error);
 enum http_verdict s3_answered_receipt(struct s3_call *c, struct error *error);
-/* Puts the ETag of the answer into call->info. */
+/* Puts what the ETag of the answer says into call->info: version and hash. */
 void s3_tell_etag(struct s3_call *c);
 
 /* s3_error.c */

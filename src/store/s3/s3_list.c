@@ -118,6 +118,13 @@ static bool on_entry_end(struct list_call *list, struct error *error)
     return true;
 }
 
+/* A listing does not tell which objects are encrypted: the ETags of these look like MD5s, too. */
+static void on_entry_etag(struct object_entry *entry, const char *text)
+{
+    s3_copy_etag(entry->version, text);
+    object_hash_md5(&entry->hash, entry->version);
+}
+
 static bool on_entry_leaf(struct list_call *list, const char *name, const char *text, struct error *error)
 {
     struct listing *is = &list->is;
@@ -131,7 +138,7 @@ static bool on_entry_leaf(struct list_call *list, const char *name, const char *
     else if (strcmp(name, "LastModified") == 0)
         is->entry.modified = clock_parse_rfc3339(text);
     else if (strcmp(name, "ETag") == 0)
-        s3_copy_etag(is->entry.etag, text);
+        on_entry_etag(&is->entry, text);
     return true;
 }
 

@@ -128,7 +128,7 @@ void s3_copy(struct store *to, struct call *call, struct store *from, const stru
     if (c == NULL)
         return;
     s3_allow_for_copy(c, entry->size);
-    s3_submit_if(c, s3_add_copy_source(c, from, entry->key, entry->etag));
+    s3_submit_if(c, s3_add_copy_source(c, from, entry->key, entry->version));
 }
 
 /* ---- removing ---- */

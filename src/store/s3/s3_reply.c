@@ -35,7 +35,7 @@ static bool has_control(const char *text)
 
 /* ETags come quoted, unquoted (RGW 16 after a copy) and weak. One too long, or with control characters, is as good as
  * none. */
-void s3_copy_etag(char out[OBJECT_ETAG_SIZE], const char *value)
+void s3_copy_etag(char out[OBJECT_VERSION_SIZE], const char *value)
 {
     size_t len;
 
@@ -46,7 +46,7 @@ void s3_copy_etag(char out[OBJECT_ETAG_SIZE], const char *value)
         value++;
         len -= 2;
     }
-    if (len >= OBJECT_ETAG_SIZE || has_control(value))
+    if (len >= OBJECT_VERSION_SIZE || has_control(value))
         len = 0;
     memcpy(out, value, len);
     out[len] = '\0';
@@ -115,15 +115,18 @@ const char *s3_md5(const struct exchange *x)
 {
     const struct s3_reply *reply = &((const struct s3_call *)x)->reply;
 
-    return !reply->opaque_etag && digest_is_hex(reply->etag) ? reply->etag : NULL;
+    return !reply->encrypted && digest_is_hex(reply->etag) ? reply->etag : NULL;
 }
 
 void s3_tell_etag(struct s3_call *c)
 {
     struct object_info *info = &c->base.call->info;
 
-    memcpy(info->etag, c->reply.etag, sizeof info->etag);
-    info->opaque_etag = c->reply.opaque_etag;
+    memcpy(info->version, c->reply.etag, sizeof info->version);
+    object_hash_md5(&info->hash, c->reply.etag);
+    info->false_hash = c->reply.encrypted && info->hash.kind != OBJECT_HASH_NONE;
+    if (info->false_hash)
+        info->hash.kind = OBJECT_HASH_NONE;
 }
 
 static bool keep_etag(struct s3_call *c, const char *name, const char *value)
@@ -131,7 +134,7 @@ static bool keep_etag(struct s3_call *c, const char *name, const char *value)
     if (strcmp(name, "etag") == 0)
         s3_copy_etag(c->reply.etag, value);
     else if (tells_encryption(name, value))
-        c->reply.opaque_etag = true;
+        c->reply.encrypted = true;
     else
         return false;
     if (exchange_is_about_object(&c->base))

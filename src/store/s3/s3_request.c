@@ -29,7 +29,7 @@ void s3_field(struct s3_call *c, const char *name, const char *value)
 
 void s3_field_etag(struct s3_call *c, const char *name, const char *etag)
 {
-    char quoted[OBJECT_ETAG_SIZE + 2];
+    char quoted[OBJECT_VERSION_SIZE + 2];
 
     if (etag[0] == '\0')
         return;

@@ -28,11 +28,11 @@ struct upload {
     char id[1024];
     uint64_t size;
     int part_count;
-    char **etags;                /* of parts 1 to part_count, NULL for one that is not there yet */
-    bool opaque;                 /* not all of them are MD5s */
-    int64_t begun;               /* wall, by the service's clock; CLOCK_UNKNOWN if it did not say */
-    char *tagging;               /* NULL: none */
-    char etag[OBJECT_ETAG_SIZE]; /* of the object, as the answer to the finish told it; "" if none did */
+    char **etags;                   /* of parts 1 to part_count, NULL for one that is not there yet */
+    bool opaque;                    /* not all of them are MD5s */
+    int64_t begun;                  /* wall, by the service's clock; CLOCK_UNKNOWN if it did not say */
+    char *tagging;                  /* NULL: none */
+    char etag[OBJECT_VERSION_SIZE]; /* of the object, as the answer to the finish told it; "" if none did */
 };
 
 struct upload_call {
@@ -386,7 +386,7 @@ static bool check_finished(const struct s3_call *c, struct error *error)
 {
     const struct upload *upload = upload_of(c);
     bool told = upload->etag[0] != '\0';
-    bool own = told ? object_etags_equal(c->reply.etag, upload->etag)
+    bool own = told ? object_versions_equal(c->reply.etag, upload->etag)
                     : is_proven(upload, c->reply.etag) &&
                           (!upload->opaque || is_of_its_time(upload, c->base.call->info.modified));
 

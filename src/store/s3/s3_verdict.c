@@ -141,7 +141,7 @@ bool s3_check_version(struct exchange *x, struct error *error)
         return false;
     }
     /* Not everybody who is asked for a version by If-Match takes notice. */
-    return x->wanted[0] == '\0' || object_etags_equal(etag, x->wanted) ||
+    return x->wanted[0] == '\0' || object_versions_equal(etag, x->wanted) ||
            error_set(error, ERROR_PRECONDITION, "it has changed meanwhile");
 }
 

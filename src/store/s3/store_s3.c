@@ -47,7 +47,7 @@ struct store *store_s3_open(const struct side *side, const char *bucket, struct 
     store->base.traits.copy_max = PUT_LIMIT;
     store->base.traits.part_min = PART_MIN;
     store->base.traits.part_count_max = S3_PART_COUNT_MAX;
-    store->base.traits.digests = true;
+    store->base.traits.checks_md5 = true;
     store->side = side;
     store->http = loop_http(loop);
     memcpy(store->bucket, bucket, strlen(bucket) + 1);
