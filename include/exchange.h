@@ -126,7 +126,7 @@ struct exchange *exchange_new(struct call *call, size_t size, const struct excha
 bool exchange_set_key(struct exchange *x, const char *key);
 void exchange_submit(struct exchange *x);
 void exchange_refuse(struct exchange *x, const struct error *error); /* instead of exchange_submit */
-/* Once this request has ended well, the call goes on with another one: without fields and payload, which come anew. */
+/* Once this request has ended well, the call goes on with another one: without fields, payload and `once`, which come anew. */
 void exchange_go_on(struct exchange *x, const struct exchange_operation *operation);
 
 /* For struct store_ops. */

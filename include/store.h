@@ -10,6 +10,12 @@
  * Bodies: small ones (state files) live in call->body; large ones stream through a `struct pipe`, at most
  * PIPE_CAPACITY at a time. A streamed operation that breaks after bytes have moved cannot be retried below
  * this interface: it ends with call->again set when a new attempt of both halves makes sense.
+ *
+ * What an operation is given is borrowed until it has begun; stores, uploads and pipes until it is over.
+ *
+ * A write with a condition ends with ERROR_PRECONDITION when that does not hold, and with ERROR_UNSUPPORTED when the service
+ * says that it has no such thing. Its answer may be lost (ERROR_UNREACHABLE, ERROR_TIMEOUT): whether it happened is for the
+ * caller to find out.
  */
 #ifndef STORSYNC_STORE_H
 #define STORSYNC_STORE_H
@@ -32,6 +38,35 @@ struct store;
 struct store_page;
 struct upload; /* a large object being put together, between store_upload_begin and _finish or _abort */
 
+/* One version of an object, where it is. */
+struct store_source {
+    struct store *store;
+    const char *key;
+    const char *version; /* "": whichever there is */
+};
+
+/* When a write may happen. A service may take no notice of a condition that it does not know: see struct store_traits. */
+enum store_when { STORE_ALWAYS, STORE_IF_ABSENT, STORE_IF_VERSION };
+struct store_condition {
+    enum store_when when;
+    const char *version; /* STORE_IF_VERSION: the one that has to be there still; never "" */
+};
+
+/* An object that is to be written. */
+struct store_target {
+    const char *key;
+    uint64_t size;
+    int64_t modified; /* what a store that keeps times sets; CLOCK_UNKNOWN: the time of its writing */
+    const struct object_meta *meta;
+    struct store_condition condition;
+};
+
+/* A part of one. All but the last have the same size. */
+struct store_part {
+    int number; /* from 1 */
+    uint64_t offset, size;
+};
+
 /* What a store can do, and how it differs from others. Fixed once it is open, but for what is learnt. */
 struct store_traits {
     uint64_t put_max,
@@ -42,7 +77,8 @@ struct store_traits {
     bool keeps_times; /* an object has the time that store_put is given, not that of its writing */
     bool plain;       /* bytes come and go without TLS, which would notice if one were changed on the way */
     bool checks_md5;  /* it compares a body with the MD5 that it is told, or tells the one of what it has */
-    bool wants_md5;   /* learnt: it takes no body without being told its MD5 beforehand (Object Lock) */
+    bool if_absent, if_version; /* that condition is known to be looked at in one step with the write */
+    bool wants_md5; /* learnt: it takes no body without being told its MD5 beforehand (Object Lock) */
 };
 
 /* What an answer said of the object. */
@@ -108,12 +144,9 @@ void store_list(struct store *store, struct call *call, const char *prefix, stru
 /* Reads a small object into call->body. One of more than STORE_SMALL_MAX bytes: ERROR_UNSUPPORTED, call->info told. */
 void store_read(struct store *store, struct call *call, const char *key);
 
-/* Writes a small object. With `create`, only if the key does not exist (the one primitive the lease
- * needs): ERROR_PRECONDITION when it does, ERROR_UNSUPPORTED when the service has no such thing. The
- * answer to a create may be lost (ERROR_UNREACHABLE, ERROR_TIMEOUT): whether it happened is for the caller
- * to find out. */
+/* Writes a small object of JSON. `condition` may be NULL. */
 void store_write(struct store *store, struct call *call, const char *key, const char *data, size_t len,
-                 const char *content_type, bool create);
+                 const struct store_condition *condition);
 
 void store_head(struct store *store, struct call *call, const char *key);
 void store_remove(struct store *store, struct call *call, const char *key); /* absent is success */
@@ -122,38 +155,36 @@ void store_remove(struct store *store, struct call *call, const char *key); /* a
 void store_tags(struct store *store, struct call *call, const char *key);
 
 /* Streams `length` bytes from `offset` into `sink` (closed at the end). offset 0 and length UINT64_MAX:
- * all of it; then sink->size is the size that it must have, if that is known. `version`, unless "", is the one that
- * is wanted: ERROR_PRECONDITION if it is another by now, and an error if the answer does not say which it is.
+ * all of it; then sink->size is the size that it must have, if that is known. If a version is wanted: ERROR_PRECONDITION
+ * if it is another by now, and an error if the answer does not say which it is.
  * A body that is shorter or longer than announced or wanted is an error. If sink->hashed and the MD5 of all of it
  * is known, so is one that is damaged. A pipe that was not closed holds no object. */
-void store_get(struct store *store, struct call *call, const char *key, uint64_t offset, uint64_t length,
-               const char *version, struct pipe *sink);
+void store_get(const struct store_source *from, struct call *call, uint64_t offset, uint64_t length,
+               struct pipe *sink);
 
-/* Streams exactly `size` bytes from `source` into the object. `modified` is what a directory sets as its
- * time. Becomes visible whole or not at all. What is known of the body (source->md5, or its digest) is compared with
- * what the service says it has: before it is visible where the service can (Content-MD5), else afterwards. */
-void store_put(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
-               const struct object_meta *meta, struct pipe *source);
+/* Streams exactly target->size bytes from `source` into the object. Becomes visible whole or not at all. What is known of
+ * the body (source->md5, or its digest) is compared with what the service says it has: before it is visible where the
+ * service can (Content-MD5), else afterwards. */
+void store_put(struct store *to, struct call *call, const struct store_target *target, struct pipe *source);
 
-/* Copies inside the service, with all metadata, the version that the entry names; store_can_copy must hold.
- * call->info has version and hash of what came of it. */
-void store_copy(struct store *to, struct call *call, struct store *from, const struct object_entry *entry);
+/* Copies inside the service, with all metadata (target->meta does not count); store_can_copy must hold. call->info has
+ * version and hash of what came of it. */
+void store_copy(struct store *to, struct call *call, const struct store_target *target,
+                const struct store_source *from);
 
-/* store_head of an object in the bucket of `from`, with the credentials of `to`. */
-void store_peek(struct store *to, struct call *call, struct store *from, const char *key);
+/* store_head of the source with the credentials of `to`. Its version does not count. */
+void store_peek(struct store *to, struct call *call, const struct store_source *from);
 
-/* In parts, numbered from 1, each but the last of the same size. `offset` is where the part begins. */
-void store_upload_begin(struct store *store, struct call *call, const char *key, uint64_t size,
-                        int64_t modified, const struct object_meta *meta);
-void store_upload_part(struct store *store, struct call *call, struct upload *upload, int number,
-                       uint64_t offset, uint64_t size, struct pipe *source);
-void store_upload_copy(struct store *to, struct call *call, struct upload *upload, int number,
-                       uint64_t offset, uint64_t size, struct store *from, const char *key,
-                       const char *version);
-/* Frees the upload when it succeeds. */
-void store_upload_finish(struct store *store, struct call *call, struct upload *upload);
+/* In parts. The result is call->upload. */
+void store_upload_begin(struct store *to, struct call *call, const struct store_target *target);
+void store_upload_part(struct upload *upload, struct call *call, const struct store_part *part,
+                       struct pipe *source);
+void store_upload_copy(struct upload *upload, struct call *call, const struct store_part *part,
+                       const struct store_source *from);
+/* Frees the upload when it succeeds. The condition of the target is that of this write. */
+void store_upload_finish(struct upload *upload, struct call *call);
 /* Frees the upload in any case. */
-void store_upload_abort(struct store *store, struct call *call, struct upload *upload);
+void store_upload_abort(struct upload *upload, struct call *call);
 
 /* Local progress of a call under way: file work, resuming what a pipe had paused. True if anything moved. */
 bool store_step(struct call *call);

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* call->impl is NULL when an operation starts, and 1 <= strlen(key) <= OBJECT_KEY_MAX. These may be
+/* call->impl is NULL when an operation starts, 1 <= strlen(key) <= OBJECT_KEY_MAX, and no condition is NULL. These may be
  * missing: tags, copy, peek and upload_copy (answered with ERROR_UNSUPPORTED), same (compares the URLs),
  * can_copy (false), sees (true), check_pair (true), step, list_end. Two stores that are given at once are of the same
  * implementation. */
@@ -26,25 +26,23 @@ struct store_ops {
     void (*list_end)(void *walk); /* frees what was left in *page_walk */
     void (*read)(struct store *store, struct call *call, const char *key);
     void (*write)(struct store *store, struct call *call, const char *key, const char *data, size_t len,
-                  const char *content_type, bool create);
+                  const struct store_condition *condition);
     void (*head)(struct store *store, struct call *call, const char *key);
     void (*remove)(struct store *store, struct call *call, const char *key);
     void (*tags)(struct store *store, struct call *call, const char *key);
-    void (*get)(struct store *store, struct call *call, const char *key, uint64_t offset, uint64_t length,
-                const char *version, struct pipe *sink);
-    void (*put)(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
-                const struct object_meta *meta, struct pipe *source);
-    void (*copy)(struct store *to, struct call *call, struct store *from, const struct object_entry *entry);
-    void (*peek)(struct store *to, struct call *call, struct store *from, const char *key);
-    void (*upload_begin)(struct store *store, struct call *call, const char *key, uint64_t size,
-                         int64_t modified, const struct object_meta *meta);
-    void (*upload_part)(struct store *store, struct call *call, struct upload *upload, int number,
-                        uint64_t offset, uint64_t size, struct pipe *source);
-    void (*upload_copy)(struct store *to, struct call *call, struct upload *upload, int number,
-                        uint64_t offset, uint64_t size, struct store *from, const char *key,
-                        const char *version);
-    void (*upload_finish)(struct store *store, struct call *call, struct upload *upload);
-    void (*upload_abort)(struct store *store, struct call *call, struct upload *upload);
+    void (*get)(const struct store_source *from, struct call *call, uint64_t offset, uint64_t length,
+                struct pipe *sink);
+    void (*put)(struct store *to, struct call *call, const struct store_target *target, struct pipe *source);
+    void (*copy)(struct store *to, struct call *call, const struct store_target *target,
+                 const struct store_source *from);
+    void (*peek)(struct store *to, struct call *call, const struct store_source *from);
+    void (*upload_begin)(struct store *to, struct call *call, const struct store_target *target);
+    void (*upload_part)(struct upload *upload, struct call *call, const struct store_part *part,
+                        struct pipe *source);
+    void (*upload_copy)(struct upload *upload, struct call *call, const struct store_part *part,
+                        const struct store_source *from);
+    void (*upload_finish)(struct upload *upload, struct call *call);
+    void (*upload_abort)(struct upload *upload, struct call *call);
     bool (*step)(struct call *call);
     void (*cancel)(struct call *call, const struct error *why); /* leaves it done */
     void (*release)(struct call *call);                         /* frees call->impl */
@@ -58,6 +56,11 @@ struct store {
     char url[STORE_URL_SIZE];
     struct store_traits traits;
     bool repeats, timeless; /* the cursor's: that it is so of the listing has been told */
+};
+
+/* And what it has of an upload with this. */
+struct upload {
+    struct store *store;
 };
 
 #endif

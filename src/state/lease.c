@@ -71,6 +71,7 @@ void lease_free(struct lease *lease)
 /* Begins to write our object. */
 static bool begin_write(struct lease *lease, bool create)
 {
+    static const struct store_condition absent = {.when = STORE_IF_ABSENT};
     char key[LEASE_KEY_SIZE];
     struct buf json;
     bool ok;
@@ -79,7 +80,7 @@ static bool begin_write(struct lease *lease, bool create)
     buf_init(&json, RECORD_MAX);
     ok = lease_write_record(&lease->own, &json);
     if (ok)
-        store_write(lease->job->store, &lease->call, key, json.data, json.len, "application/json", create);
+        store_write(lease->job->store, &lease->call, key, json.data, json.len, create ? &absent : NULL);
     else
         error_set(&lease->call.error, ERROR_LOCAL, "out of memory");
     buf_free(&json);
@@ -281,7 +282,7 @@ static void ask_clock(struct lease *lease, struct watch *watch)
 
     watch->clock_asked = true;
     snprintf(key, sizeof key, "%s" LEASE_CLOCK, lease->job->prefix);
-    store_write(lease->job->store, &lease->call, key, nothing, sizeof nothing - 1, "application/json", false);
+    store_write(lease->job->store, &lease->call, key, nothing, sizeof nothing - 1, NULL);
     if (!store_wait(&lease->call))
         return;
     store_read(lease->job->store, &lease->call, key);

@@ -233,7 +233,7 @@ static bool write_state(const struct job *job, const char *key, const struct buf
     struct call call;
 
     call_init(&call);
-    store_write(job->store, &call, key, json->data, json->len, "application/json", false);
+    store_write(job->store, &call, key, json->data, json->len, NULL);
     bool ok = store_wait(&call);
     if (!ok)
         *error = call.error;

@@ -136,10 +136,12 @@ void store_read(struct store *store, struct call *call, const char *key)
 }
 
 void store_write(struct store *store, struct call *call, const char *key, const char *data, size_t len,
-                 const char *content_type, bool create)
+                 const struct store_condition *condition)
 {
+    static const struct store_condition always = {.when = STORE_ALWAYS};
+
     if (call_begin_key(call, store, key))
-        store->ops->write(store, call, key, data, len, content_type, create);
+        store->ops->write(store, call, key, data, len, condition != NULL ? condition : &always);
 }
 
 void store_head(struct store *store, struct call *call, const char *key)
@@ -164,77 +166,77 @@ void store_tags(struct store *store, struct call *call, const char *key)
         call_unsupported(call, store, "reading tags");
 }
 
-void store_get(struct store *store, struct call *call, const char *key, uint64_t offset, uint64_t length,
-               const char *version, struct pipe *sink)
+void store_get(const struct store_source *from, struct call *call, uint64_t offset, uint64_t length,
+               struct pipe *sink)
 {
-    if (call_begin_key(call, store, key))
-        store->ops->get(store, call, key, offset, length, version, sink);
+    if (call_begin_key(call, from->store, from->key))
+        from->store->ops->get(from, call, offset, length, sink);
 }
 
-void store_put(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
-               const struct object_meta *meta, struct pipe *source)
+void store_put(struct store *to, struct call *call, const struct store_target *target, struct pipe *source)
 {
-    if (call_begin_key(call, store, key))
-        store->ops->put(store, call, key, size, modified, meta, source);
+    if (call_begin_key(call, to, target->key))
+        to->ops->put(to, call, target, source);
 }
 
-void store_copy(struct store *to, struct call *call, struct store *from, const struct object_entry *entry)
+void store_copy(struct store *to, struct call *call, const struct store_target *target,
+                const struct store_source *from)
 {
-    if (!call_begin_key(call, to, entry->key))
+    if (!call_begin_key(call, to, target->key))
         return;
-    if (to->ops->copy != NULL && from->ops == to->ops)
-        to->ops->copy(to, call, from, entry);
+    if (to->ops->copy != NULL && from->store->ops == to->ops)
+        to->ops->copy(to, call, target, from);
     else
         call_unsupported(call, to, "copying inside the service");
 }
 
-void store_peek(struct store *to, struct call *call, struct store *from, const char *key)
+void store_peek(struct store *to, struct call *call, const struct store_source *from)
 {
-    if (!call_begin_key(call, to, key))
+    if (!call_begin_key(call, to, from->key))
         return;
-    if (to->ops->peek != NULL && from->ops == to->ops)
-        to->ops->peek(to, call, from, key);
+    if (to->ops->peek != NULL && from->store->ops == to->ops)
+        to->ops->peek(to, call, from);
     else
         call_unsupported(call, to, "looking into another bucket");
 }
 
-void store_upload_begin(struct store *store, struct call *call, const char *key, uint64_t size,
-                        int64_t modified, const struct object_meta *meta)
+void store_upload_begin(struct store *to, struct call *call, const struct store_target *target)
 {
     call->upload = NULL;
-    if (call_begin_key(call, store, key))
-        store->ops->upload_begin(store, call, key, size, modified, meta);
+    if (call_begin_key(call, to, target->key))
+        to->ops->upload_begin(to, call, target);
 }
 
-void store_upload_part(struct store *store, struct call *call, struct upload *upload, int number,
-                       uint64_t offset, uint64_t size, struct pipe *source)
+void store_upload_part(struct upload *upload, struct call *call, const struct store_part *part,
+                       struct pipe *source)
 {
-    call_begin(call, store);
-    store->ops->upload_part(store, call, upload, number, offset, size, source);
+    call_begin(call, upload->store);
+    upload->store->ops->upload_part(upload, call, part, source);
 }
 
-void store_upload_copy(struct store *to, struct call *call, struct upload *upload, int number,
-                       uint64_t offset, uint64_t size, struct store *from, const char *key,
-                       const char *version)
+void store_upload_copy(struct upload *upload, struct call *call, const struct store_part *part,
+                       const struct store_source *from)
 {
-    if (!call_begin_key(call, to, key))
+    struct store *to = upload->store;
+
+    if (!call_begin_key(call, to, from->key))
         return;
-    if (to->ops->upload_copy != NULL && from->ops == to->ops)
-        to->ops->upload_copy(to, call, upload, number, offset, size, from, key, version);
+    if (to->ops->upload_copy != NULL && from->store->ops == to->ops)
+        to->ops->upload_copy(upload, call, part, from);
     else
         call_unsupported(call, to, "copying inside the service");
 }
 
-void store_upload_finish(struct store *store, struct call *call, struct upload *upload)
+void store_upload_finish(struct upload *upload, struct call *call)
 {
-    call_begin(call, store);
-    store->ops->upload_finish(store, call, upload);
+    call_begin(call, upload->store);
+    upload->store->ops->upload_finish(upload, call);
 }
 
-void store_upload_abort(struct store *store, struct call *call, struct upload *upload)
+void store_upload_abort(struct upload *upload, struct call *call)
 {
-    call_begin(call, store);
-    store->ops->upload_abort(store, call, upload);
+    call_begin(call, upload->store);
+    upload->store->ops->upload_abort(upload, call);
 }
 
 void store_list(struct store *store, struct call *call, const char *prefix, struct store_page *page)

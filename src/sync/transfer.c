@@ -33,6 +33,17 @@ int64_t transfer_wake(const struct transfer *t)
     return t->wake != 0 ? t->wake : INT64_MAX;
 }
 
+struct store_source transfer_source(const struct transfer *t)
+{
+    return (struct store_source){.store = t->plan->source, .key = t->key, .version = t->entry.version};
+}
+
+struct store_target transfer_target(const struct transfer *t)
+{
+    return (struct store_target){
+        .key = t->key, .size = t->entry.size, .modified = t->entry.modified, .meta = &t->meta};
+}
+
 /* ---- endings ---- */
 
 void transfer_end(struct transfer *t, enum transfer_result result)
@@ -57,7 +68,7 @@ void transfer_abandon(struct transfer *t, enum transfer_result result, bool agai
     t->result = result;
     t->again_after_abort = again;
     if (t->upload != NULL) {
-        store_upload_abort(t->plan->destination, &t->put, t->upload);
+        store_upload_abort(t->upload, &t->put);
         t->state = wait_for_abort;
     } else if (again) {
         transfer_begin(t);

@@ -94,10 +94,10 @@ struct transfer {
     struct call put;     /* writing half; also copies and tags */
     struct absence absence;
     struct object_meta meta;
-    struct pipe pipe;      /* allocated at the first relay */
-    struct upload *upload; /* open at the destination */
-    int part;              /* number of the part under way, from 1 */
-    uint64_t part_size, part_offset, part_length;
+    struct pipe pipe;               /* allocated at the first relay */
+    struct upload *upload;          /* open at the destination */
+    struct store_part part;         /* the one under way */
+    uint64_t part_size;             /* of all but the last */
     struct object_hash first_part;  /* of the first part that was copied */
     char measured[DIGEST_HEX_SIZE]; /* the MD5 of the body at hand, read beforehand; "" if it was not */
     struct digest parts;            /* of the parts that are through */

@@ -172,8 +172,19 @@ static void wait_for_sight(struct transfer *t)
  * size and the time of the one that was listed is that object. */
 static void begin_sight(struct transfer *t)
 {
-    store_peek(t->plan->destination, &t->put, t->plan->source, t->key);
+    struct store_source source = transfer_source(t);
+
+    store_peek(t->plan->destination, &t->put, &source);
     t->state = wait_for_sight;
+}
+
+static void begin_whole_copy(struct transfer *t)
+{
+    struct store_source source = transfer_source(t);
+    struct store_target target = transfer_target(t);
+
+    store_copy(t->plan->destination, &t->put, &target, &source);
+    t->state = wait_for_copy;
 }
 
 void transfer_begin_copy(struct transfer *t)
@@ -186,7 +197,6 @@ void transfer_begin_copy(struct transfer *t)
     } else if (copies_in_parts(t)) {
         transfer_begin_parts(t);
     } else {
-        store_copy(t->plan->destination, &t->put, t->plan->source, &t->entry);
-        t->state = wait_for_copy;
+        begin_whole_copy(t);
     }
 }

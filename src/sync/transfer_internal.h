@@ -18,6 +18,10 @@
 
 /* ---- transfer.c ---- */
 
+/* What is copied, and what shall come of it, as far as that is known by now. Borrowed from the transfer. */
+struct store_source transfer_source(const struct transfer *t);
+struct store_target transfer_target(const struct transfer *t);
+
 void transfer_begin(struct transfer *t); /* from the start, with what is known by now */
 void transfer_end(struct transfer *t, enum transfer_result result);
 /* Gives up what was begun at the destination, then either ends with `result` or starts over. */

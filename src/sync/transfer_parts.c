@@ -24,7 +24,7 @@ static void wait_for_finish(struct transfer *t)
 
 static void finish_upload(struct transfer *t)
 {
-    store_upload_finish(t->plan->destination, &t->put, t->upload);
+    store_upload_finish(t->upload, &t->put);
     t->state = wait_for_finish;
 }
 
@@ -59,13 +59,13 @@ static void finish_relay(struct transfer *t)
 
 static void next_part(struct transfer *t)
 {
-    t->moved += t->part_length;
-    t->part_offset += t->part_length;
-    t->part++;
+    t->moved += t->part.size;
+    t->part.offset += t->part.size;
+    t->part.number++;
     t->attempt = 0;
     t->measured[0] = '\0';
     t->parts = t->parts_more;
-    if (t->part_offset < t->entry.size) {
+    if (t->part.offset < t->entry.size) {
         transfer_begin_part(t);
     } else if (t->relay) {
         finish_relay(t);
@@ -87,9 +87,9 @@ static void wait_for_part_relay(struct transfer *t)
  * MD5. */
 static bool is_no_part(struct transfer *t)
 {
-    if (t->part == 1)
+    if (t->part.number == 1)
         t->first_part = t->put.info.hash;
-    return t->part > 1 && t->part_length < t->part_size &&
+    return t->part.number > 1 && t->part.size < t->part_size &&
            object_hashes_equal(&t->put.info.hash, &t->first_part);
 }
 
@@ -109,32 +109,36 @@ static void wait_for_part_copy(struct transfer *t)
     next_part(t);
 }
 
+static void relay_part(struct transfer *t, const struct store_source *source, const struct store_part *part)
+{
+    const struct store_traits *from = store_traits(source->store);
+    const struct store_traits *to = store_traits(t->plan->destination);
+
+    memcpy(t->pipe.md5, t->measured, sizeof t->pipe.md5);
+    if (to->checks_md5 && (to->plain || t->attempt > 0))
+        pipe_hash(&t->pipe);
+    t->parts_more = t->parts;
+    if (t->entry.hash.kind == OBJECT_HASH_MD5 && (from->plain || !to->checks_md5))
+        t->pipe.more = &t->parts_more;
+    store_get(source, &t->get, part->offset, part->size, &t->pipe);
+    store_upload_part(t->upload, &t->put, part, &t->pipe);
+    t->state = wait_for_part_relay;
+}
+
 void transfer_begin_part(struct transfer *t)
 {
-    uint64_t left = t->entry.size - t->part_offset;
+    struct store_source source = transfer_source(t);
+    uint64_t left = t->entry.size - t->part.offset;
 
-    t->part_length = left < t->part_size ? left : t->part_size;
+    t->part.size = left < t->part_size ? left : t->part_size;
     if (t->relay)
         pipe_reset(&t->pipe);
     if (t->relay && transfer_must_measure(t, false)) {
-        transfer_begin_measure(t, t->part_offset, t->part_length);
+        transfer_begin_measure(t, t->part.offset, t->part.size);
     } else if (t->relay) {
-        memcpy(t->pipe.md5, t->measured, sizeof t->pipe.md5);
-        if (store_traits(t->plan->destination)->checks_md5 &&
-            (store_traits(t->plan->destination)->plain || t->attempt > 0))
-            pipe_hash(&t->pipe);
-        t->parts_more = t->parts;
-        if (t->entry.hash.kind == OBJECT_HASH_MD5 &&
-            (store_traits(t->plan->source)->plain || !store_traits(t->plan->destination)->checks_md5))
-            t->pipe.more = &t->parts_more;
-        store_get(t->plan->source, &t->get, t->key, t->part_offset, t->part_length, t->entry.version,
-                  &t->pipe);
-        store_upload_part(t->plan->destination, &t->put, t->upload, t->part, t->part_offset, t->part_length,
-                          &t->pipe);
-        t->state = wait_for_part_relay;
+        relay_part(t, &source, &t->part);
     } else {
-        store_upload_copy(t->plan->destination, &t->put, t->upload, t->part, t->part_offset, t->part_length,
-                          t->plan->source, t->key, t->entry.version);
+        store_upload_copy(t->upload, &t->put, &t->part, &source);
         t->state = wait_for_part_copy;
     }
 }
@@ -171,13 +175,14 @@ static uint64_t choose_part_size(const struct transfer *t)
 
 static void begin_upload(struct transfer *t)
 {
-    t->part = 1;
-    t->part_offset = 0;
+    struct store_target target = transfer_target(t);
+
+    t->part = (struct store_part){.number = 1};
     t->part_size = choose_part_size(t);
     t->moved = 0;
     t->measured[0] = '\0';
     digest_begin(&t->parts);
-    store_upload_begin(t->plan->destination, &t->put, t->key, t->entry.size, t->entry.modified, &t->meta);
+    store_upload_begin(t->plan->destination, &t->put, &target);
     t->state = transfer_wait_for_upload;
 }
 

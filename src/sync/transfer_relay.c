@@ -66,8 +66,10 @@ static void wait_for_measure(struct transfer *t)
 
 void transfer_begin_measure(struct transfer *t, uint64_t offset, uint64_t length)
 {
+    struct store_source source = transfer_source(t);
+
     pipe_hash(&t->pipe);
-    store_get(t->plan->source, &t->get, t->key, offset, length, t->entry.version, &t->pipe);
+    store_get(&source, &t->get, offset, length, &t->pipe);
     t->state = wait_for_measure;
 }
 
@@ -152,7 +154,9 @@ static void wait_for_relay(struct transfer *t)
 
 static void put_whole(struct transfer *t)
 {
-    store_put(t->plan->destination, &t->put, t->key, t->entry.size, t->entry.modified, &t->meta, &t->pipe);
+    struct store_target target = transfer_target(t);
+
+    store_put(t->plan->destination, &t->put, &target, &t->pipe);
     t->state = wait_for_relay;
 }
 
@@ -231,6 +235,8 @@ static void wait_for_head_of_get(struct transfer *t)
 
 void transfer_begin_relay(struct transfer *t)
 {
+    struct store_source source = transfer_source(t);
+
     pipe_reset(&t->pipe);
     t->pipe.size = t->entry.size;
     if (transfer_must_measure(t, true)) {
@@ -240,6 +246,6 @@ void transfer_begin_relay(struct transfer *t)
     memcpy(t->pipe.md5, t->measured, sizeof t->pipe.md5);
     if (want_digest(t))
         pipe_hash(&t->pipe);
-    store_get(t->plan->source, &t->get, t->key, 0, UINT64_MAX, t->entry.version, &t->pipe);
+    store_get(&source, &t->get, 0, UINT64_MAX, &t->pipe);
     t->state = wait_for_head_of_get;
 }

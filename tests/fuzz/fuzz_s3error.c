@@ -24,16 +24,20 @@ static void start(struct hand *hand, unsigned op)
         store_tags(hand->store, &hand->call, "k");
         break;
     case 3:
-        store_copy(hand->store, &hand->call, hand->store, &(struct object_entry){.key = "k", .version = "e"});
+        store_copy(hand->store, &hand->call, &(struct store_target){.key = "k"},
+                   &(struct store_source){hand->store, "k", "e"});
         break;
     case 4:
-        store_write(hand->store, &hand->call, "k", "v", 1, "", true);
+        store_write(hand->store, &hand->call, "k", "v", 1,
+                    &(struct store_condition){.when = STORE_IF_ABSENT});
         break;
     case 5:
-        store_get(hand->store, &hand->call, "k", 1, 5, "", &hand->pipe);
+        store_get(&(struct store_source){hand->store, "k", ""}, &hand->call, 1, 5, &hand->pipe);
         break;
     case 6:
-        store_upload_begin(hand->store, &hand->call, "k", 1, CLOCK_UNKNOWN, &no_meta);
+        store_upload_begin(
+            hand->store, &hand->call,
+            &(struct store_target){.key = "k", .size = 1, .modified = CLOCK_UNKNOWN, .meta = &no_meta});
         break;
     default:
         store_remove(hand->store, &hand->call, "k");
@@ -85,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         hand_done(&hand);
     /* Nobody has a use for an upload that was begun here. */
     if (hand.call.done && hand.call.upload != NULL && hand.call.error.kind == ERROR_NONE)
-        store_upload_abort(hand.store, &hand.call, hand.call.upload);
+        store_upload_abort(hand.call.upload, &hand.call);
     hand_end(&hand);
     return 0;
 }

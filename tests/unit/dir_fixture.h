@@ -84,7 +84,9 @@ static inline bool put(const char *key, const char *data, size_t size, size_t an
     size_t at = 0;
 
     assert_true(pipe_init(&pipe));
-    store_put(store, &call, key, announced, modified, &meta, &pipe);
+    store_put(store, &call,
+              &(struct store_target){.key = key, .size = announced, .modified = modified, .meta = &meta},
+              &pipe);
     while (!call.done) {
         at += pipe_write(&pipe, data + at, size - at);
         pipe.closed = at == size;
@@ -109,7 +111,7 @@ static inline const struct buf *get(const char *key, uint64_t offset, uint64_t l
 
     assert_true(pipe_init(&pipe));
     body = (struct buf){.data = memory, .max = sizeof memory};
-    store_get(store, &call, key, offset, length, etag, &pipe);
+    store_get(&(struct store_source){store, key, etag}, &call, offset, length, &pipe);
     while (!call.done || pipe.len > 0) {
         store_step(&call);
         body.len += pipe_read(&pipe, memory + body.len, 1 + body.len % 70000);

@@ -94,13 +94,15 @@ struct fake_store {
                     const char *key); /* e.g. to change an object */
 };
 
-struct upload {
-    struct fake_store *store;
+struct fake_upload {
+    struct upload base;
     char key[OBJECT_KEY_MAX + 1];
     char *data;
     size_t size;
     int64_t modified;
     struct object_meta meta;
+    enum store_when when;
+    char version[OBJECT_VERSION_SIZE];
 };
 
 /* What a call is doing. */
@@ -116,8 +118,9 @@ struct fake_call {
     bool owned; /* `data` is ours */
     int64_t modified;
     struct object_meta meta;
-    struct upload *upload;
-    uint64_t offset;
+    struct fake_upload *upload;
+    enum store_when when; /* it may write */
+    char version[OBJECT_VERSION_SIZE];
 };
 
 static inline int fake_find(struct fake_store *store, const char *key, int *where)
@@ -328,17 +331,23 @@ static inline void fake_store_read(struct store *base, struct call *call, const 
     fake_begin(base, call, FAKE_READ, key);
 }
 
+static inline void fake_expect(struct fake_call *state, const struct store_condition *condition)
+{
+    state->when = condition->when;
+    snprintf(state->version, sizeof state->version, "%s",
+             condition->when == STORE_IF_VERSION ? condition->version : "");
+}
+
 static inline void fake_store_write(struct store *base, struct call *call, const char *key, const char *data,
-                                    size_t len, const char *content_type, bool create)
+                                    size_t len, const struct store_condition *condition)
 {
     struct fake_call *state = fake_begin(base, call, FAKE_WRITE, key);
 
-    (void)content_type;
+    fake_expect(state, condition);
     state->data = malloc(len + 1);
     memcpy(state->data, data, len);
     state->owned = true;
     state->size = len;
-    state->offset = create;
 }
 
 static inline void fake_store_head(struct store *base, struct call *call, const char *key)
@@ -356,18 +365,18 @@ static inline void fake_store_tags(struct store *base, struct call *call, const 
     fake_begin(base, call, FAKE_TAGS, key);
 }
 
-static inline void fake_store_get(struct store *base, struct call *call, const char *key, uint64_t offset,
-                                  uint64_t length, const char *version, struct pipe *sink)
+static inline void fake_store_get(const struct store_source *from, struct call *call, uint64_t offset,
+                                  uint64_t length, struct pipe *sink)
 {
-    struct fake_call *state = fake_begin(base, call, FAKE_GET, key);
-    struct fake_object *object = fake_get_object((struct fake_store *)base, key);
+    struct fake_call *state = fake_begin(from->store, call, FAKE_GET, from->key);
+    struct fake_object *object = fake_get_object((struct fake_store *)from->store, from->key);
 
     state->pipe = sink;
     if (object == NULL) {
         fake_fail(call, ERROR_NOT_FOUND, false, "get");
         return;
     }
-    if (version[0] != '\0' && strcmp(version, object->version) != 0) {
+    if (from->version[0] != '\0' && strcmp(from->version, object->version) != 0) {
         fake_fail(call, ERROR_PRECONDITION, false, "get");
         return;
     }
@@ -391,17 +400,23 @@ static inline bool fake_wants_md5(struct call *call, struct store *base, const s
     return true;
 }
 
-static inline void fake_store_put(struct store *base, struct call *call, const char *key, uint64_t size,
-                                  int64_t modified, const struct object_meta *meta, struct pipe *source)
+static inline void fake_aim(struct fake_call *state, const struct store_target *target)
 {
-    struct fake_call *state = fake_begin(base, call, FAKE_PUT, key);
+    state->size = (size_t)target->size;
+    state->modified = target->modified;
+    fake_copy_meta(&state->meta, target->meta);
+    fake_expect(state, &target->condition);
+}
 
+static inline void fake_store_put(struct store *base, struct call *call, const struct store_target *target,
+                                  struct pipe *source)
+{
+    struct fake_call *state = fake_begin(base, call, FAKE_PUT, target->key);
+
+    fake_aim(state, target);
     state->pipe = source;
-    state->size = (size_t)size;
     state->data = malloc(state->size + 1);
     state->owned = true;
-    state->modified = modified;
-    fake_copy_meta(&state->meta, meta);
     fake_wants_md5(call, base, source);
 }
 
@@ -413,21 +428,22 @@ static inline struct fake_store *fake_seen(struct store *to, struct store *from)
     return other != NULL ? other : (struct fake_store *)from;
 }
 
-static inline void fake_store_peek(struct store *base, struct call *call, struct store *from, const char *key)
+static inline void fake_store_peek(struct store *base, struct call *call, const struct store_source *from)
 {
-    fake_begin(base, call, FAKE_PEEK, key)->store = fake_seen(base, from);
+    fake_begin(base, call, FAKE_PEEK, from->key)->store = fake_seen(base, from->store);
 }
 
-static inline void fake_store_copy(struct store *base, struct call *call, struct store *from,
-                                   const struct object_entry *entry)
+static inline void fake_store_copy(struct store *base, struct call *call, const struct store_target *target,
+                                   const struct store_source *from)
 {
-    struct fake_call *state = fake_begin(base, call, FAKE_COPY, entry->key);
-    struct fake_object *object = fake_get_object(fake_seen(base, from), entry->key);
+    struct fake_call *state = fake_begin(base, call, FAKE_COPY, target->key);
+    struct fake_object *object = fake_get_object(fake_seen(base, from->store), from->key);
 
+    fake_expect(state, &target->condition);
     if (object == NULL) {
         fake_fail(call, ERROR_NOT_FOUND, false, "copy");
-    } else if (!((struct fake_store *)base)->ignores_versions && entry->version[0] != '\0' &&
-               strcmp(entry->version, object->version) != 0) {
+    } else if (!((struct fake_store *)base)->ignores_versions && from->version[0] != '\0' &&
+               strcmp(from->version, object->version) != 0) {
         fake_fail(call, ERROR_PRECONDITION, false, "copy");
     } else {
         state->data = malloc(object->size + 1);
@@ -438,63 +454,65 @@ static inline void fake_store_copy(struct store *base, struct call *call, struct
     }
 }
 
-static inline void fake_store_begin(struct store *base, struct call *call, const char *key, uint64_t size,
-                                    int64_t modified, const struct object_meta *meta)
+static inline void fake_store_begin(struct store *base, struct call *call, const struct store_target *target)
 {
-    struct fake_call *state = fake_begin(base, call, FAKE_BEGIN, key);
-
-    state->size = (size_t)size;
-    state->modified = modified;
-    fake_copy_meta(&state->meta, meta);
+    fake_aim(fake_begin(base, call, FAKE_BEGIN, target->key), target);
 }
 
-static inline void fake_store_part(struct store *base, struct call *call, struct upload *upload, int number,
-                                   uint64_t offset, uint64_t size, struct pipe *source)
+static inline void fake_store_part(struct upload *base, struct call *call, const struct store_part *part,
+                                   struct pipe *source)
 {
-    struct fake_call *state = fake_begin(base, call, FAKE_PART, upload->key);
+    struct fake_upload *upload = (struct fake_upload *)base;
+    struct fake_call *state = fake_begin(base->store, call, FAKE_PART, upload->key);
 
-    (void)number;
     state->upload = upload;
     state->pipe = source;
-    state->data = upload->data + offset;
-    state->size = (size_t)size;
-    fake_wants_md5(call, base, source);
+    state->data = upload->data + part->offset;
+    state->size = (size_t)part->size;
+    fake_wants_md5(call, base->store, source);
 }
 
-static inline void fake_store_part_copy(struct store *base, struct call *call, struct upload *upload,
-                                        int number, uint64_t offset, uint64_t size, struct store *from,
-                                        const char *key, const char *version)
+static inline void fake_store_part_copy(struct upload *base, struct call *call, const struct store_part *part,
+                                        const struct store_source *from)
 {
-    struct fake_object *object = fake_get_object((struct fake_store *)from, key);
+    struct fake_store *source = (struct fake_store *)from->store;
+    struct fake_object *object = fake_get_object(source, from->key);
+    struct fake_upload *upload = (struct fake_upload *)base;
 
-    (void)number;
-    fake_begin(base, call, FAKE_PART_COPY, key);
+    fake_begin(base->store, call, FAKE_PART_COPY, from->key);
     if (object == NULL)
         fake_fail(call, ERROR_NOT_FOUND, false, "part copy");
-    else if (strcmp(version, object->version) != 0)
+    else if (strcmp(from->version, object->version) != 0)
         fake_fail(call, ERROR_PRECONDITION, false, "part copy");
-    else if (((struct fake_store *)base)->ignores_ranges)
-        fake_name((struct fake_store *)from, object, &call->info.version, &call->info.hash);
+    else if (((struct fake_store *)base->store)->ignores_ranges)
+        fake_name(source, object, &call->info.version, &call->info.hash);
     else
-        memcpy(upload->data + offset, object->data + offset, (size_t)size);
+        memcpy(upload->data + part->offset, object->data + part->offset, (size_t)part->size);
 }
 
-static inline void fake_store_finish(struct store *base, struct call *call, struct upload *upload)
+static inline void fake_store_finish(struct upload *base, struct call *call)
 {
-    fake_begin(base, call, FAKE_FINISH, upload->key)->upload = upload;
+    struct fake_upload *upload = (struct fake_upload *)base;
+    struct fake_call *state = fake_begin(base->store, call, FAKE_FINISH, upload->key);
+
+    state->upload = upload;
+    state->when = upload->when;
+    memcpy(state->version, upload->version, sizeof state->version);
 }
 
-static inline void fake_upload_free(struct upload *upload)
+static inline void fake_upload_free(struct fake_upload *upload)
 {
-    upload->store->open_uploads--;
+    ((struct fake_store *)upload->base.store)->open_uploads--;
     free(upload->data);
     object_meta_free(&upload->meta);
     free(upload);
 }
 
-static inline void fake_store_abort(struct store *base, struct call *call, struct upload *upload)
+static inline void fake_store_abort(struct upload *base, struct call *call)
 {
-    fake_begin(base, call, FAKE_ABORT, upload->key);
+    struct fake_upload *upload = (struct fake_upload *)base;
+
+    fake_begin(base->store, call, FAKE_ABORT, upload->key);
     fake_upload_free(upload);
 }
 
@@ -541,31 +559,49 @@ static inline void fake_answer_stored(struct call *call, struct fake_call *state
     fake_name(state->store, object, &call->info.version, &call->info.hash);
 }
 
-static inline void fake_answer_upload(struct call *call, struct fake_call *state)
+static inline void fake_answer_begin(struct call *call, const struct fake_call *state)
 {
-    struct upload *upload = state->upload;
+    struct fake_upload *upload = calloc(1, sizeof *upload);
 
-    if (state->op == FAKE_BEGIN) {
-        upload = calloc(1, sizeof *upload);
-        upload->store = state->store;
-        snprintf(upload->key, sizeof upload->key, "%s", state->key);
-        upload->data = calloc(1, state->size + 1);
-        upload->size = state->size;
-        upload->modified = state->modified;
-        object_meta_init(&upload->meta);
-        fake_copy_meta(&upload->meta, &state->meta);
-        state->store->open_uploads++;
-        call->upload = upload;
-    } else {
-        fake_copy_meta(
-            &fake_put_bytes(state->store, upload->key, upload->data, upload->size, state->store->now)->meta,
-            &upload->meta);
-        fake_upload_free(upload);
-    }
+    upload->base.store = &state->store->base;
+    snprintf(upload->key, sizeof upload->key, "%s", state->key);
+    upload->data = calloc(1, state->size + 1);
+    upload->size = state->size;
+    upload->modified = state->modified;
+    upload->when = state->when;
+    memcpy(upload->version, state->version, sizeof upload->version);
+    object_meta_init(&upload->meta);
+    fake_copy_meta(&upload->meta, &state->meta);
+    state->store->open_uploads++;
+    call->upload = &upload->base;
+}
+
+static inline void fake_answer_finish(struct fake_call *state)
+{
+    struct fake_upload *upload = state->upload;
+
+    fake_copy_meta(
+        &fake_put_bytes(state->store, upload->key, upload->data, upload->size, state->store->now)->meta,
+        &upload->meta);
+    fake_upload_free(upload);
+}
+
+/* May it write? */
+static inline bool fake_holds(const struct fake_call *state)
+{
+    const struct fake_object *object = fake_get_object(state->store, state->key);
+
+    if (state->when == STORE_IF_ABSENT)
+        return state->store->create_is_put || object == NULL;
+    return state->when == STORE_ALWAYS || (object != NULL && strcmp(object->version, state->version) == 0);
 }
 
 static inline void fake_answer(struct call *call, struct fake_call *state)
 {
+    if (state->op != FAKE_BEGIN && !fake_holds(state)) {
+        fake_fail(call, ERROR_PRECONDITION, false, "condition");
+        return;
+    }
     switch (state->op) {
     case FAKE_READ:
     case FAKE_HEAD:
@@ -574,12 +610,6 @@ static inline void fake_answer(struct call *call, struct fake_call *state)
         fake_answer_object(call, state);
         break;
     case FAKE_WRITE:
-        if (state->offset != 0 && !state->store->create_is_put &&
-            fake_get_object(state->store, state->key) != NULL)
-            fake_fail(call, ERROR_PRECONDITION, false, "create");
-        else
-            fake_answer_stored(call, state);
-        break;
     case FAKE_PUT:
     case FAKE_COPY:
         fake_answer_stored(call, state);
@@ -588,8 +618,10 @@ static inline void fake_answer(struct call *call, struct fake_call *state)
         fake_drop_object(state->store, state->key);
         break;
     case FAKE_BEGIN:
+        fake_answer_begin(call, state);
+        break;
     case FAKE_FINISH:
-        fake_answer_upload(call, state);
+        fake_answer_finish(state);
         break;
     case FAKE_GET:
         state->pipe->closed = true;

@@ -61,7 +61,8 @@ static void nobody_else_reads_what_is_unfinished(void **state)
     (void)state;
     assert_true(pipe_init(&pipe));
     meta.mode = 0644;
-    store_put(store, &call, "a", 4, CLOCK_UNKNOWN, &meta, &pipe);
+    store_put(store, &call,
+              &(struct store_target){.key = "a", .size = 4, .modified = CLOCK_UNKNOWN, .meta = &meta}, &pipe);
     pipe_write(&pipe, "secr", 4);
     store_step(&call);
     dir = opendir(tempdir_path(root, ".storsync/tmp"));
@@ -86,7 +87,8 @@ static void state_and_sidecars_are_not_for_others(void **state)
     assert_int_equal(chmod(root, 0777), 0);
     assert_true(object_meta_add(&meta, "user:owner", "alice"));
     put_text("a.txt", "body"); /* SHA-256 of the key: see test_dir_meta.c */
-    store_write(store, &call, ".storsync/lease/1", "{}", 2, "application/json", true);
+    store_write(store, &call, ".storsync/lease/1", "{}", 2,
+                &(struct store_condition){.when = STORE_IF_ABSENT});
     assert_succeeds();
     assert_int_equal(mode_of(".storsync"), 0750);
     assert_int_equal(mode_of(".storsync/meta/18"), 0750);

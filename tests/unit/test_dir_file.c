@@ -32,7 +32,8 @@ static void exactly_one_creates(void **state)
             if (read(gate[0], &byte, 1) != 0) /* until all are there */
                 _exit(3);
             snprintf(text, sizeof text, "rival %d", i);
-            store_write(store, &call, ".storsync/lease/1", text, strlen(text), "application/json", true);
+            store_write(store, &call, ".storsync/lease/1", text, strlen(text),
+                        &(struct store_condition){.when = STORE_IF_ABSENT});
             _exit(store_wait(&call) ? 0 : call.error.kind == ERROR_PRECONDITION ? 1 : 2);
         }
     }
@@ -57,13 +58,15 @@ static void exactly_one_creates(void **state)
 static void state_keys(void **state)
 {
     (void)state;
-    store_write(store, &call, ".storsync/deployments/x.json", "{}", 2, "application/json", true);
+    store_write(store, &call, ".storsync/deployments/x.json", "{}", 2,
+                &(struct store_condition){.when = STORE_IF_ABSENT});
     assert_succeeds();
-    store_write(store, &call, ".storsync/deployments/x.json", "[]", 2, "application/json", true);
+    store_write(store, &call, ".storsync/deployments/x.json", "[]", 2,
+                &(struct store_condition){.when = STORE_IF_ABSENT});
     assert_fails(ERROR_PRECONDITION);
     assert_holds(".storsync/deployments/x.json", "{}");
     assert_true(tempdir_has(root, ".storsync/deployments/x.json"));
-    store_write(store, &call, ".storsync/deployments/x.json", "[]", 2, "application/json", false);
+    store_write(store, &call, ".storsync/deployments/x.json", "[]", 2, NULL);
     assert_succeeds();
     assert_holds(".storsync/deployments/x.json", "[]");
     assert_int_equal(count_sidecars(), 0);
@@ -115,7 +118,9 @@ static void a_crash_leaves_the_old_version(void **state)
 
         if (!pipe_init(&pipe))
             _exit(1);
-        store_put(store, &call, "a", 6, CLOCK_UNKNOWN, &meta, &pipe);
+        store_put(store, &call,
+                  &(struct store_target){.key = "a", .size = 6, .modified = CLOCK_UNKNOWN, .meta = &meta},
+                  &pipe);
         pipe_write(&pipe, "new", 3);
         store_step(&call);
         _exit(0);
@@ -140,7 +145,9 @@ static void a_file_that_may_not_grow(void **state)
     limit.rlim_cur = 50000;
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
     assert_false(put("a", data, sizeof data, sizeof data, CLOCK_UNKNOWN));
-    store_upload_begin(store, &call, "a", sizeof data, CLOCK_UNKNOWN, &meta);
+    store_upload_begin(
+        store, &call,
+        &(struct store_target){.key = "a", .size = sizeof data, .modified = CLOCK_UNKNOWN, .meta = &meta});
     setrlimit(RLIMIT_FSIZE, &before);
     signal(SIGXFSZ, handler);
     assert_fails(ERROR_LOCAL);
@@ -168,7 +175,9 @@ static void full_and_read_only_file_systems(void **state)
     assert_non_null(strstr(call.error.text, "a/b: No space left on device"));
     assert_int_equal(count_in(".storsync/tmp"), 0);
     put_text("a/b", "fits"); /* and everything is as before */
-    store_upload_begin(store, &call, "c", sizeof data, CLOCK_UNKNOWN, &meta);
+    store_upload_begin(
+        store, &call,
+        &(struct store_target){.key = "c", .size = sizeof data, .modified = CLOCK_UNKNOWN, .meta = &meta});
     assert_fails(ERROR_LOCAL); /* before a byte was sent */
     assert_int_equal(call.error.sys, ENOSPC);
     assert_int_equal(count_in(".storsync/tmp"), 0);
@@ -176,7 +185,7 @@ static void full_and_read_only_file_systems(void **state)
     assert_int_equal(mount("tmpfs", root, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
     assert_holds("a/b", "fits");
     assert_string_equal(listing(""), "a/b ");
-    store_write(store, &call, "a/b", "x", 1, "text/plain", false);
+    store_write(store, &call, "a/b", "x", 1, NULL);
     assert_fails(ERROR_PERMISSION);
     assert_int_equal(call.error.sys, EROFS);
     store_close(store);
@@ -219,7 +228,10 @@ static void fill_volume(void)
 
     /* From now on what is unfinished is there from the beginning, and no object. */
     assert_true(pipe_init(&pipe));
-    store_put(store, &call, "public/sub/a", 3, CLOCK_UNKNOWN, &meta, &pipe);
+    store_put(
+        store, &call,
+        &(struct store_target){.key = "public/sub/a", .size = 3, .modified = CLOCK_UNKNOWN, .meta = &meta},
+        &pipe);
     assert_int_equal(count_temporary("public/sub"), 1);
     assert_string_equal(listing(""), "public/big ");
     pipe_write(&pipe, "new", 3);
@@ -236,9 +248,9 @@ static void fill_volume(void)
 
     /* A failure takes its file along. */
     assert_false(put("public/sub/b", data, 10, 9, CLOCK_UNKNOWN));
-    store_write(store, &call, "public/sub/c", "1", 1, "text/plain", true);
+    store_write(store, &call, "public/sub/c", "1", 1, &(struct store_condition){.when = STORE_IF_ABSENT});
     assert_succeeds();
-    store_write(store, &call, "public/sub/c", "2", 1, "text/plain", true);
+    store_write(store, &call, "public/sub/c", "2", 1, &(struct store_condition){.when = STORE_IF_ABSENT});
     assert_fails(ERROR_PRECONDITION);
     assert_int_equal(count_temporary("public/sub"), 0);
 }

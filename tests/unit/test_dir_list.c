@@ -90,7 +90,8 @@ static void put(const char *key)
     object_meta_init(&meta);
     assert_true(dir_file_open(&tree, &file, key));
     assert_true(dir_file_write(&file, key, strlen(key), 0));
-    assert_true(dir_object_commit(&tree, &file, key, CLOCK_UNKNOWN, &meta, false));
+    assert_true(dir_object_commit(&tree, &file, key, CLOCK_UNKNOWN, &meta,
+                                  &(struct store_condition){.when = STORE_ALWAYS}));
     object_meta_free(&meta);
 }
 

@@ -65,7 +65,8 @@ static void a_put_waits_for_the_end_of_its_source(void **state)
 
     (void)state;
     assert_true(pipe_init(&pipe));
-    store_put(store, &call, "a", 3, CLOCK_UNKNOWN, &meta, &pipe);
+    store_put(store, &call,
+              &(struct store_target){.key = "a", .size = 3, .modified = CLOCK_UNKNOWN, .meta = &meta}, &pipe);
     assert_int_equal(pipe_write(&pipe, "abc", 3), 3);
     assert_true(store_step(&call));
     assert_false(
@@ -81,7 +82,8 @@ static void a_put_waits_for_the_end_of_its_source(void **state)
     assert_false(tempdir_has(root, "a"));
 
     pipe_reset(&pipe);
-    store_put(store, &call, "a", 0, CLOCK_UNKNOWN, &meta, &pipe);
+    store_put(store, &call,
+              &(struct store_target){.key = "a", .size = 0, .modified = CLOCK_UNKNOWN, .meta = &meta}, &pipe);
     assert_false(store_step(&call));
     pipe.closed = true;
     assert_true(store_step(&call));
@@ -108,7 +110,7 @@ static void files_that_change_while_read(void **state)
         memset(data, 'x', sizeof data);
         assert_true(put("a", data, sizeof data, sizeof data, 1000));
         pipe_reset(&pipe);
-        store_get(store, &call, "a", 0, UINT64_MAX, "", &pipe);
+        store_get(&(struct store_source){store, "a", ""}, &call, 0, UINT64_MAX, &pipe);
         assert_true(call.head_known);
         assert_true(store_step(&call));
         fd = open(path, O_WRONLY);
@@ -147,7 +149,7 @@ static size_t drain(struct pipe *pipe)
 static void begin_get(const char *key, const char *version, struct pipe *pipe)
 {
     pipe_reset(pipe);
-    store_get(store, &call, key, 0, UINT64_MAX, version, pipe);
+    store_get(&(struct store_source){store, key, version}, &call, 0, UINT64_MAX, pipe);
     while (pipe->len < PIPE_CAPACITY && !call.done)
         store_step(&call);
     assert_false(call.done);
@@ -250,7 +252,7 @@ static void a_replacement_breaks_the_reading(void **state)
     assert_true(put("a", data, sizeof data, sizeof data, CLOCK_UNKNOWN));
     begin_get("a", "", &pipe);
     call_init(&other);
-    store_write(store, &other, "a", "new", 3, "text/plain", false);
+    store_write(store, &other, "a", "new", 3, NULL);
     assert_true(store_wait(&other));
     call_free(&other);
     assert_true(drain(&pipe) < sizeof data);
@@ -283,7 +285,7 @@ static bool part(struct upload *upload, int number, uint64_t offset, const char 
     struct pipe pipe;
 
     assert_true(pipe_init(&pipe));
-    store_upload_part(store, &call, upload, number, offset, announced, &pipe);
+    store_upload_part(upload, &call, &(struct store_part){number, offset, announced}, &pipe);
     assert_int_equal(pipe_write(&pipe, text, strlen(text)), strlen(text));
     pipe.closed = true;
     store_wait(&call);
@@ -293,7 +295,8 @@ static bool part(struct upload *upload, int number, uint64_t offset, const char 
 
 static struct upload *begin(const char *key, uint64_t size)
 {
-    store_upload_begin(store, &call, key, size, 5000, &meta);
+    store_upload_begin(store, &call,
+                       &(struct store_target){.key = key, .size = size, .modified = 5000, .meta = &meta});
     assert_succeeds();
     assert_non_null(call.upload);
     return call.upload;
@@ -311,11 +314,11 @@ static void parts_in_any_order(void **state)
     assert_fails(ERROR_PROTOCOL);
     assert_true(call.again);
     assert_true(part(upload, 1, 0, "ABCD", 4));
-    store_upload_finish(store, &call, upload);
+    store_upload_finish(upload, &call);
     assert_fails(ERROR_PROTOCOL); /* the second part is missing */
     assert_absent("dir/a");
     assert_true(part(upload, 2, 4, "EFGH", 4));
-    store_upload_finish(store, &call, upload);
+    store_upload_finish(upload, &call);
     assert_succeeds();
     assert_holds("dir/a", "ABCDEFGHIJ");
     assert_meta("dir/a", META("user:x", "y"));
@@ -330,7 +333,7 @@ static void aborting_leaves_nothing(void **state)
     (void)state;
     assert_true(part(upload, 1, 0, "ABCD", 4));
     assert_int_equal(count_in(".storsync/tmp"), 1);
-    store_upload_abort(store, &call, upload);
+    store_upload_abort(upload, &call);
     assert_succeeds();
     assert_int_equal(count_in(".storsync/tmp"), 0);
     assert_absent("a");
@@ -341,11 +344,11 @@ static void copies_are_for_somebody_else(void **state)
     struct upload *upload = begin("a", 1);
 
     (void)state;
-    store_copy(store, &call, store, &(struct object_entry){.key = "b"});
+    store_copy(store, &call, &(struct store_target){.key = "b"}, &(struct store_source){store, "b", ""});
     assert_fails(ERROR_UNSUPPORTED);
-    store_upload_copy(store, &call, upload, 1, 0, 1, store, "b", "");
+    store_upload_copy(upload, &call, &(struct store_part){1, 0, 1}, &(struct store_source){store, "b", ""});
     assert_fails(ERROR_UNSUPPORTED);
-    store_upload_abort(store, &call, upload);
+    store_upload_abort(upload, &call);
 }
 
 int main(void)

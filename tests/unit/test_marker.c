@@ -81,14 +81,13 @@ static void memory_read(struct store *store, struct call *call, const char *key)
 }
 
 static void memory_write(struct store *store, struct call *call, const char *key, const char *data,
-                         size_t len, const char *content_type, bool create)
+                         size_t len, const struct store_condition *condition)
 {
     (void)store;
     char text[1024];
 
     note("write", key);
-    assert_false(create);
-    assert_string_equal(content_type, "application/json");
+    assert_int_equal(condition->when, STORE_ALWAYS);
     assert_true(len < sizeof text);
     memcpy(text, data, len);
     text[len] = '\0';

@@ -32,13 +32,17 @@ static void start(struct hand *hand, enum way way)
         break;
     case PUT:
         pipe_write(&hand->pipe, "hello", 5);
-        store_put(hand->store, &hand->call, "k", 5, CLOCK_UNKNOWN, &no_meta, &hand->pipe);
+        store_put(hand->store, &hand->call,
+                  &(struct store_target){.key = "k", .size = 5, .modified = CLOCK_UNKNOWN, .meta = &no_meta},
+                  &hand->pipe);
         break;
     case CREATE:
-        store_write(hand->store, &hand->call, "k", "hello", 5, "", true);
+        store_write(hand->store, &hand->call, "k", "hello", 5,
+                    &(struct store_condition){.when = STORE_IF_ABSENT});
         break;
     case COPY:
-        store_copy(hand->store, &hand->call, hand->store, &(struct object_entry){.key = "k", .version = "e"});
+        store_copy(hand->store, &hand->call, &(struct store_target){.key = "k"},
+                   &(struct store_source){hand->store, "k", "e"});
         break;
     case REMOVE:
         store_remove(hand->store, &hand->call, "k");

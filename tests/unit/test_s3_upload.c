@@ -24,7 +24,9 @@ static struct upload *begin(struct hand *hand, const char *answer, const char *t
     assert_true(object_meta_add(&meta, "content-type", "a/b"));
     if (tagging != NULL)
         assert_true(object_meta_add(&meta, "tagging", tagging));
-    store_upload_begin(hand->store, &hand->call, "k", 12, CLOCK_UNKNOWN, &meta);
+    store_upload_begin(
+        hand->store, &hand->call,
+        &(struct store_target){.key = "k", .size = 12, .modified = CLOCK_UNKNOWN, .meta = &meta});
     object_meta_free(&meta); /* only needed to start with */
     assert_true(hand_attempt(hand));
     assert_string_equal(hand_request(hand)->method, "POST");
@@ -42,7 +44,8 @@ static void put_part(struct hand *hand, struct upload *upload, int number, const
 
     pipe_reset(&hand->pipe);
     pipe_write(&hand->pipe, "123456", 6);
-    store_upload_part(hand->store, &hand->call, upload, number, (uint64_t)(number - 1) * 6, 6, &hand->pipe);
+    store_upload_part(upload, &hand->call, &(struct store_part){number, (uint64_t)(number - 1) * 6, 6},
+                      &hand->pipe);
     assert_true(hand_attempt(hand));
     assert_int_equal(hand_request(hand)->upload_size, 6);
     hand_take_body(hand, NULL);
@@ -64,7 +67,7 @@ static struct upload *begin_with_parts(struct hand *hand, const char *answer, co
 
 static void abandon(struct hand *hand, struct upload *upload)
 {
-    store_upload_abort(hand->store, &hand->call, upload);
+    store_upload_abort(upload, &hand->call);
     assert_true(hand_attempt(hand));
     assert_int_equal(hand_answer(hand, 204, "", NULL), HTTP_DONE);
     hand_done(hand);
@@ -82,7 +85,7 @@ static void test_upload(void **state)
     hand_begin(&hand, "http://h", "b");
     upload = begin_with_parts(&hand, BEGUN("id/+ 1"), "a=b");
     assert_string_equal(hand_url(&hand), "http://h/b/k?partNumber=1&uploadId=id%2F%2B%201");
-    store_upload_finish(hand.store, &hand.call, upload);
+    store_upload_finish(upload, &hand.call);
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_url(&hand), "http://h/b/k?uploadId=id%2F%2B%201");
     hand_take_body(&hand, &body);
@@ -97,6 +100,44 @@ static void test_upload(void **state)
     buf_free(&body);
 }
 
+/* The condition is that of the write, so of its end; and that is not sent again when its answer is lost. */
+static void an_upload_on_a_condition(void **state)
+{
+    struct object_meta meta;
+    struct store_target target = {.key = "k", .size = 12, .meta = &meta};
+    char version[] = "5d41";
+    struct upload *upload;
+    struct hand hand;
+
+    (void)state;
+    object_meta_init(&meta);
+    hand_begin(&hand, "http://h", "b");
+    target.condition = (struct store_condition){.when = STORE_IF_VERSION, .version = version};
+    store_upload_begin(hand.store, &hand.call, &target);
+    memset(version, '-', sizeof version - 1); /* only needed to start with */
+    assert_true(hand_attempt(&hand));
+    assert_null(hand_header(&hand, "if-match"));
+    assert_int_equal(hand_answer(&hand, 200, DATE, BEGUN("id")), HTTP_DONE);
+    hand_done(&hand);
+    upload = hand.call.upload;
+    put_part(&hand, upload, 1, "one");
+    put_part(&hand, upload, 2, "two");
+    store_upload_finish(upload, &hand.call);
+    assert_true(hand_attempt(&hand));
+    assert_string_equal(hand_header(&hand, "if-match"), "\"5d41\"");
+    hand_take_body(&hand, NULL);
+    assert_int_equal(hand_answer(&hand, 503, "", NULL), HTTP_DONE);
+    hand_done(&hand);
+    assert_int_equal(hand.call.error.kind, ERROR_UNREACHABLE);
+    store_upload_finish(upload, &hand.call);
+    assert_true(hand_attempt(&hand));
+    assert_int_equal(hand_answer(&hand, 412, "", ERROR_BODY("PreconditionFailed")), HTTP_DONE);
+    hand_done(&hand);
+    assert_int_equal(hand.call.error.kind, ERROR_PRECONDITION);
+    abandon(&hand, upload);
+    hand_end(&hand);
+}
+
 static void test_finish_fails(void **state)
 {
     struct upload *upload;
@@ -105,7 +146,7 @@ static void test_finish_fails(void **state)
     (void)state;
     hand_begin(&hand, "http://h", "b");
     upload = begin_with_parts(&hand, BEGUN("id"), NULL);
-    store_upload_finish(hand.store, &hand.call, upload);
+    store_upload_finish(upload, &hand.call);
     assert_true(hand_attempt(&hand));
     assert_int_equal(hand_answer(&hand, 200, "", " " ERROR_BODY("InternalError")), HTTP_RETRY);
     assert_true(hand_attempt(&hand));
@@ -125,7 +166,7 @@ static void test_part_missing(void **state)
     hand_begin(&hand, "http://h", "b");
     upload = begin(&hand, BEGUN("id"), NULL);
     put_part(&hand, upload, 2, "two");
-    store_upload_finish(hand.store, &hand.call, upload);
+    store_upload_finish(upload, &hand.call);
     assert_true(hand.call.done);
     assert_int_equal(hand.call.error.kind, ERROR_PROTOCOL);
     assert_non_null(strstr(hand.call.error.text, "part 1 is missing"));
@@ -148,7 +189,7 @@ static void expect_after_lost_answer(const char *part, int status, const char *h
     upload = begin(&hand, BEGUN("id"), NULL);
     put_part(&hand, upload, 1, MD5_OF_PART);
     put_part(&hand, upload, 2, part);
-    store_upload_finish(hand.store, &hand.call, upload);
+    store_upload_finish(upload, &hand.call);
     assert_true(hand_attempt(&hand));
     hand_take_body(&hand, NULL);
     assert_int_equal(hand_break(&hand), HTTP_RETRY);
@@ -194,7 +235,7 @@ static void test_finish_answer_lost(void **state)
     /* With no attempt that could have done it there is nothing to look for. */
     hand_begin(&hand, "http://h", "b");
     upload = begin_with_parts(&hand, BEGUN("id"), NULL);
-    store_upload_finish(hand.store, &hand.call, upload);
+    store_upload_finish(upload, &hand.call);
     assert_true(hand_attempt(&hand));
     assert_int_equal(hand_answer(&hand, 404, "", ERROR_BODY("NoSuchUpload")), HTTP_DONE);
     hand_done(&hand);
@@ -217,7 +258,7 @@ static void expect_after_answer(const char *part, const char *etag, const char *
     upload = begin(&hand, BEGUN("id"), NULL);
     put_part(&hand, upload, 1, MD5_OF_PART);
     put_part(&hand, upload, 2, part);
-    store_upload_finish(hand.store, &hand.call, upload);
+    store_upload_finish(upload, &hand.call);
     assert_true(hand_attempt(&hand));
     hand_take_body(&hand, NULL);
     assert_int_equal(hand_answer(&hand, 200, "", answer), HTTP_DONE);
@@ -265,7 +306,7 @@ static void test_tags_on_rgw(void **state)
     buf_init(&body, 4096);
     hand_begin(&hand, "http://h", "b");
     upload = begin_with_parts(&hand, BEGUN("2~id"), "a%20b=c%26d&e=");
-    store_upload_finish(hand.store, &hand.call, upload);
+    store_upload_finish(upload, &hand.call);
     assert_true(hand_attempt(&hand));
     hand_take_body(&hand, NULL);
     assert_int_equal(hand_answer(&hand, 200, "", FINISHED), HTTP_DONE);
@@ -295,7 +336,8 @@ static void test_copy_part(void **state)
     (void)state;
     hand_begin(&hand, "http://h", "b");
     upload = begin(&hand, BEGUN("id"), NULL);
-    store_upload_copy(hand.store, &hand.call, upload, 1, 6, 6, hand.store, "s%25 /x", "e");
+    store_upload_copy(upload, &hand.call, &(struct store_part){1, 6, 6},
+                      &(struct store_source){hand.store, "s%25 /x", "e"});
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_header(&hand, "x-amz-copy-source"), "/b/s%2525%20/x");
     assert_string_equal(hand_header(&hand, "x-amz-copy-source-range"), "bytes=6-11");
@@ -304,7 +346,7 @@ static void test_copy_part(void **state)
                      HTTP_DONE);
     hand_done(&hand);
     assert_int_equal(hand.call.error.kind, ERROR_NONE);
-    store_upload_finish(hand.store, &hand.call, upload);
+    store_upload_finish(upload, &hand.call);
     assert_true(hand_attempt(&hand));
     buf_init(&body, 1000);
     hand_take_body(&hand, &body);
@@ -314,12 +356,15 @@ static void test_copy_part(void **state)
     abandon(&hand, upload);
     /* RGW would decode this source twice. */
     upload = begin(&hand, BEGUN("2~id"), NULL);
-    store_upload_copy(hand.store, &hand.call, upload, 1, 6, 6, hand.store, "s%25", "e");
+    store_upload_copy(upload, &hand.call, &(struct store_part){1, 6, 6},
+                      &(struct store_source){hand.store, "s%25", "e"});
     assert_true(hand.call.done);
     assert_int_equal(hand.call.error.kind, ERROR_UNSUPPORTED);
-    store_upload_copy(hand.store, &hand.call, upload, 1, 6, 6, hand.store, "s+ ?", "e");
+    store_upload_copy(upload, &hand.call, &(struct store_part){1, 6, 6},
+                      &(struct store_source){hand.store, "s+ ?", "e"});
     assert_false(hand.call.done);
-    store_upload_copy(hand.store, &hand.call, upload, 10001, 6, 6, hand.store, "s", "e");
+    store_upload_copy(upload, &hand.call, &(struct store_part){10001, 6, 6},
+                      &(struct store_source){hand.store, "s", "e"});
     assert_int_equal(hand.call.error.kind, ERROR_UNSUPPORTED);
     abandon(&hand, upload);
     hand_end(&hand);
@@ -335,30 +380,34 @@ static void test_begin_and_abort_fail(void **state)
     (void)state;
     error_set(&why, ERROR_INTERRUPTED, "stop");
     hand_begin(&hand, "http://h", "b");
-    store_upload_begin(hand.store, &hand.call, "k", 12, CLOCK_UNKNOWN, &meta);
+    store_upload_begin(
+        hand.store, &hand.call,
+        &(struct store_target){.key = "k", .size = 12, .modified = CLOCK_UNKNOWN, .meta = &meta});
     assert_true(hand_attempt(&hand));
     assert_int_equal(hand_answer(&hand, 200, "", BEGUN("")), HTTP_DONE);
     hand_done(&hand);
     assert_int_equal(hand.call.error.kind, ERROR_PROTOCOL);
     assert_null(hand.call.upload);
-    store_upload_begin(hand.store, &hand.call, "k", 12, CLOCK_UNKNOWN, &meta);
+    store_upload_begin(
+        hand.store, &hand.call,
+        &(struct store_target){.key = "k", .size = 12, .modified = CLOCK_UNKNOWN, .meta = &meta});
     call_cancel(&hand.call, &why);
     assert_null(hand.call.upload);
     /* An upload that is gone is as good as aborted; one that cannot be aborted is freed all the same. */
     upload = begin(&hand, BEGUN("id"), NULL);
-    store_upload_abort(hand.store, &hand.call, upload);
+    store_upload_abort(upload, &hand.call);
     assert_true(hand_attempt(&hand));
     assert_int_equal(hand_answer(&hand, 404, "", ERROR_BODY("NoSuchUpload")), HTTP_DONE);
     hand_done(&hand);
     assert_int_equal(hand.call.error.kind, ERROR_NONE);
     upload = begin(&hand, BEGUN("id"), NULL);
-    store_upload_abort(hand.store, &hand.call, upload);
+    store_upload_abort(upload, &hand.call);
     assert_true(hand_attempt(&hand));
     assert_int_equal(hand_answer(&hand, 403, "", ERROR_BODY("AccessDenied")), HTTP_DONE);
     hand_done(&hand);
     assert_int_equal(hand.call.error.kind, ERROR_PERMISSION);
     upload = begin(&hand, BEGUN("id"), NULL);
-    store_upload_abort(hand.store, &hand.call, upload);
+    store_upload_abort(upload, &hand.call);
     call_cancel(&hand.call, &why);
     hand_end(&hand);
 }
@@ -367,6 +416,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_upload),
+        cmocka_unit_test(an_upload_on_a_condition),
         cmocka_unit_test(test_finish_fails),
         cmocka_unit_test(test_part_missing),
         cmocka_unit_test(test_finish_answer_lost),

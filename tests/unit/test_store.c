@@ -235,9 +235,11 @@ static void what_a_store_does_not_do(void **state)
     store_tags(&counts.base, &call, "key");
     assert_false(store_wait(&call));
     assert_int_equal(call.error.kind, ERROR_UNSUPPORTED);
-    store_copy(&counts.base, &call, &twin.base, &(struct object_entry){.key = "key"});
+    store_copy(&counts.base, &call, &(struct store_target){.key = "key"},
+               &(struct store_source){&twin.base, "key", ""});
     assert_int_equal(call.error.kind, ERROR_UNSUPPORTED);
-    store_upload_copy(&counts.base, &call, NULL, 1, 0, 1, &twin.base, "key", "");
+    store_upload_copy(&(struct upload){&counts.base}, &call, &(struct store_part){1, 0, 1},
+                      &(struct store_source){&twin.base, "key", ""});
     assert_int_equal(call.error.kind, ERROR_UNSUPPORTED);
     assert_true(call.done);
     assert_false(store_can_copy(&counts.base, &twin.base));

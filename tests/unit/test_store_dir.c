@@ -50,7 +50,7 @@ static void roots_that_are_none(void **state)
     store_head(other, &call, "a");
     assert_fails(ERROR_NO_BUCKET);
     assert_non_null(strstr(call.error.text, "create"));
-    store_write(other, &call, "a", "x", 1, "text/plain", false);
+    store_write(other, &call, "a", "x", 1, NULL);
     assert_fails(ERROR_NO_BUCKET);
     assert_false(tempdir_has(root, "missing"));
     assert_int_equal(mkdir(tempdir_path(root, "missing"), 0755), 0);
@@ -86,7 +86,7 @@ static void permissions(void **state)
     assert_fails(ERROR_PERMISSION);
     store_head(read_only, &call, "secret");
     assert_succeeds();
-    store_write(read_only, &call, "b", "x", 1, "text/plain", false);
+    store_write(read_only, &call, "b", "x", 1, NULL);
     assert_fails(ERROR_PERMISSION);
     store_remove(read_only, &call, "a");
     assert_fails(ERROR_PERMISSION);
@@ -272,11 +272,77 @@ static void files_and_directories_in_each_others_way(void **state)
     assert_true(tempdir_has(root, "a/b/c"));
     assert_int_equal(count_in(".storsync/odd"), 2);
     assert_string_equal(listing(""), "a a/b/c a/b/c/d ");
-    store_write(store, &call, "a/b", "6", 1, "text/plain", true);
+    store_write(store, &call, "a/b", "6", 1, &(struct store_condition){.when = STORE_IF_ABSENT});
     assert_succeeds();
-    store_write(store, &call, "a/b", "7", 1, "text/plain", true);
+    store_write(store, &call, "a/b", "7", 1, &(struct store_condition){.when = STORE_IF_ABSENT});
     assert_fails(ERROR_PRECONDITION);
     assert_holds("a/b", "6");
+}
+
+/* ---- conditions ---- */
+
+enum writing { WRITE, PUT, UPLOAD, WRITINGS };
+
+/* Writes one byte, in whatever way. */
+static void write_if(enum writing how, const char *byte, enum store_when when, const char *version)
+{
+    struct store_condition condition = {.when = when, .version = version};
+    struct store_target target = {
+        .key = "a", .size = 1, .modified = CLOCK_UNKNOWN, .meta = &meta, .condition = condition};
+    struct upload *upload = NULL;
+    struct error error;
+    struct pipe pipe;
+
+    assert_true(pipe_init(&pipe));
+    pipe_write(&pipe, byte, 1);
+    pipe.closed = true;
+    if (how == WRITE) {
+        store_write(store, &call, "a", byte, 1, &condition);
+    } else if (how == PUT) {
+        store_put(store, &call, &target, &pipe);
+        store_wait(&call);
+    } else {
+        store_upload_begin(store, &call, &target);
+        assert_succeeds();
+        upload = call.upload;
+        store_upload_part(upload, &call, &(struct store_part){1, 0, 1}, &pipe);
+        assert_succeeds();
+        store_upload_finish(upload, &call);
+        error = call.error;
+        if (error.kind != ERROR_NONE) {
+            store_upload_abort(upload, &call);
+            call.error = error;
+        }
+    }
+    assert_true(call.done);
+    pipe_free(&pipe);
+}
+
+static void writes_on_a_condition(void **state)
+{
+    char version[OBJECT_VERSION_SIZE];
+
+    (void)state;
+    for (enum writing how = 0; how < WRITINGS; how++) {
+        store_remove(store, &call, "a");
+        assert_succeeds();
+        write_if(how, "0", STORE_IF_VERSION, "1-2-3");
+        assert_fails(ERROR_PRECONDITION);
+        assert_absent("a");
+        write_if(how, "1", STORE_IF_ABSENT, NULL);
+        assert_succeeds();
+        write_if(how, "2", STORE_IF_ABSENT, NULL);
+        assert_fails(ERROR_PRECONDITION);
+        assert_holds("a", "1");
+        memcpy(version, call.info.version, sizeof version);
+        write_if(how, "3", STORE_IF_VERSION, version);
+        assert_succeeds();
+        assert_holds("a", "3");
+        write_if(how, "4", STORE_IF_VERSION, version);
+        assert_fails(ERROR_PRECONDITION);
+        assert_holds("a", "3");
+        assert_int_equal(count_in(".storsync/tmp"), 0);
+    }
 }
 
 /* The object fails, and the error says because of what. */
@@ -291,7 +357,7 @@ static void assert_in_the_way(const char *key, const char *thing)
     assert_int_equal(call.error.sys, ELOOP);
     snprintf(text, sizeof text, ": %sis a symbolic link", thing);
     assert_non_null(strstr(call.error.text, text));
-    store_write(store, &call, key, "mine", 4, "text/plain", true);
+    store_write(store, &call, key, "mine", 4, &(struct store_condition){.when = STORE_IF_ABSENT});
     assert_fails(ERROR_LOCAL);
     assert_absent(key);
 }
@@ -330,7 +396,7 @@ static void links_are_never_followed(void **state)
     assert_int_equal(symlink(outside, tempdir_path(root, ".storsync")), 0);
     store_close(store);
     store = open_at(root);
-    store_write(store, &call, "x", "x", 1, "text/plain", false);
+    store_write(store, &call, "x", "x", 1, NULL);
     assert_fails(ERROR_LOCAL);
     assert_non_null(strstr(call.error.text, ": .storsync is a symbolic link"));
     assert_false(tempdir_has(outside, "tmp"));
@@ -428,6 +494,7 @@ int main(void)
         DIR_TEST(odd_keys_round_trip),
         DIR_TEST(the_longest_keys),
         DIR_TEST(files_and_directories_in_each_others_way),
+        DIR_TEST(writes_on_a_condition),
         DIR_TEST(links_are_never_followed),
         DIR_TEST(many_pages),
         DIR_TEST(a_warning_for_what_is_left_out),

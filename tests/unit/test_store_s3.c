@@ -197,7 +197,7 @@ static void test_peek(void **state)
     from.side.access_key_id = "ANOTHERKEY";
     hand_open(&from);
     hand_begin(&hand, "http://one:9000", "our-prod");
-    store_peek(hand.store, &hand.call, from.store, "a b");
+    store_peek(hand.store, &hand.call, &(struct store_source){from.store, "a b", ""});
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_url(&hand), "http://one:9000/their-dev/a%20b");
     assert_non_null(strstr(hand_header(&hand, "authorization"), "AKIDEXAMPLE"));
@@ -270,7 +270,7 @@ static void test_write(void **state)
     (void)state;
     buf_init(&body, 100);
     hand_begin(&hand, "http://h", "b");
-    store_write(hand.store, &hand.call, "k", "hello", 5, "application/json", false);
+    store_write(hand.store, &hand.call, "k", "hello", 5, NULL);
     for (int attempt = 0; attempt < 2; attempt++) { /* the second sends the same again */
         assert_true(hand_attempt(&hand));
         assert_string_equal(hand_request(&hand)->method, "PUT");
@@ -310,7 +310,9 @@ static void test_metadata_is_sent(void **state)
     add_meta(&meta, "user:empty", "");
     add_meta(&meta, "tagging", "a=b%20c&d=");
     hand_begin(&hand, "http://h", "b");
-    store_put(hand.store, &hand.call, "k", 0, CLOCK_UNKNOWN, &meta, &hand.pipe);
+    store_put(hand.store, &hand.call,
+              &(struct store_target){.key = "k", .size = 0, .modified = CLOCK_UNKNOWN, .meta = &meta},
+              &hand.pipe);
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_header(&hand, "content-type"), "text/x; charset=utf-8");
     assert_string_equal(hand_header(&hand, "x-amz-meta-some-name"), "b\xC3\xA4r");
@@ -332,7 +334,9 @@ static void expect_meta_refused(const char *name, const char *value, const char 
     add_meta(&meta, "user:same", "1");
     add_meta(&meta, name, value);
     hand_begin(&hand, "http://h", "b");
-    store_put(hand.store, &hand.call, "k", 0, CLOCK_UNKNOWN, &meta, &hand.pipe);
+    store_put(hand.store, &hand.call,
+              &(struct store_target){.key = "k", .size = 0, .modified = CLOCK_UNKNOWN, .meta = &meta},
+              &hand.pipe);
     if (!hand.call.done)
         assert_false(hand_attempt(&hand));
     assert_true(hand.call.done);
@@ -353,6 +357,13 @@ static void test_metadata_that_no_header_holds(void **state)
     expect_meta_refused("user:SAME", "2", "same");
 }
 
+static void begin_copy(struct hand *hand, struct store *from, const char *key, uint64_t size,
+                       const char *version)
+{
+    store_copy(hand->store, &hand->call, &(struct store_target){.key = key, .size = size},
+               &(struct store_source){from, key, version});
+}
+
 static void test_copy_request(void **state)
 {
     struct hand hand, from;
@@ -360,8 +371,7 @@ static void test_copy_request(void **state)
     (void)state;
     hand_begin(&from, "http://h", "ten:src");
     hand_begin(&hand, "http://h", "b");
-    store_copy(hand.store, &hand.call, from.store,
-               &(struct object_entry){.key = "a b/+%?\xC3\xBC", .version = "5d41"});
+    begin_copy(&hand, from.store, "a b/+%?\xC3\xBC", 0, "5d41");
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_header(&hand, "x-amz-copy-source"), "/ten:src/a%20b/%2B%25%3F%C3%BC");
     assert_string_equal(hand_header(&hand, "x-amz-copy-source-if-match"), "\"5d41\"");
@@ -375,7 +385,6 @@ static void test_copy_request(void **state)
 static void test_request_payer(void **state)
 {
     static const char name[] = "x-amz-request-payer";
-    const struct object_entry entry = {.key = "k", .version = "5d41"};
     struct hand hand, from;
 
     (void)state;
@@ -384,7 +393,7 @@ static void test_request_payer(void **state)
     store_head(from.store, &from.call, "k");
     assert_true(hand_attempt(&from));
     assert_null(hand_header(&from, name));
-    store_copy(hand.store, &hand.call, from.store, &entry);
+    begin_copy(&hand, from.store, "k", 0, "5d41");
     assert_true(hand_attempt(&hand));
     assert_null(hand_header(&hand, name));
     hand_end(&from);
@@ -397,7 +406,7 @@ static void test_request_payer(void **state)
     assert_true(hand_attempt(&from));
     assert_string_equal(hand_header(&from, name), "requester");
     assert_non_null(strstr(hand_header(&from, "authorization"), ";x-amz-request-payer"));
-    store_copy(hand.store, &hand.call, from.store, &entry);
+    begin_copy(&hand, from.store, "k", 0, "5d41");
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_header(&hand, name), "requester");
     hand_end(&hand);
@@ -405,11 +414,101 @@ static void test_request_payer(void **state)
     hand_begin(&hand, "http://h", "b");
     hand.side.request_payer = PAYER_REQUESTER;
     from.side.request_payer = PAYER_REQUESTER;
-    store_copy(hand.store, &hand.call, from.store, &entry); /* both: once */
+    begin_copy(&hand, from.store, "k", 0, "5d41"); /* both: once */
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_header(&hand, name), "requester");
     hand_end(&hand);
     hand_end(&from);
+}
+
+enum writing { WRITE, PUT, COPY, WRITINGS };
+
+static void begin_writing(struct hand *hand, enum writing how, struct store_condition condition)
+{
+    struct object_meta meta;
+    struct store_target target = {.key = "k", .size = 5, .meta = &meta, .condition = condition};
+
+    object_meta_init(&meta);
+    if (how == WRITE)
+        store_write(hand->store, &hand->call, "k", "hello", 5, &condition);
+    else if (how == PUT)
+        store_put(hand->store, &hand->call, &target, &hand->pipe);
+    else
+        store_copy(hand->store, &hand->call, &target, &(struct store_source){hand->store, "s", "e"});
+    assert_true(hand_attempt(hand));
+}
+
+static void a_condition_is_sent(void **state)
+{
+    static const struct {
+        struct store_condition condition;
+        const char *absent, *version;
+    } table[] = {
+        {{.when = STORE_ALWAYS}, NULL, NULL},
+        {{.when = STORE_IF_ABSENT}, "*", NULL},
+        {{.when = STORE_IF_VERSION, .version = "5d41"}, NULL, "\"5d41\""},
+    };
+
+    (void)state;
+    for (enum writing how = 0; how < WRITINGS; how++) {
+        for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+            const char *absent, *version;
+            struct hand hand;
+
+            hand_begin(&hand, "http://h", "b");
+            begin_writing(&hand, how, table[i].condition);
+            absent = hand_header(&hand, "if-none-match");
+            version = hand_header(&hand, "if-match");
+            assert_int_equal(absent != NULL, table[i].absent != NULL);
+            assert_int_equal(version != NULL, table[i].version != NULL);
+            if (absent != NULL)
+                assert_string_equal(absent, table[i].absent);
+            if (version != NULL)
+                assert_string_equal(version, table[i].version);
+            hand_end(&hand);
+        }
+    }
+}
+
+/* And nobody sends it again when its answer is lost: it may have happened. */
+static void a_condition_that_does_not_hold(void **state)
+{
+    static const struct {
+        enum store_when when;
+        int status;
+        const char *code;
+        enum error_kind kind;
+        const char *text;
+    } table[] = {
+        {STORE_IF_ABSENT, 412, "PreconditionFailed", ERROR_PRECONDITION, "it exists already"},
+        {STORE_IF_VERSION, 412, "PreconditionFailed", ERROR_PRECONDITION, "it has changed meanwhile"},
+        {STORE_IF_VERSION, 404, "NoSuchKey", ERROR_PRECONDITION, "it has changed meanwhile"},
+        {STORE_ALWAYS, 404, "NoSuchKey", ERROR_NOT_FOUND, ""},
+        {STORE_IF_ABSENT, 501, "NotImplemented", ERROR_UNSUPPORTED, "no conditional writes"},
+        {STORE_IF_VERSION, 501, "NotImplemented", ERROR_UNSUPPORTED, "no conditional writes"},
+        {STORE_IF_VERSION, 500, "InternalError", ERROR_UNREACHABLE, ""},
+    };
+
+    (void)state;
+    for (enum writing how = 0; how < WRITINGS; how++) {
+        for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+            char body[100];
+            struct hand hand;
+
+            snprintf(body, sizeof body, "<Error><Code>%s</Code></Error>", table[i].code);
+            hand_begin(&hand, "http://h", "b");
+            begin_writing(
+                &hand, how,
+                (struct store_condition){.when = table[i].when,
+                                         .version = table[i].when == STORE_IF_VERSION ? "e" : NULL});
+            hand_request(&hand)->sent = 5;
+            assert_int_equal(hand_answer(&hand, table[i].status, "", body), HTTP_DONE);
+            hand_done(&hand);
+            assert_int_equal(hand.call.error.kind, table[i].kind);
+            assert_non_null(strstr(hand.call.error.text, table[i].text));
+            hand_end(&hand);
+        }
+    }
 }
 
 static void test_copy_answers(void **state)
@@ -418,13 +517,12 @@ static void test_copy_answers(void **state)
         "<CopyObjectResult><ETag>&quot;d41d8cd98f00b204e9800998ecf8427e&quot;</ETag></CopyObjectResult>";
     static const char kms[] = "x-amz-server-side-encryption: aws:kms\n";
     static const char refused[] = "\n\n<Error><Code>InternalError</Code></Error>";
-    struct object_entry entry = {.key = "k", .size = UINT64_C(4) << 30, .version = "e"};
     struct hand hand;
 
     (void)state;
     for (int encrypted = 0; encrypted < 2; encrypted++) {
         hand_begin(&hand, "http://h", "b");
-        store_copy(hand.store, &hand.call, hand.store, &entry);
+        begin_copy(&hand, hand.store, "k", UINT64_C(4) << 30, "e");
         assert_true(hand_attempt(&hand));
         assert_in_range(hand_request(&hand)->patience, 60 * 1000, 3600 * 1000);
         /* that it is being copied is said with white space, and 200, before it is known how it ends */
@@ -796,7 +894,7 @@ static void test_get_waits_for_the_pipe(void **state)
 
     (void)state;
     hand_begin(&hand, "http://h", "b");
-    store_get(hand.store, &hand.call, "k", 0, UINT64_MAX, "v1", &hand.pipe);
+    store_get(&(struct store_source){hand.store, "k", "v1"}, &hand.call, 0, UINT64_MAX, &hand.pipe);
     assert_true(hand_attempt(&hand));
     assert_null(hand_header(&hand, "if-match")); /* one answer is one version; it says which */
     assert_null(hand_header(&hand, "range"));
@@ -829,7 +927,7 @@ static void expect_range(int status, const char *headers, const char *body, enum
     struct hand hand;
 
     hand_begin(&hand, "http://h", "b");
-    store_get(hand.store, &hand.call, "k", 10, 4, "", &hand.pipe);
+    store_get(&(struct store_source){hand.store, "k", ""}, &hand.call, 10, 4, &hand.pipe);
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_header(&hand, "range"), "bytes=10-13");
     assert_int_equal(hand_answer(&hand, status, headers, body), HTTP_DONE);
@@ -864,7 +962,7 @@ static void test_get_edges(void **state)
     (void)state;
     hand_begin(&hand, "http://h", "b");
     /* How large the whole is need not be said. */
-    store_get(hand.store, &hand.call, "k", 0, 4, "v", &hand.pipe);
+    store_get(&(struct store_source){hand.store, "k", "v"}, &hand.call, 0, 4, &hand.pipe);
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_header(&hand, "if-match"), "\"v\"");
     assert_int_equal(hand_answer(&hand, 206, "content-range: bytes 0-3/*\netag: W/\"v\"\n", "abcd"),
@@ -874,7 +972,7 @@ static void test_get_edges(void **state)
     assert_true(hand.call.info.size == OBJECT_SIZE_UNKNOWN);
     pipe_reset(&hand.pipe);
     /* Nothing cannot be asked for as a range. */
-    store_get(hand.store, &hand.call, "k", 0, 0, "", &hand.pipe);
+    store_get(&(struct store_source){hand.store, "k", ""}, &hand.call, 0, 0, &hand.pipe);
     assert_true(hand_attempt(&hand));
     assert_null(hand_header(&hand, "range"));
     assert_int_equal(hand_answer(&hand, 200, "content-length: 0\n", NULL), HTTP_DONE);
@@ -884,7 +982,7 @@ static void test_get_edges(void **state)
     assert_true(hand.pipe.closed);
     pipe_reset(&hand.pipe);
     /* Part of it is not all of it. */
-    store_get(hand.store, &hand.call, "k", 0, UINT64_MAX, "", &hand.pipe);
+    store_get(&(struct store_source){hand.store, "k", ""}, &hand.call, 0, UINT64_MAX, &hand.pipe);
     assert_true(hand_attempt(&hand));
     assert_int_equal(hand_answer(&hand, 206, "content-range: bytes 0-3/9\ncontent-length: 4\n", "abcd"),
                      HTTP_DONE);
@@ -906,7 +1004,7 @@ static void expect_whole(int status, const char *headers, const char *body, enum
     hand_begin(&hand, "http://h", "b");
     hand.pipe.size = 5;
     pipe_hash(&hand.pipe);
-    store_get(hand.store, &hand.call, "k", 0, UINT64_MAX, HELLO_MD5, &hand.pipe);
+    store_get(&(struct store_source){hand.store, "k", HELLO_MD5}, &hand.call, 0, UINT64_MAX, &hand.pipe);
     assert_true(hand_attempt(&hand));
     hand_answer_head(&hand, status, headers);
     if (body != NULL)
@@ -959,13 +1057,13 @@ static void test_get_any_version(void **state)
     (void)state;
     hand_begin(&hand, "http://h", "b");
     hand.pipe.size = 5;
-    store_get(hand.store, &hand.call, "k", 0, UINT64_MAX, "", &hand.pipe);
+    store_get(&(struct store_source){hand.store, "k", ""}, &hand.call, 0, UINT64_MAX, &hand.pipe);
     assert_true(hand_attempt(&hand));
     assert_int_equal(hand_answer(&hand, 200, "content-length: 4\n", "hell"), HTTP_DONE);
     hand_done(&hand);
     assert_int_equal(hand.call.error.kind, ERROR_PRECONDITION);
     pipe_reset(&hand.pipe);
-    store_get(hand.store, &hand.call, "k", 0, UINT64_MAX, "", &hand.pipe);
+    store_get(&(struct store_source){hand.store, "k", ""}, &hand.call, 0, UINT64_MAX, &hand.pipe);
     assert_true(hand_attempt(&hand));
     assert_int_equal(hand_answer(&hand, 200, "", "hello"), HTTP_DONE); /* 5 bytes, of how many? */
     hand_done(&hand);
@@ -979,7 +1077,7 @@ static void test_google_is_asked_for_what_is_stored(void **state)
 
     (void)state;
     hand_begin(&hand, "https://storage.googleapis.com", "b");
-    store_get(hand.store, &hand.call, "k", 0, UINT64_MAX, "", &hand.pipe);
+    store_get(&(struct store_source){hand.store, "k", ""}, &hand.call, 0, UINT64_MAX, &hand.pipe);
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_header(&hand, "accept-encoding"), "gzip");
     hand_end(&hand);
@@ -1011,7 +1109,7 @@ static void test_get_again(void **state)
 
     (void)state;
     hand_begin(&hand, "http://h", "b");
-    store_get(hand.store, &hand.call, "k", 0, UINT64_MAX, "", &hand.pipe);
+    store_get(&(struct store_source){hand.store, "k", ""}, &hand.call, 0, UINT64_MAX, &hand.pipe);
     assert_true(hand_attempt(&hand));
     hand_answer_head(&hand, 200, "content-length: 10\n");
     assert_int_equal(hand_break(&hand), HTTP_RETRY);
@@ -1035,7 +1133,9 @@ static void test_put_streams(void **state)
     (void)state;
     object_meta_init(&meta);
     hand_begin(&hand, "http://h", "b");
-    store_put(hand.store, &hand.call, "k", 5, CLOCK_UNKNOWN, &meta, &hand.pipe);
+    store_put(hand.store, &hand.call,
+              &(struct store_target){.key = "k", .size = 5, .modified = CLOCK_UNKNOWN, .meta = &meta},
+              &hand.pipe);
     assert_true(hand_attempt(&hand));
     assert_int_equal(hand_request(&hand)->upload_size, 5);
     assert_string_equal(hand_header(&hand, "x-amz-content-sha256"), "UNSIGNED-PAYLOAD");
@@ -1064,7 +1164,9 @@ static void expect_put(const char *md5, bool hashed, const char *sent, const cha
     if (hashed)
         pipe_hash(&hand.pipe);
     snprintf(hand.pipe.md5, sizeof hand.pipe.md5, "%s", md5);
-    store_put(hand.store, &hand.call, "k", 5, CLOCK_UNKNOWN, &meta, &hand.pipe);
+    store_put(hand.store, &hand.call,
+              &(struct store_target){.key = "k", .size = 5, .modified = CLOCK_UNKNOWN, .meta = &meta},
+              &hand.pipe);
     assert_true(hand_attempt(&hand));
     if (md5[0] != '\0')
         assert_string_equal(hand_header(&hand, "content-md5"), "XUFAKrxLKna5cZ2REBfFkg==");
@@ -1108,7 +1210,9 @@ static void test_put_needs_md5(void **state)
     for (int round = 0; round < 2; round++) {
         if (round == 1)
             memcpy(hand.pipe.md5, HELLO_MD5, sizeof hand.pipe.md5);
-        store_put(hand.store, &hand.call, "k", 5, CLOCK_UNKNOWN, &meta, &hand.pipe);
+        store_put(hand.store, &hand.call,
+                  &(struct store_target){.key = "k", .size = 5, .modified = CLOCK_UNKNOWN, .meta = &meta},
+                  &hand.pipe);
         assert_true(hand_attempt(&hand));
         assert_int_equal(hand_header(&hand, "content-md5") != NULL, round == 1);
         hand_answer(
@@ -1132,7 +1236,9 @@ static void test_put_again(void **state)
     (void)state;
     object_meta_init(&meta);
     hand_begin(&hand, "http://h", "b");
-    store_put(hand.store, &hand.call, "k", 5, CLOCK_UNKNOWN, &meta, &hand.pipe);
+    store_put(hand.store, &hand.call,
+              &(struct store_target){.key = "k", .size = 5, .modified = CLOCK_UNKNOWN, .meta = &meta},
+              &hand.pipe);
     assert_true(hand_attempt(&hand));
     assert_int_equal(hand_answer(&hand, 503, "", NULL), HTTP_RETRY);
     assert_true(hand_attempt(&hand));
@@ -1144,7 +1250,9 @@ static void test_put_again(void **state)
     assert_true(hand.call.again);
     /* The reading half ended early: no attempt of this half alone would mend that. */
     pipe_reset(&hand.pipe);
-    store_put(hand.store, &hand.call, "k", 5, CLOCK_UNKNOWN, &meta, &hand.pipe);
+    store_put(hand.store, &hand.call,
+              &(struct store_target){.key = "k", .size = 5, .modified = CLOCK_UNKNOWN, .meta = &meta},
+              &hand.pipe);
     assert_true(hand_attempt(&hand));
     hand.pipe.closed = true;
     assert_int_equal(hand_request(&hand)->hooks->upload(hand_request(&hand), piece, sizeof piece), -1);
@@ -1162,11 +1270,11 @@ static void test_cancel(void **state)
     (void)state;
     error_set(&why, ERROR_INTERRUPTED, "stop");
     hand_begin(&hand, "http://h", "b");
-    store_get(hand.store, &hand.call, "k", 0, UINT64_MAX, "", &hand.pipe);
+    store_get(&(struct store_source){hand.store, "k", ""}, &hand.call, 0, UINT64_MAX, &hand.pipe);
     call_cancel(&hand.call, &why); /* before its first attempt */
     assert_true(hand.call.done);
     assert_string_equal(hand.call.error.text, "stop");
-    store_get(hand.store, &hand.call, "k", 0, UINT64_MAX, "", &hand.pipe);
+    store_get(&(struct store_source){hand.store, "k", ""}, &hand.call, 0, UINT64_MAX, &hand.pipe);
     assert_true(hand_attempt(&hand));
     hand_answer_head(&hand, 200, "content-length: 10\n");
     hand_answer_body(&hand, "abc", 3);
@@ -1196,6 +1304,8 @@ int main(void)
         cmocka_unit_test(test_metadata_that_no_header_holds),
         cmocka_unit_test(test_copy_request),
         cmocka_unit_test(test_request_payer),
+        cmocka_unit_test(a_condition_is_sent),
+        cmocka_unit_test(a_condition_that_does_not_hold),
         cmocka_unit_test(test_copy_answers),
         cmocka_unit_test(test_two_accounts),
         cmocka_unit_test(test_peek),

@@ -92,12 +92,30 @@ static bool place(struct dir_tree *tree, const struct body *body)
     return place_at(tree, body, odd);
 }
 
+/* False with errno. `is` is what is there now; NULL: nothing. */
+static bool holds(const struct store_condition *condition, const struct stat *is)
+{
+    if (condition->when == STORE_IF_ABSENT && is != NULL) {
+        errno = EEXIST;
+        return false;
+    }
+    if (condition->when == STORE_IF_VERSION && (is == NULL || !dir_is_version(is, condition->version))) {
+        errno = ESTALE;
+        return false;
+    }
+    return true;
+}
+
 bool dir_object_commit(struct dir_tree *tree, struct dir_file *file, const char *key, int64_t modified,
-                       const struct object_meta *meta, bool create)
+                       const struct object_meta *meta, const struct store_condition *condition)
 {
     struct stat old;
     int fd = dir_open_object(tree, key, O_PATH, &old);
-    struct body body = {.file = file, .key = key, .modified = modified, .meta = meta, .create = create};
+    struct body body = {.file = file,
+                        .key = key,
+                        .modified = modified,
+                        .meta = meta,
+                        .create = condition->when == STORE_IF_ABSENT};
 
     if (fd < 0 && errno != ENOENT)
         return false;
@@ -105,10 +123,8 @@ bool dir_object_commit(struct dir_tree *tree, struct dir_file *file, const char 
         close(fd);
         body.old = &old;
     }
-    if (create && body.old != NULL) {
-        errno = EEXIST;
+    if (!holds(condition, body.old))
         return false;
-    }
     if (place(tree, &body))
         return dir_meta_settle(tree, key, meta);
     if (file->fd >= 0)

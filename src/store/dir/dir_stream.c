@@ -18,11 +18,14 @@
 
 /* An object being put together in a temporary file. */
 struct dir_upload {
+    struct upload base;
     struct dir_file file;
     uint64_t size;
     uint64_t written; /* by the parts that are complete */
     int64_t modified;
     struct object_meta meta;
+    enum store_when when; /* it may become an object */
+    char version[OBJECT_VERSION_SIZE];
     char key[OBJECT_KEY_MAX + 1];
 };
 
@@ -97,13 +100,19 @@ void dir_fail(struct call *call, const struct store_dir *store, const char *doin
     call->done = true;
 }
 
-void dir_write_failed(struct call *call, const struct store_dir *store, const char *key)
+void dir_write_failed(struct call *call, const struct store_dir *store, const char *key, enum store_when when)
 {
     const char *name = store->base.name;
     char thing[DIR_PATH_SIZE];
     int why = errno;
 
     dir_fail(call, store, "writing", key);
+    if (when == STORE_IF_ABSENT && why == EEXIST)
+        call->error.kind = ERROR_PRECONDITION;
+    if (when == STORE_IF_ABSENT && why == EOPNOTSUPP)
+        call->error.kind = ERROR_UNSUPPORTED;
+    if (when == STORE_IF_VERSION && why == ESTALE)
+        error_set(&call->error, ERROR_PRECONDITION, "%s: %.200s has changed meanwhile", name, key);
     if (why == ENOTUNIQ)
         error_set(
             &call->error, ERROR_LOCAL,
@@ -198,14 +207,6 @@ bool dir_describe(struct store_dir *store, struct call *call, const char *key, c
     return true;
 }
 
-static bool same_version(const struct stat *status, const char *version)
-{
-    char now[OBJECT_VERSION_SIZE];
-
-    dir_version(status, now);
-    return strcmp(now, version) == 0;
-}
-
 /* Is the file still the version that the call is about? False: the call is over. */
 static bool is_unchanged(struct call *call, struct dir_call *work)
 {
@@ -216,7 +217,7 @@ static bool is_unchanged(struct call *call, struct dir_call *work)
     statx(work->fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &ignored);
     if (fstat(work->fd, &status) != 0)
         dir_fail(call, work->store, "reading", work->key);
-    else if (!same_version(&status, call->info.version))
+    else if (!dir_is_version(&status, call->info.version))
         fail_torn(call, work, "changed while it was read");
     return !call->done;
 }
@@ -294,10 +295,11 @@ static bool get_step(struct call *call, struct dir_call *work)
     return true;
 }
 
-void dir_get(struct store *store, struct call *call, const char *key, uint64_t offset, uint64_t length,
-             const char *version, struct pipe *sink)
+void dir_get(const struct store_source *from, struct call *call, uint64_t offset, uint64_t length,
+             struct pipe *sink)
 {
-    struct store_dir *dir = dir_store(store);
+    struct store_dir *dir = dir_store(from->store);
+    const char *key = from->key;
     struct stat status;
     struct dir_call *work;
 
@@ -308,8 +310,9 @@ void dir_get(struct store *store, struct call *call, const char *key, uint64_t o
     work->fd = dir_open_object(&dir->tree, key, O_RDONLY, &status);
     if (work->fd < 0 || !dir_describe(dir, call, key, &status, true)) {
         dir_fail(call, dir, "reading", key);
-    } else if (version[0] != '\0' && !same_version(&status, version)) {
-        error_set(&call->error, ERROR_PRECONDITION, "%s: %s changed since it was listed", store->name, key);
+    } else if (from->version[0] != '\0' && !dir_is_version(&status, from->version)) {
+        error_set(&call->error, ERROR_PRECONDITION, "%s: %s changed since it was listed", dir->base.name,
+                  key);
         call->done = true;
     } else if (offset > call->info.size || (length != UINT64_MAX && length > call->info.size - offset)) {
         fail_torn(call, work, "is shorter than it was");
@@ -333,25 +336,30 @@ static bool reserve_space(int fd, uint64_t size)
     return errno != ENOSPC && errno != EDQUOT && errno != EFBIG;
 }
 
-static struct dir_upload *new_upload(struct store_dir *store, struct call *call, const char *key,
-                                     uint64_t size, int64_t modified, const struct object_meta *meta)
+static struct dir_upload *new_upload(struct store_dir *store, struct call *call,
+                                     const struct store_target *target)
 {
     struct dir_upload *upload = calloc(1, sizeof *upload);
+    const struct object_meta *meta = target->meta;
 
     if (upload == NULL) {
-        dir_fail(call, store, "writing", key);
+        dir_fail(call, store, "writing", target->key);
         return NULL;
     }
-    upload->size = size;
-    upload->modified = modified;
+    upload->base.store = &store->base;
+    upload->size = target->size;
+    upload->modified = target->modified;
+    upload->when = target->condition.when;
+    if (upload->when == STORE_IF_VERSION)
+        snprintf(upload->version, sizeof upload->version, "%s", target->condition.version);
     upload->file.fd = -1;
-    memcpy(upload->key, key, strlen(key) + 1);
+    memcpy(upload->key, target->key, strlen(target->key) + 1);
     object_meta_init(&upload->meta);
     upload->meta.mode = meta->mode;
     errno = ENOMEM;
     if ((meta->pairs.len > 0 && !buf_append(&upload->meta.pairs, meta->pairs.data, meta->pairs.len)) ||
-        !dir_file_open(&store->tree, &upload->file, key)) {
-        dir_fail(call, store, "writing", key);
+        !dir_file_open(&store->tree, &upload->file, target->key)) {
+        dir_fail(call, store, "writing", target->key);
         free_upload(upload);
         return NULL;
     }
@@ -361,8 +369,11 @@ static struct dir_upload *new_upload(struct store_dir *store, struct call *call,
 /* Makes the object of a complete upload. Ends the call. */
 static void commit(struct store_dir *store, struct call *call, struct dir_upload *upload)
 {
-    if (!dir_object_commit(&store->tree, &upload->file, upload->key, upload->modified, &upload->meta, false))
-        dir_write_failed(call, store, upload->key);
+    struct store_condition condition = {.when = upload->when, .version = upload->version};
+
+    if (!dir_object_commit(&store->tree, &upload->file, upload->key, upload->modified, &upload->meta,
+                           &condition))
+        dir_write_failed(call, store, upload->key, upload->when);
     call->done = true;
 }
 
@@ -414,61 +425,57 @@ static void begin_writing(struct dir_call *work, struct dir_upload *upload, uint
     work->part_size = size;
 }
 
-void dir_put(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
-             const struct object_meta *meta, struct pipe *source)
+void dir_put(struct store *to, struct call *call, const struct store_target *target, struct pipe *source)
 {
-    struct store_dir *dir = dir_store(store);
+    struct store_dir *dir = dir_store(to);
     struct dir_upload *upload;
     struct dir_call *work;
 
-    if (!dir_ready(dir, call) || (upload = new_upload(dir, call, key, size, modified, meta)) == NULL)
+    if (!dir_ready(dir, call) || (upload = new_upload(dir, call, target)) == NULL)
         return;
-    work = dir_call_new(dir, call, key);
+    work = dir_call_new(dir, call, target->key);
     if (work == NULL) {
         free_upload(upload);
         return;
     }
-    begin_writing(work, upload, 0, size, source);
+    begin_writing(work, upload, 0, target->size, source);
     work->owns_upload = true;
 }
 
-void dir_upload_begin(struct store *store, struct call *call, const char *key, uint64_t size,
-                      int64_t modified, const struct object_meta *meta)
+void dir_upload_begin(struct store *to, struct call *call, const struct store_target *target)
 {
-    struct store_dir *dir = dir_store(store);
+    struct store_dir *dir = dir_store(to);
     struct dir_upload *upload;
 
-    if (!dir_ready(dir, call) || (upload = new_upload(dir, call, key, size, modified, meta)) == NULL)
+    if (!dir_ready(dir, call) || (upload = new_upload(dir, call, target)) == NULL)
         return;
-    if (reserve_space(upload->file.fd, size)) {
-        call->upload = (struct upload *)upload;
+    if (reserve_space(upload->file.fd, target->size)) {
+        call->upload = &upload->base;
     } else {
-        dir_fail(call, dir, "writing", key);
+        dir_fail(call, dir, "writing", target->key);
         free_upload(upload);
     }
     call->done = true;
 }
 
-void dir_upload_part(struct store *store, struct call *call, struct upload *upload, int number,
-                     uint64_t offset, uint64_t size, struct pipe *source)
+/* Of a part, the offset says it all. */
+void dir_upload_part(struct upload *upload, struct call *call, const struct store_part *part,
+                     struct pipe *source)
 {
-    struct store_dir *dir = dir_store(store);
     struct dir_upload *own = own_upload(upload);
-    struct dir_call *work = dir_call_new(dir, call, own->key);
+    struct dir_call *work = dir_call_new(dir_store(upload->store), call, own->key);
 
-    (void)number; /* the offset says it all */
-    if (work == NULL)
-        return;
-    begin_writing(work, own, offset, size, source);
+    if (work != NULL)
+        begin_writing(work, own, part->offset, part->size, source);
 }
 
-void dir_upload_finish(struct store *store, struct call *call, struct upload *upload)
+void dir_upload_finish(struct upload *upload, struct call *call)
 {
-    struct store_dir *dir = dir_store(store);
+    struct store_dir *dir = dir_store(upload->store);
     struct dir_upload *own = own_upload(upload);
 
     if (own->written != own->size) {
-        error_set(&call->error, ERROR_PROTOCOL, "%s: the parts of %s are not all there", store->name,
+        error_set(&call->error, ERROR_PROTOCOL, "%s: the parts of %s are not all there", dir->base.name,
                   own->key);
         call->done = true;
         return;
@@ -478,9 +485,8 @@ void dir_upload_finish(struct store *store, struct call *call, struct upload *up
         free_upload(own);
 }
 
-void dir_upload_abort(struct store *store, struct call *call, struct upload *upload)
+void dir_upload_abort(struct upload *upload, struct call *call)
 {
-    (void)store;
     free_upload(own_upload(upload));
     call->done = true;
 }

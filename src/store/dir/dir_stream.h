@@ -54,8 +54,9 @@ bool dir_ready(struct store_dir *store, struct call *call);
 /* Ends the call with errno: "<store>: <doing> <key>: <text of errno>; <remedy>". */
 void dir_fail(struct call *call, const struct store_dir *store, const char *doing, const char *key);
 
-/* The same for writing; names the symbolic link that is in the way (ELOOP), and explains ENOTUNIQ. */
-void dir_write_failed(struct call *call, const struct store_dir *store, const char *key);
+/* The same for writing on a condition; names the symbolic link that is in the way (ELOOP), and explains ENOTUNIQ. */
+void dir_write_failed(struct call *call, const struct store_dir *store, const char *key,
+                      enum store_when when);
 
 /* Makes call->impl. NULL: the call is over, with its error. */
 struct dir_call *dir_call_new(struct store_dir *store, struct call *call, const char *key);
@@ -65,16 +66,14 @@ bool dir_describe(struct store_dir *store, struct call *call, const char *key, c
                   bool meta);
 
 /* The operations; see struct store_ops. */
-void dir_get(struct store *store, struct call *call, const char *key, uint64_t offset, uint64_t length,
-             const char *version, struct pipe *sink);
-void dir_put(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
-             const struct object_meta *meta, struct pipe *source);
-void dir_upload_begin(struct store *store, struct call *call, const char *key, uint64_t size,
-                      int64_t modified, const struct object_meta *meta);
-void dir_upload_part(struct store *store, struct call *call, struct upload *upload, int number,
-                     uint64_t offset, uint64_t size, struct pipe *source);
-void dir_upload_finish(struct store *store, struct call *call, struct upload *upload);
-void dir_upload_abort(struct store *store, struct call *call, struct upload *upload);
+void dir_get(const struct store_source *from, struct call *call, uint64_t offset, uint64_t length,
+             struct pipe *sink);
+void dir_put(struct store *to, struct call *call, const struct store_target *target, struct pipe *source);
+void dir_upload_begin(struct store *to, struct call *call, const struct store_target *target);
+void dir_upload_part(struct upload *upload, struct call *call, const struct store_part *part,
+                     struct pipe *source);
+void dir_upload_finish(struct upload *upload, struct call *call);
+void dir_upload_abort(struct upload *upload, struct call *call);
 bool dir_step(struct call *call);
 void dir_cancel(struct call *call, const struct error *why);
 void dir_release(struct call *call);

@@ -306,3 +306,11 @@ void dir_version(const struct stat *status, char version[OBJECT_VERSION_SIZE])
     snprintf(version, OBJECT_VERSION_SIZE, "%" PRIx64 "-%" PRIx64 "-%" PRIx64, (uint64_t)status->st_size,
              nanoseconds(&status->st_mtim), nanoseconds(&status->st_ctim));
 }
+
+bool dir_is_version(const struct stat *status, const char *version)
+{
+    char now[OBJECT_VERSION_SIZE];
+
+    dir_version(status, now);
+    return strcmp(now, version) == 0;
+}

@@ -102,5 +102,6 @@ int64_t dir_modified(const struct stat *status); /* wall ms */
  */
 void dir_stamp(const struct stat *status, char stamp[OBJECT_VERSION_SIZE]);
 void dir_version(const struct stat *status, char version[OBJECT_VERSION_SIZE]);
+bool dir_is_version(const struct stat *status, const char *version);
 
 #endif

@@ -75,32 +75,19 @@ static void dir_op_remove(struct store *store, struct call *call, const char *ke
     call->done = true;
 }
 
-static void write_failed(struct call *call, const struct store_dir *store, const char *key, bool create)
-{
-    bool exists = create && errno == EEXIST;
-    bool unsupported = create && errno == EOPNOTSUPP;
-
-    dir_write_failed(call, store, key);
-    if (exists)
-        call->error.kind = ERROR_PRECONDITION;
-    if (unsupported)
-        call->error.kind = ERROR_UNSUPPORTED;
-}
-
 static void dir_op_write(struct store *store, struct call *call, const char *key, const char *data,
-                         size_t len, const char *content_type, bool create)
+                         size_t len, const struct store_condition *condition)
 {
     struct store_dir *dir = dir_store(store);
     struct dir_file file = {.fd = -1};
     struct object_meta none; /* a state file's content type is nobody's business here: no sidecar for it */
 
-    (void)content_type;
     if (!dir_ready(dir, call))
         return;
     object_meta_init(&none);
     if (!dir_file_open(&dir->tree, &file, key) || !dir_file_write(&file, data, len, 0) ||
-        !dir_object_commit(&dir->tree, &file, key, CLOCK_UNKNOWN, &none, create))
-        write_failed(call, dir, key, create);
+        !dir_object_commit(&dir->tree, &file, key, CLOCK_UNKNOWN, &none, condition))
+        dir_write_failed(call, dir, key, condition->when);
     dir_file_drop(&file);
     call->done = true;
 }
@@ -309,6 +296,7 @@ struct store *store_dir_open(const char *url, struct loop *loop, struct error *e
                    .part_min = 1,
                    .part_count_max = 1 << 30,
                    .local = true,
+                   .if_absent = true,
                    .keeps_times = true},
     };
     dir->tree = (struct dir_tree){.root = -1, .temp = -1, .stale = CLOCK_UNKNOWN};

@@ -88,6 +88,7 @@ void exchange_go_on(struct exchange *x, const struct exchange_operation *operati
 {
     x->operation = operation;
     x->next = true;
+    x->once = false;
     buf_clear(&x->payload);
     object_meta_clear(&x->fields);
 }

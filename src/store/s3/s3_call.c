@@ -80,5 +80,6 @@ void s3_submit_if(struct s3_call *c, bool ok)
 void s3_go_on(struct s3_call *c, const struct s3_operation *operation)
 {
     buf_clear(&c->query);
+    c->when = STORE_ALWAYS;
     exchange_go_on(&c->base, &operation->base);
 }

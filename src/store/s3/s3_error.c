@@ -133,7 +133,8 @@ static void explain_permission(const struct s3_call *c, struct error *error)
 
 static void explain_precondition(const struct s3_call *c, struct error *error)
 {
-    error_set(error, ERROR_PRECONDITION, "%s", c->create ? "it exists already" : "it has changed meanwhile");
+    error_set(error, ERROR_PRECONDITION, "%s",
+              c->when == STORE_IF_ABSENT ? "it exists already" : "it has changed meanwhile");
 }
 
 static void explain_redirect(const struct s3_call *c, struct error *error)
@@ -155,10 +156,17 @@ static bool is_refused_condition(const struct s3_call *c)
 {
     const char *code = c->reply.code;
 
-    return c->create && (c->base.request.status == 501 ||
-                         (c->base.request.status == 400 &&
-                          (strcmp(code, "NotImplemented") == 0 || strcmp(code, "InvalidArgument") == 0 ||
-                           strcmp(code, "InvalidRequest") == 0)));
+    return c->when != STORE_ALWAYS &&
+           (c->base.request.status == 501 ||
+            (c->base.request.status == 400 &&
+             (strcmp(code, "NotImplemented") == 0 || strcmp(code, "InvalidArgument") == 0 ||
+              strcmp(code, "InvalidRequest") == 0)));
+}
+
+/* The version on which a write depends is not there, and no other. */
+static bool is_version_gone(const struct s3_call *c)
+{
+    return c->when == STORE_IF_VERSION && strcmp(c->reply.code, "NoSuchKey") == 0;
 }
 
 /* "(HTTP 500, InternalError: message, request tx0001)". The number of the request helps where only the
@@ -236,13 +244,13 @@ bool s3_explain(struct s3_call *c)
         add_answer(c, error);
         return false;
     }
-    if (rule->text != NULL)
+    if (rule->text != NULL && !is_version_gone(c))
         error_set(error, rule->kind, "%s", rule->text);
     else if (rule->kind == ERROR_NO_BUCKET)
         explain_no_bucket(c, error);
     else if (rule->kind == ERROR_PERMISSION)
         explain_permission(c, error);
-    else if (rule->kind == ERROR_PRECONDITION)
+    else if (rule->kind == ERROR_PRECONDITION || is_version_gone(c))
         explain_precondition(c, error);
     else
         explain_redirect(c, error);

@@ -115,9 +115,9 @@ struct s3_call {
         *named; /* whose bucket it is about: `store`, but for a look with its key into another */
 
     /* The same for every attempt. */
-    struct buf query; /* encoded, sorted */
-    bool paid;        /* by us, whoever owns a bucket that it is about */
-    bool create;      /* what is written must not be there yet */
+    struct buf query;     /* encoded, sorted */
+    bool paid;            /* by us, whoever owns a bucket that it is about */
+    enum store_when when; /* it may write */
 
     /* What has happened so far. */
     bool clock_learnt;
@@ -155,7 +155,10 @@ bool s3_prepare(struct exchange *x, struct error *error);
 void s3_field(struct s3_call *c, const char *name, const char *value);
 void s3_field_etag(struct s3_call *c, const char *name, const char *etag);
 /* False: no memory. */
-bool s3_add_copy_source(struct s3_call *c, const struct store *from, const char *key, const char *etag);
+bool s3_add_copy_source(struct s3_call *c, const struct store_source *from);
+/* "How to prevent object overwrites with conditional writes", Amazon S3 User Guide. Other services know some of it, or take no
+ * notice. */
+void s3_field_condition(struct s3_call *c, const struct store_condition *condition);
 /* If the MD5 of the streamed body is known beforehand, the service shall refuse any other. */
 void s3_field_md5(struct s3_call *c);
 /* The same for what is sent from memory, once it is complete. */
@@ -198,27 +201,26 @@ void s3_list(struct store *store, struct call *call, const char *prefix, struct 
 /* s3_object.c */
 void s3_read(struct store *store, struct call *call, const char *key);
 void s3_write(struct store *store, struct call *call, const char *key, const char *data, size_t len,
-              const char *content_type, bool create);
+              const struct store_condition *condition);
 void s3_head(struct store *store, struct call *call, const char *key);
-void s3_peek(struct store *to, struct call *call, struct store *from, const char *key);
+void s3_peek(struct store *to, struct call *call, const struct store_source *from);
 void s3_remove(struct store *store, struct call *call, const char *key);
 void s3_tags(struct store *store, struct call *call, const char *key);
-void s3_get(struct store *store, struct call *call, const char *key, uint64_t offset, uint64_t length,
-            const char *etag, struct pipe *sink);
-void s3_put(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
-            const struct object_meta *meta, struct pipe *source);
-void s3_copy(struct store *to, struct call *call, struct store *from, const struct object_entry *entry);
+void s3_get(const struct store_source *from, struct call *call, uint64_t offset, uint64_t length,
+            struct pipe *sink);
+void s3_put(struct store *to, struct call *call, const struct store_target *target, struct pipe *source);
+void s3_copy(struct store *to, struct call *call, const struct store_target *target,
+             const struct store_source *from);
 
 /* s3_upload.c */
 #define S3_PART_COUNT_MAX 10000 /* "Amazon S3 multipart upload limits", Amazon S3 User Guide */
 
-void s3_upload_begin(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
-                     const struct object_meta *meta);
-void s3_upload_part(struct store *store, struct call *call, struct upload *upload, int number,
-                    uint64_t offset, uint64_t size, struct pipe *source);
-void s3_upload_copy(struct store *to, struct call *call, struct upload *upload, int number, uint64_t offset,
-                    uint64_t size, struct store *from, const char *key, const char *etag);
-void s3_upload_finish(struct store *store, struct call *call, struct upload *upload);
-void s3_upload_abort(struct store *store, struct call *call, struct upload *upload);
+void s3_upload_begin(struct store *to, struct call *call, const struct store_target *target);
+void s3_upload_part(struct upload *upload, struct call *call, const struct store_part *part,
+                    struct pipe *source);
+void s3_upload_copy(struct upload *upload, struct call *call, const struct store_part *part,
+                    const struct store_source *from);
+void s3_upload_finish(struct upload *upload, struct call *call);
+void s3_upload_abort(struct upload *upload, struct call *call);
 
 #endif

@@ -21,17 +21,17 @@ void s3_read(struct store *store, struct call *call, const char *key)
         s3_submit(c);
 }
 
-void s3_get(struct store *store, struct call *call, const char *key, uint64_t offset, uint64_t length,
-            const char *etag, struct pipe *sink)
+void s3_get(const struct store_source *from, struct call *call, uint64_t offset, uint64_t length,
+            struct pipe *sink)
 {
-    struct s3_call *c = s3_begin(store, call, &read_operation, key);
+    struct s3_call *c = s3_begin(from->store, call, &read_operation, from->key);
 
     if (c == NULL)
         return;
-    s3_copy_text(c->base.wanted, sizeof c->base.wanted, etag);
+    s3_copy_text(c->base.wanted, sizeof c->base.wanted, from->version);
     exchange_receive(&c->base, sink, offset, length);
     if (c->base.ranged)
-        s3_field_etag(c, "if-match", etag);
+        s3_field_etag(c, "if-match", from->version);
     s3_submit(c);
 }
 
@@ -52,13 +52,13 @@ void s3_head(struct store *store, struct call *call, const char *key)
         s3_submit(c);
 }
 
-void s3_peek(struct store *to, struct call *call, struct store *from, const char *key)
+void s3_peek(struct store *to, struct call *call, const struct store_source *from)
 {
-    struct s3_call *c = s3_begin(to, call, &head_operation, key);
+    struct s3_call *c = s3_begin(to, call, &head_operation, from->key);
 
     if (c == NULL)
         return;
-    c->named = (const struct store_s3 *)from;
+    c->named = (const struct store_s3 *)from->store;
     c->base.bucket = c->named->bucket;
     c->paid |= c->named->side->request_payer == PAYER_REQUESTER;
     s3_submit(c);
@@ -74,36 +74,32 @@ static const struct s3_operation write_operation = {
 };
 
 void s3_write(struct store *store, struct call *call, const char *key, const char *data, size_t len,
-              const char *content_type, bool create)
+              const struct store_condition *condition)
 {
     struct s3_call *c = s3_begin(store, call, &write_operation, key);
     bool ok;
 
     if (c == NULL)
         return;
-    c->create = create;
-    c->base.once = create || call->once;
-    if (content_type != NULL && content_type[0] != '\0')
-        s3_field(c, "content-type", content_type);
-    if (create)
-        s3_field(c, "if-none-match", "*");
+    c->base.once = call->once;
+    s3_field(c, "content-type", "application/json");
+    s3_field_condition(c, condition);
     ok = buf_append(&c->base.payload, data, len);
     s3_field_payload_md5(c);
     s3_submit_if(c, ok);
 }
 
-void s3_put(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
-            const struct object_meta *meta, struct pipe *source)
+void s3_put(struct store *to, struct call *call, const struct store_target *target, struct pipe *source)
 {
-    struct s3_call *c = s3_begin(store, call, &write_operation, key);
+    struct s3_call *c = s3_begin(to, call, &write_operation, target->key);
     struct error error;
 
-    (void)modified; /* S3 sets it itself */
     if (c == NULL)
         return;
-    exchange_send(&c->base, source, size);
+    exchange_send(&c->base, source, target->size);
     s3_field_md5(c);
-    if (!s3_meta_fields(c, meta, &error))
+    s3_field_condition(c, &target->condition);
+    if (!s3_meta_fields(c, target->meta, &error))
         s3_refuse(c, &error);
     else
         s3_submit(c);
@@ -121,14 +117,16 @@ static const struct s3_operation copy_operation = {
     .answered = s3_answered_receipt,
 };
 
-void s3_copy(struct store *to, struct call *call, struct store *from, const struct object_entry *entry)
+void s3_copy(struct store *to, struct call *call, const struct store_target *target,
+             const struct store_source *from)
 {
-    struct s3_call *c = s3_begin(to, call, &copy_operation, entry->key);
+    struct s3_call *c = s3_begin(to, call, &copy_operation, target->key);
 
     if (c == NULL)
         return;
-    s3_allow_for_copy(c, entry->size);
-    s3_submit_if(c, s3_add_copy_source(c, from, entry->key, entry->version));
+    s3_allow_for_copy(c, target->size);
+    s3_field_condition(c, &target->condition);
+    s3_submit_if(c, s3_add_copy_source(c, from));
 }
 
 /* ---- removing ---- */

@@ -37,19 +37,30 @@ void s3_field_etag(struct s3_call *c, const char *name, const char *etag)
     s3_field(c, name, quoted);
 }
 
-bool s3_add_copy_source(struct s3_call *c, const struct store *from, const char *key, const char *etag)
+void s3_field_condition(struct s3_call *c, const struct store_condition *condition)
 {
+    c->when = condition->when;
+    c->base.once |= c->when != STORE_ALWAYS;
+    if (c->when == STORE_IF_ABSENT)
+        s3_field(c, "if-none-match", "*");
+    if (c->when == STORE_IF_VERSION)
+        s3_field_etag(c, "if-match", condition->version);
+}
+
+bool s3_add_copy_source(struct s3_call *c, const struct store_source *from)
+{
+    const struct store_s3 *store = (const struct store_s3 *)from->store;
     struct buf source;
     bool ok;
 
     buf_init(&source, S3_PATH_MAX);
-    buf_printf(&source, "/%s/", ((const struct store_s3 *)from)->bucket);
-    uri_encode(&source, key, "/");
+    buf_printf(&source, "/%s/", store->bucket);
+    uri_encode(&source, from->key, "/");
     ok = !source.failed;
     if (ok)
         s3_field(c, "x-amz-copy-source", buf_str(&source));
-    s3_field_etag(c, "x-amz-copy-source-if-match", etag);
-    c->paid |= ((const struct store_s3 *)from)->side->request_payer == PAYER_REQUESTER;
+    s3_field_etag(c, "x-amz-copy-source-if-match", from->version);
+    c->paid |= store->side->request_payer == PAYER_REQUESTER;
     buf_free(&source);
     return ok;
 }

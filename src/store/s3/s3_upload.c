@@ -23,7 +23,8 @@
 #define RGW_UPLOAD_ID "2~"
 
 /* An upload in parts. */
-struct upload {
+struct s3_upload {
+    struct upload base;
     char key[OBJECT_KEY_MAX + 1];
     char id[1024];
     uint64_t size;
@@ -33,22 +34,24 @@ struct upload {
     int64_t begun;                  /* wall, by the service's clock; CLOCK_UNKNOWN if it did not say */
     char *tagging;                  /* NULL: none */
     char etag[OBJECT_VERSION_SIZE]; /* of the object, as the answer to the finish told it; "" if none did */
+    enum store_when when;           /* it may be finished */
+    char version[OBJECT_VERSION_SIZE];
 };
 
 struct upload_call {
     struct s3_call base;
-    struct upload *upload;
+    struct s3_upload *upload;
     int part;
 };
 
-static struct upload *upload_of(const struct s3_call *c)
+static struct s3_upload *upload_of(const struct s3_call *c)
 {
     return ((const struct upload_call *)c)->upload;
 }
 
 static struct s3_call *upload_call_begin(struct store *store, struct call *call,
                                          const struct s3_operation *operation, const char *key,
-                                         struct upload *upload)
+                                         struct s3_upload *upload)
 {
     struct s3_call *c = s3_begin(store, call, operation, key);
 
@@ -57,12 +60,12 @@ static struct s3_call *upload_call_begin(struct store *store, struct call *call,
     return c;
 }
 
-static bool is_rgw(const struct upload *upload)
+static bool is_rgw(const struct s3_upload *upload)
 {
     return strncmp(upload->id, RGW_UPLOAD_ID, strlen(RGW_UPLOAD_ID)) == 0;
 }
 
-static void upload_free(struct upload *upload)
+static void upload_free(struct s3_upload *upload)
 {
     if (upload == NULL)
         return;
@@ -73,16 +76,20 @@ static void upload_free(struct upload *upload)
     free(upload);
 }
 
-static struct upload *upload_new(const char *key, uint64_t size, const struct object_meta *meta)
+static struct s3_upload *upload_new(struct store *to, const struct store_target *target)
 {
-    struct upload *upload = calloc(1, sizeof *upload);
-    const char *tagging = object_meta_get(meta, "tagging");
+    struct s3_upload *upload = calloc(1, sizeof *upload);
+    const char *tagging = object_meta_get(target->meta, "tagging");
 
     if (upload == NULL)
         return NULL;
-    upload->size = size;
+    upload->base.store = to;
+    upload->size = target->size;
     upload->begun = CLOCK_UNKNOWN;
-    snprintf(upload->key, sizeof upload->key, "%s", key);
+    upload->when = target->condition.when;
+    if (upload->when == STORE_IF_VERSION)
+        s3_copy_text(upload->version, sizeof upload->version, target->condition.version);
+    s3_copy_text(upload->key, sizeof upload->key, target->key);
     if (tagging != NULL) {
         upload->tagging = strdup(tagging);
         if (upload->tagging == NULL) {
@@ -94,7 +101,7 @@ static struct upload *upload_new(const char *key, uint64_t size, const struct ob
 }
 
 /* Parts may end in any order. */
-static bool upload_set_part(struct upload *upload, int number, const char *etag)
+static bool upload_set_part(struct s3_upload *upload, int number, const char *etag)
 {
     char **slot;
 
@@ -141,7 +148,7 @@ static void begin_settle(struct s3_call *c)
 {
     bool failed = c->base.request.error.kind != ERROR_NONE;
 
-    c->base.call->upload = failed ? NULL : upload_of(c);
+    c->base.call->upload = failed ? NULL : &upload_of(c)->base;
     if (failed)
         upload_free(upload_of(c));
 }
@@ -157,20 +164,18 @@ static const struct s3_operation begin_operation = {
     .settle = begin_settle,
 };
 
-void s3_upload_begin(struct store *store, struct call *call, const char *key, uint64_t size, int64_t modified,
-                     const struct object_meta *meta)
+void s3_upload_begin(struct store *to, struct call *call, const struct store_target *target)
 {
-    struct upload *upload = upload_new(key, size, meta);
-    struct s3_call *c = upload_call_begin(store, call, &begin_operation, key, upload);
+    struct s3_upload *upload = upload_new(to, target);
+    struct s3_call *c = upload_call_begin(to, call, &begin_operation, target->key, upload);
     struct error error;
 
-    (void)modified; /* S3 sets it itself */
     if (c == NULL) {
         upload_free(upload);
         return;
     }
     buf_puts(&c->query, "uploads=");
-    if (upload != NULL && !s3_meta_fields(c, meta, &error))
+    if (upload != NULL && !s3_meta_fields(c, target->meta, &error))
         s3_refuse(c, &error);
     else
         s3_submit_if(c, upload != NULL);
@@ -180,7 +185,7 @@ void s3_upload_begin(struct store *store, struct call *call, const char *key, ui
 
 static enum http_verdict part_answered(struct s3_call *c, struct error *error)
 {
-    struct upload *upload = upload_of(c);
+    struct s3_upload *upload = upload_of(c);
     enum http_verdict verdict = s3_answered_receipt(c, error);
 
     if (error->kind != ERROR_NONE)
@@ -208,10 +213,11 @@ static const struct s3_operation part_copy_operation = {
     .answered = part_answered,
 };
 
-static struct s3_call *begin_part(struct store *store, struct call *call,
-                                  const struct s3_operation *operation, struct upload *upload, int number)
+static struct s3_call *begin_part(struct upload *base, struct call *call,
+                                  const struct s3_operation *operation, int number)
 {
-    struct s3_call *c = upload_call_begin(store, call, operation, upload->key, upload);
+    struct s3_upload *upload = (struct s3_upload *)base;
+    struct s3_call *c = upload_call_begin(base->store, call, operation, upload->key, upload);
     struct error error;
 
     if (c == NULL)
@@ -227,45 +233,45 @@ static struct s3_call *begin_part(struct store *store, struct call *call,
     return c;
 }
 
-void s3_upload_part(struct store *store, struct call *call, struct upload *upload, int number,
-                    uint64_t offset, uint64_t size, struct pipe *source)
+/* Where a part begins follows from the order. */
+void s3_upload_part(struct upload *upload, struct call *call, const struct store_part *part,
+                    struct pipe *source)
 {
-    struct s3_call *c = begin_part(store, call, &part_operation, upload, number);
+    struct s3_call *c = begin_part(upload, call, &part_operation, part->number);
 
-    (void)offset; /* follows from the order of the parts */
     if (c == NULL)
         return;
-    exchange_send(&c->base, source, size);
+    exchange_send(&c->base, source, part->size);
     s3_field_md5(c);
     s3_submit(c);
 }
 
 /* Several versions of RGW decode the source of a part twice (and 16 aborts when the second time fails): bytes
  * of another object could end up in this one. */
-static bool is_decoded_twice(const struct upload *upload, const char *key)
+static bool is_decoded_twice(const struct s3_upload *upload, const char *key)
 {
     return is_rgw(upload) && (strchr(key, '%') != NULL || strstr(key, "?versionId=") != NULL);
 }
 
-void s3_upload_copy(struct store *to, struct call *call, struct upload *upload, int number, uint64_t offset,
-                    uint64_t size, struct store *from, const char *key, const char *etag)
+void s3_upload_copy(struct upload *upload, struct call *call, const struct store_part *part,
+                    const struct store_source *from)
 {
-    struct s3_call *c = begin_part(to, call, &part_copy_operation, upload, number);
+    struct s3_call *c = begin_part(upload, call, &part_copy_operation, part->number);
     struct error error;
     char range[64];
 
     if (c == NULL)
         return;
-    if (is_decoded_twice(upload, key)) {
+    if (is_decoded_twice(upload_of(c), from->key)) {
         error_set(&error, ERROR_UNSUPPORTED, "Ceph RGW cannot copy parts of an object with such a key");
         s3_refuse(c, &error);
         return;
     }
-    s3_allow_for_copy(c, size);
-    snprintf(range, sizeof range, "bytes=%llu-%llu", (unsigned long long)offset,
-             (unsigned long long)(offset + size - 1));
+    s3_allow_for_copy(c, part->size);
+    snprintf(range, sizeof range, "bytes=%llu-%llu", (unsigned long long)part->offset,
+             (unsigned long long)(part->offset + part->size - 1));
     s3_field(c, "x-amz-copy-source-range", range);
-    s3_submit_if(c, s3_add_copy_source(c, from, key, etag));
+    s3_submit_if(c, s3_add_copy_source(c, from));
 }
 
 /* ---- finishing ---- */
@@ -280,7 +286,7 @@ static void put_xml(struct buf *out, const char *text)
     }
 }
 
-static bool list_parts(const struct upload *upload, struct buf *out, struct error *error)
+static bool list_parts(const struct s3_upload *upload, struct buf *out, struct error *error)
 {
     buf_puts(out, "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
     for (int i = 0; i < upload->part_count; i++) {
@@ -347,7 +353,7 @@ static enum http_verdict finished(struct s3_call *c, struct error *error)
 
 /* The ETag of an object in parts is the MD5 of their MD5s, and their number ("Checking object integrity", Amazon S3 User
  * Guide). */
-static bool has_etag_of_parts(const struct upload *upload, const char *etag)
+static bool has_etag_of_parts(const struct s3_upload *upload, const char *etag)
 {
     char hex[DIGEST_HEX_SIZE], expected[DIGEST_HEX_SIZE + 16];
     struct digest digest;
@@ -361,7 +367,7 @@ static bool has_etag_of_parts(const struct upload *upload, const char *etag)
 }
 
 /* Encrypted parts have ETags that nothing can be computed from. */
-static bool has_number_of_parts(const struct upload *upload, const char *etag)
+static bool has_number_of_parts(const struct s3_upload *upload, const char *etag)
 {
     const char *dash = strrchr(etag, '-');
 
@@ -369,13 +375,13 @@ static bool has_number_of_parts(const struct upload *upload, const char *etag)
 }
 
 /* Amazon dates an object in parts by the beginning of its upload, in whole seconds; others by its end. */
-static bool is_of_its_time(const struct upload *upload, int64_t modified)
+static bool is_of_its_time(const struct s3_upload *upload, int64_t modified)
 {
     return modified != CLOCK_UNKNOWN && upload->begun != CLOCK_UNKNOWN && modified >= upload->begun - 1000;
 }
 
 /* Does an ETag say that all parts are in the object, and no others? */
-static bool is_proven(const struct upload *upload, const char *etag)
+static bool is_proven(const struct s3_upload *upload, const char *etag)
 {
     return upload->opaque ? has_number_of_parts(upload, etag) : has_etag_of_parts(upload, etag);
 }
@@ -384,7 +390,7 @@ static bool is_proven(const struct upload *upload, const char *etag)
  * it? */
 static bool check_finished(const struct s3_call *c, struct error *error)
 {
-    const struct upload *upload = upload_of(c);
+    const struct s3_upload *upload = upload_of(c);
     bool told = upload->etag[0] != '\0';
     bool own = told ? object_versions_equal(c->reply.etag, upload->etag)
                     : is_proven(upload, c->reply.etag) &&
@@ -448,9 +454,10 @@ static void put_upload_id(struct s3_call *c)
     uri_encode(&c->query, upload_of(c)->id, "");
 }
 
-void s3_upload_finish(struct store *store, struct call *call, struct upload *upload)
+void s3_upload_finish(struct upload *base, struct call *call)
 {
-    struct s3_call *c = upload_call_begin(store, call, &finish_operation, upload->key, upload);
+    struct s3_upload *upload = (struct s3_upload *)base;
+    struct s3_call *c = upload_call_begin(base->store, call, &finish_operation, upload->key, upload);
     struct error error;
 
     if (c == NULL)
@@ -458,6 +465,7 @@ void s3_upload_finish(struct store *store, struct call *call, struct upload *upl
     s3_allow_for_copy(c, upload->size);
     put_upload_id(c);
     s3_field(c, "content-type", "application/xml");
+    s3_field_condition(c, &(struct store_condition){.when = upload->when, .version = upload->version});
     if (!list_parts(upload, &c->base.payload, &error)) {
         s3_refuse(c, &error);
         return;
@@ -497,9 +505,10 @@ static const struct s3_operation abort_operation = {
     .settle = abort_settle,
 };
 
-void s3_upload_abort(struct store *store, struct call *call, struct upload *upload)
+void s3_upload_abort(struct upload *base, struct call *call)
 {
-    struct s3_call *c = upload_call_begin(store, call, &abort_operation, upload->key, upload);
+    struct s3_upload *upload = (struct s3_upload *)base;
+    struct s3_call *c = upload_call_begin(base->store, call, &abort_operation, upload->key, upload);
 
     if (c == NULL) {
         upload_free(upload);
