@@ -1,8 +1,9 @@
 /*
  * cursor - the listing of a bucket, one entry after the other.
  *
- * A cursor walks the keys with `prefix` in byte order, page after page, the next one being fetched while the
- * current one is used. Keys under OBJECT_STATE_PREFIX are left out, unless `prefix` lies there itself.
+ * A cursor walks the keys of a range in byte order, page after page, the next one being fetched while the
+ * current one is used. Keys under OBJECT_STATE_PREFIX are left out, unless the range's prefix lies there itself. The listing
+ * ends at the first key that is not before range.until, and nothing beyond it is asked for.
  *
  * INVARIANT: keys strictly increase. One that does not ends the cursor with ERROR_PROTOCOL before it is
  * handed out: a merge-join of unordered listings would copy or report nonsense. The same entry once more is passed over.
@@ -20,7 +21,7 @@
 struct cursor;
 enum cursor_state { CURSOR_WAIT, CURSOR_ENTRY, CURSOR_END, CURSOR_FAILED };
 
-struct cursor *cursor_open(struct store *store, const char *prefix, struct error *error);
+struct cursor *cursor_open(struct store *store, const struct store_range *range, struct error *error);
 void cursor_close(struct cursor *cursor);
 enum cursor_state cursor_peek(struct cursor *cursor, const struct object_entry **entry);
 void cursor_next(struct cursor *cursor); /* past the entry that peek showed, whose key is then gone */

@@ -21,7 +21,9 @@ struct store_page {
     int count;
     struct buf position; /* where the page begins */
     struct buf next;     /* where the one after it begins */
-    bool ended, last;    /* page_end was called; with NULL */
+    const char *until;   /* where the listing ends; "": at its end */
+    bool passed;         /* a key from there on has come */
+    bool ended, last;    /* page_end was called; with NULL, or `passed` */
     void **walk;         /* see page_walk */
 };
 
@@ -36,8 +38,12 @@ void **page_walk(struct store_page *page);
 /* Drops the entries of a broken attempt, keeps the position. */
 void page_reset(struct store_page *page);
 
-/* Copies the entry. False: the page is full, there is no memory, or the key is too long. */
+/* Copies the entry, unless it is beyond the end of the listing. False: the page is full, there is no memory, or the key is
+ * too long. */
 bool page_add(struct store_page *page, const struct object_entry *entry);
+
+/* The end of the listing has been passed: nothing more is taken, and the page will be the last one. */
+bool page_passed(const struct store_page *page);
 
 /* `next` is the position to go on from; NULL: that was the last page. False: no memory, or too long a
  * position. */
@@ -45,8 +51,8 @@ bool page_end(struct store_page *page, const char *next);
 
 /* ---- for the cursor ---- */
 
-/* `walk` is what page_walk gives. */
-void page_init(struct store_page *page, void **walk);
+/* `walk` is what page_walk gives; `until` is borrowed. */
+void page_init(struct store_page *page, void **walk, const char *until);
 void page_free(struct store_page *page);
 
 /* Empties the page and puts it behind `before`. False: no memory. */

@@ -11,7 +11,7 @@
  * PIPE_CAPACITY at a time. A streamed operation that breaks after bytes have moved cannot be retried below
  * this interface: it ends with call->again set when a new attempt of both halves makes sense.
  *
- * What an operation is given is borrowed until it has begun; stores, uploads and pipes until it is over.
+ * What an operation is given is borrowed until it has begun; stores, uploads, pipes, ranges and pages until it is over.
  *
  * A write with a condition ends with ERROR_PRECONDITION when that does not hold, and with ERROR_UNSUPPORTED when the service
  * says that it has no such thing. Its answer may be lost (ERROR_UNREACHABLE, ERROR_TIMEOUT): whether it happened is for the
@@ -43,6 +43,12 @@ struct store_source {
     struct store *store;
     const char *key;
     const char *version; /* "": whichever there is */
+};
+
+/* The keys that a listing is about: they begin with `prefix`, come after `after` and before `until`. The latter two may be
+ * NULL or "": there is no such bound. */
+struct store_range {
+    const char *prefix, *after, *until;
 };
 
 /* When a write may happen. A service may take no notice of a condition that it does not know: see struct store_traits. */
@@ -139,7 +145,8 @@ bool store_check_pair(const struct store *source, const struct store *destinatio
 /* ---- operations ---- */
 
 /* Fills `page` with the keys after its position (page.h): for the cursor. */
-void store_list(struct store *store, struct call *call, const char *prefix, struct store_page *page);
+void store_list(struct store *store, struct call *call, const struct store_range *range,
+                struct store_page *page);
 
 /* Reads a small object into call->body. One of more than STORE_SMALL_MAX bytes: ERROR_UNSUPPORTED, call->info told. */
 void store_read(struct store *store, struct call *call, const char *key);

@@ -21,8 +21,10 @@ struct store_ops {
     bool (*can_copy)(const struct store *from, const struct store *to);
     bool (*sees)(const struct store *to, const struct store *from);
     bool (*check_pair)(const struct store *source, const struct store *destination, struct error *error);
-    /* Fills `page` with the keys after `page`'s position; see page_add, page_position. */
-    void (*list)(struct store *store, struct call *call, const char *prefix, struct store_page *page);
+    /* Fills `page` with the keys after `page`'s position; see page_add, page_position. Those that are not after range->after
+     * need not be left out, and those from range->until on are by page_add; no bound is NULL. */
+    void (*list)(struct store *store, struct call *call, const struct store_range *range,
+                 struct store_page *page);
     void (*list_end)(void *walk); /* frees what was left in *page_walk */
     void (*read)(struct store *store, struct call *call, const char *key);
     void (*write)(struct store *store, struct call *call, const char *key, const char *data, size_t len,

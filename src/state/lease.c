@@ -189,7 +189,7 @@ static struct cursor *open_listing(const struct lease *lease, struct error *erro
     char prefix[LEASE_KEY_SIZE];
 
     snprintf(prefix, sizeof prefix, "%s" LEASE_FOLDER, lease->job->prefix);
-    return cursor_open(lease->job->store, prefix, error);
+    return cursor_open(lease->job->store, &(struct store_range){.prefix = prefix}, error);
 }
 
 static bool list_and_wait(struct lease *lease, struct epochs *epochs, struct error *error)

@@ -14,8 +14,8 @@
 
 struct cursor {
     struct store *store;
-    char *prefix;
-    struct call call; /* fetches into the page that is not in use */
+    struct store_range range; /* in `texts`; no bound is NULL */
+    struct call call;         /* fetches into the page that is not in use */
     struct store_page pages[2];
     int using;     /* index of the page that is handed out */
     int taken;     /* entries of it that are decoded */
@@ -26,6 +26,7 @@ struct cursor {
     char key[OBJECT_KEY_MAX + 1]; /* the last one of the listing, and what entry.key points to */
     void *walk;
     struct error error;
+    char texts[];
 };
 
 /* ---- fetching ---- */
@@ -44,7 +45,7 @@ static void fetch(struct cursor *cursor)
     if (!page_follow(page, current))
         error_set(&cursor->error, ERROR_LOCAL, "out of memory");
     else
-        store_list(cursor->store, &cursor->call, cursor->prefix, page);
+        store_list(cursor->store, &cursor->call, &cursor->range, page);
 }
 
 /* What the finished call brought can be used: a page, not the same one again. */
@@ -59,30 +60,48 @@ static bool fetched(struct cursor *cursor)
     cursor->empty = page->count == 0 ? cursor->empty + 1 : 0;
     if (!page->ended || (!page->last && (page_repeats(page) || cursor->empty > EMPTY_PAGES_MAX)))
         return error_set(&cursor->error, ERROR_PROTOCOL, "%s: listing \"%s\" does not come to an end",
-                         cursor->store->name, cursor->prefix);
+                         cursor->store->name, cursor->range.prefix);
     return true;
 }
 
-struct cursor *cursor_open(struct store *store, const char *prefix, struct error *error)
+static const char *bound(const char *text)
 {
-    struct cursor *cursor;
+    return text != NULL ? text : "";
+}
 
-    if (strnlen(prefix, OBJECT_KEY_MAX + 1) > OBJECT_KEY_MAX) {
+/* Copies the text to *at and moves that behind it. */
+static const char *keep(char **at, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *kept = memcpy(*at, text, size);
+
+    *at += size;
+    return kept;
+}
+
+struct cursor *cursor_open(struct store *store, const struct store_range *range, struct error *error)
+{
+    const char *after = bound(range->after), *until = bound(range->until);
+    struct cursor *cursor;
+    char *texts;
+
+    if (strnlen(range->prefix, OBJECT_KEY_MAX + 1) > OBJECT_KEY_MAX) {
         error_set(error, ERROR_CONFIG, "a prefix of more than %d bytes matches no key", OBJECT_KEY_MAX);
         return NULL;
     }
-    cursor = calloc(1, sizeof *cursor);
-    if (cursor != NULL)
-        cursor->prefix = strdup(prefix);
-    if (cursor == NULL || cursor->prefix == NULL) {
-        free(cursor);
+    cursor = calloc(1, sizeof *cursor + strlen(range->prefix) + strlen(after) + strlen(until) + 3);
+    if (cursor == NULL) {
         error_set(error, ERROR_LOCAL, "out of memory");
         return NULL;
     }
+    texts = cursor->texts;
+    cursor->range.prefix = keep(&texts, range->prefix);
+    cursor->range.after = keep(&texts, after);
+    cursor->range.until = keep(&texts, until);
     cursor->store = store;
     call_init(&cursor->call);
-    page_init(&cursor->pages[0], &cursor->walk);
-    page_init(&cursor->pages[1], &cursor->walk);
+    page_init(&cursor->pages[0], &cursor->walk, cursor->range.until);
+    page_init(&cursor->pages[1], &cursor->walk, cursor->range.until);
     fetch(cursor);
     return cursor;
 }
@@ -96,7 +115,6 @@ void cursor_close(struct cursor *cursor)
         cursor->store->ops->list_end(cursor->walk);
     page_free(&cursor->pages[0]);
     page_free(&cursor->pages[1]);
-    free(cursor->prefix);
     free(cursor);
 }
 
@@ -153,11 +171,11 @@ static bool take(struct cursor *cursor, bool *again)
     if (!*again && strcmp(entry.key, cursor->key) <= 0)
         return error_set(&cursor->error, ERROR_PROTOCOL,
                          "%s: the listing of \"%s\" is out of order: \"%.150s\" comes after \"%.150s\"",
-                         cursor->store->name, cursor->prefix, entry.key, cursor->key);
-    if (strncmp(entry.key, cursor->prefix, strlen(cursor->prefix)) != 0)
+                         cursor->store->name, cursor->range.prefix, entry.key, cursor->key);
+    if (strncmp(entry.key, cursor->range.prefix, strlen(cursor->range.prefix)) != 0)
         return error_set(&cursor->error, ERROR_PROTOCOL,
                          "%s: the listing of \"%s\" has a key that does not begin with it: \"%.150s\"",
-                         cursor->store->name, cursor->prefix, entry.key);
+                         cursor->store->name, cursor->range.prefix, entry.key);
     memcpy(cursor->key, entry.key, strlen(entry.key) + 1);
     entry.key = cursor->key;
     cursor->entry = entry;
@@ -177,10 +195,24 @@ void cursor_explain(const struct cursor *cursor, struct error *error)
                     forbidden ? ": give the user that runs this the rights to read and enter it" : "");
 }
 
+/* Not every store begins behind `after`. What is not known of a folder in which that lies is told. */
+static bool is_before(const struct cursor *cursor)
+{
+    const char *after = cursor->range.after;
+    bool around = cursor->entry.unreadable != 0 && strncmp(after, cursor->key, strlen(cursor->key)) == 0;
+
+    return after[0] != '\0' && strcmp(cursor->key, after) <= 0 && !around;
+}
+
+static bool is_wanted(const struct cursor *cursor)
+{
+    return !is_before(cursor) && (!is_state(cursor->key) || is_state(cursor->range.prefix));
+}
+
 /* Of the program's own state all must be known. */
 static bool may_show(struct cursor *cursor)
 {
-    if (cursor->entry.unreadable == 0 || !is_state(cursor->prefix))
+    if (cursor->entry.unreadable == 0 || !is_state(cursor->range.prefix))
         return true;
     cursor_explain(cursor, &cursor->error);
     return false;
@@ -196,7 +228,7 @@ enum cursor_state cursor_peek(struct cursor *cursor, const struct object_entry *
             return CURSOR_FAILED;
         if (cursor->taken < page->count) {
             if (take(cursor, &again) && may_show(cursor))
-                cursor->shown = !again && (!is_state(cursor->key) || is_state(cursor->prefix));
+                cursor->shown = !again && is_wanted(cursor);
             continue;
         }
         if (page->last)

@@ -26,6 +26,7 @@ void page_reset(struct store_page *page)
 {
     buf_clear(&page->arena);
     page->count = 0;
+    page->passed = false;
     page->ended = false;
 }
 
@@ -61,6 +62,9 @@ bool page_add(struct store_page *page, const struct object_entry *entry)
 
     if (page->count == STORE_PAGE_KEYS || key_len > OBJECT_KEY_MAX)
         return false;
+    page->passed |= page->until[0] != '\0' && strcmp(entry->key, page->until) >= 0;
+    if (page->passed)
+        return true;
     if (!buf_append(&page->arena, &numbers, sizeof numbers) ||
         !buf_append(&page->arena, entry->hash.bytes, object_hash_size(entry->hash.kind)) ||
         (!numbers.named_by_hash && !buf_append(&page->arena, entry->version, strlen(entry->version) + 1)) ||
@@ -72,17 +76,22 @@ bool page_add(struct store_page *page, const struct object_entry *entry)
     return true;
 }
 
+bool page_passed(const struct store_page *page)
+{
+    return page->passed;
+}
+
 bool page_end(struct store_page *page, const char *next)
 {
     buf_clear(&page->next);
-    page->last = next == NULL;
-    page->ended = next == NULL || buf_puts(&page->next, next);
+    page->last = next == NULL || page->passed;
+    page->ended = page->last || buf_puts(&page->next, next);
     return page->ended;
 }
 
-void page_init(struct store_page *page, void **walk)
+void page_init(struct store_page *page, void **walk, const char *until)
 {
-    *page = (struct store_page){.walk = walk};
+    *page = (struct store_page){.walk = walk, .until = until};
     buf_init(&page->arena, STORE_PAGE_KEYS * ENTRY_MAX);
     buf_init(&page->position, POSITION_MAX);
     buf_init(&page->next, POSITION_MAX);

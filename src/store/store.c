@@ -239,10 +239,11 @@ void store_upload_abort(struct upload *upload, struct call *call)
     upload->store->ops->upload_abort(upload, call);
 }
 
-void store_list(struct store *store, struct call *call, const char *prefix, struct store_page *page)
+void store_list(struct store *store, struct call *call, const struct store_range *range,
+                struct store_page *page)
 {
     call_begin(call, store);
-    store->ops->list(store, call, prefix, page);
+    store->ops->list(store, call, range, page);
 }
 
 bool store_step(struct call *call)

@@ -24,7 +24,7 @@ bool absence_begin(struct absence *absence, struct store *store, const char *key
     memcpy(prefix, key, len);
     prefix[len] = '\0';
     *absence = (struct absence){.key = key};
-    absence->cursor = cursor_open(store, prefix, error);
+    absence->cursor = cursor_open(store, &(struct store_range){.prefix = prefix}, error);
     return absence->cursor != NULL;
 }
 

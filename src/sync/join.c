@@ -8,11 +8,13 @@
 bool join_open(struct join *join, struct store *source, struct store *destination, const char *prefix,
                enum compare rule, struct error *error)
 {
+    struct store_range range = {.prefix = prefix};
+
     *join = (struct join){.rule = rule};
-    join->source = cursor_open(source, prefix, error);
+    join->source = cursor_open(source, &range, error);
     if (join->source == NULL)
         return false;
-    join->destination = cursor_open(destination, prefix, error);
+    join->destination = cursor_open(destination, &range, error);
     if (join->destination == NULL) {
         join_close(join);
         return false;

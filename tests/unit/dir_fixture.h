@@ -177,12 +177,12 @@ static inline int count_sidecars(void)
 }
 
 /* All keys, each followed by a space. */
-static inline const char *listing(const char *prefix)
+static inline const char *listing_of(struct store_range range)
 {
     static char text[8192];
     const struct object_entry *entry;
     struct error error;
-    struct cursor *cursor = cursor_open(store, prefix, &error);
+    struct cursor *cursor = cursor_open(store, &range, &error);
     enum cursor_state state;
 
     assert_non_null(cursor);
@@ -199,6 +199,11 @@ static inline const char *listing(const char *prefix)
     }
     cursor_close(cursor);
     return text;
+}
+
+static inline const char *listing(const char *prefix)
+{
+    return listing_of((struct store_range){.prefix = prefix});
 }
 
 /* The metadata that a head shows: names and values in turn. */

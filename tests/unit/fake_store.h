@@ -295,9 +295,10 @@ static inline void fake_describe(struct call *call, const struct fake_object *ob
     call->head_known = true;
 }
 
-static inline void fake_store_list(struct store *base, struct call *call, const char *prefix,
+static inline void fake_store_list(struct store *base, struct call *call, const struct store_range *range,
                                    struct store_page *page)
 {
+    const char *prefix = range->prefix;
     struct fake_store *store = (struct fake_store *)base;
     int added = 0;
 

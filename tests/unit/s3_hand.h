@@ -115,15 +115,15 @@ static inline bool hand_attempt(struct hand *hand)
 static struct hand *hand_listing;
 static const struct store_ops *hand_real_ops;
 
-static inline void hand_spy_list(struct store *store, struct call *call, const char *prefix,
+static inline void hand_spy_list(struct store *store, struct call *call, const struct store_range *range,
                                  struct store_page *page)
 {
     hand_listing->used = call;
-    hand_real_ops->list(store, call, prefix, page);
+    hand_real_ops->list(store, call, range, page);
 }
 
 /* Starts to list; what is played from now on is the cursor's call. */
-static inline void hand_list(struct hand *hand, const char *prefix)
+static inline void hand_list_range(struct hand *hand, const struct store_range *range)
 {
     struct error error = {0};
 
@@ -132,8 +132,13 @@ static inline void hand_list(struct hand *hand, const char *prefix)
     hand->spied_ops = *hand_real_ops;
     hand->spied_ops.list = hand_spy_list;
     hand->store->ops = &hand->spied_ops;
-    hand->cursor = cursor_open(hand->store, prefix, &error);
+    hand->cursor = cursor_open(hand->store, range, &error);
     hand_attempt(hand);
+}
+
+static inline void hand_list(struct hand *hand, const char *prefix)
+{
+    hand_list_range(hand, &(struct store_range){.prefix = prefix});
 }
 
 /* ---- answers ---- */

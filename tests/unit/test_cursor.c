@@ -43,12 +43,13 @@ struct script_call {
     int waiting;
 };
 
-static void script_list(struct store *store, struct call *call, const char *prefix, struct store_page *page)
+static void script_list(struct store *store, struct call *call, const struct store_range *range,
+                        struct store_page *page)
 {
     struct script *script = (struct script *)store;
     struct script_call *work = calloc(1, sizeof *work);
 
-    (void)prefix;
+    (void)range;
     assert_non_null(work);
     assert_null(call->impl);
     assert_true(script->listed < 8);
@@ -134,11 +135,11 @@ static enum cursor_state peek(struct cursor *cursor, const struct object_entry *
 }
 
 /* All keys that are handed out, with a space behind each, then how it ended. */
-static const char *walk(struct script *script, const char *prefix, struct error *error)
+static const char *walk_range(struct script *script, struct store_range range, struct error *error)
 {
     static char text[512];
     const struct object_entry *entry;
-    struct cursor *cursor = cursor_open(&script->base, prefix, error);
+    struct cursor *cursor = cursor_open(&script->base, &range, error);
     enum cursor_state state;
 
     assert_non_null(cursor);
@@ -159,6 +160,11 @@ static const char *walk(struct script *script, const char *prefix, struct error 
     cursor_close(cursor);
     assert_int_equal(script->walks, 0);
     return text;
+}
+
+static const char *walk(struct script *script, const char *prefix, struct error *error)
+{
+    return walk_range(script, (struct store_range){.prefix = prefix}, error);
 }
 
 static void pages_in_a_row(void **state)
@@ -190,6 +196,41 @@ static void nothing_at_all(void **state)
 
     (void)state;
     assert_string_equal(walk(&script, "p/", &error), "end");
+}
+
+/* The store of these tests takes no notice of a range; what lies behind its end is not asked for. */
+static void a_range_has_two_ends(void **state)
+{
+    static const struct script_page pages[] = {
+        {.keys = {"a", "b"}, .next = "one"},
+        {.keys = {"b/1", "b/2", "c"}, .next = "two"},
+        {.keys = {"d", "e"}, .next = "three"},
+        {.keys = {"f"}},
+    };
+    static const struct {
+        struct store_range range;
+        const char *keys;
+        int pages; /* one more is fetched while the last one is used, unless that is known to be it */
+    } table[] = {
+        {{"", "", ""}, "a b b/1 b/2 c d e f end", 4},
+        {{"", NULL, NULL}, "a b b/1 b/2 c d e f end", 4},
+        {{"", "b", NULL}, "b/1 b/2 c d e f end", 4},
+        {{"", "b/0", "e"}, "b/1 b/2 c d end", 3},
+        {{"", NULL, "b/2"}, "a b b/1 end", 2},
+        {{"", "b/1", "b/2"}, "end", 2},
+        {{"", "a", "a"}, "end", 1},
+        {{"", "e", "z"}, "f end", 4},
+        {{"", "z", NULL}, "end", 4},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct script script = new_script(pages);
+        struct error error;
+
+        assert_string_equal(walk_range(&script, table[i].range, &error), table[i].keys);
+        assert_int_equal(script.listed, table[i].pages);
+    }
 }
 
 static void state_keys_are_left_out(void **state)
@@ -336,7 +377,7 @@ static void the_next_page_is_fetched_ahead(void **state)
     struct script script = new_script(pages);
     struct error error;
     const struct object_entry *entry;
-    struct cursor *cursor = cursor_open(&script.base, "", &error);
+    struct cursor *cursor = cursor_open(&script.base, &(struct store_range){.prefix = ""}, &error);
 
     (void)state;
     assert_non_null(cursor);
@@ -358,7 +399,7 @@ static void closing_cancels(void **state)
     static const struct script_page pages[] = {{.keys = {"a"}}};
     struct script script = new_script(pages);
     struct error error;
-    struct cursor *cursor = cursor_open(&script.base, "", &error);
+    struct cursor *cursor = cursor_open(&script.base, &(struct store_range){.prefix = ""}, &error);
 
     (void)state;
     assert_non_null(cursor);
@@ -373,13 +414,14 @@ struct filled {
     bool long_keys;
 };
 
-static void fill_list(struct store *store, struct call *call, const char *prefix, struct store_page *page)
+static void fill_list(struct store *store, struct call *call, const struct store_range *range,
+                      struct store_page *page)
 {
     struct filled *filled = (struct filled *)(void *)((struct script *)store)->pages;
     char key[OBJECT_KEY_MAX + 2];
     struct object_entry entry = {.key = key, .size = UINT64_MAX, .modified = INT64_MAX};
 
-    (void)prefix;
+    (void)range;
     memset(entry.version, 'v', sizeof entry.version - 1);
     do {
         memset(key, 'k', sizeof key);
@@ -405,7 +447,7 @@ static void a_page_is_bounded_and_holds_the_longest(void **state)
         const struct object_entry *entry;
         struct error error;
         int seen = 0;
-        struct cursor *cursor = cursor_open(&script.base, "", &error);
+        struct cursor *cursor = cursor_open(&script.base, &(struct store_range){.prefix = ""}, &error);
 
         assert_non_null(cursor);
         for (; cursor_peek(cursor, &entry) == CURSOR_ENTRY; cursor_next(cursor), seen++) {
@@ -441,7 +483,7 @@ static void versions_and_hashes_come_back(void **state)
     size_t at = 0, used;
 
     (void)state;
-    page_init(&page, NULL);
+    page_init(&page, NULL, "");
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         strcpy(entry.version, table[i].version);
         object_hash_md5(&entry.hash, table[i].md5);
@@ -468,12 +510,13 @@ static void versions_and_hashes_come_back(void **state)
 }
 
 /* Two positions in turn, or always new ones: no key ever comes. */
-static void turn_list(struct store *store, struct call *call, const char *prefix, struct store_page *page)
+static void turn_list(struct store *store, struct call *call, const struct store_range *range,
+                      struct store_page *page)
 {
     int *pages = (int *)(void *)(store + 1);
     char next[16];
 
-    (void)prefix;
+    (void)range;
     snprintf(next, sizeof next, "%d", ++*pages % 2);
     page_end(page, next);
     call->done = true;
@@ -491,7 +534,7 @@ static void pages_without_keys_end(void **state)
     struct error error;
 
     (void)state;
-    cursor = cursor_open(&turning.store, "p", &error);
+    cursor = cursor_open(&turning.store, &(struct store_range){.prefix = "p"}, &error);
     assert_int_equal(cursor_peek(cursor, &entry), CURSOR_FAILED);
     assert_non_null(strstr(cursor_error(cursor)->text, "does not come to an end"));
     assert_in_range(turning.pages, 10000, 10010);
@@ -508,7 +551,7 @@ static void too_long_a_prefix(void **state)
     (void)state;
     memset(prefix, 'p', sizeof prefix);
     prefix[sizeof prefix - 1] = '\0';
-    assert_null(cursor_open(&script.base, prefix, &error));
+    assert_null(cursor_open(&script.base, &(struct store_range){.prefix = prefix}, &error));
     assert_int_equal(error.kind, ERROR_CONFIG);
 }
 
@@ -517,6 +560,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pages_in_a_row),
         cmocka_unit_test(nothing_at_all),
+        cmocka_unit_test(a_range_has_two_ends),
         cmocka_unit_test(state_keys_are_left_out),
         cmocka_unit_test(order_is_checked),
         cmocka_unit_test(what_is_repeated_is_passed_over),

@@ -403,6 +403,21 @@ static void links_are_never_followed(void **state)
     tempdir_remove(outside);
 }
 
+static void a_range_of_keys(void **state)
+{
+    static const char *const keys[] = {"a", "b/1", "b/2", "b//", "b0", "c"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        put_text(keys[i], "x");
+    assert_string_equal(listing(""), "a b// b/1 b/2 b0 c ");
+    assert_string_equal(listing_of((struct store_range){"", "a", "c"}), "b// b/1 b/2 b0 ");
+    assert_string_equal(listing_of((struct store_range){"", "b/", "b/2"}), "b// b/1 ");
+    assert_string_equal(listing_of((struct store_range){"b/", "b/1", NULL}), "b/2 ");
+    assert_string_equal(listing_of((struct store_range){"b/", NULL, "a"}), "");
+    assert_string_equal(listing_of((struct store_range){"", "c", NULL}), "");
+}
+
 /* ---- listing ---- */
 
 static void many_pages(void **state)
@@ -419,7 +434,7 @@ static void many_pages(void **state)
         snprintf(name, sizeof name, "p%d/%04d", i / 600, i);
         assert_true(tempdir_file(root, name, name));
     }
-    cursor = cursor_open(store, "p", &error);
+    cursor = cursor_open(store, &(struct store_range){.prefix = "p"}, &error);
     while ((cursor_state = cursor_peek(cursor, &entry)) != CURSOR_END) {
         if (cursor_state == CURSOR_WAIT) {
             assert_true(cursor_step(cursor));
@@ -471,7 +486,7 @@ static void listing_what_is_not_there(void **state)
     struct store *missing = open_at(tempdir_path(root, "missing"));
     const struct object_entry *entry;
     struct error error;
-    struct cursor *cursor = cursor_open(missing, "p/", &error);
+    struct cursor *cursor = cursor_open(missing, &(struct store_range){.prefix = "p/"}, &error);
 
     (void)state;
     assert_non_null(cursor);
@@ -495,6 +510,7 @@ int main(void)
         DIR_TEST(the_longest_keys),
         DIR_TEST(files_and_directories_in_each_others_way),
         DIR_TEST(writes_on_a_condition),
+        DIR_TEST(a_range_of_keys),
         DIR_TEST(links_are_never_followed),
         DIR_TEST(many_pages),
         DIR_TEST(a_warning_for_what_is_left_out),

@@ -595,6 +595,45 @@ static void test_list_rgw(void **state)
     hand_end(&hand);
 }
 
+/* The first page begins behind the one bound, and nothing is asked for beyond the other. */
+static void test_list_range(void **state)
+{
+    static const char page[] =
+        LIST_BEGIN "<EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>" ENTRY("p%2Fb")
+            ENTRY("p%2Fc") "<NextContinuationToken>t</NextContinuationToken></ListBucketResult>";
+    static const char second[] =
+        LIST_BEGIN "<EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>" ENTRY("p%2Fd")
+            ENTRY("p%2Fz") "<NextContinuationToken>u</NextContinuationToken></ListBucketResult>";
+    const struct object_entry *entry;
+    struct hand hand;
+
+    (void)state;
+    hand_begin(&hand, "http://h", "b");
+    hand_list_range(&hand, &(struct store_range){"p/", "p/a +", "p/e"});
+    for (int attempt = 0; attempt < 2; attempt++) { /* the second asks for the same again */
+        assert_string_equal(
+            hand_url(&hand),
+            "http://h/b?encoding-type=url&list-type=2&max-keys=1000&prefix=p%2F&start-after=p%2Fa%20%2B");
+        if (attempt == 0)
+            assert_int_equal(hand_answer(&hand, 503, "", NULL), HTTP_RETRY);
+        if (attempt == 0)
+            assert_true(hand_attempt(&hand));
+    }
+    assert_int_equal(hand_answer(&hand, 200, "", page), HTTP_DONE);
+    hand_done(&hand);
+    expect_keys(&hand, (const char *const[]){"p/b", "p/c", NULL});
+    assert_true(hand_attempt(&hand));
+    assert_string_equal(
+        hand_url(&hand),
+        "http://h/b?continuation-token=t&encoding-type=url&list-type=2&max-keys=1000&prefix=p%2F");
+    assert_int_equal(hand_answer(&hand, 200, "", second), HTTP_DONE);
+    hand_done(&hand);
+    expect_keys(&hand, (const char *const[]){"p/d", NULL});
+    assert_null(next_entry(&hand));
+    assert_int_equal(cursor_peek(hand.cursor, &entry), CURSOR_END);
+    hand_end(&hand);
+}
+
 /* Order of MinIO (EncodingType behind the entries) and escapes of Amazon ("+" for a space). */
 static void test_list_encoding_told_late(void **state)
 {
@@ -1310,6 +1349,7 @@ int main(void)
         cmocka_unit_test(test_two_accounts),
         cmocka_unit_test(test_peek),
         cmocka_unit_test(test_list_rgw),
+        cmocka_unit_test(test_list_range),
         cmocka_unit_test(test_list_encoding_told_late),
         cmocka_unit_test(test_list_not_encoded),
         cmocka_unit_test(test_list_again),

@@ -259,7 +259,7 @@ static void state_must_be_readable(void **state)
     (void)state;
     put(store, ".storsync/x/lease/", "", 10);
     fake_get_object(store, ".storsync/x/lease/")->unreadable = EACCES;
-    cursor = cursor_open(&store->base, ".storsync/x/lease/", &error);
+    cursor = cursor_open(&store->base, &(struct store_range){.prefix = ".storsync/x/lease/"}, &error);
     while ((found = cursor_peek(cursor, &entry)) == CURSOR_WAIT)
         cursor_step(cursor);
     assert_int_equal(found, CURSOR_FAILED);

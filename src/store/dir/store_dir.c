@@ -144,22 +144,26 @@ static bool list_step(struct call *call, struct dir_call *work)
 {
     struct dir_list *list = *page_walk(work->page);
 
-    for (int i = 0; i < LIST_STEP && !call->done; i++)
+    for (int i = 0; i < LIST_STEP && !call->done; i++) {
         list_one(call, work, list);
+        if (page_passed(work->page))
+            list_end(call, work, list);
+    }
     return true;
 }
 
-static void dir_op_list(struct store *store, struct call *call, const char *prefix, struct store_page *page)
+static void dir_op_list(struct store *store, struct call *call, const struct store_range *range,
+                        struct store_page *page)
 {
     struct store_dir *dir = dir_store(store);
     struct dir_call *work;
 
-    if (!dir_ready(dir, call) || (work = dir_call_new(dir, call, prefix)) == NULL)
+    if (!dir_ready(dir, call) || (work = dir_call_new(dir, call, range->prefix)) == NULL)
         return;
     work->step = list_step;
     work->page = page;
     if (*page_walk(page) == NULL)
-        *page_walk(page) = dir_list_open(&dir->tree, prefix, DIR_LIST_WINDOW, &call->error);
+        *page_walk(page) = dir_list_open(&dir->tree, range->prefix, DIR_LIST_WINDOW, &call->error);
     if (*page_walk(page) == NULL)
         list_failed(call, work);
 }

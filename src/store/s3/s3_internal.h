@@ -196,7 +196,8 @@ bool s3_explain(struct s3_call *c);
 void s3_explain_foreign(const struct s3_call *c, struct error *error); /* the answer is not S3's */
 
 /* s3_list.c */
-void s3_list(struct store *store, struct call *call, const char *prefix, struct store_page *page);
+void s3_list(struct store *store, struct call *call, const struct store_range *range,
+             struct store_page *page);
 
 /* s3_object.c */
 void s3_read(struct store *store, struct call *call, const char *key);

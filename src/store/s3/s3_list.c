@@ -25,6 +25,7 @@ struct listing {
 struct list_call {
     struct s3_call base;
     struct store_page *page;
+    const char *after;
     int page_keys;                     /* how many are asked for */
     struct buf key;                    /* of the entry that is coming */
     struct buf token;                  /* where the listing goes on */
@@ -51,6 +52,10 @@ static void build_query(const struct list_call *list, struct buf *query)
     if (prefix[0] != '\0') {
         buf_puts(query, "&prefix=");
         uri_encode(query, prefix, "");
+    }
+    if (list->after[0] != '\0' && position[0] == '\0') {
+        buf_puts(query, "&start-after=");
+        uri_encode(query, list->after, "");
     }
 }
 
@@ -278,14 +283,15 @@ static const struct s3_operation list_operation = {
     .release = list_release,
 };
 
-void s3_list(struct store *store, struct call *call, const char *prefix, struct store_page *page)
+void s3_list(struct store *store, struct call *call, const struct store_range *range, struct store_page *page)
 {
-    struct s3_call *c = s3_begin(store, call, &list_operation, prefix);
+    struct s3_call *c = s3_begin(store, call, &list_operation, range->prefix);
     struct list_call *list = (struct list_call *)c;
 
     if (c == NULL)
         return;
     list->page = page;
+    list->after = range->after;
     list->page_keys = STORE_PAGE_KEYS;
     buf_init(&list->key, XML_TEXT_MAX);
     buf_init(&list->token, S3_QUERY_MAX);
