@@ -1,4 +1,5 @@
-// A small application behind storsync-init: shows its own PID and, at /healthz, the status of the sync.
+// A small application behind storsync-init: shows its own PID and, at /healthz, whether the sync went well. That may be
+// asked by strangers: the status file has names of buckets and objects, which are not their business.
 'use strict';
 const fs = require('node:fs');
 const http = require('node:http');
@@ -7,17 +8,17 @@ const statusFile = process.env.STORSYNC_STATUS_FILE || '/tmp/storsync-status.jso
 
 function health() {
   try {
-    const status = fs.readFileSync(statusFile, 'utf8');
-    return { code: JSON.parse(status).success ? 200 : 503, body: status };
-  } catch (error) {
-    return { code: 503, body: JSON.stringify({ success: false, message: error.message }) };
+    const { state, success } = JSON.parse(fs.readFileSync(statusFile, 'utf8'));
+    return { state, healthy: success === true };
+  } catch {
+    return { state: 'unknown', healthy: false };
   }
 }
 
 const server = http.createServer((request, response) => {
   if (request.url === '/healthz') {
-    const { code, body } = health();
-    response.writeHead(code, { 'Content-Type': 'application/json' }).end(body);
+    const answer = health();
+    response.writeHead(answer.healthy ? 200 : 503, { 'Content-Type': 'application/json' }).end(JSON.stringify(answer));
   } else {
     response.end(`Hello from PID ${process.pid}\n`);
   }

@@ -75,9 +75,14 @@ class Container:
         return answer
 
     def health(self):
-        """(HTTP status, status document) of the example's /healthz."""
+        """(HTTP status, answer) of the example's /healthz."""
         status, text = self.answers("/healthz")
         return status, json.loads(text)
+
+    def status(self):
+        """The status document, as the tool in the container shows it once the application answers."""
+        self.answers()
+        return json.loads(ENGINE("exec", self.name, "storsync-init", "--status", "--json").stdout)
 
 
 class ContainerCase(TestCase):

@@ -15,8 +15,8 @@ class Life(ContainerCase):
         source, destination = self.buckets()
         app = self.start_app(env=self.production())
         self.assertEqual(app.answers(), (200, "Hello from PID 1\n"))
-        status, document = app.health()
-        self.assertEqual((status, document["state"], document["syncedFiles"]), (200, "synced", 20))
+        self.assertEqual(app.health(), (200, {"state": "synced", "healthy": True}), "and nothing else: anybody may ask")
+        self.assertEqual((app.status()["state"], app.status()["syncedFiles"]), ("synced", 20))
         self.assertEqual((app.cmdline(), app.own_pid()), ([b"node", b"server.js"], 1))
         self.assertEqual(data.compare_buckets(source, destination, ("public/",)), [])
         children = ENGINE("top", app.name, "pid", "args").stdout.splitlines()[1:]
@@ -32,7 +32,7 @@ class Life(ContainerCase):
         self.assertEqual(app.health()[1]["state"], "already-synced")
         self.assertEqual(len(RUN.rgw().requests_since(mark)), 1, "it costs one request")
         again = self.start_app(env=self.production("d2", STORSYNC_MIN_INTERVAL="0s"))
-        self.assertEqual((again.health()[1]["state"], again.health()[1]["syncedFiles"]), ("synced", 1))
+        self.assertEqual((again.health()[1]["state"], again.status()["syncedFiles"]), ("synced", 1))
 
     def test_stopped_while_the_application_runs(self):
         self.buckets()
@@ -61,9 +61,9 @@ class Life(ContainerCase):
         stopped = self.start_app(env={**env, "STORSYNC_ON_FAILURE": "stop"})
         self.assertEqual(stopped.wait(), 69)
         self.assertNotIn("listening", stopped.logs)
-        status, document = self.start_app(env=env).health()
-        self.assertEqual((status, document["state"]), (503, "failed"))
-        self.assertIn("no-such-bucket-here", document["message"])
+        started = self.start_app(env=env)
+        self.assertEqual(started.health(), (503, {"state": "failed", "healthy": False}))
+        self.assertIn("no-such-bucket-here", started.status()["message"])
 
 
 class Health(ContainerCase):

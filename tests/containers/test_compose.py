@@ -61,8 +61,8 @@ class Compose(ContainerCase):
     def test_up_and_down(self):
         app = self.up("2026-11-22")
         self.assertEqual(app.answers(), (200, "Hello from PID 1\n"))
-        status, document = app.health()
-        self.assertEqual((status, document["state"], document["deploymentId"]), (200, "synced", "2026-11-22"))
+        document = app.status()
+        self.assertEqual((app.health()[0], document["state"], document["deploymentId"]), (200, "synced", "2026-11-22"))
         self.assertEqual((document["source"], document["syncedFiles"]), (self.source.name, 20))
         facts = app.inspect("{{.HostConfig.ReadonlyRootfs}} {{.EffectiveCaps}} {{.HostConfig.SecurityOpt}} "
                             "{{.Config.User}}")

@@ -126,8 +126,8 @@ class Deployment(KubernetesCase):
         self.secret()
         app = self.replica()
         self.assertEqual(app.answers(), (200, "Hello from PID 1\n"))
-        status, document = app.health()
-        self.assertEqual((status, document["state"], document["syncedFiles"]), (200, "synced", 20))
+        document = app.status()
+        self.assertEqual((app.health()[0], document["state"], document["syncedFiles"]), (200, "synced", 20))
         self.assertEqual((document["deploymentId"], document["deploymentSource"]), ("abc123", "STORSYNC_DEPLOYMENT_ID"))
         self.assertEqual(document["environmentSource"], "/etc/storsync/storsync.ini:1 environment=production")
         self.assertEqual(app.cmdline(), [b"node", b"server.js"])
@@ -159,7 +159,7 @@ class Deployment(KubernetesCase):
 
     def test_start_starts_it_all_the_same(self):
         status, document = self.failing("start").health()
-        self.assertEqual((status, document["state"]), (503, "failed"), "not ready, and the status says why")
+        self.assertEqual((status, document["state"]), (503, "failed"), "not ready, and the state says why")
 
     def test_three_replicas_at_once(self):
         """As many as the example has: one syncs, the others wait for it."""
