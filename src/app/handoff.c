@@ -216,33 +216,36 @@ static bool is_called(const char *variable, const char *name)
     return *variable == '=';
 }
 
-/* Byte by byte: there can be thousands of names, and a hundred times as many variables. */
-static bool is_named(const char *variable, const char *names)
-{
-    for (;;) {
-        while (is_separator(*names))
-            names++;
-        if (*names == '\0')
-            return false;
-        if (is_called(variable, names))
-            return true;
-        while (!ends_name(*names))
-            names++;
-    }
-}
-
-int handoff_drop_env(const char *names)
+/* Drops what the name at the beginning of `names` calls. */
+static int drop_called(const char *names)
 {
     char **kept = environ;
     int dropped = 0;
 
     for (char **variable = environ; *variable != NULL; variable++) {
-        if (is_named(*variable, names))
+        if (is_called(*variable, names))
             dropped++;
         else
             *kept++ = *variable;
     }
     *kept = NULL;
+    return dropped;
+}
+
+/* There can be thousands of names, and a hundred times as many variables, most of which differ from a name in the first
+ * byte. */
+int handoff_drop_env(const char *names)
+{
+    int dropped = 0;
+
+    while (*names != '\0') {
+        if (!is_separator(*names))
+            dropped += drop_called(names);
+        while (!ends_name(*names))
+            names++;
+        while (is_separator(*names))
+            names++;
+    }
     return dropped;
 }
 
