@@ -232,8 +232,7 @@ static int drop_called(const char *names)
     return dropped;
 }
 
-/* There can be thousands of names, and a hundred times as many variables, most of which differ from a name in the first
- * byte. */
+/* There can be thousands of names, and a hundred times as many variables. Most differ in their first byte. */
 int handoff_drop_env(const char *names)
 {
     int dropped = 0;
