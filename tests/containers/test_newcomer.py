@@ -38,6 +38,11 @@ class Newcomer(ContainerCase):
         (self.dir / "app" / "server.js").write_text(SERVER)
         image = ENGINE.image("my-own-app", self.dir / "app")
         self.buckets()
+        self.assertIn("--entrypoint storsync-init my-app --sync --dry-run", (CHECKOUT / "README.md").read_text())
+        look = self.start(image, "--sync", "--dry-run", env=self.production(), flags=["--entrypoint=storsync-init"])
+        self.assertEqual(look.wait(), 0)
+        self.assertIn("Would sync: 20", look.logs)
+        self.assertEqual(self.destination.keys(), [])
         port = rgw.free_ports(1)[0]
         env = self.production("2026-11-22", PORT=str(port), NODE_ENV=None)  # the image says that it is production
         app = self.start(image, env=env, port=port)
