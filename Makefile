@@ -327,7 +327,7 @@ need-integration:
 need-containers:
 	-@deps/need podman:podman runc:runc catatonit:catatonit mmdebstrap:mmdebstrap podman-compose:podman-compose python3-yaml
 need-dist:
-	@deps/need minisign:minisign gpg:gpg
+	@deps/need minisign:minisign gpg:gpg gpg-agent:gpg-agent
 need-docs:
 	@deps/need python3 zsh:zsh fish:fish
 need-model:
