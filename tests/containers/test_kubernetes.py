@@ -309,7 +309,8 @@ class Times(unittest.TestCase):
     def test_jobs(self):
         for job in (JOB["spec"], CRON_JOB["spec"]["jobTemplate"]["spec"], PRESYNC["spec"], HELM_HOOK["spec"]):
             (container,) = job["template"]["spec"]["containers"]
-            (timeout,) = (seconds(word.partition("=")[2]) for word in container["args"] if word.startswith("--timeout="))
+            (timeout,) = (seconds(word.removeprefix("--timeout=")) for word in container["args"]
+                          if word.startswith("--timeout="))
             pauses = sum(min(self.PAUSE * 2 ** number, 360) for number in range(job["backoffLimit"]))
             tries = (job["backoffLimit"] + 1) * (timeout + self.GRACE)
             self.assertLessEqual(self.PULL + tries + pauses, job["activeDeadlineSeconds"])
@@ -352,7 +353,8 @@ class Kustomizations(unittest.TestCase):
     def test_irsa(self):
         pod = self.built("irsa")["Deployment"]["spec"]["template"]["spec"]
         self.assertEqual(pod["serviceAccountName"], ACCOUNT["metadata"]["name"])
-        self.assertRegex(ACCOUNT["metadata"]["annotations"]["eks.amazonaws.com/role-arn"], r"^arn:aws:iam::\d{12}:role/")
+        annotations = ACCOUNT["metadata"]["annotations"]
+        self.assertRegex(annotations["eks.amazonaws.com/role-arn"], r"^arn:aws:iam::\d{12}:role/")
         (container,) = pod["initContainers"]
         self.assertNotIn("envFrom", container)
 

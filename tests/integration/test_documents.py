@@ -96,7 +96,7 @@ class Costs(TestCase):
 class Uploads(TestCase):
     """The table of docs/UPLOADS.md, with directories, where times can be set."""
 
-    # Of one file: how old it is and what is in it, before the sync that matters. "old" is what the sync before has copied.
+    # Of one file: how old it is and what is in it, before the sync that matters. OLD is what the sync before has copied.
     OLD = (1000, "old")
     CASES = {
         ("has it", "has not"): (OLD, None),
@@ -112,7 +112,8 @@ class Uploads(TestCase):
 
     def test_table(self):
         rows = re.findall(r"(?m)^\| (.*?) \| (.*?) \| \*\*(\w+)\*\*", document("UPLOADS.md"))
-        self.assertEqual({(one, other): word for one, other, word in rows}, {case: self.outcome(*case) for case in self.CASES})
+        found = {case: self.outcome(*case) for case in self.CASES}
+        self.assertEqual(found, {(one, other): word for one, other, word in rows})
 
     def outcome(self, *case):
         source, destination = self.dir_bucket(), self.dir_bucket()
@@ -209,7 +210,8 @@ class OnCall(TestCase):
         lines = [line for line in tool.err.splitlines() if re.search(r"error: |=== Sync Failed", line)]
         text = "\n".join(lines)
         for found, instead in self.names.items():
-            text = text.replace(found, instead).replace(found.partition("://")[2] or found, instead.partition("://")[2] or instead)
+            text = text.replace(found, instead)
+            text = text.replace(found.partition("://")[2] or found, instead.partition("://")[2] or instead)
         text = re.sub(r"request tx[\w-]+", "request tx0001", text)
         return f"**{name}**\n\n```text\n{text}\nexit code {tool.code}\n```\n"
 
@@ -248,8 +250,8 @@ class Policies(PoliciesCase):
         for name, bucket in self.names.items():
             statements = []
             for statement in self.statements:
-                here = [r.replace(name, bucket.name) for r in statement["Resource"] if r.split(":::")[1].split("/")[0] == name]
-                for resource in here:
+                here = [resource for resource in statement["Resource"] if resource.split(":::")[1].split("/")[0] == name]
+                for resource in (resource.replace(name, bucket.name) for resource in here):
                     actions = [a for a in statement["Action"] if a != without or at not in resource]
                     if actions:
                         statements.append({"Effect": "Allow", "Principal": {"AWS": ["arn:aws:iam:::user/bob"]},
