@@ -118,7 +118,8 @@ static void put_bash(struct buf *out)
                   "\tCOMPREPLY=()\n"
                   "\tcase $option in\n");
     each_flag(out, put_bash_values);
-    buf_puts(out, "\t*) values='--");
+    buf_puts(out, "\t--help) values='all' ;;\n"
+                  "\t*) values='--");
     for (size_t i = 0; i < MODE_COUNT; i++)
         buf_printf(out, " --%s", modes[i].name);
     each_flag(out, put_bash_name);
