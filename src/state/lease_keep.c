@@ -1,0 +1,225 @@
+#include "clock.h"
+#include "crash.h"
+#include "lease_internal.h"
+#include "log.h"
+
+#include <string.h>
+
+#define RECORD_MAX ((size_t)4096)
+
+/* After a renewal that failed: when to try again, in ms. */
+#define RENEWAL_PAUSE 1000
+
+/* ---- writing ---- */
+
+/* False, with lease->call.error: there is no memory. */
+static bool begin_write(struct lease *lease, bool create)
+{
+    static const struct store_condition absent = {.when = STORE_IF_ABSENT};
+    char key[LEASE_KEY_SIZE];
+    struct buf json;
+    bool ok;
+
+    lease_key(lease->job, lease->own.epoch, key);
+    buf_init(&json, RECORD_MAX);
+    ok = lease_write_record(&lease->own, &json);
+    if (ok)
+        store_write(lease->job->store, &lease->call, key, json.data, json.len, create ? &absent : NULL);
+    else
+        error_set(&lease->call.error, ERROR_LOCAL, "out of memory");
+    buf_free(&json);
+    return ok;
+}
+
+bool lease_write(struct lease *lease, bool create)
+{
+    return begin_write(lease, create) && store_wait(&lease->call);
+}
+
+/* ---- a renewal, step by step ---- */
+
+static void end_renewal(struct lease *lease)
+{
+    cursor_close(lease->cursor);
+    lease->cursor = NULL;
+    lease->renewal = LEASE_RESTING;
+}
+
+static void put_off_renewal(struct lease *lease)
+{
+    end_renewal(lease);
+    lease->next_try = clock_mono() + RENEWAL_PAUSE;
+}
+
+static void lose_lease(struct lease *lease, struct error *error, const char *why)
+{
+    lease->held = false;
+    end_renewal(lease);
+    error_set(error, ERROR_BUSY, "the lease is lost: %s", why);
+}
+
+static void write_renewal(struct lease *lease)
+{
+    if (begin_write(lease, false))
+        lease->renewal = LEASE_WRITING;
+    else
+        put_off_renewal(lease);
+}
+
+static void begin_renewal(struct lease *lease)
+{
+    char key[LEASE_KEY_SIZE];
+
+    lease->renewal_began = clock_mono();
+    lease->own.renewals++;
+    if (!lease->advisory) {
+        write_renewal(lease);
+        return;
+    }
+    /* Somebody may have written over it: a rewrite would take it away from them again. */
+    lease_key(lease->job, lease->own.epoch, key);
+    store_read(lease->job->store, &lease->call, key);
+    lease->renewal = LEASE_CHECKING;
+}
+
+static void renewal_is_checked(struct lease *lease, struct error *error)
+{
+    struct lease_record found;
+
+    lease_read_record(buf_str(&lease->call.body), lease->call.body.len, &found);
+    if (strcmp(found.nonce, lease->own.nonce) != 0)
+        lose_lease(lease, error, "another replica has written over it");
+    else
+        write_renewal(lease);
+}
+
+static void renewal_is_written(struct lease *lease, struct error *error)
+{
+    crash_point("renewing");
+    lease->cursor = lease_open_listing(lease, error);
+    lease->highest = 0;
+    if (lease->cursor != NULL)
+        lease->renewal = LEASE_LOOKING;
+    else
+        put_off_renewal(lease);
+}
+
+static void renewal_is_looked_at(struct lease *lease, enum cursor_state listing, struct error *error)
+{
+    if (listing == CURSOR_FAILED) {
+        put_off_renewal(lease);
+    } else if (lease->highest > lease->own.epoch) {
+        lose_lease(lease, error, "another replica has taken over");
+    } else {
+        end_renewal(lease);
+        lease->renewed = lease->renewal_began;
+        lease->next_try = 0;
+        lease->confirmed = true;
+    }
+}
+
+/* CHECKING and WRITING: one request each. */
+static bool step_request(struct lease *lease, struct error *error)
+{
+    bool moved = store_step(&lease->call);
+
+    if (!lease->call.done)
+        return moved;
+    if (lease->call.error.kind != ERROR_NONE)
+        put_off_renewal(lease);
+    else if (lease->renewal == LEASE_CHECKING)
+        renewal_is_checked(lease, error);
+    else
+        renewal_is_written(lease, error);
+    return true;
+}
+
+static bool step_look(struct lease *lease, struct error *error)
+{
+    struct lease_epochs epochs = {.highest = 0};
+    bool moved = cursor_step(lease->cursor);
+    enum cursor_state listing = lease_note_epochs(lease, lease->cursor, &epochs);
+
+    if (epochs.highest > lease->highest)
+        lease->highest = epochs.highest;
+    if (listing == CURSOR_WAIT)
+        return moved;
+    renewal_is_looked_at(lease, listing, error);
+    return true;
+}
+
+/* INVARIANT (L2): a lease that could not be renewed for a whole TTL is not believed in, whatever the reason. */
+static bool is_expired(const struct lease *lease)
+{
+    return clock_mono() - lease->renewed >= lease->own.ttl;
+}
+
+int64_t lease_wake(const struct lease *lease)
+{
+    int64_t due = lease->renewed + lease->own.ttl / 3;
+
+    if (!lease->held || lease->renewal != LEASE_RESTING)
+        return INT64_MAX;
+    return lease->next_try > due ? lease->next_try : due;
+}
+
+bool lease_step(struct lease *lease, struct error *error)
+{
+    if (!lease->held)
+        return false;
+    if (is_expired(lease)) {
+        lose_lease(lease, error, "it could not be renewed for longer than its TTL");
+        return true;
+    }
+    if (lease->renewal == LEASE_LOOKING)
+        return step_look(lease, error);
+    if (lease->renewal != LEASE_RESTING)
+        return step_request(lease, error);
+    if (clock_mono() < lease_wake(lease))
+        return false;
+    begin_renewal(lease);
+    return true;
+}
+
+/* ---- making sure ---- */
+
+/* One turn of waiting for a renewal. False, with *error, when the lease is lost, or a stop was requested. */
+static bool turn_renewal(struct lease *lease, struct error *error)
+{
+    bool moved = lease_step(lease, error);
+
+    return lease->held && loop_turn(store_loop(lease->job->store), moved, lease_wake(lease), error);
+}
+
+bool lease_confirm(struct lease *lease, struct error *error)
+{
+    /* A renewal that is under way began before now: it does not count. */
+    while (lease->held && lease->renewal != LEASE_RESTING)
+        if (!turn_renewal(lease, error))
+            return false;
+    if (!lease->held)
+        return false;
+    lease->confirmed = false;
+    begin_renewal(lease);
+    while (!lease->confirmed)
+        if (!turn_renewal(lease, error))
+            return false;
+    return true;
+}
+
+/* ---- giving it back ---- */
+
+void lease_release(struct lease *lease, bool clean_pass, int64_t limit)
+{
+    struct error why;
+
+    if (!lease->held)
+        return;
+    lease->held = false;
+    lease->own.state = clean_pass ? LEASE_RELEASED : LEASE_FAILED;
+    lease->own.renewals++;
+    error_set(&why, ERROR_INTERRUPTED, "the lease is being released");
+    call_cancel(&lease->call, &why);
+    if (begin_write(lease, false) && !store_wait_for(&lease->call, limit))
+        log_warn("the lease could not be released; others will wait for it: %s", lease->call.error.text);
+}

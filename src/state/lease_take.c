@@ -1,0 +1,182 @@
+#include "clock.h"
+#include "crash.h"
+#include "lease_internal.h"
+#include "log.h"
+#include "random.h"
+#include "stop.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* How often a create is tried whose answer was lost and which did not happen. */
+#define CREATE_TRIES 3
+
+static void make_nonce(char out[LEASE_NONCE_SIZE])
+{
+    unsigned char bytes[(LEASE_NONCE_SIZE - 1) / 2];
+
+    random_bytes(bytes, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+}
+
+/* INVARIANT (L3): is the object of our epoch ours? False with lease->call.error if it cannot be read. */
+static bool is_ours(struct lease *lease)
+{
+    struct lease_record found;
+
+    return lease_read(lease, lease->own.epoch, &found) && strcmp(found.nonce, lease->own.nonce) == 0;
+}
+
+/* Without the primitive the last writer wins: writes, lets everybody else's writes come in, and looks who it was. */
+static enum lease_taking take_advisory(struct lease *lease, struct error *error)
+{
+    /* Within the TTL, which began with this write, there has to be time to renew it. */
+    int64_t settle = lease->own.ttl / 3 < LEASE_SETTLE ? lease->own.ttl / 3 : LEASE_SETTLE;
+    int64_t until = clock_mono() + settle;
+
+    lease->advisory = true;
+    if (!lease_write(lease, false)) {
+        *error = lease->call.error;
+        return LEASE_NOT_TAKEN;
+    }
+    if (!lease_wait_until(lease, until, error))
+        return LEASE_NOT_TAKEN;
+    if (is_ours(lease))
+        return LEASE_TAKEN;
+    *error = lease->call.error;
+    return error->kind == ERROR_NONE ? LEASE_TAKEN_BY_ANOTHER : LEASE_NOT_TAKEN;
+}
+
+/* The create went through. Would a second one, too? Then it proves nothing. */
+static enum lease_taking prove_create(struct lease *lease, struct error *error)
+{
+    lease_write(lease, true);
+    if (lease->call.error.kind == ERROR_NONE || lease->call.error.kind == ERROR_UNSUPPORTED)
+        return take_advisory(lease, error);
+    if (lease->call.error.kind == ERROR_INTERRUPTED || lease->call.error.kind == ERROR_TIMEOUT) {
+        *error = lease->call.error;
+        return stop_requested(error) ? LEASE_NOT_TAKEN : LEASE_TAKEN;
+    }
+    return LEASE_TAKEN;
+}
+
+/* The create failed, or its answer was lost. Whose is the epoch? NOT_TAKEN: nobody's, or lease->call.error. */
+static enum lease_taking settle_create(struct lease *lease, const struct error *failure)
+{
+    if (is_ours(lease)) {
+        lease->held = true;
+        return LEASE_TAKEN;
+    }
+    if (lease->call.error.kind == ERROR_NONE)
+        return LEASE_TAKEN_BY_ANOTHER;
+    /* It was there, and is gone: removed by the owner of a higher one. */
+    if (failure->kind == ERROR_PRECONDITION && lease->call.error.kind == ERROR_NOT_FOUND)
+        return LEASE_TAKEN_BY_ANOTHER;
+    return LEASE_NOT_TAKEN;
+}
+
+/* INVARIANT (L1): the only place that creates an epoch. */
+static enum lease_taking create_epoch(struct lease *lease, struct error *error)
+{
+    for (int tries = 1; tries <= CREATE_TRIES; tries++) {
+        struct error failure;
+        enum lease_taking taking;
+
+        if (lease_write(lease, true)) {
+            lease->held = true;
+            return prove_create(lease, error);
+        }
+        failure = lease->call.error;
+        if (failure.kind == ERROR_UNSUPPORTED)
+            return take_advisory(lease, error);
+        if (stop_requested(error) || failure.kind == ERROR_PERMISSION || failure.kind == ERROR_CREDENTIALS) {
+            *error = failure;
+            return LEASE_NOT_TAKEN;
+        }
+        taking = settle_create(lease, &failure);
+        if (taking != LEASE_NOT_TAKEN)
+            return taking;
+        *error = failure;
+        if (lease->call.error.kind != ERROR_NOT_FOUND || !lease_pause(lease, tries, error))
+            return LEASE_NOT_TAKEN;
+    }
+    return LEASE_NOT_TAKEN;
+}
+
+/* Is the epoch that was just created the highest? One below it may have been created by somebody who was late: the
+ * higher one's owner had removed its predecessor. A listing that does not show ours yet lags behind, and proves nothing. */
+static enum lease_taking check_highest(struct lease *lease, struct lease_epochs *epochs, struct error *error)
+{
+    for (int asked = 1; asked <= LEASE_LOOKS_MAX; asked++) {
+        if (!lease_list(lease, epochs, error))
+            return LEASE_NOT_TAKEN;
+        if (epochs->highest >= lease->own.epoch)
+            return epochs->highest == lease->own.epoch ? LEASE_TAKEN : LEASE_TAKEN_BY_ANOTHER;
+        if (!lease_pause(lease, asked, error))
+            return LEASE_NOT_TAKEN;
+    }
+    error_set(error, ERROR_PROTOCOL,
+              "an epoch of the lease that was just created is not listed by the destination");
+    return LEASE_NOT_TAKEN;
+}
+
+/* INVARIANT (L4): removes epochs below our own. Nobody depends on it; what fails is left for the next owner. */
+static void remove_older(struct lease *lease, const struct lease_epochs *epochs)
+{
+    char key[LEASE_KEY_SIZE];
+
+    for (int i = 0; i < epochs->older_count; i++) {
+        lease_key(lease->job, epochs->older[i], key);
+        store_remove(lease->job->store, &lease->call, key);
+        if (store_wait(&lease->call))
+            continue;
+        if (lease->call.error.kind == ERROR_PERMISSION)
+            log_warn(
+                "old epochs of the lease cannot be removed, and each sync leaves one more (the right s3:DeleteObject on %s* is enough): %s",
+                lease->job->prefix, lease->call.error.text);
+        return;
+    }
+}
+
+static void begin_epoch(struct lease *lease, const struct lease_watch *watch)
+{
+    lease->own.epoch = watch->epoch + 1;
+    lease->own.state = LEASE_HELD;
+    lease->own.renewals = 0;
+    lease->own.attempts = lease_watch_attempts(watch) + 1;
+    lease->renewed = clock_mono();
+    lease->next_try = 0;
+    make_nonce(lease->own.nonce);
+}
+
+enum lease_taking lease_take(struct lease *lease, const struct lease_watch *watch, struct error *error)
+{
+    struct lease_epochs epochs;
+    enum lease_taking taking;
+
+    if (watch->epoch == LEASE_EPOCH_MAX) {
+        error_set(error, ERROR_PROTOCOL,
+                  "the lease has no epochs left: remove %s" LEASE_FOLDER " from the destination",
+                  lease->job->prefix);
+        return LEASE_NOT_TAKEN;
+    }
+    begin_epoch(lease, watch);
+    crash_point("lease-before-create");
+    taking = create_epoch(lease, error);
+    crash_point("lease-created");
+    if (taking == LEASE_TAKEN)
+        taking = check_highest(lease, &epochs, error);
+    if (taking == LEASE_TAKEN) {
+        lease->held = true;
+        remove_older(lease, &epochs);
+    } else if (taking == LEASE_TAKEN_BY_ANOTHER) {
+        lease->held = false;
+    } else {
+        /* Created, but not seen through (a signal, say): nobody should wait for it. An advisory one may be
+         * another's by now, and has to become stale. */
+        lease->held = lease->held && !lease->advisory;
+        lease_release(lease, false, LEASE_RELEASE_UNUSED);
+    }
+    return taking;
+}
