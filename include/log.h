@@ -66,7 +66,7 @@ bool log_enabled(enum log_level level);
 enum log_format log_format(void);
 
 /* Is the locale of this environment UTF-8? LC_ALL, LC_CTYPE, LANG, in POSIX order. */
-bool log_locale_is_utf8(const char *lc_all, const char *lc_ctype, const char *lang);
+bool log_locale_is_utf8(const char *const *environ_);
 
 /* An event, with a printf-style sentence. `fields` is LOG_FIELDS(...), or NULL for none; text does without them. A mark
  * before the sentence is indented. */

@@ -11,14 +11,13 @@
 #include "supervisor.h"
 #include "worker.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 /* ---- answers ---- */
 
 static void set_up_log(const struct settings *settings)
 {
-    bool utf8 = log_locale_is_utf8(getenv("LC_ALL"), getenv("LC_CTYPE"), getenv("LANG"));
+    bool utf8 = log_locale_is_utf8((const char *const *)environ);
 
     log_setup((enum log_format)settings->log_format, (enum log_level)settings->log_level, utf8);
 }

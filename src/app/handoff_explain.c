@@ -4,11 +4,12 @@
  */
 #include "handoff.h"
 
+#include "env.h"
+
 #include <elf.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,13 +32,13 @@ static int open_file(const char *path)
 /* The same for a command, looked up in PATH if it has no slash. */
 static int open_command(const char *command)
 {
-    const char *folders = getenv("PATH");
+    const char *folders = env_text("PATH");
     char path[PATH_MAX];
     int fd = -1;
 
     if (strchr(command, '/') != NULL)
         return open_file(command);
-    while (folders != NULL && *folders != '\0' && fd < 0) {
+    while (*folders != '\0' && fd < 0) {
         size_t len = strcspn(folders, ":");
         int needed = snprintf(path, sizeof path, "%.*s/%s", (int)len, len > 0 ? folders : ".", command);
 

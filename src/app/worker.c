@@ -13,7 +13,6 @@
 #include "status.h"
 #include "stop.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 /* While somebody waits for this process, an output that nobody reads is waited for so long, in ms. */
@@ -24,7 +23,7 @@
 /* Reads the settings, and sets up the log as they say. *error says what is wrong with them. */
 static void load(const struct options *options, bool files, struct settings *settings, struct error *error)
 {
-    bool utf8 = log_locale_is_utf8(getenv("LC_ALL"), getenv("LC_CTYPE"), getenv("LANG"));
+    bool utf8 = log_locale_is_utf8((const char *const *)environ);
 
     settings_load(settings,
                   &(struct settings_input){

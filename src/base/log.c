@@ -2,6 +2,7 @@
 
 #include "buf.h"
 #include "clock.h"
+#include "env.h"
 #include "json.h"
 #include "output.h"
 #include "utf8.h"
@@ -69,13 +70,15 @@ enum log_format log_format(void)
     return state.format;
 }
 
-bool log_locale_is_utf8(const char *lc_all, const char *lc_ctype, const char *lang)
+bool log_locale_is_utf8(const char *const *environ_)
 {
-    const char *const names[] = {lc_all, lc_ctype, lang};
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (names[i] != NULL && names[i][0] != '\0')
-            return strcasestr(names[i], "UTF-8") != NULL || strcasestr(names[i], "utf8") != NULL;
+        const char *locale = env_find(environ_, names[i]);
+
+        if (locale != NULL && *locale != '\0')
+            return strcasestr(locale, "UTF-8") != NULL || strcasestr(locale, "utf8") != NULL;
     }
     return false;
 }

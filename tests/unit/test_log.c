@@ -410,15 +410,17 @@ static void test_a_line_that_was_cut_ends(void **state)
 
 static void test_locale_follows_posix_order(void **state)
 {
+#define IS_UTF8(...) log_locale_is_utf8((const char *const[]){__VA_ARGS__, NULL})
     (void)state;
-    assert_true(log_locale_is_utf8("C.UTF-8", NULL, NULL));
-    assert_true(log_locale_is_utf8(NULL, "en_US.utf8", "C"));
-    assert_true(log_locale_is_utf8("", "", "de_DE.UTF-8@euro"));
-    assert_true(log_locale_is_utf8(NULL, NULL, "c.uTf-8"));
-    assert_false(log_locale_is_utf8("C", "C.UTF-8", "C.UTF-8"));
-    assert_false(log_locale_is_utf8("", "POSIX", "C.UTF-8"));
-    assert_false(log_locale_is_utf8(NULL, NULL, NULL));
-    assert_false(log_locale_is_utf8("", "", ""));
+    assert_true(IS_UTF8("LC_ALL=C.UTF-8"));
+    assert_true(IS_UTF8("LC_CTYPE=en_US.utf8", "LANG=C"));
+    assert_true(IS_UTF8("LC_ALL=", "LC_CTYPE=", "LANG=de_DE.UTF-8@euro"));
+    assert_true(IS_UTF8("LANG=c.uTf-8"));
+    assert_false(IS_UTF8("LC_ALL=C", "LC_CTYPE=C.UTF-8", "LANG=C.UTF-8"));
+    assert_false(IS_UTF8("LC_ALL=", "LC_CTYPE=POSIX", "LANG=C.UTF-8"));
+    assert_false(IS_UTF8("LANGUAGE=C.UTF-8"));
+    assert_false(IS_UTF8("LC_ALL=", "LC_CTYPE=", "LANG="));
+#undef IS_UTF8
 }
 
 int main(void)
