@@ -259,9 +259,9 @@ class Policies(PoliciesCase):
             policy = {"Version": "2012-10-17", "Statement": statements}
             bucket.client.put_bucket_policy(Bucket=bucket.name, Policy=json.dumps(policy))
 
-    def sync(self, **more):
+    def sync(self, endpoint=None, **more):
         bob = {"access_key_id": rgw.BOB.access_key, "secret_access_key": rgw.BOB.secret_key}
-        env = {**production(self.source, self.destination, **more), **self.source.env("source", **bob),
+        env = {**production(self.source, self.destination, **more), **self.source.env("source", endpoint, **bob),
                **self.destination.env("destination", **bob), "PRIVATE_OBJECT_DIR": f"/{self.source.name}/private",
                "STORSYNC_PART_SIZE": "5MiB"}
         return self.tool(env=env)
@@ -293,6 +293,13 @@ class Policies(PoliciesCase):
                 tool = self.sync(STORSYNC_DEPLOYMENT_ID=f"d1-{number}")
                 self.assertIn("access denied: the credentials need " + (named or [action])[0]
                               if action != "s3:DeleteObject" else action, tool.err)
+
+    def test_tags_of_what_passes_through(self):
+        """Another endpoint is another service: the tool reads the tags itself."""
+        self.allow(without="s3:GetObjectTagging", at=self.source.name)
+        tool = self.sync(self.proxy(RUN.rgw().plain).endpoint)
+        self.assertEqual((tool.code, tool.status["syncedFiles"], tool.status["failedFiles"]), (2, 2, 1))
+        self.assertIn("access denied: the credentials need s3:GetObjectTagging", tool.err)
 
 
 class SessionPolicies(PoliciesCase):
