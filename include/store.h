@@ -84,7 +84,9 @@ struct store_traits {
     bool plain;       /* bytes come and go without TLS, which would notice if one were changed on the way */
     bool checks_md5;  /* it compares a body with the MD5 that it is told, or tells the one of what it has */
     bool if_absent, if_version; /* that condition is known to be looked at in one step with the write */
-    bool wants_md5; /* learnt: it takes no body without being told its MD5 beforehand (Object Lock) */
+    bool copies_version; /* what it copies is known to be of the version that is asked for, or nothing */
+    bool wants_md5;      /* learnt: it takes no body without being told its MD5 beforehand (Object Lock) */
+    bool whole_parts;    /* learnt: it copies the whole object where a part is asked for */
 };
 
 /* What an answer said of the object. */
@@ -186,6 +188,8 @@ void store_peek(struct store *to, struct call *call, const struct store_source *
 void store_upload_begin(struct store *to, struct call *call, const struct store_target *target);
 void store_upload_part(struct upload *upload, struct call *call, const struct store_part *part,
                        struct pipe *source);
+/* A service that copies the whole object instead is found out by the last part, if that is shorter than the first:
+ * ERROR_UNSUPPORTED, and the trait whole_parts. */
 void store_upload_copy(struct upload *upload, struct call *call, const struct store_part *part,
                        const struct store_source *from);
 /* Frees the upload when it succeeds. The condition of the target is that of this write. */

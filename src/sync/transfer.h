@@ -98,7 +98,6 @@ struct transfer {
     struct upload *upload;          /* open at the destination */
     struct store_part part;         /* the one under way */
     uint64_t part_size;             /* of all but the last */
-    struct object_hash first_part;  /* of the first part that was copied */
     char measured[DIGEST_HEX_SIZE]; /* the MD5 of the body at hand, read beforehand; "" if it was not */
     struct digest parts;            /* of the parts that are through */
     struct digest parts_more;       /* and of the one under way */

@@ -39,6 +39,8 @@ static void copy_refused(const struct transfer *t, const struct error *error)
     struct copy_way *way = copy_way(t);
     bool lacking = error->status == 501 || error->status == 405;
 
+    if (copies_in_parts(t) && store_traits(t->plan->destination)->whole_parts)
+        stop_copying(t, way, error->text);
     if (way->worked || strcmp(error->code, "InvalidObjectState") == 0 ||
         (error->kind == ERROR_UNSUPPORTED && !lacking))
         return;
@@ -89,12 +91,6 @@ void transfer_copy_failed(struct transfer *t)
         relay_instead(t);
         break;
     }
-}
-
-void transfer_copies_ignore_ranges(struct transfer *t)
-{
-    stop_copying(t, &t->plan->parts, "the service copies the whole object where a part is asked for");
-    relay_instead(t);
 }
 
 static void copied(struct transfer *t)

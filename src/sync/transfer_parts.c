@@ -69,8 +69,9 @@ static void next_part(struct transfer *t)
         transfer_begin_part(t);
     } else if (t->relay) {
         finish_relay(t);
+    } else if (store_traits(t->plan->destination)->copies_version) {
+        finish_upload(t);
     } else {
-        /* Ceph RGW up to 16 ignores the version that a copied part is asked for by. */
         transfer_ask_source(t, wait_for_same_version);
     }
 }
@@ -83,26 +84,12 @@ static void wait_for_part_relay(struct transfer *t)
     next_part(t);
 }
 
-/* Not every service that copies parts looks at the range. The last part is shorter than the first one, so it has another
- * MD5. */
-static bool is_no_part(struct transfer *t)
-{
-    if (t->part.number == 1)
-        t->first_part = t->put.info.hash;
-    return t->part.number > 1 && t->part.size < t->part_size &&
-           object_hashes_equal(&t->put.info.hash, &t->first_part);
-}
-
 static void wait_for_part_copy(struct transfer *t)
 {
     if (!t->put.done)
         return;
     if (t->put.error.kind != ERROR_NONE) {
         transfer_copy_failed(t);
-        return;
-    }
-    if (is_no_part(t)) {
-        transfer_copies_ignore_ranges(t);
         return;
     }
     t->plan->parts.worked = true;

@@ -99,6 +99,7 @@ struct fake_upload {
     char key[OBJECT_KEY_MAX + 1];
     char *data;
     size_t size;
+    uint64_t part_size; /* of the first one that is copied */
     int64_t modified;
     struct object_meta meta;
     enum store_when when;
@@ -473,6 +474,13 @@ static inline void fake_store_part(struct upload *base, struct call *call, const
     fake_wants_md5(call, base->store, source);
 }
 
+/* What the last part of such an upload shows. */
+static inline void fake_copied_whole(struct store *base, struct call *call)
+{
+    base->traits.whole_parts = true;
+    fake_fail(call, ERROR_UNSUPPORTED, false, "part copy");
+}
+
 static inline void fake_store_part_copy(struct upload *base, struct call *call, const struct store_part *part,
                                         const struct store_source *from)
 {
@@ -481,13 +489,16 @@ static inline void fake_store_part_copy(struct upload *base, struct call *call, 
     struct fake_upload *upload = (struct fake_upload *)base;
 
     fake_begin(base->store, call, FAKE_PART_COPY, from->key);
+    if (part->number == 1)
+        upload->part_size = part->size;
     if (object == NULL)
         fake_fail(call, ERROR_NOT_FOUND, false, "part copy");
     else if (strcmp(from->version, object->version) != 0)
         fake_fail(call, ERROR_PRECONDITION, false, "part copy");
-    else if (((struct fake_store *)base->store)->ignores_ranges)
-        fake_name(source, object, &call->info.version, &call->info.hash);
-    else
+    else if (part->number > 1 && part->size < upload->part_size &&
+             ((struct fake_store *)base->store)->ignores_ranges)
+        fake_copied_whole(base->store, call);
+    else if (!((struct fake_store *)base->store)->ignores_ranges)
         memcpy(upload->data + part->offset, object->data + part->offset, (size_t)part->size);
 }
 

@@ -370,6 +370,53 @@ static void test_copy_part(void **state)
     hand_end(&hand);
 }
 
+#define FIRST_MD5 "900150983cd24fb0d6963f7d28e17f72"
+#define OTHER_MD5 "d41d8cd98f00b204e9800998ecf8427e"
+
+/* The last part is shorter, so it cannot have the hash of the first. */
+static void a_part_that_is_the_whole_object_is_found_out(void **state)
+{
+    static const struct {
+        uint64_t last;
+        const char *headers, *first, *second;
+        bool whole;
+    } rows[] = {
+        {5, "", FIRST_MD5, FIRST_MD5, true},
+        {5, "", FIRST_MD5, "900150983CD24FB0D6963F7D28E17F72", true},
+        {6, "", FIRST_MD5, FIRST_MD5, false},
+        {5, "", FIRST_MD5, OTHER_MD5, false},
+        {5, "", "one", "one", false},
+        {5, "x-amz-server-side-encryption: aws:kms\n", FIRST_MD5, FIRST_MD5, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct upload *upload;
+        struct hand hand;
+
+        hand_begin(&hand, "http://h", "b");
+        upload = begin(&hand, BEGUN("id"), NULL);
+        for (int number = 1; number <= 2; number++) {
+            struct store_part part = {number, (uint64_t)(number - 1) * 6, number == 1 ? 6 : rows[i].last};
+            char answer[200];
+
+            store_upload_copy(upload, &hand.call, &part, &(struct store_source){hand.store, "s", "e"});
+            assert_true(hand_attempt(&hand));
+            snprintf(answer, sizeof answer, XML "<CopyPartResult><ETag>\"%s\"</ETag></CopyPartResult>",
+                     number == 1 ? rows[i].first : rows[i].second);
+            assert_int_equal(hand_answer(&hand, 200, rows[i].headers, answer), HTTP_DONE);
+            hand_done(&hand);
+            if (number == 1)
+                assert_int_equal(hand.call.error.kind, ERROR_NONE);
+        }
+        if ((hand.call.error.kind == ERROR_UNSUPPORTED) != rows[i].whole ||
+            store_traits(hand.store)->whole_parts != rows[i].whole)
+            fail_msg("row %zu: %s", i, hand.call.error.text);
+        abandon(&hand, upload);
+        hand_end(&hand);
+    }
+}
+
 static void test_begin_and_abort_fail(void **state)
 {
     struct object_meta meta = {0};
@@ -423,6 +470,7 @@ int main(void)
         cmocka_unit_test(test_finish_tells_another_etag),
         cmocka_unit_test(test_tags_on_rgw),
         cmocka_unit_test(test_copy_part),
+        cmocka_unit_test(a_part_that_is_the_whole_object_is_found_out),
         cmocka_unit_test(test_begin_and_abort_fail),
     };
 

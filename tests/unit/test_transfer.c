@@ -227,6 +227,27 @@ static void copies_in_parts_above_the_limit(void **state)
     scene_free(scene);
 }
 
+/* Where a service may ignore the version that a part is asked for by, the source is asked once more before the end. */
+static void the_version_of_copied_parts_is_sure(void **state)
+{
+    (void)state;
+    for (int sure = 0; sure <= 1; sure++) {
+        struct scene *scene = scene_copying();
+
+        scene->to->base.traits.copy_max = 1000;
+        scene->to->base.traits.copies_version = sure;
+        add(scene->from, "a", LARGE);
+        start(scene, "a");
+        while (scene->to->calls[FAKE_PART_COPY] == 0)
+            transfer_step(&scene->transfer);
+        scene->from->calls[FAKE_HEAD] = 0;
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_arrived(scene, "a");
+        assert_int_equal(scene->from->calls[FAKE_HEAD], sure ? 1 : 2);
+        scene_free(scene);
+    }
+}
+
 /* Its real bytes are few: nothing but the length of the parts follows from what is listed. */
 static void parts_that_are_the_whole_object_are_not_put_together(void **state)
 {
@@ -1208,6 +1229,7 @@ int main(void)
         cmocka_unit_test(fewer_tags_than_told_are_not_all),
         cmocka_unit_test(copies_inside_one_service),
         cmocka_unit_test(copies_in_parts_above_the_limit),
+        cmocka_unit_test(the_version_of_copied_parts_is_sure),
         cmocka_unit_test(the_second_version_of_one_second_arrives),
         cmocka_unit_test(what_waits_for_the_next_second_is_copied_when_stopped),
         cmocka_unit_test(parts_that_are_the_whole_object_are_not_put_together),

@@ -99,6 +99,8 @@ bool s3_set_endpoint(struct store_s3 *store, struct error *error)
     if (region[0] == '\0')
         region = DEFAULT_REGION;
     store->amazon = endpoint[0] == '\0';
+    /* x-amz-copy-source-if-match ("UploadPartCopy", Amazon S3 API Reference), which Ceph RGW up to 16 ignores. */
+    store->base.traits.copies_version = store->amazon;
     if (!store->amazon) {
         if (!uri_parse(endpoint, "endpoint", &store->endpoint, error))
             return false;

@@ -28,6 +28,7 @@ struct s3_upload {
     char key[OBJECT_KEY_MAX + 1];
     char id[1024];
     uint64_t size;
+    uint64_t part_size; /* of the first one */
     int part_count;
     char **etags;                   /* of parts 1 to part_count, NULL for one that is not there yet */
     bool opaque;                    /* not all of them are MD5s */
@@ -41,7 +42,7 @@ struct s3_upload {
 struct upload_call {
     struct s3_call base;
     struct s3_upload *upload;
-    int part;
+    struct store_part part;
 };
 
 static struct s3_upload *upload_of(const struct s3_call *c)
@@ -191,7 +192,7 @@ static enum http_verdict part_answered(struct s3_call *c, struct error *error)
     if (error->kind != ERROR_NONE)
         return verdict;
     upload->opaque |= s3_md5(&c->base) == NULL;
-    if (!upload_set_part(upload, ((struct upload_call *)c)->part, c->reply.etag))
+    if (!upload_set_part(upload, ((struct upload_call *)c)->part.number, c->reply.etag))
         error_set(error, ERROR_LOCAL, "out of memory");
     return HTTP_DONE;
 }
@@ -203,6 +204,28 @@ static const struct s3_operation part_operation = {
     .answered = part_answered,
 };
 
+/* Not every service that copies parts looks at the range. The last part is shorter than the first one, so it has another
+ * MD5. */
+static bool is_whole_object(const struct s3_call *c)
+{
+    const struct s3_upload *upload = upload_of(c);
+    const struct store_part *part = &((const struct upload_call *)c)->part;
+
+    return part->number > 1 && part->size < upload->part_size && !upload->opaque &&
+           upload->etags[0] != NULL && digest_same(upload->etags[0], c->reply.etag);
+}
+
+static enum http_verdict part_copied(struct s3_call *c, struct error *error)
+{
+    enum http_verdict verdict = part_answered(c, error);
+
+    if (error->kind == ERROR_NONE && is_whole_object(c)) {
+        c->store->base.traits.whole_parts = true;
+        error_set(error, ERROR_UNSUPPORTED, "the service copies the whole object where a part is asked for");
+    }
+    return verdict;
+}
+
 static const struct s3_operation part_copy_operation = {
     .base = {.method = "PUT", .doing = "copying a part to"},
     .size = sizeof(struct upload_call),
@@ -210,11 +233,11 @@ static const struct s3_operation part_copy_operation = {
     .root = "CopyPartResult",
     .copies = true,
     .element = s3_element_etag,
-    .answered = part_answered,
+    .answered = part_copied,
 };
 
 static struct s3_call *begin_part(struct upload *base, struct call *call,
-                                  const struct s3_operation *operation, int number)
+                                  const struct s3_operation *operation, const struct store_part *part)
 {
     struct s3_upload *upload = (struct s3_upload *)base;
     struct s3_call *c = upload_call_begin(base->store, call, operation, upload->key, upload);
@@ -222,13 +245,15 @@ static struct s3_call *begin_part(struct upload *base, struct call *call,
 
     if (c == NULL)
         return NULL;
-    ((struct upload_call *)c)->part = number;
-    if (number < 1 || number > S3_PART_COUNT_MAX) {
+    ((struct upload_call *)c)->part = *part;
+    if (part->number == 1)
+        upload->part_size = part->size;
+    if (part->number < 1 || part->number > S3_PART_COUNT_MAX) {
         error_set(&error, ERROR_UNSUPPORTED, "more than %d parts", S3_PART_COUNT_MAX);
         s3_refuse(c, &error);
         return NULL;
     }
-    buf_printf(&c->query, "partNumber=%d&uploadId=", number);
+    buf_printf(&c->query, "partNumber=%d&uploadId=", part->number);
     uri_encode(&c->query, upload->id, "");
     return c;
 }
@@ -237,7 +262,7 @@ static struct s3_call *begin_part(struct upload *base, struct call *call,
 void s3_upload_part(struct upload *upload, struct call *call, const struct store_part *part,
                     struct pipe *source)
 {
-    struct s3_call *c = begin_part(upload, call, &part_operation, part->number);
+    struct s3_call *c = begin_part(upload, call, &part_operation, part);
 
     if (c == NULL)
         return;
@@ -256,7 +281,7 @@ static bool is_decoded_twice(const struct s3_upload *upload, const char *key)
 void s3_upload_copy(struct upload *upload, struct call *call, const struct store_part *part,
                     const struct store_source *from)
 {
-    struct s3_call *c = begin_part(upload, call, &part_copy_operation, part->number);
+    struct s3_call *c = begin_part(upload, call, &part_copy_operation, part);
     struct error error;
     char range[64];
 
