@@ -13,15 +13,15 @@
  * An object that cannot be understood (garbage, of any size, or of a later version) counts as held until it is stale.
  * A name in the folder that is no epoch, or one above LEASE_EPOCH_MAX, does not count. Both are told.
  *
- * INVARIANT (L1): an epoch is created with the one primitive, store_write(create), and by nobody twice.
+ * INVARIANT (L1): an epoch is created with the one primitive, a store_write on STORE_IF_ABSENT, and by nobody twice.
  * INVARIANT (L2): an owner believes in its lease only while its last successful renewal began less than a TTL ago, and
  *   every renewal ends with a look that found no higher epoch.
  * INVARIANT (L3): an answer that may have been lost (a create that timed out, a 412 after a retry) is settled by
  *   reading the object and comparing the nonce, never by assuming.
  * INVARIANT (L4): the highest epoch is never removed. Only an owner removes, and only epochs below its own.
  *
- * A service that has no create-if-absent is found out by creating the same epoch a second time. Then the lease is
- * advisory: the last writer of the epoch's object is its owner, after LEASE_SETTLE of quiet (a third of the TTL,
+ * A service that has no create-if-absent is found out by creating the same epoch a second time, once for each store
+ * (store_probe), and not where that is known to hold. Then the lease is advisory: the last writer of the epoch's object is its owner, after LEASE_SETTLE of quiet (a third of the TTL,
  * if that is less). That elects one of several that start together; it does not hold when a writer is delayed
  * for longer than that.
  */

@@ -76,14 +76,15 @@ struct store_part {
 /* What a store can do, and how it differs from others. Fixed once it is open, but for what is learnt. */
 struct store_traits {
     uint64_t put_max,
-        copy_max;      /* the largest body a single put or copy may have; above it, an upload in parts */
-    uint64_t part_min; /* the smallest part, but for the last */
+        copy_max;       /* the largest body a single put or copy may have; above it, an upload in parts */
+    uint64_t part_min;  /* the smallest part, but for the last */
+    uint64_t part_copy; /* how large a part is best that is copied inside the service */
     int part_count_max;
     bool local;       /* to read an object costs no traffic */
     bool keeps_times; /* an object has the time that store_put is given, not that of its writing */
     bool plain;       /* bytes come and go without TLS, which would notice if one were changed on the way */
     bool checks_md5;  /* it compares a body with the MD5 that it is told, or tells the one of what it has */
-    bool if_absent, if_version; /* that condition is known to be looked at in one step with the write */
+    bool if_absent;   /* that condition is known to hold, in one step with the write. Learnt: store_probe */
     bool copies_version; /* what it copies is known to be of the version that is asked for, or nothing */
     bool wants_md5;      /* learnt: it takes no body without being told its MD5 beforehand (Object Lock) */
     bool whole_parts;    /* learnt: it copies the whole object where a part is asked for */
@@ -156,6 +157,11 @@ void store_read(struct store *store, struct call *call, const char *key);
 /* Writes a small object of JSON. `condition` may be NULL. */
 void store_write(struct store *store, struct call *call, const char *key, const char *data, size_t len,
                  const struct store_condition *condition);
+
+/* Does STORE_IF_ABSENT hold here, or does the service take no notice of it? `call` is a write on that condition which is over,
+ * of a key that its owner had created just before. That it holds is remembered: traits.if_absent. */
+enum store_finding { STORE_HOLDS, STORE_LACKS, STORE_UNSURE };
+enum store_finding store_probe(struct store *store, const struct call *call);
 
 void store_head(struct store *store, struct call *call, const char *key);
 void store_remove(struct store *store, struct call *call, const char *key); /* absent is success */

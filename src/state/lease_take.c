@@ -51,12 +51,21 @@ static enum lease_taking take_advisory(struct lease *lease, struct error *error)
 /* The create went through. Would a second one, too? Then it proves nothing. */
 static enum lease_taking prove_create(struct lease *lease, struct error *error)
 {
+    struct store *store = lease->job->store;
+
+    if (store_traits(store)->if_absent)
+        return LEASE_TAKEN;
     lease_write(lease, true);
-    if (lease->call.error.kind == ERROR_NONE || lease->call.error.kind == ERROR_UNSUPPORTED)
+    switch (store_probe(store, &lease->call)) {
+    case STORE_HOLDS:
+        break;
+    case STORE_LACKS:
         return take_advisory(lease, error);
-    if (lease->call.error.kind == ERROR_INTERRUPTED || lease->call.error.kind == ERROR_TIMEOUT) {
-        *error = lease->call.error;
-        return stop_requested(error) ? LEASE_NOT_TAKEN : LEASE_TAKEN;
+    case STORE_UNSURE:
+        if ((lease->call.error.kind == ERROR_INTERRUPTED || lease->call.error.kind == ERROR_TIMEOUT) &&
+            stop_requested(error))
+            return LEASE_NOT_TAKEN;
+        break;
     }
     return LEASE_TAKEN;
 }

@@ -144,6 +144,20 @@ void store_write(struct store *store, struct call *call, const char *key, const 
         store->ops->write(store, call, key, data, len, condition != NULL ? condition : &always);
 }
 
+enum store_finding store_probe(struct store *store, const struct call *call)
+{
+    switch (call->error.kind) {
+    case ERROR_PRECONDITION:
+        store->traits.if_absent = true;
+        return STORE_HOLDS;
+    case ERROR_NONE:
+    case ERROR_UNSUPPORTED:
+        return STORE_LACKS;
+    default:
+        return STORE_UNSURE;
+    }
+}
+
 void store_head(struct store *store, struct call *call, const char *key)
 {
     if (call_begin_key(call, store, key))

@@ -4,10 +4,7 @@
 
 #include <string.h>
 
-/* A part of a server-side copy costs no traffic, so it is as large as a request may reasonably take. */
-#define COPY_PART_SIZE (UINT64_C(512) * 1024 * 1024)
-
-/* By which it grows until the last part is a shorter one. */
+/* By which a part that is copied grows until the last part is a shorter one. */
 #define COPY_PART_STEP (UINT64_C(1024) * 1024)
 
 static void wait_for_finish(struct transfer *t)
@@ -147,12 +144,13 @@ void transfer_wait_for_upload(struct transfer *t)
 /* Parts as large as asked for, larger if there would be too many of them. */
 static uint64_t choose_part_size(const struct transfer *t)
 {
-    uint64_t count_max = (uint64_t)store_traits(t->plan->destination)->part_count_max;
-    uint64_t size = t->relay ? t->plan->part_size : COPY_PART_SIZE;
+    const struct store_traits *to = store_traits(t->plan->destination);
+    uint64_t count_max = (uint64_t)to->part_count_max;
+    uint64_t size = t->relay ? t->plan->part_size : to->part_copy;
     uint64_t least = t->entry.size / count_max + (t->entry.size % count_max != 0 ? 1 : 0);
 
-    if (size < store_traits(t->plan->destination)->part_min)
-        size = store_traits(t->plan->destination)->part_min;
+    if (size < to->part_min)
+        size = to->part_min;
     if (size < least)
         size = least;
     while (!t->relay && size < t->entry.size && t->entry.size % size == 0)

@@ -740,6 +740,7 @@ static inline struct fake_store *fake_new(const char *name, struct loop *loop)
     store->base.loop = loop;
     store->base.traits.put_max = store->base.traits.copy_max = UINT64_C(1) << 40;
     store->base.traits.part_min = 1;
+    store->base.traits.part_copy = UINT64_C(512) * 1024 * 1024;
     store->base.traits.part_count_max = 10000;
     store->now = 5000;
     snprintf(store->base.name, sizeof store->base.name, "%s", name);

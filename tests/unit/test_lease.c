@@ -740,6 +740,30 @@ static void a_service_that_ignores_the_condition_is_found_out(void **state)
     scene_free(scene);
 }
 
+/* What it does about a condition is asked once, and not at all where it is known. */
+static void a_service_is_proved_once(void **state)
+{
+    (void)state;
+    for (int known = 0; known < 2; known++) {
+        struct scene *scene = scene_new();
+        struct error error;
+
+        scene->store->base.traits.if_absent = known != 0;
+        for (int i = 0; i < 2; i++) {
+            struct lease *a = replica(scene, "a");
+            int before = scene->store->calls[FAKE_WRITE];
+
+            assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+            assert_false(a->advisory);
+            assert_int_equal(scene->store->calls[FAKE_WRITE] - before, i == 0 && !known ? 2 : 1);
+            assert_true(scene->store->base.traits.if_absent);
+            lease_release(a, true, 5000);
+            drop(a);
+        }
+        scene_free(scene);
+    }
+}
+
 static void a_service_that_refuses_the_condition_gets_an_advisory_lease(void **state)
 {
     struct scene *scene = scene_new();
@@ -964,6 +988,7 @@ int main(void)
         cmocka_unit_test(a_late_create_below_the_highest_epoch_is_no_lease),
         cmocka_unit_test(a_lease_that_is_interrupted_before_its_use_is_given_back),
         cmocka_unit_test(a_service_that_ignores_the_condition_is_found_out),
+        cmocka_unit_test(a_service_is_proved_once),
         cmocka_unit_test(a_service_that_refuses_the_condition_gets_an_advisory_lease),
         cmocka_unit_test(the_owner_of_an_advisory_lease_notices_that_it_was_overwritten),
         cmocka_unit_test(it_is_renewed_every_third_of_its_ttl),

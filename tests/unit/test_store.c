@@ -227,6 +227,24 @@ static void waiting_ends_with_a_signal_or_the_deadline(void **state)
     assert_int_equal(counts.cancelled, 2);
 }
 
+static void what_a_probe_shows(void **state)
+{
+    static const struct {
+        enum error_kind kind;
+        enum store_finding finding;
+    } table[] = {
+        {ERROR_TIMEOUT, STORE_UNSURE},    {ERROR_UNREACHABLE, STORE_UNSURE}, {ERROR_NONE, STORE_LACKS},
+        {ERROR_UNSUPPORTED, STORE_LACKS}, {ERROR_PRECONDITION, STORE_HOLDS},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        call.error.kind = table[i].kind;
+        assert_int_equal(store_probe(&counts.base, &call), table[i].finding);
+        assert_int_equal(store_traits(&counts.base)->if_absent, table[i].finding == STORE_HOLDS);
+    }
+}
+
 static void what_a_store_does_not_do(void **state)
 {
     struct counts twin = counts;
@@ -278,6 +296,7 @@ int main(void)
         TEST(a_call_that_was_never_used),
         TEST(freeing_cancels),
         TEST(waiting_ends_with_a_signal_or_the_deadline),
+        TEST(what_a_probe_shows),
         TEST(what_a_store_does_not_do),
         TEST(keys_that_no_store_has),
     };

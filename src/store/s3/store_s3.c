@@ -11,6 +11,9 @@
 #define PUT_LIMIT (UINT64_C(5) * 1024 * 1024 * 1024)
 #define PART_MIN (UINT64_C(5) * 1024 * 1024)
 
+/* A part of a server-side copy costs no traffic, so it is as large as a request may reasonably take. */
+#define PART_COPY (UINT64_C(512) * 1024 * 1024)
+
 static const struct store_ops s3_ops;
 
 /* A bundle that cannot be used is found before anything is asked. */
@@ -46,6 +49,7 @@ struct store *store_s3_open(const struct side *side, const char *bucket, struct 
     store->base.traits.put_max = PUT_LIMIT;
     store->base.traits.copy_max = PUT_LIMIT;
     store->base.traits.part_min = PART_MIN;
+    store->base.traits.part_copy = PART_COPY;
     store->base.traits.part_count_max = S3_PART_COUNT_MAX;
     store->base.traits.checks_md5 = true;
     store->side = side;
