@@ -83,6 +83,32 @@ void transfer_fail(struct transfer *t, const struct error *error)
     transfer_abandon(t, TRANSFER_FAILED, false);
 }
 
+/* The write has failed, if it has. A file that was replaced during it is copied as it is now: the version before it may be at
+ * the destination by now, later than the change. */
+static void wait_for_doubt(struct transfer *t)
+{
+    if (!t->get.done)
+        return;
+    if (t->get.error.kind == ERROR_NONE && !object_same_version(t->get.info.version, t->entry.version) &&
+        ++t->version_changes <= VERSION_CHANGES_MAX && transfer_adopt(t, &t->get.error)) {
+        t->attempt = 0;
+        transfer_abandon(t, TRANSFER_NONE, true);
+    } else {
+        transfer_abandon(t, TRANSFER_FAILED, false);
+    }
+}
+
+void transfer_give_up(struct transfer *t, const struct error *error)
+{
+    const struct store_traits *from = store_traits(t->plan->source), *to = store_traits(t->plan->destination);
+
+    t->error = *error;
+    if (from->local && !to->keeps_times && t->entry.hash.kind == OBJECT_HASH_NONE)
+        transfer_ask_source(t, wait_for_doubt);
+    else
+        transfer_abandon(t, TRANSFER_FAILED, false);
+}
+
 /* ---- trying again ---- */
 
 struct retry *transfer_retry(const struct transfer *t)
@@ -106,7 +132,7 @@ void transfer_try_again(struct transfer *t, const struct error *error)
     int64_t wait = retry_wait(transfer_retry(t), ++t->attempt, 0);
 
     if (wait < 0) {
-        transfer_fail(t, error);
+        transfer_give_up(t, error);
         return;
     }
     t->measured[0] = '\0'; /* of bytes that may have been other ones */

@@ -22,7 +22,8 @@
  * A source object may be replaced while its bytes are on their way; the copy is later than the change then, and looks up to
  * date. Where both have a content hash the next run sees it (plan.h). Of others the source is asked once more when
  * all bytes are there. A directory's copy has the source's time; where that is whole seconds, an object that was read in the
- * second in which it was written is asked for once more in the next one.
+ * second in which it was written is asked for once more in the next one. A write that counts as failed may have happened
+ * all the same: if a file was replaced during it, the new version is copied at once, because the old one would look up to date.
  *
  * An answer with tags does not say of which version they are: where there are any, one more look shows that it is still
  * the version that is copied.

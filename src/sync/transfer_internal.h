@@ -27,6 +27,8 @@ void transfer_end(struct transfer *t, enum transfer_result result);
 /* Gives up what was begun at the destination, then either ends with `result` or starts over. */
 void transfer_abandon(struct transfer *t, enum transfer_result result, bool again);
 void transfer_fail(struct transfer *t, const struct error *error);
+/* The same when something was being written, which may have happened all the same. */
+void transfer_give_up(struct transfer *t, const struct error *error);
 /* A half of a relay broke in a way that another attempt may mend: the same again after a backoff, if there is one left. */
 void transfer_try_again(struct transfer *t, const struct error *error);
 /* The budget that this is counted against. */

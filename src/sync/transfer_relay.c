@@ -17,7 +17,7 @@ void transfer_write_failed(struct transfer *t)
         t->untagged = true;
         transfer_abandon(t, TRANSFER_NONE, true);
     } else {
-        transfer_fail(t, &t->put.error);
+        transfer_give_up(t, &t->put.error);
     }
 }
 

@@ -727,6 +727,41 @@ static void a_change_while_it_is_written_is_copied_too(void **state)
     }
 }
 
+static void replace_at_the_last_put(struct fake_store *store, enum fake_op op, const char *key)
+{
+    if (op == FAKE_PUT && store->calls[FAKE_PUT] == store->changes)
+        add(store->peer, key, 50)->data[0] = 'X';
+    if (op == FAKE_PUT && store->calls[FAKE_PUT] == store->changes)
+        give_etag(store->peer, key, 2);
+}
+
+/* The write counts as failed, and may have happened: with the version before, later than the change. A look at a file is free. */
+static void a_change_during_a_write_that_failed_is_copied_too(void **state)
+{
+    (void)state;
+    for (int file = 0; file < 2; file++) {
+        struct scene *scene = scene_new();
+
+        scene->from->base.traits.local = scene->from->hashless = file != 0;
+        add(scene->from, "a", 50);
+        scene->to->peer = scene->from;
+        scene->to->changes = 1 + loop_retry(scene->loop)->limit;
+        scene->to->on_call = replace_at_the_last_put;
+        fake_fault(scene->to, (struct fake_fault){.op = FAKE_PUT,
+                                                  .times = scene->to->changes,
+                                                  .after = 50,
+                                                  .kind = ERROR_UNREACHABLE,
+                                                  .again = true});
+        start(scene, "a");
+        assert_int_equal(finish(scene), file ? TRANSFER_COPIED : TRANSFER_FAILED);
+        if (file)
+            assert_arrived(scene, "a");
+        assert_int_equal(scene->to->calls[FAKE_PUT], scene->to->changes + file);
+        assert_int_equal(scene->from->calls[FAKE_HEAD], file ? 2 : 0); /* that, and the usual last look */
+        scene_free(scene);
+    }
+}
+
 /* A hash at the source, none at the destination: it was uploaded in parts there. */
 static void a_change_while_its_parts_are_finished_is_copied_too(void **state)
 {
@@ -1250,6 +1285,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_looked_through_is_not_gone),
         cmocka_unit_test(a_listing_that_breaks_proves_nothing),
         cmocka_unit_test(a_change_while_it_is_written_is_copied_too),
+        cmocka_unit_test(a_change_during_a_write_that_failed_is_copied_too),
         cmocka_unit_test(a_change_while_its_parts_are_finished_is_copied_too),
         cmocka_unit_test(what_changes_all_the_time_is_copied_all_the_same),
         cmocka_unit_test(tags_are_left_out_where_there_are_none),
