@@ -7,8 +7,8 @@
  *     lease_take.c     making an epoch ours: creating it, proving that this means something, removing older ones
  *     lease.c          the way to it: waits for others, takes it, and asks whether there is still something to do
  *
- * Each uses only those above it. Looking and taking wait for their answers, one at a time in lease->call; a renewal goes on in
- * lease_step.
+ * Each uses only those above it. Looking and taking wait for their answers, one at a time in lease->call; a renewal
+ * goes on in lease_step.
  */
 #ifndef STORSYNC_LEASE_INTERNAL_H
 #define STORSYNC_LEASE_INTERNAL_H
@@ -79,7 +79,8 @@ bool lease_watch_is_over(struct lease_watch *watch);
 /* The deployment's attempts so far that ended without a clean pass. */
 int lease_watch_attempts(const struct lease_watch *watch);
 
-/* A deployment that fails again and again, or dies, must not hammer the service: true with *error while it has to wait. */
+/* A deployment that fails again and again, or dies, must not hammer the service: true with *error while it has to
+ * wait. */
 bool lease_watch_backs_off(struct lease_watch *watch, struct error *error);
 
 /* ---- lease_keep.c ---- */

@@ -149,7 +149,7 @@ static bool step_look(struct lease *lease, struct error *error)
 }
 
 /* INVARIANT (L2): a lease that could not be renewed for a whole TTL is not believed in, whatever the reason. */
-static bool is_expired(const struct lease *lease)
+static bool is_past_its_ttl(const struct lease *lease)
 {
     return clock_mono() - lease->renewed >= lease->own.ttl;
 }
@@ -167,7 +167,7 @@ bool lease_step(struct lease *lease, struct error *error)
 {
     if (!lease->held)
         return false;
-    if (is_expired(lease)) {
+    if (is_past_its_ttl(lease)) {
         lose_lease(lease, error, "it could not be renewed for longer than its TTL");
         return true;
     }

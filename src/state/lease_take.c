@@ -114,7 +114,8 @@ static enum lease_taking create_epoch(struct lease *lease, struct error *error)
 }
 
 /* Is the epoch that was just created the highest? One below it may have been created by somebody who was late: the
- * higher one's owner had removed its predecessor. A listing that does not show ours yet lags behind, and proves nothing. */
+ * higher one's owner had removed its predecessor. A listing that does not show ours yet lags behind, and proves
+ * nothing. */
 static enum lease_taking check_highest(struct lease *lease, struct lease_epochs *epochs, struct error *error)
 {
     for (int asked = 1; asked <= LEASE_LOOKS_MAX; asked++) {

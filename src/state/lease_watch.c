@@ -225,7 +225,7 @@ int64_t lease_watch_patience(const struct lease_watch *watch)
 
 /* INVARIANT (L2): its owner does not believe in it any more, by our clock or by the destination's. The latter needs no
  * waiting, so that one owner that was killed stops nobody who has no time to wait. */
-static bool is_stale(struct lease_watch *watch)
+static bool is_stale_record(struct lease_watch *watch)
 {
     return watch->looked - watch->seen >= lease_watch_patience(watch) ||
            age_of_record(watch) >= lease_watch_patience(watch) + LEASE_CLOCK_MARGIN;
@@ -233,7 +233,7 @@ static bool is_stale(struct lease_watch *watch)
 
 bool lease_watch_is_over(struct lease_watch *watch)
 {
-    return watch->epoch == 0 || watch->record.state != LEASE_HELD || is_stale(watch);
+    return watch->epoch == 0 || watch->record.state != LEASE_HELD || is_stale_record(watch);
 }
 
 int lease_watch_attempts(const struct lease_watch *watch)

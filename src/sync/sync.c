@@ -131,7 +131,7 @@ static uint64_t bytes_moved(const struct sync *sync)
 
 /* ---- actions ---- */
 
-static void failed_to_look(const struct sync *sync)
+static void tell_unreadable(const struct sync *sync)
 {
     struct error why;
     const char *key = join_unreadable(&sync->join, &why);
@@ -167,7 +167,7 @@ static bool act(struct sync *sync)
         report->extra++;
         break;
     case PLAN_UNREADABLE:
-        failed_to_look(sync);
+        tell_unreadable(sync);
         break;
     case PLAN_END:
         break;
