@@ -112,7 +112,7 @@ static bool sync_all(struct run *run, struct lease *lease, struct error *error)
     return true;
 }
 
-static void commit(struct run *run, struct lease *lease, struct error *error)
+static void commit_marker(struct run *run, struct lease *lease, struct error *error)
 {
     const struct report *report = &run->report;
 
@@ -184,7 +184,7 @@ static enum lease_outcome acquire(struct contest *contest, struct lease *lease, 
 }
 
 /* Gives the lease back when the pass is over, however it went. */
-static void release(struct lease *lease, const struct error *error)
+static void give_lease_back(struct lease *lease, const struct error *error)
 {
     crash_point("before-release");
     lease_release(lease, error->kind == ERROR_NONE, release_limit[stop_reason()]);
@@ -209,12 +209,12 @@ static void sync_alone(struct run *run, struct lease *lease, bool automatic, str
             break;
         }
         if (sync_all(run, lease, error) && automatic)
-            commit(run, lease, error);
+            commit_marker(run, lease, error);
         if (lease->held || error->kind != ERROR_BUSY || losses == LOSSES_MAX)
             break;
         log_warn("%s; copying nothing more, and waiting for the other replica", error->text);
     }
-    release(lease, error);
+    give_lease_back(lease, error);
     conclude(run, error);
 }
 

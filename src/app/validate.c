@@ -4,7 +4,7 @@
 
 #include <inttypes.h>
 
-static void failed_to_look(const struct join *join, struct report *report)
+static void tell_failed_look(const struct join *join, struct report *report)
 {
     struct error why;
     const char *key = join_unreadable(join, &why);
@@ -17,7 +17,7 @@ static void compare_heads(struct join *join, bool all, struct report *report)
     const struct plan_step *step = &join->step;
 
     if (step->action == PLAN_UNREADABLE) {
-        failed_to_look(join, report);
+        tell_failed_look(join, report);
         return;
     }
     if (step->take_source)

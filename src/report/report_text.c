@@ -6,7 +6,7 @@
 
 #include <inttypes.h>
 
-static void add_line(struct buf *out, const char *label, const char *text)
+static void say_line(struct buf *out, const char *label, const char *text)
 {
     char safe[LOG_SAFE_SIZE];
 
@@ -14,7 +14,7 @@ static void add_line(struct buf *out, const char *label, const char *text)
 }
 
 /* "label: text (detail)"; without the text nothing, without the detail no brackets. */
-static void add_pair(struct buf *out, const char *label, const char *text, const char *detail)
+static void say_pair(struct buf *out, const char *label, const char *text, const char *detail)
 {
     char safe[LOG_SAFE_SIZE];
 
@@ -26,18 +26,18 @@ static void add_pair(struct buf *out, const char *label, const char *text, const
     buf_putc(out, '\n');
 }
 
-static void add_text(struct buf *out, const char *label, yyjson_val *root, const char *name)
+static void say_text(struct buf *out, const char *label, yyjson_val *root, const char *name)
 {
-    add_pair(out, label, json_text(root, name, ""), "");
+    say_pair(out, label, json_text(root, name, ""), "");
 }
 
-static void add_flag(struct buf *out, const char *label, yyjson_val *root, const char *name)
+static void say_flag(struct buf *out, const char *label, yyjson_val *root, const char *name)
 {
     if (yyjson_is_bool(yyjson_obj_get(root, name)))
-        add_line(out, label, json_flag(root, name, false) ? "yes" : "no");
+        say_line(out, label, json_flag(root, name, false) ? "yes" : "no");
 }
 
-static void add_number(struct buf *out, const char *label, yyjson_val *root, const char *name)
+static void say_number(struct buf *out, const char *label, yyjson_val *root, const char *name)
 {
     int64_t number = json_number(root, name, -1);
 
@@ -45,17 +45,17 @@ static void add_number(struct buf *out, const char *label, yyjson_val *root, con
         buf_printf(out, "%s: %" PRId64 "\n", label, number);
 }
 
-static void add_size(struct buf *out, const char *label, yyjson_val *root, const char *name)
+static void say_size(struct buf *out, const char *label, yyjson_val *root, const char *name)
 {
     int64_t number = json_number(root, name, -1);
     char size[32];
 
     if (number >= 0)
-        add_line(out, label, report_size((uint64_t)number, size));
+        say_line(out, label, report_size((uint64_t)number, size));
 }
 
 /* An array of keys, or of objects with a key in "file" and what is wrong with it in `detail`. */
-static void add_list(struct buf *out, const char *label, yyjson_val *list, const char *detail)
+static void say_list(struct buf *out, const char *label, yyjson_val *list, const char *detail)
 {
     char safe[LOG_SAFE_SIZE];
     yyjson_arr_iter iter;
@@ -75,48 +75,48 @@ static void add_list(struct buf *out, const char *label, yyjson_val *list, const
     }
 }
 
-static void add_validation(struct buf *out, yyjson_val *root)
+static void say_comparison(struct buf *out, yyjson_val *root)
 {
     yyjson_val *details = yyjson_obj_get(root, "details");
 
-    add_flag(out, "Valid", root, "valid");
-    add_number(out, "Checked", root, "checkedFiles");
-    add_number(out, "Missing", root, "missingFiles");
-    add_number(out, "Mismatched", root, "mismatchedFiles");
-    add_number(out, "Extra", root, "extraFiles");
-    add_list(out, "Missing files", yyjson_obj_get(details, "missing"), "reason");
-    add_list(out, "Mismatched files", yyjson_obj_get(details, "mismatched"), "reason");
-    add_list(out, "Extra files", yyjson_obj_get(details, "extra"), "reason");
+    say_flag(out, "Valid", root, "valid");
+    say_number(out, "Checked", root, "checkedFiles");
+    say_number(out, "Missing", root, "missingFiles");
+    say_number(out, "Mismatched", root, "mismatchedFiles");
+    say_number(out, "Extra", root, "extraFiles");
+    say_list(out, "Missing files", yyjson_obj_get(details, "missing"), "reason");
+    say_list(out, "Mismatched files", yyjson_obj_get(details, "mismatched"), "reason");
+    say_list(out, "Extra files", yyjson_obj_get(details, "extra"), "reason");
     if (json_flag(details, "truncated", false))
         buf_puts(out, "  (not all are listed)\n");
 }
 
-static void add_document(struct buf *out, yyjson_val *root)
+static void say_document(struct buf *out, yyjson_val *root)
 {
-    add_text(out, "State", root, "state");
-    add_text(out, "Message", root, "message");
-    add_pair(out, "Environment", json_text(root, "environment", ""),
+    say_text(out, "State", root, "state");
+    say_text(out, "Message", root, "message");
+    say_pair(out, "Environment", json_text(root, "environment", ""),
              json_text(root, "environmentSource", ""));
-    add_text(out, "Platform", root, "platform");
-    add_pair(out, "Deployment", json_text(root, "deploymentId", ""), json_text(root, "deploymentSource", ""));
-    add_flag(out, "Configured", root, "configured");
-    add_flag(out, "Hook active", root, "hookActive");
-    add_text(out, "Mode", root, "mode");
-    add_text(out, "Source", root, "source");
-    add_text(out, "Destination", root, "destination");
-    add_flag(out, "Dry run", root, "dryRun");
-    add_text(out, "Started", root, "startedAt");
-    add_text(out, "Finished", root, "finishedAt");
+    say_text(out, "Platform", root, "platform");
+    say_pair(out, "Deployment", json_text(root, "deploymentId", ""), json_text(root, "deploymentSource", ""));
+    say_flag(out, "Configured", root, "configured");
+    say_flag(out, "Hook active", root, "hookActive");
+    say_text(out, "Mode", root, "mode");
+    say_text(out, "Source", root, "source");
+    say_text(out, "Destination", root, "destination");
+    say_flag(out, "Dry run", root, "dryRun");
+    say_text(out, "Started", root, "startedAt");
+    say_text(out, "Finished", root, "finishedAt");
     if (yyjson_obj_get(root, "valid") != NULL) {
-        add_validation(out, root);
+        say_comparison(out, root);
     } else {
-        add_number(out, "Synced", root, "syncedFiles");
-        add_number(out, "Skipped", root, "skippedFiles");
-        add_number(out, "Gone", root, "goneFiles");
-        add_number(out, "Failed", root, "failedFiles");
-        add_size(out, "Total size", root, "totalSize");
+        say_number(out, "Synced", root, "syncedFiles");
+        say_number(out, "Skipped", root, "skippedFiles");
+        say_number(out, "Gone", root, "goneFiles");
+        say_number(out, "Failed", root, "failedFiles");
+        say_size(out, "Total size", root, "totalSize");
     }
-    add_list(out, "Errors", yyjson_obj_get(root, "errors"), "error");
+    say_list(out, "Errors", yyjson_obj_get(root, "errors"), "error");
 }
 
 bool report_text(const char *json, size_t len, struct buf *out, struct error *error)
@@ -128,7 +128,7 @@ bool report_text(const char *json, size_t len, struct buf *out, struct error *er
     yyjson_val *root = yyjson_doc_get_root(doc);
     bool is_object = yyjson_is_obj(root);
     if (is_object)
-        add_document(out, root);
+        say_document(out, root);
     yyjson_doc_free(doc);
     if (!is_object)
         return error_set(error, ERROR_PROTOCOL, "not a status document: no JSON object");

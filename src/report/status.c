@@ -86,7 +86,7 @@ static bool write_place(const char *path, const struct buf *json, struct error *
     return false;
 }
 
-static void make_directory(const char *path)
+static void make_status_directory(const char *path)
 {
     char directory[PATH_MAX];
     const char *slash = strrchr(path, '/');
@@ -102,7 +102,7 @@ bool status_write_places(const struct status_places *places, const struct buf *j
 {
     struct error second;
 
-    make_directory(places->first);
+    make_status_directory(places->first);
     if (write_place(places->first, json, error) || write_place(places->second, json, &second))
         return true;
     return error_set(error, error->kind, "%.200s; %.200s", error->text, second.text);
@@ -218,7 +218,7 @@ bool status_read(const char *path, struct buf *out, const char **found, struct e
 
 /* ---- health ---- */
 
-static bool judge(yyjson_val *root, struct buf *why)
+static bool judge_document(yyjson_val *root, struct buf *why)
 {
     char safe[LOG_SAFE_SIZE];
     enum report_state state;
@@ -247,7 +247,7 @@ int status_health(const struct buf *json, struct buf *why)
         buf_printf(why, "unhealthy: status file: %s", error.text);
         return 1;
     }
-    bool healthy = judge(yyjson_doc_get_root(doc), why);
+    bool healthy = judge_document(yyjson_doc_get_root(doc), why);
     yyjson_doc_free(doc);
     return healthy ? 0 : 1;
 }
