@@ -21,6 +21,7 @@ static const struct {
     {"status", "what the last run did"},
     {"health", "for health checks: did the sync go well?"},
     {"check-config", "are all settings usable?"},
+    {"check-access", "may the credentials do what a sync needs?"},
     {"print-config", "every setting, its value, and where it came from"},
     {"json", "answer for programs"},
     {"help", "show all options"},

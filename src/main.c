@@ -146,7 +146,8 @@ int main(int argc, char **argv)
         .flag_count = options.flag_count,
         .config = options.config,
     };
-    if (options.mode == MODE_DEPLOY || options.mode == MODE_SYNC || options.mode == MODE_VALIDATE)
+    if (options.mode == MODE_DEPLOY || options.mode == MODE_SYNC || options.mode == MODE_VALIDATE ||
+        options.mode == MODE_CHECK_ACCESS)
         return supervise(&handoff, &options, &input, started);
     handoff_release(&handoff);
     if (options.mode == MODE_HELP)

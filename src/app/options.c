@@ -13,6 +13,7 @@ static const struct {
     {"status", MODE_STATUS, "show how the last run went"},
     {"health", MODE_HEALTH, "the same as an exit code, for a health check"},
     {"check-config", MODE_CHECK_CONFIG, "say what is wrong with the settings, if anything"},
+    {"check-access", MODE_CHECK_ACCESS, "ask both services: may the credentials do all it takes?"},
     {"print-config", MODE_PRINT_CONFIG, "show every setting, its value and where that came from"},
     {"help", MODE_HELP, "show this (-h); --help all shows every setting"},
     {"version", MODE_VERSION, "show the version (-V)"},

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define SHOWN_MAX ((size_t)16 * 1024)
+#define CHECK_LIMIT (INT64_C(5) * 60 * 1000) /* ms; of --check-access, where there is no other */
 
 static enum report_mode mode_of(const struct options *options)
 {
@@ -28,7 +29,9 @@ static enum report_mode mode_of(const struct options *options)
  * limited if somebody asked for it. */
 int64_t run_limit(const struct options *options, const struct settings *settings)
 {
-    if (options->mode == MODE_DEPLOY || options->command != NULL ||
+    if (options->mode == MODE_CHECK_ACCESS && settings->timeout == 0)
+        return CHECK_LIMIT;
+    if (options->mode == MODE_DEPLOY || options->mode == MODE_CHECK_ACCESS || options->command != NULL ||
         !settings_is_default(settings, &settings->timeout))
         return settings->timeout;
     return 0;
@@ -61,7 +64,8 @@ void run_begin(struct run *run, const struct options *options, const struct sett
     show_bucket(settings->source.bucket, report->source, sizeof report->source);
     show_bucket(settings->destination.bucket, report->destination, sizeof report->destination);
     run_supervisor_listen(&run->supervisor, report, wire);
-    run_status_listen(&run->status, report, settings->status_file);
+    if (options->mode != MODE_CHECK_ACCESS) /* an answer is no run */
+        run_status_listen(&run->status, report, settings->status_file);
     if (limit != 0)
         stop_at(started + limit);
 }

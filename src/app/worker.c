@@ -1,5 +1,6 @@
 #include "worker.h"
 
+#include "access.h"
 #include "answer.h"
 #include "crash.h"
 #include "detect.h"
@@ -96,6 +97,29 @@ static int work_and_tell(const struct worker *worker, const struct settings *set
     return code;
 }
 
+/* Asks what the credentials may do. That is an answer, and no run: nobody reads of it in the status file. */
+static int check_access(const struct worker *worker, const struct settings *settings, struct error *error)
+{
+    static struct access access; /* large */
+    const struct options *options = worker->options;
+    const struct detection unknown = {.platform = "", .hint = ""};
+    struct run run;
+    struct buf out;
+
+    run_begin(&run, options, settings, &unknown, worker->started, NULL);
+    if (error->kind == ERROR_NONE)
+        access_check(&run, &access, error);
+    if (access.source.store == NULL)
+        log_error("%s", error->text);
+    buf_init(&out, JSON_MAX);
+    if (options->json)
+        out.failed |= !access_put_json(&access, error, &out);
+    else
+        access_put_text(&access, &out);
+    run_end(&run);
+    return answer_print(&out, error_exit_code(error));
+}
+
 /* ---- what follows ---- */
 
 bool worker_starts_application(const struct options *options, bool start_on_failure, enum error_kind ended)
@@ -167,7 +191,8 @@ int worker_run(const struct worker *worker, const struct wire *wire)
     crash_point("settings-known");
     for (int i = 0; settings_problem(&settings, i) != NULL; i++)
         log_warn("%s", settings_problem(&settings, i));
-    code = work_and_tell(worker, &settings, wire, &error);
+    code = options->mode == MODE_CHECK_ACCESS ? check_access(worker, &settings, &error)
+                                              : work_and_tell(worker, &settings, wire, &error);
     tell_consequence(options, settings.on_failure == ON_FAILURE_START, forgives(options, &settings), &error);
     if (error.kind != ERROR_NONE && error.kind != ERROR_INTERRUPTED && forgives(options, &settings))
         code = 0;
@@ -193,6 +218,10 @@ void worker_speak_for(const struct worker *worker, const struct worker_end *end)
     struct run run;
 
     log_patience(SHORT_PATIENCE);
+    if (options->mode == MODE_CHECK_ACCESS) {
+        log_error("%s", end->error->text);
+        return;
+    }
     if (!end->files)
         load(options, false, &settings, &ignored);
     run_tell_for(options, end->error);

@@ -77,6 +77,7 @@ static void test_modes(void **state)
         {"--status", MODE_STATUS},
         {"--health", MODE_HEALTH},
         {"--check-config", MODE_CHECK_CONFIG},
+        {"--check-access", MODE_CHECK_ACCESS},
         {"--print-config", MODE_PRINT_CONFIG},
         {"--help", MODE_HELP},
         {"-h", MODE_HELP},
@@ -193,13 +194,14 @@ static void test_command(void **state)
     assert_refused(WORDS("--status", "--", "app"), "only a deploy or --sync");
     assert_refused(WORDS("--health", "app"), "only a deploy or --sync");
     assert_refused(WORDS("--check-config", "app"), "only a deploy or --sync");
+    assert_refused(WORDS("--check-access", "app"), "only a deploy or --sync");
     assert_refused(WORDS("--print-config", "app"), "only a deploy or --sync");
 }
 
 static void test_modes_without_dashes(void **state)
 {
-    static const char *const modes[] = {"sync",         "validate",     "status", "health",
-                                        "check-config", "print-config", "help",   "version"};
+    static const char *const modes[] = {"sync",         "validate", "status",  "health",      "check-config",
+                                        "print-config", "help",     "version", "check-access"};
     struct line line;
     char meant[64];
     (void)state;
@@ -242,6 +244,7 @@ static void test_help(void **state)
         "  --validate ",
         "  --health ",
         "  --check-config ",
+        "  --check-access ",
         "  --json ",
         "  --timeout DURATION ",
         "STORSYNC_SIDE_SECRET_ACCESS_KEY",

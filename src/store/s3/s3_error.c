@@ -2,6 +2,7 @@
  * Google's documentation. */
 #include "s3_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* What an error means. The text follows "doing KEY in BUCKET: ". */
@@ -113,22 +114,20 @@ static void explain_permission(const struct s3_call *c, struct error *error)
 {
     const char *denied = c->reply.denied;
 
-    if (strncmp(denied, "kms:", 4) == 0) {
+    const char *needed = denied[0] != '\0' ? denied : s3_operation(c)->permission;
+
+    if (strncmp(denied, "kms:", 4) == 0)
         error_set(error, ERROR_PERMISSION,
                   "access denied: the credentials need %s for the key that the bucket is encrypted with",
                   denied);
-        return;
-    }
-    if (denied[0] != '\0') {
+    else if (denied[0] != '\0')
         error_set(error, ERROR_PERMISSION, "access denied: the credentials need %s", denied);
-        return;
-    }
-    /* RGW answers this also when it does not know the access key, or the signature is wrong, and Amazon when nobody has
-     * said that he would pay. */
-    error_set(error, ERROR_PERMISSION,
-              "access denied: the credentials need %s; if they have it, check key and secret%s",
-              s3_operation(c)->permission,
-              c->paid ? "" : ", and where requesters pay set request_payer = requester");
+    else /* RGW answers this also when it does not know the access key, or the signature is wrong, and Amazon when nobody
+            has said that he would pay. */
+        error_set(error, ERROR_PERMISSION,
+                  "access denied: the credentials need %s; if they have it, check key and secret%s", needed,
+                  c->paid ? "" : ", and where requesters pay set request_payer = requester");
+    snprintf(error->permission, sizeof error->permission, "%s", needed);
 }
 
 static void explain_precondition(const struct s3_call *c, struct error *error)
@@ -175,10 +174,11 @@ static void add_answer(const struct s3_call *c, struct error *error)
 {
     const struct s3_reply *reply = &c->reply;
     bool theirs = error->kind == ERROR_UNREACHABLE || error->kind == ERROR_PROTOCOL;
+    const struct error bare = *error;
     struct buf text;
 
     buf_init(&text, 2 * sizeof error->text);
-    buf_printf(&text, "%s (HTTP %d", error->text, c->base.request.status);
+    buf_printf(&text, "%s (HTTP %d", bare.text, c->base.request.status);
     if (reply->code[0] != '\0')
         buf_printf(&text, ", %s", reply->code);
     if (reply->message[0] != '\0')
@@ -186,8 +186,9 @@ static void add_answer(const struct s3_call *c, struct error *error)
     if (theirs && reply->request_id[0] != '\0')
         buf_printf(&text, ", request %s", reply->request_id);
     buf_puts(&text, ")");
-    error_set(error, error->kind, "%s", buf_str(&text));
+    error_set(error, bare.kind, "%s", buf_str(&text));
     buf_free(&text);
+    memcpy(error->permission, bare.permission, sizeof error->permission);
     error->status = c->base.request.status;
     memcpy(error->code, reply->code, sizeof error->code);
 }
