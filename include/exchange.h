@@ -6,8 +6,8 @@
  * for, and whether an attempt may be repeated. What a service has of its own (addresses, names of headers, signatures,
  * lists, errors) comes in through a table of functions.
  *
- * A service's own call begins with a struct exchange, and is what call->impl points to. It is made by exchange_new, filled
- * in, and given to exchange_submit or exchange_refuse. Each attempt begins with `prepare` and ends with `judge`. An
+ * A service's own call begins with a struct exchange, and is what call->impl points to. It is made by exchange_new,
+ * filled in, and given to exchange_submit or exchange_refuse. Each attempt begins with `prepare` and ends with `judge`. An
  * operation that takes several requests goes on, in `judge`, with exchange_go_on.
  *
  * The text of an error is what was found out; "doing KEY in BUCKET: " is put in front of it when the call is over.
@@ -126,7 +126,8 @@ struct exchange *exchange_new(struct call *call, size_t size, const struct excha
 bool exchange_set_key(struct exchange *x, const char *key);
 void exchange_submit(struct exchange *x);
 void exchange_refuse(struct exchange *x, const struct error *error); /* instead of exchange_submit */
-/* Once this request has ended well, the call goes on with another one: without fields, payload and `once`, which come anew. */
+/* Once this request has ended well, the call goes on with another one: without fields, payload and `once`, which come
+ * anew. */
 void exchange_go_on(struct exchange *x, const struct exchange_operation *operation);
 
 /* For struct store_ops. */

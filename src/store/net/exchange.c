@@ -250,8 +250,8 @@ static long on_upload(struct http_request *request, char *out, size_t room)
     return (long)len;
 }
 
-/* May this attempt have had an effect that another would trip over? Part of a body cannot have had one. RFC 6585, 4: 429 is
- * said instead of doing anything. */
+/* May this attempt have had an effect that another would trip over? Part of a body cannot have had one. 429 is said
+ * instead of doing anything (RFC 6585, 4). */
 static bool is_ambiguous(const struct exchange *x)
 {
     return !x->refused && x->request.status != 429 &&

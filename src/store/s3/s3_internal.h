@@ -74,8 +74,8 @@ struct s3_operation {
     void (*prepare)(struct s3_call *c);
     /* An element below the root of a good answer's XML has ended; as xml_on_end. */
     bool (*element)(struct s3_call *c, const char *path, const char *text, struct error *error);
-    /* A good answer's XML could not be read; `malformed`: because it is not well-formed, or not complete. True: something
-     * was learnt from that, so that it will be another one next time. */
+    /* A good answer's XML could not be read; `malformed`: because it is not well-formed, or not complete. True:
+     * something was learnt from that, so that it will be another one next time. */
     bool (*misread)(struct s3_call *c, bool malformed);
     /* An answer has an error code. True: it is as good as success. */
     bool (*forgives)(struct s3_call *c);

@@ -3,10 +3,10 @@
  * UploadPart, UploadPartCopy, CompleteMultipartUpload and AbortMultipartUpload, Amazon S3 API Reference.
  *
  * To finish may take a second request. When the answer to an attempt was lost and the next attempt finds the
- * upload gone, a HEAD tells whether the object is there that would have come of it: an object in parts has the ETag that
- * follows from theirs. Where those are no MD5s, it must at least be younger than the upload. When the answer came and tells
- * another ETag, or none, the service may have one of its own or may have lost a part: a HEAD tells the size. And RGW
- * forgets the tags that an upload began with, so they are set again.
+ * upload gone, a HEAD tells whether the object is there that would have come of it: an object in parts has the ETag
+ * that follows from theirs. Where those are no MD5s, it must at least be younger than the upload. When the answer came
+ * and tells another ETag, or none, the service may have one of its own or may have lost a part: a HEAD tells the size.
+ * And RGW forgets the tags that an upload began with, so they are set again.
  */
 #include "s3_internal.h"
 
@@ -204,8 +204,8 @@ static const struct s3_operation part_operation = {
     .answered = part_answered,
 };
 
-/* Not every service that copies parts looks at the range. The last part is shorter than the first one, so it has another
- * MD5. */
+/* Not every service that copies parts looks at the range. The last part is shorter than the first one, so it has
+ * another MD5. */
 static bool is_whole_object(const struct s3_call *c)
 {
     const struct s3_upload *upload = upload_of(c);

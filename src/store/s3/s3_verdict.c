@@ -169,8 +169,8 @@ enum http_verdict s3_answered_object(struct s3_call *c, struct error *error)
     return exchange_finish_object(&c->base);
 }
 
-/* Something in between that answers 200 to anything must not pass for a store. Some stores answer with a word; none with a
- * page, and a Content-Type alone (Google's) is none. 202 is a promise (RFC 9110, 15.3.3). */
+/* Something in between that answers 200 to anything must not pass for a store. Some stores answer with a word; none with
+ * a page, and a Content-Type alone (Google's) is none. 202 is a promise (RFC 9110, 15.3.3). */
 static bool is_no_receipt(const struct s3_call *c)
 {
     const struct s3_reply *reply = &c->reply;
