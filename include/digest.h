@@ -27,8 +27,9 @@ void digest_of(const void *data, size_t len, char out[DIGEST_HEX_SIZE]);
 
 /* 32 hexadecimal digits, in small letters or capitals? */
 bool digest_is_hex(const char *text);
-/* The bytes that such text stands for, and to add them. */
-void digest_from_hex(const char *hex, unsigned char out[DIGEST_SIZE]);
+/* The bytes that such text stands for; false if it is no such text. */
+bool digest_from_hex(const char *text, unsigned char out[DIGEST_SIZE]);
+/* Adds them. `hex` must be one. */
 void digest_add_hex(struct digest *digest, const char *hex);
 /* As Content-MD5 wants it. `hex` must be one. */
 void digest_base64(const char *hex, char out[DIGEST_BASE64_SIZE]);

@@ -7,8 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define HEX_LEN ((size_t)DIGEST_HEX_SIZE - 1)
-
 void digest_begin(struct digest *digest)
 {
     br_md5_init(&digest->md5);
@@ -19,17 +17,26 @@ void digest_add(struct digest *digest, const void *data, size_t len)
     br_md5_update(&digest->md5, data, len);
 }
 
-static unsigned hex_nibble(char c)
+/* -1: it is no hexadecimal digit. */
+static int hex_nibble(char c)
 {
     if (text_is_digit(c))
-        return (unsigned)(c - '0');
-    return (unsigned)(text_lower(c) - 'a') + 10;
+        return c - '0';
+    c = text_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-void digest_from_hex(const char *hex, unsigned char out[DIGEST_SIZE])
+bool digest_from_hex(const char *text, unsigned char out[DIGEST_SIZE])
 {
-    for (size_t i = 0; i < DIGEST_SIZE; i++)
-        out[i] = (unsigned char)(hex_nibble(hex[2 * i]) << 4 | hex_nibble(hex[2 * i + 1]));
+    for (size_t i = 0; i < DIGEST_SIZE; i++) {
+        int high = hex_nibble(text[2 * i]);
+        int low = high >= 0 ? hex_nibble(text[2 * i + 1]) : -1;
+
+        if (low < 0)
+            return false;
+        out[i] = (unsigned char)(high << 4 | low);
+    }
+    return text[2 * DIGEST_SIZE] == '\0';
 }
 
 void digest_hex(const struct digest *digest, char out[DIGEST_HEX_SIZE])
@@ -51,7 +58,9 @@ void digest_of(const void *data, size_t len, char out[DIGEST_HEX_SIZE])
 
 bool digest_is_hex(const char *text)
 {
-    return strlen(text) == HEX_LEN && strspn(text, "0123456789abcdefABCDEF") == HEX_LEN;
+    unsigned char hash[DIGEST_SIZE];
+
+    return digest_from_hex(text, hash);
 }
 
 void digest_add_hex(struct digest *digest, const char *hex)

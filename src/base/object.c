@@ -115,11 +115,7 @@ size_t object_hash_size(enum object_hash_kind kind)
 
 void object_hash_md5(struct object_hash *hash, const char *hex)
 {
-    *hash = (struct object_hash){.kind = OBJECT_HASH_NONE};
-    if (!digest_is_hex(hex))
-        return;
-    hash->kind = OBJECT_HASH_MD5;
-    digest_from_hex(hex, hash->bytes);
+    hash->kind = digest_from_hex(hex, hash->bytes) ? OBJECT_HASH_MD5 : OBJECT_HASH_NONE;
 }
 
 bool object_hashes_comparable(const struct object_hash *a, const struct object_hash *b)
