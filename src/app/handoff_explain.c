@@ -5,6 +5,7 @@
 #include "handoff.h"
 
 #include "env.h"
+#include "text.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -77,7 +78,7 @@ bool handoff_explain(const char *command, struct error *error)
     len = read(fd, head, HEAD_SIZE);
     close(fd);
     head[len > 0 ? len : 0] = '\0';
-    if (strncmp(head, "#!", 2) == 0)
+    if (text_begins(head, "#!"))
         explain_script(command, head + 2, error);
     else if (strncmp(head, ELFMAG, SELFMAG) == 0)
         error_set(

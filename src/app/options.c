@@ -1,5 +1,7 @@
 #include "options.h"
 
+#include "text.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -107,7 +109,7 @@ static bool parse_long(struct options *options, char **argv, int *at, struct err
         return refuse_unknown(typed, error);
     if (value == NULL && needs_value) {
         value = argv[*at + 1];
-        if (value == NULL || strncmp(value, "--", 2) == 0)
+        if (value == NULL || text_begins(value, "--"))
             return error_set(error, ERROR_USAGE, "%s needs a value", typed);
         ++*at;
     }

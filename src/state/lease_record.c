@@ -1,6 +1,7 @@
 #include "lease_record.h"
 
 #include "json.h"
+#include "text.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -28,9 +29,8 @@ bool lease_parse_key(const struct job *job, const char *key, uint64_t *epoch)
     size_t prefix = strlen(job->prefix);
     const char *digits = key + prefix + sizeof LEASE_FOLDER - 1;
 
-    if (strncmp(key, job->prefix, prefix) != 0 ||
-        strncmp(key + prefix, LEASE_FOLDER, sizeof LEASE_FOLDER - 1) != 0 || strlen(digits) != EPOCH_DIGITS ||
-        strspn(digits, "0123456789") != EPOCH_DIGITS)
+    if (strncmp(key, job->prefix, prefix) != 0 || !text_begins(key + prefix, LEASE_FOLDER) ||
+        strlen(digits) != EPOCH_DIGITS || strspn(digits, "0123456789") != EPOCH_DIGITS)
         return false;
     *epoch = 0;
     for (; *digits != '\0'; digits++)

@@ -4,6 +4,7 @@
 #include "log.h"
 #include "page.h"
 #include "store_ops.h"
+#include "text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -157,7 +158,7 @@ static void look_at_time(struct cursor *cursor)
 
 static bool is_state(const char *key)
 {
-    return strncmp(key, OBJECT_STATE_PREFIX, sizeof OBJECT_STATE_PREFIX - 1) == 0;
+    return text_begins(key, OBJECT_STATE_PREFIX);
 }
 
 /* Decodes the entry at the offset of the page in use; `again`: it is the one before. False, with the error set, for a key
@@ -172,7 +173,7 @@ static bool take(struct cursor *cursor, bool *again)
         return error_set(&cursor->error, ERROR_PROTOCOL,
                          "%s: the listing of \"%s\" is out of order: \"%.150s\" comes after \"%.150s\"",
                          cursor->store->name, cursor->range.prefix, entry.key, cursor->key);
-    if (strncmp(entry.key, cursor->range.prefix, strlen(cursor->range.prefix)) != 0)
+    if (!text_begins(entry.key, cursor->range.prefix))
         return error_set(&cursor->error, ERROR_PROTOCOL,
                          "%s: the listing of \"%s\" has a key that does not begin with it: \"%.150s\"",
                          cursor->store->name, cursor->range.prefix, entry.key);
@@ -199,7 +200,7 @@ void cursor_explain(const struct cursor *cursor, struct error *error)
 static bool is_before(const struct cursor *cursor)
 {
     const char *after = cursor->range.after;
-    bool around = cursor->entry.unreadable != 0 && strncmp(after, cursor->key, strlen(cursor->key)) == 0;
+    bool around = cursor->entry.unreadable != 0 && text_begins(after, cursor->key);
 
     return after[0] != '\0' && strcmp(cursor->key, after) <= 0 && !around;
 }

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "dir_file.h"
 #include "stop.h"
+#include "text.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -163,7 +164,7 @@ static unsigned char type_of(int dir, const struct dirent *entry)
  * is removed. */
 static bool is_hidden(const struct walk *walk, const struct level *level, const char *name)
 {
-    if (strncmp(name, DIR_TEMP_PREFIX, sizeof DIR_TEMP_PREFIX - 1) == 0) {
+    if (text_begins(name, DIR_TEMP_PREFIX)) {
         if (walk->stale != CLOCK_UNKNOWN)
             dir_file_tidy_one(walk->here, name, walk->stale);
         return true;
@@ -172,7 +173,7 @@ static bool is_hidden(const struct walk *walk, const struct level *level, const 
         return true;
     if (level->path_len == 0 && strcmp(name, DIR_STATE) == 0)
         return true;
-    return level == walk->levels && strncmp(name, walk->filter, strlen(walk->filter)) != 0;
+    return level == walk->levels && !text_begins(name, walk->filter);
 }
 
 /* Puts a directory entry into the window if it belongs there: behind `after`, and below the largest name once
@@ -424,10 +425,10 @@ static bool nothing_plain(const char *prefix)
     static const char *const own[] = {DIR_ODD "/", DIR_META "/", DIR_TEMP "/"};
 
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
-        if (strncmp(prefix, own[i], strlen(own[i])) == 0)
+        if (text_begins(prefix, own[i]))
             return true;
-    return prefix[0] == '/' || (strncmp(prefix, DIR_STATE "/", sizeof DIR_STATE) == 0 &&
-                                strchr(prefix + sizeof DIR_STATE, '/') == NULL);
+    return prefix[0] == '/' ||
+           (text_begins(prefix, DIR_STATE "/") && strchr(prefix + sizeof DIR_STATE, '/') == NULL);
 }
 
 static bool open_walks(struct dir_list *list, const struct dir_tree *tree, const char *prefix, size_t window)

@@ -1,6 +1,7 @@
 #include "dir_names.h"
 
 #include "dir_tree.h"
+#include "text.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -8,15 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool is_letter(char byte)
-{
-    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
-}
-
 /* Changes the case of the first ASCII letter; false if there is none. */
 static bool change_case(char *name)
 {
-    while (*name != '\0' && !is_letter(*name))
+    while (*name != '\0' && !text_is_letter(*name))
         name++;
     if (*name == '\0')
         return false;

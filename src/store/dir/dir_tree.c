@@ -1,5 +1,6 @@
 #include "dir_tree.h"
 #include "hash.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +45,7 @@ bool dir_key_is_path(const char *key)
         return false;
     for (;; key += len + 1) {
         len = strcspn(key, "/");
-        if (!is_component(key, len) || strncmp(key, DIR_TEMP_PREFIX, sizeof DIR_TEMP_PREFIX - 1) == 0)
+        if (!is_component(key, len) || text_begins(key, DIR_TEMP_PREFIX))
             return false;
         if (key[len] == '\0')
             return true;
@@ -53,7 +54,7 @@ bool dir_key_is_path(const char *key)
 
 static int digit_value(char digit)
 {
-    if (digit >= '0' && digit <= '9')
+    if (text_is_digit(digit))
         return digit - '0';
     if (digit >= 'a' && digit <= 'f')
         return digit - 'a' + 10;

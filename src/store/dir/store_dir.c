@@ -11,6 +11,7 @@
 #include "log.h"
 #include "page.h"
 #include "store_ops.h"
+#include "text.h"
 #include "uri.h"
 
 #include <errno.h>
@@ -278,7 +279,7 @@ static const char *url_path(const char *url)
     static const char *const beginnings[] = {"file://localhost/", "file:///"};
 
     for (size_t i = 0; i < sizeof beginnings / sizeof beginnings[0]; i++)
-        if (strncmp(url, beginnings[i], strlen(beginnings[i])) == 0)
+        if (text_begins(url, beginnings[i]))
             return url + strlen(beginnings[i]) - 1;
     return NULL;
 }

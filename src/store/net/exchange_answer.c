@@ -2,6 +2,7 @@
 #include "exchange_internal.h"
 
 #include "clock.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -58,7 +59,7 @@ static void parse_range(struct exchange_head *head, const char *value)
     char text[80];
     char *first = text + strlen("bytes "), *dash, *slash;
 
-    if (strncmp(value, "bytes ", 6) != 0 || strlen(value) >= sizeof text)
+    if (!text_begins(value, "bytes ") || strlen(value) >= sizeof text)
         return;
     memcpy(text, value, strlen(value) + 1);
     dash = strchr(first, '-');
@@ -75,7 +76,7 @@ static void parse_range(struct exchange_head *head, const char *value)
  * would be nonsense, and the first one counts. */
 static bool is_list(const char *name)
 {
-    return strncmp(name, "user:", 5) == 0 || strcmp(name, "cache-control") == 0 ||
+    return text_begins(name, "user:") || strcmp(name, "cache-control") == 0 ||
            strcmp(name, "content-encoding") == 0 || strcmp(name, "content-language") == 0;
 }
 

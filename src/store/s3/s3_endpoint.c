@@ -3,6 +3,7 @@
 
 #include "aws.h"
 #include "log.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,12 +12,12 @@
 
 static bool is_lower_or_digit(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+    return (c >= 'a' && c <= 'z') || text_is_digit(c);
 }
 
 static bool is_name_char(char c)
 {
-    return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
+    return text_is_letter(c) || text_is_digit(c) || text_is_one_of(c, "-_");
 }
 
 /* "General purpose bucket naming rules", but looser: other services, and Amazon's oldest buckets, have names

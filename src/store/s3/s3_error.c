@@ -2,6 +2,8 @@
  * Google's documentation. */
 #include "s3_internal.h"
 
+#include "text.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -116,7 +118,7 @@ static void explain_permission(const struct s3_call *c, struct error *error)
 
     const char *needed = denied[0] != '\0' ? denied : s3_operation(c)->permission;
 
-    if (strncmp(denied, "kms:", 4) == 0)
+    if (text_begins(denied, "kms:"))
         error_set(error, ERROR_PERMISSION,
                   "access denied: the credentials need %s for the key that the bucket is encrypted with",
                   denied);

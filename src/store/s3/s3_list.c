@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "page.h"
+#include "text.h"
 
 #include <string.h>
 
@@ -168,7 +169,7 @@ static bool list_element(struct s3_call *c, const char *path, const char *text, 
     struct list_call *list = (struct list_call *)c;
     struct listing *is = &list->is;
 
-    if (strncmp(path, "Contents/", 9) == 0)
+    if (text_begins(path, "Contents/"))
         return on_entry_leaf(list, path + 9, text, error);
     if (strcmp(path, "Contents") == 0)
         return on_entry_end(list, error);

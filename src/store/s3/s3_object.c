@@ -2,6 +2,8 @@
  * object in one request. */
 #include "s3_internal.h"
 
+#include "text.h"
+
 #include <string.h>
 
 /* ---- reading ---- */
@@ -183,7 +185,7 @@ static bool tags_element(struct s3_call *c, const char *path, const char *text, 
 /* Amazon's NoSuchTagSet is NoSuchTagSetError elsewhere. */
 static bool has_no_tags(struct s3_call *c)
 {
-    return strncmp(c->reply.code, "NoSuchTagSet", 12) == 0;
+    return text_begins(c->reply.code, "NoSuchTagSet");
 }
 
 static enum http_verdict tags_answered(struct s3_call *c, struct error *error)

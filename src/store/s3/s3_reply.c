@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "digest.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +40,7 @@ void s3_copy_etag(char out[OBJECT_VERSION_SIZE], const char *value)
 {
     size_t len;
 
-    if (strncmp(value, "W/", 2) == 0)
+    if (text_begins(value, "W/"))
         value += 2;
     len = strlen(value);
     if (len >= 2 && value[0] == '"' && value[len - 1] == '"') {
@@ -61,17 +62,14 @@ static void keep_encoding(struct s3_call *c, const char *value)
     size_t used = 0;
 
     while (*value != '\0') {
-        size_t len;
+        size_t len = strcspn(value, ",");
+        struct text_piece coding = text_trim(value, len, " \t");
 
-        value += strspn(value, ", \t");
-        len = strcspn(value, ",");
-        while (len > 0 && (value[len - 1] == ' ' || value[len - 1] == '\t'))
-            len--;
-        if (len > 0 && !(len == 11 && strncasecmp(value, "aws-chunked", 11) == 0) &&
-            used + len + 2 < sizeof kept)
-            used += (size_t)snprintf(kept + used, sizeof kept - used, "%s%.*s", used > 0 ? "," : "", (int)len,
-                                     value);
-        value += strcspn(value, ",");
+        if (coding.len > 0 && !(coding.len == 11 && strncasecmp(coding.at, "aws-chunked", 11) == 0) &&
+            used + coding.len + 2 < sizeof kept)
+            used += (size_t)snprintf(kept + used, sizeof kept - used, "%s%.*s", used > 0 ? "," : "",
+                                     (int)coding.len, coding.at);
+        value += len + (value[len] == ',');
     }
     if (used > 0)
         exchange_keep_meta(&c->base, "content-encoding", kept);
@@ -94,7 +92,7 @@ static bool on_object_header(struct s3_call *c, const char *name, const char *va
         info->tags = exchange_number(value, &count) ? count : 0;
     else if (strcmp(name, "content-encoding") == 0)
         keep_encoding(c, value);
-    else if (strncmp(name, "x-amz-meta-", 11) == 0)
+    else if (text_begins(name, "x-amz-meta-"))
         keep_user_meta(c, name + 11, value);
     else
         return false;
@@ -108,7 +106,7 @@ static bool tells_encryption(const char *name, const char *value)
     if (strcmp(name, "x-amz-server-side-encryption") == 0)
         return strcmp(value, "AES256") != 0;
     return strcmp(name, "x-amz-server-side-encryption-customer-algorithm") == 0 ||
-           strncmp(name, "x-goog-encryption-", 18) == 0;
+           text_begins(name, "x-goog-encryption-");
 }
 
 const char *s3_md5(const struct exchange *x)

@@ -6,6 +6,7 @@
 #include "digest.h"
 #include "hash.h"
 #include "sigv4.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,13 +107,9 @@ static bool is_token(const char *text)
 
     if (*text == '\0')
         return false;
-    for (; *text != '\0'; text++) {
-        bool plain = (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') ||
-                     (*text >= '0' && *text <= '9');
-
-        if (!plain && strchr(marks, *text) == NULL)
+    for (; *text != '\0'; text++)
+        if (!text_is_letter(*text) && !text_is_digit(*text) && !text_is_one_of(*text, marks))
             return false;
-    }
     return true;
 }
 
@@ -125,7 +122,7 @@ static bool add_user_meta(struct s3_call *c, const char *name, const char *value
         return error_set(error, ERROR_UNSUPPORTED,
                          "S3 cannot keep its metadata \"%.100s\": not a name for an HTTP header", name);
     for (size_t i = 0; i < len; i++)
-        field[used + i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] - 'A' + 'a' : name[i]);
+        field[used + i] = text_lower(name[i]);
     s3_field(c, field, value);
     return true;
 }
@@ -140,7 +137,7 @@ bool s3_meta_fields(struct s3_call *c, const struct object_meta *meta, struct er
             return error_set(error, ERROR_UNSUPPORTED,
                              "S3 cannot keep its metadata \"%.100s\": the value has control characters",
                              name);
-        if (strncmp(name, "user:", 5) == 0) {
+        if (text_begins(name, "user:")) {
             if (!add_user_meta(c, name + 5, value, error))
                 return false;
         } else if (strcmp(name, "tagging") == 0) {

@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "digest.h"
 #include "log.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,7 +64,7 @@ static struct s3_call *upload_call_begin(struct store *store, struct call *call,
 
 static bool is_rgw(const struct s3_upload *upload)
 {
-    return strncmp(upload->id, RGW_UPLOAD_ID, strlen(RGW_UPLOAD_ID)) == 0;
+    return text_begins(upload->id, RGW_UPLOAD_ID);
 }
 
 static void upload_free(struct s3_upload *upload)
