@@ -224,7 +224,7 @@ void log_transient(const char *line)
     errno = saved;
 }
 
-static bool add_field(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct log_field *field)
+static bool add_log_field(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct log_field *field)
 {
     if (field->text != NULL)
         return json_add_text(doc, root, field->name, field->text);
@@ -247,7 +247,7 @@ static void write_json(enum log_level level, const char *event, const struct log
               json_add_text(doc, root, "level", level_names[level]) &&
               json_add_text(doc, root, "event", event) && json_add_text(doc, root, "message", sentence);
     for (; ok && fields != NULL && fields->name != NULL; fields++)
-        ok = add_field(doc, root, fields);
+        ok = add_log_field(doc, root, fields);
     buf_init(&out, JSON_LINE_MAX);
     if (ok && json_write(doc, false, &out) && buf_putc(&out, '\n'))
         write_line(out.data, out.len);

@@ -38,7 +38,7 @@ static struct store_page *other_page(struct cursor *cursor)
 }
 
 /* Begins to fetch what comes after the page in use into the other one. */
-static void fetch(struct cursor *cursor)
+static void fetch_page(struct cursor *cursor)
 {
     const struct store_page *current = &cursor->pages[cursor->using];
     struct store_page *page = other_page(cursor);
@@ -50,7 +50,7 @@ static void fetch(struct cursor *cursor)
 }
 
 /* What the finished call brought can be used: a page, not the same one again. */
-static bool fetched(struct cursor *cursor)
+static bool fetched_page(struct cursor *cursor)
 {
     const struct store_page *page = other_page(cursor);
 
@@ -65,13 +65,13 @@ static bool fetched(struct cursor *cursor)
     return true;
 }
 
-static const char *bound(const char *text)
+static const char *bound_text(const char *text)
 {
     return text != NULL ? text : "";
 }
 
 /* Copies the text to *at and moves that behind it. */
-static const char *keep(char **at, const char *text)
+static const char *keep_text(char **at, const char *text)
 {
     size_t size = strlen(text) + 1;
     char *kept = memcpy(*at, text, size);
@@ -82,7 +82,7 @@ static const char *keep(char **at, const char *text)
 
 struct cursor *cursor_open(struct store *store, const struct store_range *range, struct error *error)
 {
-    const char *after = bound(range->after), *until = bound(range->until);
+    const char *after = bound_text(range->after), *until = bound_text(range->until);
     struct cursor *cursor;
     char *texts;
 
@@ -96,14 +96,14 @@ struct cursor *cursor_open(struct store *store, const struct store_range *range,
         return NULL;
     }
     texts = cursor->texts;
-    cursor->range.prefix = keep(&texts, range->prefix);
-    cursor->range.after = keep(&texts, after);
-    cursor->range.until = keep(&texts, until);
+    cursor->range.prefix = keep_text(&texts, range->prefix);
+    cursor->range.after = keep_text(&texts, after);
+    cursor->range.until = keep_text(&texts, until);
     cursor->store = store;
     call_init(&cursor->call);
     page_init(&cursor->pages[0], &cursor->walk, cursor->range.until);
     page_init(&cursor->pages[1], &cursor->walk, cursor->range.until);
-    fetch(cursor);
+    fetch_page(cursor);
     return cursor;
 }
 
@@ -163,7 +163,7 @@ static bool is_state(const char *key)
 
 /* Decodes the entry at the offset of the page in use; `again`: it is the one before. False, with the error set, for a key
  * out of order. */
-static bool take(struct cursor *cursor, bool *again)
+static bool take_entry(struct cursor *cursor, bool *again)
 {
     struct object_entry entry;
     size_t used = page_entry(&cursor->pages[cursor->using], cursor->offset, &entry);
@@ -228,7 +228,7 @@ enum cursor_state cursor_peek(struct cursor *cursor, const struct object_entry *
         if (cursor->error.kind != ERROR_NONE)
             return CURSOR_FAILED;
         if (cursor->taken < page->count) {
-            if (take(cursor, &again) && may_show(cursor))
+            if (take_entry(cursor, &again) && may_show(cursor))
                 cursor->shown = !again && is_wanted(cursor);
             continue;
         }
@@ -236,13 +236,13 @@ enum cursor_state cursor_peek(struct cursor *cursor, const struct object_entry *
             return CURSOR_END;
         if (!cursor->call.done)
             return CURSOR_WAIT;
-        if (!fetched(cursor))
+        if (!fetched_page(cursor))
             return CURSOR_FAILED;
         cursor->using = 1 - cursor->using;
         cursor->taken = 0;
         cursor->offset = 0;
         if (!cursor->pages[cursor->using].last)
-            fetch(cursor);
+            fetch_page(cursor);
     }
     look_at_time(cursor);
     *entry = &cursor->entry;

@@ -40,20 +40,20 @@ size_t pipe_room(const struct pipe *pipe)
 }
 
 /* Bytes that the reader may have. */
-static size_t available(const struct pipe *pipe)
+static size_t available_bytes(const struct pipe *pipe)
 {
     return pipe->held && !pipe->closed && pipe->len > 0 ? pipe->len - 1 : pipe->len;
 }
 
 bool pipe_readable(const struct pipe *pipe)
 {
-    return available(pipe) > 0 || pipe->closed;
+    return available_bytes(pipe) > 0 || pipe->closed;
 }
 
 size_t pipe_peek(const struct pipe *pipe, const unsigned char **data)
 {
     size_t to_end = PIPE_CAPACITY - pipe->head;
-    size_t len = available(pipe);
+    size_t len = available_bytes(pipe);
 
     *data = pipe->data + pipe->head;
     return len < to_end ? len : to_end;

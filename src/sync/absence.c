@@ -67,7 +67,7 @@ static bool is_behind(const struct absence *absence, const char *listed)
     return strlen(listed) > len && (unsigned char)listed[len] > last;
 }
 
-static enum absence_verdict failed(struct error *error, const char *why)
+static enum absence_verdict fail_absence(struct error *error, const char *why)
 {
     error_set(error, ERROR_PROTOCOL, "%s", why);
     return ABSENCE_FAILED;
@@ -92,11 +92,11 @@ enum absence_verdict absence_look(struct absence *absence, struct error *error)
         if (is_behind(absence, entry->key))
             return ABSENCE_PROVEN;
         if (reads_alike(absence->key, entry->key))
-            return failed(
+            return fail_absence(
                 error,
                 "it is listed, but its own bucket answers that there is no such object: the service spells keys in another way, or its index is out of date");
         if (++absence->passed > ABSENCE_KEYS_MAX)
-            return failed(
+            return fail_absence(
                 error,
                 "its own bucket answers that there is no such object, and whether it is still listed would take too long to find out");
         cursor_next(absence->cursor);

@@ -38,8 +38,8 @@ static bool is_unknown(const struct join *join, const char *key)
            (join->unknown[len - 1] == '/' || key[len] == '\0');
 }
 
-static enum cursor_state peek(const struct join *join, struct cursor *cursor,
-                              const struct object_entry **entry)
+static enum cursor_state peek_entry(const struct join *join, struct cursor *cursor,
+                                    const struct object_entry **entry)
 {
     enum cursor_state state;
 
@@ -50,8 +50,8 @@ static enum cursor_state peek(const struct join *join, struct cursor *cursor,
 
 enum join_state join_peek(struct join *join)
 {
-    enum cursor_state source = peek(join, join->source, &join->source_entry);
-    enum cursor_state destination = peek(join, join->destination, &join->destination_entry);
+    enum cursor_state source = peek_entry(join, join->source, &join->source_entry);
+    enum cursor_state destination = peek_entry(join, join->destination, &join->destination_entry);
 
     if (source == CURSOR_FAILED || destination == CURSOR_FAILED)
         return JOIN_FAILED;
@@ -65,7 +65,7 @@ enum join_state join_peek(struct join *join)
     return join->step.action == PLAN_END ? JOIN_END : JOIN_READY;
 }
 
-static const struct object_entry *unreadable(const struct join *join)
+static const struct object_entry *unreadable_folder(const struct join *join)
 {
     return join->step.take_source ? join->source_entry : join->destination_entry;
 }
@@ -73,13 +73,13 @@ static const struct object_entry *unreadable(const struct join *join)
 const char *join_unreadable(const struct join *join, struct error *error)
 {
     cursor_explain(join->step.take_source ? join->source : join->destination, error);
-    return unreadable(join)->key;
+    return unreadable_folder(join)->key;
 }
 
 void join_take(struct join *join)
 {
     if (join->step.action == PLAN_UNREADABLE)
-        memcpy(join->unknown, unreadable(join)->key, strlen(unreadable(join)->key) + 1);
+        memcpy(join->unknown, unreadable_folder(join)->key, strlen(unreadable_folder(join)->key) + 1);
     if (join->step.take_source)
         cursor_next(join->source);
     if (join->step.take_destination)

@@ -36,7 +36,7 @@ struct sync {
 /* ---- ending early ---- */
 
 /* Starts nothing more; what is under way is cut short. The first reason is the one that is told. */
-static void stop(struct sync *sync, const struct error *why)
+static void stop_sync(struct sync *sync, const struct error *why)
 {
     if (sync->error.kind == ERROR_NONE)
         sync->error = *why;
@@ -83,7 +83,7 @@ static void settle(struct sync *sync, struct slot *slot)
             break;
         report_failed(report, transfer->key, &transfer->error);
         if (dooms_the_run(sync, &transfer->error))
-            stop(sync, &transfer->error);
+            stop_sync(sync, &transfer->error);
         break;
     case TRANSFER_NONE:
         break;
@@ -140,7 +140,7 @@ static void tell_unreadable(const struct sync *sync)
 }
 
 /* Carries out the step at the heads of the listings. False: no slot is free for it. */
-static bool act(struct sync *sync)
+static bool act_on_step(struct sync *sync)
 {
     struct report *report = sync->job->report;
     const struct object_entry *entry = sync->join.source_entry;
@@ -188,7 +188,7 @@ static bool take_actions(struct sync *sync)
         case JOIN_WAIT:
             return moved;
         case JOIN_READY:
-            if (!act(sync))
+            if (!act_on_step(sync))
                 return moved;
             moved = true;
             break;
@@ -235,7 +235,7 @@ static bool keep_lease(struct sync *sync)
         return false;
     moved = lease_step(lease, &why);
     if (!lease->held)
-        stop(sync, &why);
+        stop_sync(sync, &why);
     return moved;
 }
 
@@ -250,11 +250,11 @@ static void turn_loop(struct sync *sync, bool moved)
         loop_tidy(loop, moved, wake);
     } else if (!loop_turn(loop, moved, wake, &why)) {
         keep_lease(sync); /* whoever slept through its TTL has none to give back */
-        stop(sync, &why);
+        stop_sync(sync, &why);
     }
 }
 
-static bool turn(struct sync *sync)
+static bool turn_sync(struct sync *sync)
 {
     bool moved = keep_lease(sync);
     int active;
@@ -280,7 +280,7 @@ static void sync_path(struct sync *sync, const char *path)
                    (enum compare)sync->job->settings->compare, &sync->error))
         return;
     report_path(sync->job->report, path);
-    while (turn(sync)) {
+    while (turn_sync(sync)) {
     }
     join_close(&sync->join);
     report_path_end(sync->job->report);

@@ -93,7 +93,7 @@ void transfer_copy_failed(struct transfer *t)
     }
 }
 
-static void copied(struct transfer *t)
+static void note_copied(struct transfer *t)
 {
     copy_way(t)->worked = true;
     t->moved = t->entry.size;
@@ -109,11 +109,11 @@ static void wait_for_copy_check(struct transfer *t)
         transfer_fail(t, &t->get.error);
     } else if (t->get.info.false_hash) {
         t->plan->false_hashes = true;
-        copied(t);
+        note_copied(t);
     } else if (object_versions_equal(t->get.info.version, t->put.info.version) &&
                transfer_adopt(t, &t->get.error)) {
         /* Ceph RGW up to 16 ignores the version that is asked for: it has copied the new version. */
-        copied(t);
+        note_copied(t);
     } else if (object_versions_equal(t->get.info.version, t->entry.version)) {
         log_warn(
             "a copy of \"%s\" inside the service has other content than the source: it is copied again, and all others as well, through this machine",
@@ -134,7 +134,7 @@ static void wait_for_copy(struct transfer *t)
     } else if (object_hashes_differ(&t->put.info.hash, &t->entry.hash) && !t->plan->false_hashes) {
         transfer_ask_source(t, wait_for_copy_check);
     } else {
-        copied(t);
+        note_copied(t);
     }
 }
 

@@ -70,7 +70,7 @@ static bool set_time(int fd, int64_t wall)
 }
 
 /* Sets the time and sees whether the file system keeps it, or a later one. */
-static bool keeps(int fd, int64_t wall, bool *kept)
+static bool keeps_time(int fd, int64_t wall, bool *kept)
 {
     struct stat status;
 
@@ -84,14 +84,14 @@ bool dir_attr_set_time(int fd, int64_t modified, int64_t read)
 {
     bool kept;
 
-    if (!keeps(fd, modified, &kept))
+    if (!keeps_time(fd, modified, &kept))
         return false;
     for (int64_t step = 1000; !kept && step <= 2000; step += 1000) {
         int64_t next = modified - modified % step + (modified >= 0 ? step : 0);
 
         if (next >= read)
             break;
-        if (!keeps(fd, next, &kept))
+        if (!keeps_time(fd, next, &kept))
             return false;
     }
     return true;

@@ -118,7 +118,7 @@ bool dir_file_write(const struct dir_file *file, const void *data, size_t len, u
 }
 
 /* Lets go of a file whose name is gone, or was moved. */
-static void release(struct dir_file *file)
+static void release_file(struct dir_file *file)
 {
     dir_close(file->fd);
     if (file->beside)
@@ -133,7 +133,7 @@ void dir_file_drop(struct dir_file *file)
     if (file->fd < 0)
         return;
     unlinkat(file->folder, file->name, 0);
-    release(file);
+    release_file(file);
     errno = before;
 }
 
@@ -206,7 +206,7 @@ static bool move_new(const struct dir_file *file, int parent, const char *leaf)
     return link_new(file, parent, leaf);
 }
 
-static bool move(const struct dir_file *file, int parent, const char *leaf, bool create)
+static bool move_file(const struct dir_file *file, int parent, const char *leaf, bool create)
 {
     struct stat status;
 
@@ -219,8 +219,8 @@ static bool move(const struct dir_file *file, int parent, const char *leaf, bool
 
 bool dir_file_place(struct dir_file *file, int parent, const char *leaf, bool create)
 {
-    if (fsync(file->fd) != 0 || !move(file, parent, leaf, create))
+    if (fsync(file->fd) != 0 || !move_file(file, parent, leaf, create))
         return false;
-    release(file);
+    release_file(file);
     return dir_sync(parent);
 }

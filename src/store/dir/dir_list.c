@@ -178,7 +178,8 @@ static bool is_hidden(const struct walk *walk, const struct level *level, const 
 
 /* Puts a directory entry into the window if it belongs there: behind `after`, and below the largest name once
  * there are more than fit. What is left out is counted in the first reading, where `after` is "". */
-static bool consider(struct walk *walk, struct level *level, const struct dirent *entry, const char *after)
+static bool consider_entry(struct walk *walk, struct level *level, const struct dirent *entry,
+                           const char *after)
 {
     unsigned char type;
     char name[NAME_SIZE];
@@ -264,7 +265,7 @@ static bool read_window(struct walk *walk)
     level->count = level->next = 0;
     level->more = false;
     for (unsigned seen = 1; ok && (errno = 0, entry = readdir(stream)) != NULL; seen++)
-        ok = consider(walk, level, entry, after) && (seen % READ_STEP != 0 || !is_stopped());
+        ok = consider_entry(walk, level, entry, after) && (seen % READ_STEP != 0 || !is_stopped());
     why = errno;
     closedir(stream);
     errno = why;
@@ -277,7 +278,7 @@ static bool read_window(struct walk *walk)
 /* ---- walking ---- */
 
 /* Adds a level for the directory that walk->path names. */
-static bool push(struct walk *walk)
+static bool push_level(struct walk *walk)
 {
     if (walk->depth == walk->cap) {
         size_t cap = walk->cap != 0 ? 2 * walk->cap : 8;
@@ -292,14 +293,14 @@ static bool push(struct walk *walk)
     return true;
 }
 
-static void pop(struct walk *walk)
+static void pop_level(struct walk *walk)
 {
     level_free(&walk->levels[--walk->depth]);
     walk_leave_here(walk);
 }
 
 /* Goes down into the directory `name` (with its '/') of the current level, which walk->path names. */
-static bool enter(struct walk *walk, const char *name)
+static bool enter_level(struct walk *walk, const char *name)
 {
     int fd;
 
@@ -310,7 +311,7 @@ static bool enter(struct walk *walk, const char *name)
         return false;
     walk_leave_here(walk);
     walk->here = fd;
-    return push(walk);
+    return push_level(walk);
 }
 
 static bool look_at_file(struct walk *walk, const char *name)
@@ -337,7 +338,7 @@ static bool next_name(struct walk *walk, struct level *level)
     char *at = walk->path + level->path_len;
 
     memcpy(at, name, len + 1);
-    return at[len - 1] == '/' ? enter(walk, at) : look_at_file(walk, at);
+    return at[len - 1] == '/' ? enter_level(walk, at) : look_at_file(walk, at);
 }
 
 /* Did the last call fail because its directory entry has vanished, or become something else? Or because it
@@ -355,7 +356,7 @@ static bool may_pass_over(struct walk *walk)
  * Did the last call fail because of what walk->path names, and may that be told as an entry? Not if it is all that
  * was asked for without a name of its own, if some of it was handed out already, or if this process lacks something.
  */
-static bool tell_unreadable(struct walk *walk)
+static bool show_unreadable(struct walk *walk)
 {
     const struct level *level = &walk->levels[walk->depth - 1];
     bool is_level = walk->path[level->path_len] == '\0';
@@ -378,14 +379,14 @@ static bool walk_on(struct walk *walk)
 
         walk->path[level->path_len] = '\0';
         if (level->next < level->count) {
-            if (!next_name(walk, level) && !may_pass_over(walk) && !tell_unreadable(walk))
+            if (!next_name(walk, level) && !may_pass_over(walk) && !show_unreadable(walk))
                 return false;
         } else if (!level->more) {
-            pop(walk);
+            pop_level(walk);
         } else if (!read_window(walk)) {
-            if (!may_pass_over(walk) && !tell_unreadable(walk))
+            if (!may_pass_over(walk) && !show_unreadable(walk))
                 return false;
-            pop(walk);
+            pop_level(walk);
         }
     }
     if (walk->state == WALK_ON)
@@ -404,13 +405,13 @@ static bool walk_open(struct walk *walk, int base, const char *prefix, size_t pa
         .state = WALK_ON, .base = base, .here = -1, .window = window, .path_max = path_max, .stale = stale};
     memcpy(walk->path, prefix, dir_len);
     memcpy(walk->filter, prefix + dir_len, strlen(prefix + dir_len) + 1);
-    return push(walk);
+    return push_level(walk);
 }
 
 static void walk_close(struct walk *walk)
 {
     while (walk->depth > 0)
-        pop(walk);
+        pop_level(walk);
     free(walk->levels);
     if (walk->base >= 0)
         close(walk->base);
@@ -489,7 +490,7 @@ static bool odd_on(struct dir_list *list)
     return true;
 }
 
-static enum dir_list_state failed(const char *base, const char *path, struct error *error)
+static enum dir_list_state fail_listing(const char *base, const char *path, struct error *error)
 {
     if (errno != ECANCELED || !stop_requested(error))
         error_set_errno(error, "reading \"%s%s\"", base, path);
@@ -501,9 +502,9 @@ enum dir_list_state dir_list_peek(struct dir_list *list, struct object_entry *en
     int order;
 
     if (!walk_on(&list->plain))
-        return failed("", list->plain.path, error);
+        return fail_listing("", list->plain.path, error);
     if (!odd_on(list))
-        return failed(DIR_ODD "/", list->odd.path, error);
+        return fail_listing(DIR_ODD "/", list->odd.path, error);
     if (list->plain.state == WALK_END && list->odd.state == WALK_END)
         return DIR_LIST_END;
     if (list->plain.state == WALK_END)

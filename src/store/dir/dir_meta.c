@@ -92,7 +92,7 @@ static bool names_inode(yyjson_val *root, const char *member, const struct stat 
     return inode != NULL && yyjson_get_uint(inode) == (uint64_t)status->st_ino;
 }
 
-static enum fit judge(yyjson_val *root, const struct stat *status)
+static enum fit judge_sidecar(yyjson_val *root, const struct stat *status)
 {
     char stamp[OBJECT_VERSION_SIZE];
 
@@ -116,13 +116,13 @@ static bool read_sidecar(int folder, const char *name, const struct stat *status
         sidecar->doc = json_parse(json.data, json.len, &malformed);
     buf_free(&json);
     if (sidecar->doc != NULL)
-        sidecar->fit = judge(yyjson_doc_get_root(sidecar->doc), status);
+        sidecar->fit = judge_sidecar(yyjson_doc_get_root(sidecar->doc), status);
     return ok;
 }
 
 /* Reads the one that belongs to that body; *is_next says which of the two. None: its `fit` is FITS_NOT. */
-static bool choose(int folder, const struct place *place, const struct stat *status, struct sidecar *chosen,
-                   bool *is_next)
+static bool choose_sidecar(int folder, const struct place *place, const struct stat *status,
+                           struct sidecar *chosen, bool *is_next)
 {
     struct sidecar next;
     bool ok =
@@ -190,7 +190,7 @@ static bool load_sidecar(const struct dir_tree *tree, const char *key, const str
     folder = open_folder(tree, &place, false);
     if (folder < 0)
         return dir_is_absent(errno);
-    ok = choose(folder, &place, status, &sidecar, &is_next);
+    ok = choose_sidecar(folder, &place, status, &sidecar, &is_next);
     dir_close(folder);
     if (ok && sidecar.fit != FITS_NOT)
         *found = take_metadata(yyjson_doc_get_root(sidecar.doc), meta);
@@ -251,8 +251,8 @@ static yyjson_mut_val *make_bytes(yyjson_mut_doc *doc, const char *text)
     return object;
 }
 
-static bool compose(const char *key, const struct stat *old, const struct stat *status,
-                    const struct object_meta *meta, struct buf *out)
+static bool compose_sidecar(const char *key, const struct stat *old, const struct stat *status,
+                            const struct object_meta *meta, struct buf *out)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_obj(doc);
@@ -288,7 +288,7 @@ static bool settle_old(int folder, const struct place *place, const struct stat 
     struct sidecar sidecar;
     bool is_next;
 
-    if (!choose(folder, place, old, &sidecar, &is_next))
+    if (!choose_sidecar(folder, place, old, &sidecar, &is_next))
         return false;
     yyjson_doc_free(sidecar.doc);
     return !is_next || (renameat(folder, place->next, folder, place->name) == 0 && dir_sync(folder));
@@ -337,7 +337,7 @@ bool dir_meta_prepare(struct dir_tree *tree, const char *key, const struct stat 
     } else if (ok) {
         buf_init(&json, SIDECAR_MAX);
         errno = ENOMEM;
-        ok = compose(key, old, next, meta, &json) && write_next(tree, folder, &place, &json);
+        ok = compose_sidecar(key, old, next, meta, &json) && write_next(tree, folder, &place, &json);
         buf_free(&json);
     }
     dir_close(folder);

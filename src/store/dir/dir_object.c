@@ -67,7 +67,7 @@ static bool place_at(struct dir_tree *tree, const struct body *body, const char 
     return ok;
 }
 
-static bool place(struct dir_tree *tree, const struct body *body)
+static bool place_body(struct dir_tree *tree, const struct body *body)
 {
     char odd[DIR_PATH_SIZE];
 
@@ -93,7 +93,7 @@ static bool place(struct dir_tree *tree, const struct body *body)
 }
 
 /* False with errno. `is` is what is there now; NULL: nothing. */
-static bool holds(const struct store_condition *condition, const struct stat *is)
+static bool meets_condition(const struct store_condition *condition, const struct stat *is)
 {
     if (condition->when == STORE_IF_ABSENT && is != NULL) {
         errno = EEXIST;
@@ -123,9 +123,9 @@ bool dir_object_commit(struct dir_tree *tree, struct dir_file *file, const char 
         close(fd);
         body.old = &old;
     }
-    if (!holds(condition, body.old))
+    if (!meets_condition(condition, body.old))
         return false;
-    if (place(tree, &body))
+    if (place_body(tree, &body))
         return dir_meta_settle(tree, key, meta);
     if (file->fd >= 0)
         dir_meta_forget(tree, key);

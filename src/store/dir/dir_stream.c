@@ -367,7 +367,7 @@ static struct dir_upload *new_upload(struct store_dir *store, struct call *call,
 }
 
 /* Makes the object of a complete upload. Ends the call. */
-static void commit(struct store_dir *store, struct call *call, struct dir_upload *upload)
+static void commit_upload(struct store_dir *store, struct call *call, struct dir_upload *upload)
 {
     struct store_condition condition = {.when = upload->when, .version = upload->version};
 
@@ -381,7 +381,7 @@ static void part_end(struct call *call, struct dir_call *work)
 {
     work->upload->written += work->part_size;
     if (work->owns_upload)
-        commit(work->store, call, work->upload);
+        commit_upload(work->store, call, work->upload);
     call->done = true;
 }
 
@@ -480,7 +480,7 @@ void dir_upload_finish(struct upload *upload, struct call *call)
         call->done = true;
         return;
     }
-    commit(dir, call, own);
+    commit_upload(dir, call, own);
     if (call->error.kind == ERROR_NONE)
         free_upload(own);
 }

@@ -142,7 +142,7 @@ bool dir_sync(int directory)
     return ok;
 }
 
-static bool make_directory(int parent, const char *name, mode_t mode)
+static bool make_directory_at(int parent, const char *name, mode_t mode)
 {
     return mkdirat(parent, name, mode) == 0 ? dir_sync(parent) : errno == EEXIST;
 }
@@ -161,7 +161,7 @@ static int open_component(int parent, const char *component, size_t len, int fla
     name[len] = '\0';
     flags |= O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     fd = openat(parent, name, flags);
-    if (fd >= 0 || errno != ENOENT || create == 0 || !make_directory(parent, name, create))
+    if (fd >= 0 || errno != ENOENT || create == 0 || !make_directory_at(parent, name, create))
         return fd;
     return openat(parent, name, flags);
 }

@@ -370,7 +370,7 @@ static void put_tags(struct s3_call *c, struct error *error)
 }
 
 /* The object is there. RGW takes no notice of the tags that an upload begins with. */
-static enum http_verdict finished(struct s3_call *c, struct error *error)
+static enum http_verdict upload_finished(struct s3_call *c, struct error *error)
 {
     if (upload_of(c)->tagging != NULL && is_rgw(upload_of(c)))
         put_tags(c, error);
@@ -433,7 +433,7 @@ static bool check_finished(const struct s3_call *c, struct error *error)
 
 static enum http_verdict verify_answered(struct s3_call *c, struct error *error)
 {
-    return check_finished(c, error) ? finished(c, error) : HTTP_DONE;
+    return check_finished(c, error) ? upload_finished(c, error) : HTTP_DONE;
 }
 
 static const struct s3_operation verify_operation = {
@@ -458,7 +458,7 @@ static enum http_verdict finish_answered(struct s3_call *c, struct error *error)
     s3_tell_etag(c);
     memcpy(upload_of(c)->etag, c->reply.etag, sizeof upload_of(c)->etag);
     if (is_proven(upload_of(c), c->reply.etag))
-        return finished(c, error);
+        return upload_finished(c, error);
     s3_go_on(c, &verify_operation);
     return HTTP_DONE;
 }
