@@ -172,7 +172,7 @@ static bool is_version_gone(const struct s3_call *c)
 
 /* "(HTTP 500, InternalError: message, request tx0001)". The number of the request helps where only the
  * service's operator can. */
-static void add_answer(const struct s3_call *c, struct error *error)
+static void add_service_answer(const struct s3_call *c, struct error *error)
 {
     const struct s3_reply *reply = &c->reply;
     bool theirs = error->kind == ERROR_UNREACHABLE || error->kind == ERROR_PROTOCOL;
@@ -244,7 +244,7 @@ bool s3_explain(struct s3_call *c)
     }
     if (is_refused_condition(c)) {
         error_set(error, ERROR_UNSUPPORTED, "the service has no conditional writes");
-        add_answer(c, error);
+        add_service_answer(c, error);
         return false;
     }
     if (rule->text != NULL && !is_version_gone(c))
@@ -257,6 +257,6 @@ bool s3_explain(struct s3_call *c)
         explain_precondition(c, error);
     else
         explain_redirect(c, error);
-    add_answer(c, error);
+    add_service_answer(c, error);
     return rule->again;
 }
