@@ -1,9 +1,9 @@
 /*
  * log - lines for a person, or one JSON object a line with the same facts.
  *
- * Process-wide: there is one standard error. A text line is a sentence with the decoration of its style (docs/LOG.md); in
- * JSON every event has `time` (RFC 3339), `level`, `event`, the sentence as its `message`, and its own fields.
- * A line of up to PIPE_BUF bytes goes out in one write(2), so lines of several processes do not mix. A line that cannot
+ * Process-wide: there is one standard error. A text line is a sentence with the decoration of its style (docs/LOG.md);
+ * in JSON every event has `time` (RFC 3339), `level`, `event`, the sentence as its `message`, and its own fields. A
+ * line of up to PIPE_BUF bytes goes out in one write(2), so lines of several processes do not mix. A line that cannot
  * be written is dropped: a full disk behind standard error must not stop the application. errno is kept.
  *
  * Nobody waits long for whoever reads the log (or does not: a log driver that hangs, a terminal after Ctrl-S). All

@@ -9,10 +9,10 @@
  * Both files hold one small JSON object: schema, version, deploymentId, finishedAt (RFC 3339), syncedFiles,
  * skippedFiles, totalSize. The id is percent-encoded into its key (an image reference has '/' and ':').
  *
- * What cannot be understood is not believed: a state file that is no such object, or larger than STORE_SMALL_MAX, counts
- * as absent, with a warning, and the next clean pass replaces it. The same goes for a marker that names another deployment
- * than its key, and for a last sync that lies in the future. A state file that could not be read is another matter: then
- * nothing is known.
+ * What cannot be understood is not believed: a state file that is no such object, or larger than STORE_SMALL_MAX,
+ * counts as absent, with a warning, and the next clean pass replaces it. The same goes for a marker that names another
+ * deployment than its key, and for a last sync that lies in the future. A state file that could not be read is another
+ * matter: then nothing is known.
  */
 #ifndef STORSYNC_MARKER_H
 #define STORSYNC_MARKER_H
@@ -68,8 +68,8 @@ bool marker_commit(const struct job *job, const char *deployment_id, const struc
 /* False: the id is empty, or there is no memory. */
 bool marker_key(const struct job *job, const char *deployment_id, char out[MARKER_KEY_MAX]);
 
-/* Judges the content of last-sync.json, whose key is `key`: MARKER_DUE, MARKER_TOO_SOON, or MARKER_ALREADY_SYNCED if it is
- * too soon and the file names this deployment. Fills all of *out. */
+/* Judges the content of last-sync.json, whose key is `key`: MARKER_DUE, MARKER_TOO_SOON, or MARKER_ALREADY_SYNCED if it
+ * is too soon and the file names this deployment. Fills all of *out. */
 enum marker_verdict marker_judge(const char *key, const char *last_sync_json, size_t len,
                                  const char *deployment_id, int64_t min_interval, int64_t now,
                                  struct marker_finding *out);

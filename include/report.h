@@ -1,13 +1,13 @@
 /*
  * report - what happens in a run: the facts of it, and telling them to who listens.
  *
- * What carries out the run says what happened (report_synced ...). Each such call updates the facts, and then tells every
- * listener. The log (report_log.h), the status file and the supervisor (run_status.h) are listeners; none of them is known
- * here. The status document is made of the facts alone: its fields are docs/STATUS.md's.
+ * What carries out the run says what happened (report_synced ...). Each such call updates the facts, and then tells
+ * every listener. The log (report_log.h), the status file and the supervisor (run_status.h) are listeners; none of them
+ * is known here. The status document is made of the facts alone: its fields are docs/STATUS.md's.
  *
- * A run: report_init, the caller fills in the members that say what is being done, report_begin, for each path report_path
- * ... report_path_end, then report_finish. A run that ends before it begins to copy or compare (development, already
- * synced) goes straight to the last one.
+ * A run: report_init, the caller fills in the members that say what is being done, report_begin, for each path
+ * report_path ... report_path_end, then report_finish. A run that ends before it begins to copy or compare
+ * (development, already synced) goes straight to the last one.
  */
 #ifndef STORSYNC_REPORT_H
 #define STORSYNC_REPORT_H
@@ -136,7 +136,7 @@ struct report_event {
     const struct settings *settings;
 };
 
-/* Whoever wants to know. It must return soon and can change nothing, whatever becomes of what it does: the run goes on. */
+/* Whoever wants to know. It must return soon, and whatever becomes of what it does, the run goes on. */
 struct report_listener {
     void (*event)(void *ctx, const struct report *report, const struct report_event *event);
     void *ctx;
@@ -170,8 +170,8 @@ void report_difference(struct report *report, enum report_difference difference,
                        const char *reason, bool all);
 void report_path_end(struct report *report);
 
-/* The source has no objects under any of the paths: one that is misspelt, or a volume that is not mounted yet, must not look
- * like a sync. */
+/* The source has no objects under any of the paths: one that is misspelt, or a volume that is not mounted yet, must not
+ * look like a sync. */
 void report_nothing(struct report *report, const struct settings *settings);
 
 /* At every turn of the loop. */

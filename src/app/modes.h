@@ -1,8 +1,9 @@
 /*
- * modes - what the modes that touch the buckets do: deploy (detect -> marker -> lease -> sync -> marker), --sync, the same
- * by hand and without the marker, and --validate.
+ * modes - what the modes that touch the buckets do: deploy (detect -> marker -> lease -> sync -> marker), --sync, the
+ * same by hand and without the marker, and --validate.
  *
- * Each finishes the run. *error, which begins as ERROR_NONE, says how it ended: by ERROR_PARTIAL if some objects failed.
+ * Each finishes the run. *error, which begins as ERROR_NONE, says how it ended: by ERROR_PARTIAL if some objects
+ * failed.
  *
  * INVARIANT: the marker is written only after a pass that went through with no failure, after the lease was confirmed
  * once more, and never by a dry run. What failed is tried again by the next start.

@@ -107,7 +107,7 @@ static bool make_loop(struct run *run, struct error *error)
     return true;
 }
 
-/* A documented default is nothing to warn about at every start, but who checks the configuration may have forgotten it. */
+/* A documented default is nothing to warn about at every start; who checks the configuration may have forgotten it. */
 static void tell_notes(const struct run *run)
 {
     const struct settings *settings = run->settings;

@@ -33,14 +33,14 @@ struct run {
 /* How long the whole run may take from the start of the process, in ms; 0: as long as it needs. */
 int64_t run_limit(const struct options *options, const struct settings *settings);
 
-/* `run` borrows all it is given. `started` (mono) is when the process began. Sets the deadline. From now on the supervisor
- * (`wire`, NULL: nobody) and the status file are told; the log is the caller's to add. */
+/* `run` borrows all it is given. `started` (mono) is when the process began. Sets the deadline. From now on the
+ * supervisor (`wire`, NULL: nobody) and the status file are told; the log is the caller's to add. */
 void run_begin(struct run *run, const struct options *options, const struct settings *settings,
                const struct detection *detection, int64_t started, const struct wire *wire);
 void run_end(struct run *run); /* closes every connection and descriptor */
 
-/* Warns of what is odd in the settings, then opens the loop, which tells the report of the time that passes, and both stores.
- * Asks no service anything. */
+/* Warns of what is odd in the settings, then opens the loop, which tells the report of the time that passes, and both
+ * stores. Asks no service anything. */
 bool run_open(struct run *run, struct error *error);
 
 /* The run is over: how is told to all that listen. `error` is of kind ERROR_NONE if nothing failed. */

@@ -1,11 +1,13 @@
 /*
- * run_status - the two listeners that tell others how far the run is: the supervisor, and whoever reads the status file.
+ * run_status - the two listeners that tell others how far the run is: the supervisor, and whoever reads the status
+ * file.
  *
  * Both are told when the run starts, begins to copy, waits and ends, and every two seconds in between.
  *
- * The status file is not touched by a dry run or a validation. One that cannot be written is warned about once, and written
- * all the same when it can be: each event tries again, and run_status_end does for the last one, when the descriptors of
- * the connections are free. With the end of the run, unless it was a dry one, Kubernetes' reason is written too.
+ * The status file is not touched by a dry run or a validation. One that cannot be written is warned about once, and
+ * written all the same when it can be: each event tries again, and run_status_end does for the last one, when the
+ * descriptors of the connections are free. With the end of the run, unless it was a dry one, Kubernetes' reason is
+ * written too.
  */
 #ifndef STORSYNC_RUN_STATUS_H
 #define STORSYNC_RUN_STATUS_H

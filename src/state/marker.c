@@ -91,7 +91,7 @@ enum marker_verdict marker_judge(const char *key, const char *last_sync_json, si
         snprintf(out->warning, sizeof out->warning,
                  "%.150s in the destination names a time in the future (%s): ignored", key, text);
     } else if (now - last.finished < min_interval && last.of_this) {
-        /* Written first, it is ahead of the deployment's marker: for a moment, or if its writer died between the two. */
+        /* Written first, it is ahead of the marker: for a moment, or if its writer died between the two. */
         out->verdict = MARKER_ALREADY_SYNCED;
     } else if (now - last.finished < min_interval) {
         out->verdict = MARKER_TOO_SOON;
