@@ -22,7 +22,8 @@ int answer_print_within(struct buf *out, int64_t patience, int code);
 int answer_help(bool all);
 int answer_version(void);
 
-/* `error`: what settings_load said. To check is to do all that a run does before it asks anybody. */
+/* `error`: what settings_load said. To check is to do all that a run does before it asks a service, and to tell all of it that is
+ * wrong, not only the first; directories are looked at. 0, or 78. */
 int answer_check_config(const struct options *options, const struct settings *settings, struct error *error);
 int answer_print_config(const struct settings *settings, bool json, const struct error *error);
 

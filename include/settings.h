@@ -146,6 +146,9 @@ const char *settings_note(const struct settings *settings, int index);
  * paths. */
 const char *settings_assumption(const struct settings *settings, int index);
 
+/* In the same way, why none may begin: see settings_usable. */
+const char *settings_refusal(const struct settings *settings, int index);
+
 /* May a sync or a validation begin? False with ERROR_CONFIG if what it would touch is not what was asked for: one bucket is
  * set and the other is not, a path names no prefix, or one of them cannot be understood at all. */
 bool settings_usable(const struct settings *settings, struct error *error);

@@ -82,17 +82,71 @@ static const struct side *side_of(const struct settings *settings, int index)
 
 static const char *const side_names[] = {"source", "destination"};
 
+/* A run finds at its first look that a directory is not there. That asks nobody, so it can be found now. */
+static bool look_into(struct store *store, int index, const struct settings *settings, struct error *error)
+{
+    struct call call;
+
+    if (store_needs_network(side_of(settings, index)))
+        return true;
+    call_init(&call);
+    store_head(store, &call, OBJECT_STATE_PREFIX "check");
+    if (!store_wait(&call) && call.error.kind != ERROR_NOT_FOUND) {
+        *error = call.error;
+        error_prefix(error, "%s: ", side_names[index]);
+    }
+    call_free(&call);
+    return error->kind == ERROR_NONE;
+}
+
+/* A run ends with what is wrong with the source; whoever checks wants to hear of the destination as well. */
+static void check_destination_too(const struct run *run)
+{
+    struct error error = {.kind = ERROR_NONE};
+    struct store *store = store_open(&run->settings->destination, run->loop, &error);
+
+    if (store == NULL || !look_into(store, 1, run->settings, &error))
+        log_error("%s%s", store == NULL ? "destination: " : "", error.text);
+    store_close(store);
+}
+
 /* What a run would find before it asks anybody, by the code that finds it there. */
 static bool check_stores(const struct options *options, const struct settings *settings, struct error *error)
 {
     const struct detection unknown = {.platform = "", .hint = ""};
     struct run run;
-    bool good;
+    bool source, good;
 
     run_begin(&run, options, settings, &unknown, clock_mono(), NULL);
     good = run_open(&run, error);
+    source = run.source != NULL && (!good || look_into(run.source, 0, settings, error));
+    if (source)
+        good = good && look_into(run.destination, 1, settings, error);
+    else if (run.loop != NULL)
+        check_destination_too(&run);
     run_end(&run);
-    return good;
+    return source && good;
+}
+
+static bool is_problem(const struct settings *settings, const char *text)
+{
+    for (int i = 0; settings_problem(settings, i) != NULL; i++)
+        if (strcmp(settings_problem(settings, i), text) == 0)
+            return true;
+    return false;
+}
+
+/* All that keeps a run from its beginning, each once. */
+static void tell_refusals(const struct settings *settings, const struct error *error)
+{
+    if (error->kind != ERROR_NONE && !is_problem(settings, error->text))
+        log_error("%s", error->text);
+    for (int i = 0; settings_refusal(settings, i) != NULL; i++) {
+        const char *text = settings_refusal(settings, i);
+
+        if (strcmp(text, error->text) != 0 && !is_problem(settings, text))
+            log_error("%s", text);
+    }
 }
 
 static void tell_credentials(const struct settings *settings, int index)
@@ -109,13 +163,11 @@ int answer_check_config(const struct options *options, const struct settings *se
 {
     bool good = error->kind == ERROR_NONE && check_stores(options, settings, error);
 
-    if (!good)
-        log_error("%s", error->text);
+    tell_refusals(settings, error);
     for (int i = 0; good && i < 2; i++)
         tell_credentials(settings, i);
     for (int i = 0; settings_problem(settings, i) != NULL; i++) {
-        if (strcmp(settings_problem(settings, i), error->text) != 0) /* once is enough */
-            log_error("%s", settings_problem(settings, i));
+        log_error("%s", settings_problem(settings, i));
         good = false;
     }
     if (good)

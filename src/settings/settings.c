@@ -410,9 +410,14 @@ const char *settings_assumption(const struct settings *settings, int index)
     return settings_line(&state_of_settings(settings)->assumptions, index);
 }
 
+const char *settings_refusal(const struct settings *settings, int index)
+{
+    return settings_line(&state_of_settings(settings)->refusals, index);
+}
+
 bool settings_usable(const struct settings *settings, struct error *error)
 {
-    const char *why = settings_line(&state_of_settings(settings)->refusals, 0);
+    const char *why = settings_refusal(settings, 0);
 
     return why == NULL || error_set(error, ERROR_CONFIG, "%s", why);
 }

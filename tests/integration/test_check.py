@@ -25,6 +25,47 @@ def not_ok(tool):
     return {name: state for name, state in states(tool).items() if state != "ok"}
 
 
+class Configuration(TestCase):
+    """What a run would refuse; test_wrong_input shows for each mistake that both use the same words."""
+
+    def check(self, code, env, *words):
+        tool = self.tool("--check-config", env={"AWS_EC2_METADATA_DISABLED": "true", **env})
+        self.assertEqual(tool.code, code, tool.err)
+        said = tool.errors if code else tool.warnings
+        for word in words:
+            self.assertEqual(len([line for line in said if word in line]), 1, f"{word}: {tool.err}")
+        if code:
+            self.assertEqual(len(said), len(words), tool.err)
+        return tool
+
+    def test_all_of_it_at_once(self):
+        keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}
+        missing = f"file://{self.dir}/missing"
+        cases = [({"DEV_STORAGE_BUCKET": "dev", "PROD_STORAGE_BUCKET": "prod"}, "source: no credentials",
+                  "destination: no credentials"),
+                 ({**keys, "DEV_STORAGE_BUCKET": "gs://dev", "PROD_STORAGE_BUCKET": "pr/od"}, "gs://dev", "pr/od"),
+                 ({**keys, "DEV_STORAGE_BUCKET": missing, "PROD_STORAGE_BUCKET": missing + "-2"}, "source: ",
+                  "destination: "),
+                 ({**keys, "DEV_STORAGE_BUCKET": "dev", "PROD_STORAGE_BUCKET": "prod", "STORSYNC_SOURCE_ENDPOINT": "minio:9000",
+                   "STORSYNC_DESTINATION_ENDPOINT": "http://minio:9000", "STORSYNC_CONCURRENCY": "many"}, "source: endpoint",
+                  "allow_http", "STORSYNC_CONCURRENCY"),
+                 ({**keys, "DEV_STORAGE_BUCKET": "dev", "PUBLIC_OBJECT_SEARCH_PATHS": "shop", "PRIVATE_OBJECT_DIR": "x"},
+                  '"shop"', '"x"', "PROD_STORAGE_BUCKET")]
+        for env, *words in cases:
+            with self.subTest(env=env):
+                self.check(78, env, *words)
+
+    def test_what_is_likely_a_mistake(self):
+        keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}
+        tool = self.check(0, {**keys, "STORSYNC_WAIT": "10m", "PRIVATE_OBJECT_DIR": "/other/private"}, "wait is longer",
+                          "using the default, dedw3n-production-storage", "bucket other")
+        self.assertNotIn("is fine", tool.err)
+        tool = self.check(0, {**keys, "DEV_STORAGE_BUCKET": "dev", "PROD_STORAGE_BUCKET": "prod",
+                              "PRIVATE_OBJECT_DIR": "/dev/private"})
+        self.assertEqual(tool.warnings, [])
+        self.assertIn("the configuration is fine", tool.err)
+
+
 class AccessCase(TestCase):
     def check(self, code, env, *args, **how):
         """The answer as JSON, after one as text that says the same."""
