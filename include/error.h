@@ -35,10 +35,12 @@ enum error_kind {
 
 struct error {
     enum error_kind kind;
-    int status;    /* HTTP status, 0 if none */
-    int sys;       /* errno, 0 if none */
-    int signal;    /* with ERROR_INTERRUPTED */
-    char code[48]; /* the service's own error code ("NoSuchKey"), "" if none */
+    int status;          /* HTTP status, 0 if none */
+    int sys;             /* errno, 0 if none */
+    int signal;          /* with ERROR_INTERRUPTED */
+    const char *side;    /* "source" or "destination", where it happened at one of them; else NULL */
+    char code[48];       /* the service's own error code ("NoSuchKey"), "" if none */
+    char request_id[64]; /* what the service calls the request, for its operator; "" if not told */
     char permission
         [64]; /* with ERROR_PERMISSION: the right that is missing ("s3:GetObject"), "" if there is no name for it */
     char text[512]; /* one line, no newline */

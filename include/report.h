@@ -52,8 +52,8 @@ bool report_state_healthy(enum report_state state); /* over, and as it should be
 enum report_lease { REPORT_NO_LEASE, REPORT_EXCLUSIVE, REPORT_ADVISORY };
 
 struct report_failure {
-    char *file;      /* the whole key; owned */
-    char error[512]; /* as long as the text of a struct error */
+    char *file; /* the whole key; owned */
+    struct error error;
 };
 
 enum report_difference { REPORT_MISSING, REPORT_MISMATCHED, REPORT_EXTRA };
@@ -180,6 +180,9 @@ void report_tick(struct report *report);
 
 /* Ends the run: state, time and message. `error` may be NULL. A message that is there already stays. */
 void report_finish(struct report *report, enum report_state state, const struct error *error, int64_t now);
+
+/* The exit code of a run that has ended so, before the failure policy forgives anything. */
+int report_exit_code(const struct report *report);
 
 /* The validation went through and found no difference of any kind. */
 bool report_valid(const struct report *report);

@@ -43,6 +43,8 @@ enum request_payer { PAYER_OWNER, PAYER_REQUESTER };
 
 /* One side of the sync. Strings are owned by the settings; "" means not set. */
 struct side {
+    const char *role;                /* "source" or "destination" */
+    const struct settings *settings; /* whose side it is */
     const char *bucket;
     const char *endpoint;
     const char *region;
@@ -157,6 +159,11 @@ bool settings_usable(const struct settings *settings, struct error *error);
  * PROD_STORAGE_BUCKET", "/etc/storsync/storsync.ini:7", "--source-bucket". */
 const char *settings_origin(const struct settings *settings, const void *field);
 bool settings_is_default(const struct settings *settings, const void *field);
+
+/* The same for an error's text, without many words: the variable, the flag or file and line; of a value that nobody has set, the
+ * variable that would set it. `field` is in *side. "" if that is nobody's side. */
+#define SETTINGS_PLACE_SIZE 200
+const char *settings_place(const struct side *side, const void *field, char out[SETTINGS_PLACE_SIZE]);
 
 /* Key prefixes to sync, from the two path settings: the bucket (a first segment, or a side's bucket as it is set) is
  * dropped, the rest ends with '/' ("" is the whole bucket, from "/bucket/" and a star). Quotes around a path and brackets

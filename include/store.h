@@ -113,7 +113,8 @@ struct call {
     struct upload
         *upload; /* store_upload_begin: the result, owned by the caller until finish or abort is done */
 
-    const struct store_ops *ops; /* of the store that is using, or last used, this call */
+    const struct store *store;   /* that is using, or last used, this call */
+    const struct store_ops *ops; /* the same one's */
     struct loop *loop;           /* the same one's */
     void *impl;                  /* its private part */
 };
@@ -128,6 +129,9 @@ void store_close(struct store *store);
 
 const char *store_name(const struct store *store); /* for people: "dedw3n-dev-storage", "file:///srv/dev" */
 const char *store_url(const struct store *store);  /* exact: "s3://bucket (https://endpoint)" */
+
+/* It is that side of a sync: what fails there says so, and which setting it comes from. `side` is borrowed. */
+void store_take_side(struct store *store, const struct side *side);
 
 const struct store_traits *store_traits(const struct store *store);
 

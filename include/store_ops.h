@@ -54,6 +54,7 @@ struct store_ops {
 struct store {
     const struct store_ops *ops;
     struct loop *loop;
+    const struct side *side; /* NULL: of no sync */
     char name[1100];
     char url[STORE_URL_SIZE];
     struct store_traits traits;
@@ -64,5 +65,8 @@ struct store {
 struct upload {
     struct store *store;
 };
+
+/* Puts in front of an error's text where it happened, and says so in its `side`: "destination my-prod (PROD_STORAGE_BUCKET): ". */
+void store_blame(const struct store *store, struct error *error);
 
 #endif

@@ -273,7 +273,8 @@ static void find_worst(const struct access_side *side, const char *name, struct 
         if (counts &&
             (error->kind == ERROR_NONE || error_exit_code(&right->error) > error_exit_code(error))) {
             *error = right->error;
-            error_prefix(error, "%s: ", name);
+            if (error->side == NULL)
+                error_prefix(error, "%s: ", name);
         }
     }
 }

@@ -91,10 +91,8 @@ static bool look_into(struct store *store, int index, const struct settings *set
         return true;
     call_init(&call);
     store_head(store, &call, OBJECT_STATE_PREFIX "check");
-    if (!store_wait(&call) && call.error.kind != ERROR_NOT_FOUND) {
+    if (!store_wait(&call) && call.error.kind != ERROR_NOT_FOUND)
         *error = call.error;
-        error_prefix(error, "%s: ", side_names[index]);
-    }
     call_free(&call);
     return error->kind == ERROR_NONE;
 }
@@ -103,10 +101,10 @@ static bool look_into(struct store *store, int index, const struct settings *set
 static void check_destination_too(const struct run *run)
 {
     struct error error = {.kind = ERROR_NONE};
-    struct store *store = store_open(&run->settings->destination, run->loop, &error);
+    struct store *store = run_open_side(run, &run->settings->destination, &error);
 
     if (store == NULL || !look_into(store, 1, run->settings, &error))
-        log_error("%s%s", store == NULL ? "destination: " : "", error.text);
+        log_error("%s", error.text);
     store_close(store);
 }
 

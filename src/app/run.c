@@ -122,18 +122,30 @@ static void tell_notes(const struct run *run)
             log_info("%s", settings_assumption(settings, i));
 }
 
+struct store *run_open_side(const struct run *run, const struct side *side, struct error *error)
+{
+    const struct report *report = &run->report;
+    const char *shown = side == &run->settings->source ? report->source : report->destination;
+    struct store *store = store_open(side, run->loop, error);
+    char place[SETTINGS_PLACE_SIZE];
+
+    if (store != NULL) {
+        store_take_side(store, side);
+        return store;
+    }
+    error_prefix(error, "%s %.100s (%s): ", side->role, shown, settings_place(side, &side->bucket, place));
+    error->side = side->role;
+    return NULL;
+}
+
 static bool open_stores(struct run *run, struct error *error)
 {
-    run->source = store_open(&run->settings->source, run->loop, error);
-    if (run->source == NULL) {
-        error_prefix(error, "source: ");
+    run->source = run_open_side(run, &run->settings->source, error);
+    if (run->source == NULL)
         return false;
-    }
-    run->destination = store_open(&run->settings->destination, run->loop, error);
-    if (run->destination == NULL) {
-        error_prefix(error, "destination: ");
+    run->destination = run_open_side(run, &run->settings->destination, error);
+    if (run->destination == NULL)
         return false;
-    }
     snprintf(run->report.source, sizeof run->report.source, "%s", store_name(run->source));
     snprintf(run->report.destination, sizeof run->report.destination, "%s", store_name(run->destination));
     return store_same(run->source, run->destination) ||

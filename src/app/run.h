@@ -43,6 +43,9 @@ void run_end(struct run *run); /* closes every connection and descriptor */
  * stores. Asks no service anything. */
 bool run_open(struct run *run, struct error *error);
 
+/* One store of it, which says in its errors whose it is, and is the caller's. */
+struct store *run_open_side(const struct run *run, const struct side *side, struct error *error);
+
 /* The run is over: how is told to all that listen. `error` is of kind ERROR_NONE if nothing failed. */
 void run_finish(struct run *run, enum report_state state, const struct error *error);
 

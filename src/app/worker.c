@@ -88,9 +88,7 @@ static int work_and_tell(const struct worker *worker, const struct settings *set
     run_begin(&run, options, settings, &detection, worker->started, wire);
     report_log_listen(&log, &run.report);
     work(&run, error);
-    code = error_exit_code(error);
-    if (options->mode == MODE_VALIDATE && code == 0 && !report_valid(&run.report))
-        code = 1;
+    code = report_exit_code(&run.report);
     if (options->json)
         code = print_report(&run, code);
     run_end(&run);

@@ -3,10 +3,13 @@
  */
 #include "http_internal.h"
 
+#include "env.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FAILURE_SIZE 480
 
@@ -78,6 +81,26 @@ void http_fail(struct http_request *request, enum error_kind kind, const char *f
     error_set(&request->error, kind, "%s: %s", authority_of(buf_str(&request->url), host), text);
 }
 
+/* Appends which variable names the proxy, and which one that is: libcurl looks for them in this order. */
+static void name_proxy(struct http_request *request)
+{
+    static const char *const names[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+    bool tls = strncmp(buf_str(&request->url), "https:", 6) == 0;
+    size_t len = strlen(request->error.text);
+    char host[HTTP_HOST_SIZE];
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *name = i < 2 && !tls ? "http_proxy" : names[i];
+        const char *proxy = env_find((const char *const *)environ, name);
+
+        if (proxy == NULL || *proxy == '\0')
+            continue;
+        snprintf(request->error.text + len, sizeof request->error.text - len, " (%s: %s)", name,
+                 authority_of(proxy, host));
+        return;
+    }
+}
+
 static void fail_connect(struct http_transfer *transfer)
 {
     long code = 0;
@@ -88,6 +111,8 @@ static void fail_connect(struct http_transfer *transfer)
     transfer->request->retryable = true;
     http_fail(transfer->request, ERROR_UNREACHABLE, "cannot connect%s%s%s", proxy != 0 ? " to the proxy" : "",
               code != 0 ? ": " : "", code != 0 ? strerror((int)code) : "");
+    if (proxy != 0)
+        name_proxy(transfer->request);
     transfer->request->error.sys = (int)code;
 }
 
@@ -112,6 +137,8 @@ static void fail_connect_timeout(struct http_transfer *transfer)
         http_fail(transfer->request, ERROR_UNREACHABLE,
                   "no connection within %lld ms: check address, port, scheme and the firewalls in between",
                   limit);
+    if (resolved != 0 && proxy != 0)
+        name_proxy(transfer->request);
 }
 
 /* With the engine's error as our patch to libcurl writes it (handshake-by-application), or none. */
@@ -136,6 +163,7 @@ static bool fail_proxy(struct http_transfer *transfer)
         return false;
     transfer->request->retryable = status >= 500;
     http_fail(transfer->request, ERROR_UNREACHABLE, "the proxy does not connect to it, status %ld", status);
+    name_proxy(transfer->request);
     return true;
 }
 
@@ -176,4 +204,6 @@ void http_fail_curl(struct http_transfer *transfer, CURLcode code)
         row++;
     transfer->request->retryable = row->retryable;
     http_fail(transfer->request, row->kind, "%s", row->text);
+    if (code == CURLE_PROXY || code == CURLE_COULDNT_RESOLVE_PROXY)
+        name_proxy(transfer->request);
 }

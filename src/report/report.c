@@ -89,6 +89,13 @@ bool report_valid(const struct report *report)
     return validation->done && report->failed == 0;
 }
 
+int report_exit_code(const struct report *report)
+{
+    int code = error_exit_code(&report->error);
+
+    return code == 0 && report->mode == REPORT_VALIDATE && !report_valid(report) ? 1 : code;
+}
+
 /* ---- listeners ---- */
 
 void report_listen(struct report *report, struct report_listener *listener)
@@ -215,7 +222,7 @@ static void keep_failure(struct report *report, const char *key, const struct er
     failure->file = strdup(key);
     if (failure->file == NULL)
         return;
-    snprintf(failure->error, sizeof failure->error, "%s", error->text);
+    failure->error = *error;
     report->failure_count++;
 }
 

@@ -101,6 +101,30 @@ static void put_figures(struct object *root, const struct report *report)
     put_integer(root, "totalSize", report->total_size);
 }
 
+static void put_class(struct object *object, const struct error *error)
+{
+    put_text(object, "kind", error_kind_name(error->kind));
+    put_text(object, "code", error->code);
+    put_integer(object, "httpStatus", (uint64_t)error->status);
+    put_text(object, "side", error->side != NULL ? error->side : "");
+    put_text(object, "requestId", error->request_id);
+}
+
+/* How the run has ended; null for what is not so, or not yet. */
+static void put_end(struct object *root, const struct report *report)
+{
+    struct object error = begin(root->doc);
+
+    if (report->error.kind != ERROR_NONE)
+        put_class(&error, &report->error);
+    root->ok = root->ok && error.ok;
+    put_value(root, "error", report->error.kind != ERROR_NONE ? error.value : yyjson_mut_null(root->doc));
+    if (report->finished != CLOCK_UNKNOWN)
+        put_integer(root, "exitCode", (uint64_t)report_exit_code(report));
+    else
+        put_value(root, "exitCode", yyjson_mut_null(root->doc));
+}
+
 static void put_errors(struct object *root, const struct report *report)
 {
     yyjson_mut_val *errors = yyjson_mut_arr(root->doc);
@@ -108,7 +132,8 @@ static void put_errors(struct object *root, const struct report *report)
     for (int i = 0; i < report->failure_count; i++) {
         struct object error = begin(root->doc);
         put_text(&error, "file", report->failures[i].file);
-        put_text(&error, "error", report->failures[i].error);
+        put_text(&error, "error", report->failures[i].error.text);
+        put_class(&error, &report->failures[i].error);
         root->ok = root->ok && error.ok && yyjson_mut_arr_append(errors, error.value);
     }
     put_value(root, "errors", errors);
@@ -151,6 +176,7 @@ bool report_json(const struct report *report, bool pretty, struct buf *out)
     yyjson_mut_doc_set_root(doc, root.value);
     put_situation(&root, report);
     put_figures(&root, report);
+    put_end(&root, report);
     put_errors(&root, report);
     if (report->validation.done)
         put_validation(&root, report);

@@ -142,7 +142,9 @@ static void log_failed(const struct report *report, const struct report_event *e
     log_event(LOG_ERROR, LOG_FAIL, "failed",
               LOG_FIELDS(LOG_STR("key", event->key), LOG_STR("error", error->text),
                          LOG_STR("kind", error_kind_name(error->kind)), LOG_NUM("status", error->status),
-                         LOG_STR("code", error->code)),
+                         LOG_NUM("httpStatus", error->status), LOG_STR("code", error->code),
+                         LOG_STR("side", error->side != NULL ? error->side : ""),
+                         LOG_STR("requestId", error->request_id)),
               "Failed: %s (%s)", shown_key(report, event->key), error->text);
 }
 
@@ -183,8 +185,12 @@ static enum log_level result_level(const struct report *report)
 static void log_result(const struct report_log *log, const struct report *report, const char *event,
                        const char *what, const char *remark)
 {
-    const struct log_field *fields =
-        LOG_FIELDS(LOG_STR("state", report_state_name(report->state)), LOG_STR("result", report->message));
+    const struct error *error = &report->error;
+    const struct log_field *fields = LOG_FIELDS(
+        LOG_STR("state", report_state_name(report->state)), LOG_STR("result", report->message),
+        LOG_NUM("exitCode", report_exit_code(report)), LOG_STR("kind", error_kind_name(error->kind)),
+        LOG_STR("code", error->code), LOG_NUM("httpStatus", error->status),
+        LOG_STR("side", error->side != NULL ? error->side : ""), LOG_STR("requestId", error->request_id));
     enum log_level level = result_level(report);
 
     if (!log->header_shown)

@@ -149,7 +149,7 @@ void report_brief(const struct report *report, struct buf *out)
         add_brief(out, max, line);
     }
     for (int i = 0; i < report->failure_count; i++) {
-        snprintf(line, sizeof line, "%.250s: %s", report->failures[i].file, report->failures[i].error);
+        snprintf(line, sizeof line, "%.250s: %s", report->failures[i].file, report->failures[i].error.text);
         told += add_brief(out, max, line) ? 1 : 0;
     }
     if (told < report->failed) {

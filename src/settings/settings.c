@@ -353,6 +353,10 @@ bool settings_load(struct settings *settings, const struct settings_input *input
     bool good;
 
     *settings = (struct settings){.state = state};
+    settings->source.role = "source";
+    settings->destination.role = "destination";
+    settings->source.settings = settings;
+    settings->destination.settings = settings;
     set_defaults(settings);
     if (state == NULL)
         return error_set(error, ERROR_LOCAL, "settings: out of memory");
@@ -446,6 +450,40 @@ const char *settings_origin(const struct settings *settings, const void *field)
 bool settings_is_default(const struct settings *settings, const void *field)
 {
     return strcmp(settings_origin(settings, field), "default") == 0;
+}
+
+/* The variable that people know best. */
+static void best_variable(const struct slot *slot, char out[SETTINGS_NAME_SIZE])
+{
+    const char *shared = slot->setting->shared;
+
+    if (settings_next_word(slot->variables, out) == NULL &&
+        (shared == NULL || settings_next_word(shared, out) == NULL))
+        settings_variable(slot, out);
+}
+
+const char *settings_place(const struct side *side, const void *field, char out[SETTINGS_PLACE_SIZE])
+{
+    static const char environment[] = "environment ";
+    const struct settings *settings = side->settings;
+    const char *origin;
+
+    out[0] = '\0';
+    if (settings == NULL)
+        return out;
+    for (int i = 0; settings_is_default(settings, field) && i < SETTINGS_SLOTS; i++) {
+        struct slot slot = settings_slot(i);
+
+        if ((const char *)settings + slot.offset != field)
+            continue;
+        best_variable(&slot, out);
+        return out;
+    }
+    origin = settings_origin(settings, field);
+    if (text_begins(origin, environment))
+        origin += sizeof environment - 1;
+    snprintf(out, SETTINGS_PLACE_SIZE, "%s", origin);
+    return out;
 }
 
 bool settings_flag_known(const char *name, bool *needs_value)

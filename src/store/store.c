@@ -49,6 +49,7 @@ static void call_begin(struct call *call, struct store *store)
     call->info = (struct object_info){.modified = CLOCK_UNKNOWN, .served = CLOCK_UNKNOWN};
     object_meta_clear(&call->meta);
     buf_clear(&call->body);
+    call->store = store;
     call->ops = store->ops;
     call->loop = store->loop;
 }
@@ -89,6 +90,24 @@ const char *store_name(const struct store *store)
 const char *store_url(const struct store *store)
 {
     return store->url;
+}
+
+void store_take_side(struct store *store, const struct side *side)
+{
+    store->side = side;
+}
+
+void store_blame(const struct store *store, struct error *error)
+{
+    const struct side *side = store->side;
+    char place[SETTINGS_PLACE_SIZE];
+
+    if (side == NULL) {
+        error_prefix(error, "%s: ", store->name);
+        return;
+    }
+    error_prefix(error, "%s %s (%s): ", side->role, store->name, settings_place(side, &side->bucket, place));
+    error->side = side->role;
 }
 
 const struct store_traits *store_traits(const struct store *store)

@@ -41,14 +41,14 @@ class Configuration(TestCase):
     def test_all_of_it_at_once(self):
         keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}
         missing = f"file://{self.dir}/missing"
-        cases = [({"DEV_STORAGE_BUCKET": "dev", "PROD_STORAGE_BUCKET": "prod"}, "source: no credentials",
-                  "destination: no credentials"),
+        cases = [({"DEV_STORAGE_BUCKET": "dev", "PROD_STORAGE_BUCKET": "prod"},
+                  "source dev (DEV_STORAGE_BUCKET): no credentials", "destination prod (PROD_STORAGE_BUCKET): no credentials"),
                  ({**keys, "DEV_STORAGE_BUCKET": "gs://dev", "PROD_STORAGE_BUCKET": "pr/od"}, "gs://dev", "pr/od"),
-                 ({**keys, "DEV_STORAGE_BUCKET": missing, "PROD_STORAGE_BUCKET": missing + "-2"}, "source: ",
-                  "destination: "),
+                 ({**keys, "DEV_STORAGE_BUCKET": missing, "PROD_STORAGE_BUCKET": missing + "-2"}, "source file://",
+                  "destination file://"),
                  ({**keys, "DEV_STORAGE_BUCKET": "dev", "PROD_STORAGE_BUCKET": "prod", "STORSYNC_SOURCE_ENDPOINT": "minio:9000",
-                   "STORSYNC_DESTINATION_ENDPOINT": "http://minio:9000", "STORSYNC_CONCURRENCY": "many"}, "source: endpoint",
-                  "allow_http", "STORSYNC_CONCURRENCY"),
+                   "STORSYNC_DESTINATION_ENDPOINT": "http://minio:9000", "STORSYNC_CONCURRENCY": "many"},
+                  "source dev (DEV_STORAGE_BUCKET): endpoint", "allow_http", "STORSYNC_CONCURRENCY"),
                  ({**keys, "DEV_STORAGE_BUCKET": "dev", "PUBLIC_OBJECT_SEARCH_PATHS": "shop", "PRIVATE_OBJECT_DIR": "x"},
                   '"shop"', '"x"', "PROD_STORAGE_BUCKET")]
         for env, *words in cases:

@@ -425,8 +425,8 @@ class Service(MistakeCase):
         self.mistake(78, "bucket", env=self.side("source", bucket="No_Such/Bucket?x"))
 
     def test_endpoint_with_the_bucket_in_it(self):
-        env = self.side("source", endpoint=f"{self.bucket.server.endpoint}/{self.bucket.name}")
-        app = self.app()
-        self.succeed("--", app.path, env={**self.env, **env})
-        self.assertTrue(app.started)
+        endpoint = f"{self.bucket.server.endpoint}/{self.bucket.name}"
+        tool = self.tool("--sync", env={**self.env, **self.side("source", endpoint=endpoint)})
+        self.assertEqual(tool.code, 78)
+        self.one_clear_line(tool, ["STORSYNC_SOURCE_ENDPOINT", "ends with the name of the bucket: leave that out"])
 

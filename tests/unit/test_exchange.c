@@ -126,6 +126,8 @@ static const struct exchange_service toy_service = {
 static const struct store_ops toy_ops = {
     .step = exchange_step, .cancel = exchange_cancel, .release = exchange_release};
 
+static const struct store toy_store = {.ops = &toy_ops, .name = "shelf"};
+
 static const struct exchange_operation toy_get = {
     .method = "GET", .doing = "getting", .answer = EXCHANGE_OBJECT};
 static const struct exchange_operation toy_head = {
@@ -140,6 +142,7 @@ static void scene_begin(struct hand *hand)
     settled = released = 0;
     call_init(&hand->call);
     hand->call.ops = &toy_ops;
+    hand->call.store = &toy_store;
     assert_true(pipe_init(&hand->pipe));
 }
 
@@ -223,7 +226,7 @@ static void what_is_not_the_object(void **state)
         {200, "generation: 7\n", "ab", ERROR_PROTOCOL, true, "the body ended after 2 of 3 bytes"},
         {200, "generation: 7\nhash: " MD5_OF_NOTHING "\n", "abc", ERROR_PROTOCOL, true,
          "its MD5 is not the hash " MD5_OF_NOTHING},
-        {503, "", "not today", ERROR_UNREACHABLE, false, "getting \"k\" in shelf: not today"},
+        {503, "", "not today", ERROR_UNREACHABLE, false, "shelf: getting \"k\": not today"},
     };
 
     (void)state;
@@ -284,7 +287,7 @@ static void a_useless_body_is_given_up(void **state)
     assert_true(store_step(&hand.call));
     assert_true(x->request.done);
     assert_true(store_step(&hand.call));
-    assert_string_equal(hand.call.error.text, "getting \"k\" in shelf: another generation");
+    assert_string_equal(hand.call.error.text, "shelf: getting \"k\": another generation");
     scene_end(&hand);
 }
 
@@ -419,7 +422,7 @@ static void two_requests_are_one_call(void **state)
     assert_int_equal(hand_answer(&hand, 503, "", "no"), HTTP_RETRY);
     hand_done(&hand);
     assert_true(hand.call.done);
-    assert_string_equal(hand.call.error.text, "doing more with \"k\" in shelf: no");
+    assert_string_equal(hand.call.error.text, "shelf: doing more with \"k\": no");
     scene_end(&hand);
 }
 
@@ -442,7 +445,7 @@ static void what_cannot_begin_is_over(void **state)
     error_set(&error, ERROR_CONFIG, "no such shape");
     exchange_refuse(x, &error);
     assert_true(hand.call.done);
-    assert_string_equal(hand.call.error.text, "putting \"k\" in shelf: no such shape");
+    assert_string_equal(hand.call.error.text, "shelf: putting \"k\": no such shape");
     x = begin(&hand, &toy_put);
     submit(&hand, x);
     error_set(&error, ERROR_INTERRUPTED, "stop");

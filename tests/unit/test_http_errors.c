@@ -208,7 +208,7 @@ static void test_proxy_that_refuses(void **state)
                     "Content-Length: 0\r\n\r\n"),
                HOLD);
     struct single single;
-    char proxy[64];
+    char proxy[64], expected[128];
 
     (void)state;
     single_begin(&single, script, "GET");
@@ -218,8 +218,10 @@ static void test_proxy_that_refuses(void **state)
     snprintf(single.probe.url, sizeof single.probe.url, "https://bucket.invalid/");
     single_run(&single);
     unsetenv("https_proxy");
-    assert_string_equal(single.probe.request.error.text,
-                        "bucket.invalid: the proxy does not connect to it, status 407");
+    snprintf(expected, sizeof expected,
+             "bucket.invalid: the proxy does not connect to it, status 407 (https_proxy: 127.0.0.1:%d)",
+             single.server.port);
+    assert_string_equal(single.probe.request.error.text, expected);
     assert_false(single.probe.request.retryable);
     assert_int_equal(single.probe.request.status, 0);
     assert_string_equal(buf_str(&single.probe.seen_headers), "");

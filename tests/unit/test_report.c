@@ -94,8 +94,21 @@ static void failed(const char *path, const char *key, const char *why)
     struct error error;
 
     error_set(&error, ERROR_PERMISSION, "%s", why);
+    error.status = 403;
+    error.side = "destination";
+    strcpy(error.code, "AccessDenied");
+    strcpy(error.request_id, "tx1");
     report.path = path;
     report_failed(&report, key, &error);
+}
+
+static void assert_class(yyjson_val *object)
+{
+    assert_string_equal(json_text(object, "kind", ""), "permission");
+    assert_string_equal(json_text(object, "code", ""), "AccessDenied");
+    assert_int_equal(json_number(object, "httpStatus", 0), 403);
+    assert_string_equal(json_text(object, "side", ""), "destination");
+    assert_string_equal(json_text(object, "requestId", ""), "tx1");
 }
 
 /* ---- the human log ---- */
@@ -394,7 +407,7 @@ static void test_json_events_of_a_sync(void **state)
             assert_int_equal(json_number(root, "size", 0), 1024);
             assert_string_equal(json_text(root, "reason", ""), "missing");
         } else if (strcmp(expected[i].event, "failed") == 0) {
-            assert_string_equal(json_text(root, "kind", ""), "permission");
+            assert_class(root);
             assert_string_equal(json_text(root, "level", ""), "error");
         } else if (strcmp(expected[i].event, "summary") == 0) {
             assert_int_equal(json_number(root, "syncedFiles", 0), 1);
@@ -554,7 +567,26 @@ static void test_document_of_a_sync(void **state)
     yyjson_val *error = yyjson_arr_get(errors, 0);
     assert_string_equal(json_text(error, "file", ""), "p/\xEF\xBF\xBD\n");
     assert_string_equal(json_text(error, "error", ""), "access denied");
+    assert_class(error);
     assert_null(yyjson_obj_get(root, "valid"));
+    yyjson_doc_free(doc);
+}
+
+static void test_document_of_a_run_that_failed(void **state)
+{
+    struct error error;
+
+    (void)state;
+    error_set(&error, ERROR_PERMISSION, "access denied");
+    error.status = 403;
+    error.side = "destination";
+    strcpy(error.code, "AccessDenied");
+    strcpy(error.request_id, "tx1");
+    report_finish(&report, REPORT_FAILED, &error, STARTED);
+    yyjson_doc *doc = document();
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    assert_class(yyjson_obj_get(root, "error"));
+    assert_int_equal(json_number(root, "exitCode", 0), 77);
     yyjson_doc_free(doc);
 }
 
@@ -568,6 +600,8 @@ static void test_document_during_the_run(void **state)
     assert_string_equal(json_text(root, "state", ""), "running");
     assert_false(json_flag(root, "success", true));
     assert_true(yyjson_is_null(yyjson_obj_get(root, "finishedAt")));
+    assert_true(yyjson_is_null(yyjson_obj_get(root, "error")));
+    assert_true(yyjson_is_null(yyjson_obj_get(root, "exitCode")));
     assert_string_not_equal(json_text(root, "message", ""), "");
     yyjson_doc_free(doc);
 }
@@ -888,7 +922,7 @@ static void assert_facts(const struct report *now, const struct report_event *ev
         break;
     case REPORT_EVENT_FAILED:
         assert_int_equal(now->failed, 1);
-        assert_string_equal(now->failures[0].error, event->error->text);
+        assert_string_equal(now->failures[0].error.text, event->error->text);
         break;
     case REPORT_EVENT_DIFFERENCE:
         assert_int_equal(now->validation.lists[event->difference].count, 1);
@@ -997,6 +1031,7 @@ int main(void)
         TEST(an_equal_validation),
         TEST(what_could_not_be_compared_by_hash_is_told),
         TEST(document_of_a_sync),
+        TEST(document_of_a_run_that_failed),
         TEST(document_during_the_run),
         TEST(document_of_a_validation),
         TEST(document_with_all_differences),

@@ -69,7 +69,7 @@ static void test_errors(void **state)
         {LIST, 404, ERROR_BODY("NoSuchBucket"), HTTP_DONE, ERROR_NO_BUCKET,
          "bucket \"b\" does not exist at http://h"},
         {LIST, 403, ERROR_BODY("AccessDenied"), HTTP_DONE, ERROR_PERMISSION, "s3:ListBucket"},
-        {READ, 403, ERROR_BODY("AccessDenied"), HTTP_DONE, ERROR_PERMISSION, "reading \"k\" in b: "},
+        {READ, 403, ERROR_BODY("AccessDenied"), HTTP_DONE, ERROR_PERMISSION, "b: reading \"k\": "},
         {PUT, 403, ERROR_BODY("AccessDenied"), HTTP_DONE, ERROR_PERMISSION, "s3:PutObject"},
         {COPY, 403, ERROR_BODY("AccessDenied"), HTTP_DONE, ERROR_PERMISSION, "s3:GetObject at the source"},
         {LIST, 403, ERROR_BODY("InvalidAccessKeyId"), HTTP_DONE, ERROR_CREDENTIALS, "access key"},
@@ -127,6 +127,91 @@ static void test_errors(void **state)
             assert_int_equal(hand.used->error.status, rows[i].status);
         hand_end(&hand);
     }
+}
+
+/* Of a side of a sync an error says which, where its bucket comes from, and where to change what it is about. */
+static void test_side_and_cure(void **state)
+{
+    static const char *const environment[] = {"PROD_STORAGE_BUCKET=b",
+                                              "STORSYNC_DESTINATION_ENDPOINT=http://localhost/b",
+                                              "AWS_ACCESS_KEY_ID=AKID", "AWS_SECRET_ACCESS_KEY=secret", NULL};
+    static const struct {
+        int status;
+        const char *body;
+        const char *text;
+    } rows[] = {
+        {403, ERROR_BODY("InvalidAccessKeyId"), "belongs to this service (AWS_ACCESS_KEY_ID) (HTTP 403"},
+        {403, ERROR_BODY("SignatureDoesNotMatch"), "changes the request (AWS_SECRET_ACCESS_KEY) (HTTP 403"},
+        {403, ERROR_BODY("AccessDenied"),
+         "the credentials need s3:GetObject and s3:ListBucket; if they have it"},
+        {403, ERROR_BODY("AccessDenied"), "(AWS_ACCESS_KEY_ID) (HTTP 403, AccessDenied"},
+        {400, XML "<Error><Code>AuthorizationHeaderMalformed</Code><Region>us-east-1</Region></Error>",
+         "the service expects another region: set region to us-east-1 (AWS_REGION) (HTTP 400"},
+        {404, ERROR_BODY("NoSuchBucket"),
+         "check bucket and endpoint (STORSYNC_DESTINATION_ENDPOINT) (HTTP 404"},
+        {403, "<html>login</html>",
+         "like an S3 service (HTTP 403): check endpoint (STORSYNC_DESTINATION_ENDPOINT)"},
+    };
+    static const char place[] = "destination b (PROD_STORAGE_BUCKET): reading \"k\": ";
+    struct settings settings;
+    struct error error;
+
+    (void)state;
+    settings_load(&settings, &(struct settings_input){.environ_ = environment}, &error);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct hand hand = {.loop = loop_make(), .used = &hand.call};
+
+        hand.store = store_s3_open(&settings.destination, "b", hand.loop, &error);
+        assert_non_null(hand.store);
+        store_take_side(hand.store, &settings.destination);
+        call_init(&hand.call);
+        assert_true(pipe_init(&hand.pipe));
+        start(&hand, READ);
+        hand_answer(&hand, rows[i].status, "x-amz-request-id: tx7\n", rows[i].body);
+        hand_done(&hand);
+        assert_int_equal(strncmp(hand.call.error.text, place, sizeof place - 1), 0);
+        if (strstr(hand.call.error.text, rows[i].text) == NULL)
+            fail_msg("row %zu: \"%s\" is not in \"%s\"", i, rows[i].text, hand.call.error.text);
+        assert_string_equal(hand.call.error.side, "destination");
+        assert_true(hand.call.error.request_id[0] != '\0');
+        hand_end(&hand);
+    }
+    settings_free(&settings);
+}
+
+/* Consoles show endpoints with the bucket in them. */
+static void test_endpoint_with_the_bucket_in_it(void **state)
+{
+    static const struct {
+        const char *endpoint;
+        const char *asked;
+    } rows[] = {
+        {"https://acc.r2.cloudflarestorage.com/buck", "https://acc.r2.cloudflarestorage.com/buck/k"},
+        {"https://buck.s3.eu-west-1.amazonaws.com", "https://s3.eu-west-1.amazonaws.com/buck/k"},
+        {"https://buck.nyc3.digitaloceanspaces.com", "https://nyc3.digitaloceanspaces.com/buck/k"},
+        /* Their addresses, whatever the bucket is called. */
+        {"https://gateway.example.com/buck", "https://gateway.example.com/buck/buck/k"},
+        {"https://buck.example.com", "https://buck.example.com/buck/k"},
+        {"https://buck.r2.cloudflarestorage.com", "https://buck.r2.cloudflarestorage.com/buck/k"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct hand hand;
+
+        hand_begin(&hand, rows[i].endpoint, "buck");
+        start(&hand, READ);
+        assert_string_equal(buf_str(&hand_request(&hand)->url), rows[i].asked);
+        hand_end(&hand);
+    }
+    struct hand hand;
+    hand_begin(&hand, "https://gateway.example.com/buck", "buck");
+    start(&hand, LIST);
+    hand_answer(&hand, 404, "", ERROR_BODY("NoSuchKey"));
+    hand_done(&hand);
+    assert_int_equal(hand.used->error.kind, ERROR_CONFIG);
+    assert_non_null(strstr(hand.used->error.text, "ends with the name of the bucket: leave that out"));
+    hand_end(&hand);
 }
 
 static void test_code_is_kept(void **state)
@@ -468,6 +553,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_side_and_cure),
+        cmocka_unit_test(test_endpoint_with_the_bucket_in_it),
         cmocka_unit_test(test_code_is_kept),
         cmocka_unit_test(test_not_s3),
         cmocka_unit_test(test_body_too_large),

@@ -218,8 +218,8 @@ static void what_cannot_be_listed_is_one_failure(void **state)
         assert_int_equal(scene->report.failed, 2);
         assert_int_equal(scene->report.extra, 0);
         assert_string_equal(scene->report.failures[0].file, "public/b/");
-        assert_non_null(strstr(scene->report.failures[0].error, "Permission denied"));
-        assert_non_null(strstr(scene->report.failures[0].error, side == 0 ? "dev" : "prod"));
+        assert_non_null(strstr(scene->report.failures[0].error.text, "Permission denied"));
+        assert_non_null(strstr(scene->report.failures[0].error.text, side == 0 ? "dev" : "prod"));
         assert_string_equal(scene->report.failures[1].file, "public/e");
         if (side == 1)
             assert_null(fake_get_object(scene->to, "public/b/1"));

@@ -44,17 +44,14 @@ static struct dir_upload *own_upload(struct upload *upload)
 
 static void open_failed(const struct store_dir *store, struct error *error)
 {
-    const char *name = store->base.name;
-
     if (errno == ENOENT)
         error_set(error, ERROR_NO_BUCKET,
-                  "%s: there is no directory %s: create or mount it, or correct the setting bucket", name,
-                  store->path);
+                  "there is no directory %s: create or mount it, or correct the setting bucket", store->path);
     else if (errno == ENOTDIR)
-        error_set(error, ERROR_NO_BUCKET, "%s: %s is not a directory: correct the setting bucket", name,
-                  store->path);
+        error_set(error, ERROR_NO_BUCKET, "%s is not a directory: correct the setting bucket", store->path);
     else
-        error_set_errno(error, "%s: opening the directory", name);
+        error_set_errno(error, "opening the directory");
+    store_blame(&store->base, error);
 }
 
 bool dir_ready(struct store_dir *store, struct call *call)
@@ -94,16 +91,17 @@ void dir_fail(struct call *call, const struct store_dir *store, const char *doin
 {
     size_t len;
 
-    error_set_errno(&call->error, "%s: %s %.200s", store->base.name, doing, key);
+    error_set_errno(&call->error, "%s %.200s", doing, key);
     len = strlen(call->error.text);
     snprintf(call->error.text + len, sizeof call->error.text - len, "%s", remedy(call->error.sys));
+    store_blame(&store->base, &call->error);
     call->done = true;
 }
 
 void dir_write_failed(struct call *call, const struct store_dir *store, const char *key, enum store_when when)
 {
-    const char *name = store->base.name;
     char thing[DIR_PATH_SIZE];
+    struct error *error = &call->error;
     int why = errno;
 
     dir_fail(call, store, "writing", key);
@@ -112,25 +110,28 @@ void dir_write_failed(struct call *call, const struct store_dir *store, const ch
     if (when == STORE_IF_ABSENT && why == EOPNOTSUPP)
         call->error.kind = ERROR_UNSUPPORTED;
     if (when == STORE_IF_VERSION && why == ESTALE)
-        error_set(&call->error, ERROR_PRECONDITION, "%s: %.200s has changed meanwhile", name, key);
+        error_set(error, ERROR_PRECONDITION, "%.200s has changed meanwhile", key);
     if (why == ENOTUNIQ)
         error_set(
-            &call->error, ERROR_LOCAL,
-            "%s: nothing was written for %.200s: its file system takes that for another name, which is there already and differs in case or in how letters are composed; use one that tells them apart",
-            name, key);
+            error, ERROR_LOCAL,
+            "nothing was written for %.200s: its file system takes that for another name, which is there already and differs in case or in how letters are composed; use one that tells them apart",
+            key);
     if ((why == ELOOP || why == ENOTDIR) &&
         (dir_find_foreign(&store->tree, key, thing) || dir_find_foreign(&store->tree, DIR_TEMP, thing)))
         error_set(
-            &call->error, ERROR_LOCAL,
-            "%s: %.150s is a symbolic link or a device, which is never followed or replaced: nothing was written for %.150s; put a directory or file there, or mount there what the link leads to",
-            name, thing, key);
+            error, ERROR_LOCAL,
+            "%.150s is a symbolic link or a device, which is never followed or replaced: nothing was written for %.150s; put a directory or file there, or mount there what the link leads to",
+            thing, key);
+    if (error->sys == 0) /* it is another one by now */
+        store_blame(&store->base, error);
     call->error.sys = why;
 }
 
 /* Ends the call because the bytes were not those that were announced; another attempt may find them. */
 static void fail_torn(struct call *call, const struct dir_call *work, const char *what)
 {
-    error_set(&call->error, ERROR_PROTOCOL, "%s: %s %s", work->store->base.name, work->key, what);
+    error_set(&call->error, ERROR_PROTOCOL, "%s %s", work->key, what);
+    store_blame(&work->store->base, &call->error);
     call->again = true;
     call->done = true;
 }
@@ -311,8 +312,8 @@ void dir_get(const struct store_source *from, struct call *call, uint64_t offset
     if (work->fd < 0 || !dir_describe(dir, call, key, &status, true)) {
         dir_fail(call, dir, "reading", key);
     } else if (from->version[0] != '\0' && !dir_is_version(&status, from->version)) {
-        error_set(&call->error, ERROR_PRECONDITION, "%s: %s changed since it was listed", dir->base.name,
-                  key);
+        error_set(&call->error, ERROR_PRECONDITION, "%s changed since it was listed", key);
+        store_blame(&dir->base, &call->error);
         call->done = true;
     } else if (offset > call->info.size || (length != UINT64_MAX && length > call->info.size - offset)) {
         fail_torn(call, work, "is shorter than it was");
@@ -475,8 +476,8 @@ void dir_upload_finish(struct upload *upload, struct call *call)
     struct dir_upload *own = own_upload(upload);
 
     if (own->written != own->size) {
-        error_set(&call->error, ERROR_PROTOCOL, "%s: the parts of %s are not all there", dir->base.name,
-                  own->key);
+        error_set(&call->error, ERROR_PROTOCOL, "the parts of %s are not all there", own->key);
+        store_blame(&dir->base, &call->error);
         call->done = true;
         return;
     }

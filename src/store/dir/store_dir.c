@@ -110,8 +110,10 @@ static void list_end(struct call *call, struct dir_call *work, const struct dir_
 
 static void list_failed(struct call *call, const struct dir_call *work)
 {
-    if (call->error.kind != ERROR_INTERRUPTED && call->error.kind != ERROR_TIMEOUT)
-        error_prefix(&call->error, "%s: listing \"%s\": ", work->store->base.name, work->key);
+    if (call->error.kind != ERROR_INTERRUPTED && call->error.kind != ERROR_TIMEOUT) {
+        error_prefix(&call->error, "listing \"%s\": ", work->key);
+        store_blame(&work->store->base, &call->error);
+    }
     call->done = true;
 }
 

@@ -1,6 +1,8 @@
 /* The life of a call: from its start to http, through the pipe, to its end. */
 #include "exchange_internal.h"
 
+#include "store_ops.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,13 +53,21 @@ bool exchange_set_key(struct exchange *x, const char *key)
     return true;
 }
 
-/* Says in front of an error what was being done to what. */
+/* Says in front of an error what was being done to what, and where. */
 static void add_context(const struct exchange *x, struct error *error)
 {
-    if (x->key[0] != '\0')
-        error_prefix(error, "%s \"%.200s\" in %s: ", x->operation->doing, x->key, x->bucket);
+    const struct store *store = x->call->store;
+    bool elsewhere = strcmp(x->bucket, store->name) != 0;
+
+    if (elsewhere)
+        error_prefix(error, " in %s: ", x->bucket);
     else
-        error_prefix(error, "%s %s: ", x->operation->doing, x->bucket);
+        error_prefix(error, ": ");
+    if (x->key[0] != '\0')
+        error_prefix(error, "%s \"%.200s\"", x->operation->doing, x->key);
+    else
+        error_prefix(error, "%s", x->operation->doing);
+    store_blame(store, error);
 }
 
 static void end_call(struct exchange *x)

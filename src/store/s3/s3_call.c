@@ -6,7 +6,13 @@
 static void s3_settle(struct exchange *x)
 {
     struct s3_call *c = (struct s3_call *)x;
+    struct error *error = &x->call->error;
+    /* Not where the credentials come from, nor a proxy on the way. */
+    bool elsewhere = c->no_signer.kind != ERROR_NONE || strstr(error->text, " proxy") != NULL;
 
+    if (x->request.status == 0 && !elsewhere && error->side != NULL && c->store->side->endpoint[0] != '\0' &&
+        (error->kind == ERROR_UNREACHABLE || error->kind == ERROR_PROTOCOL || error->kind == ERROR_CONFIG))
+        s3_name_setting(c->store, &c->store->side->endpoint, error);
     if (s3_operation(c)->settle != NULL)
         s3_operation(c)->settle(c);
 }

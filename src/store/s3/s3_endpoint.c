@@ -90,6 +90,63 @@ bool s3_set_region(struct store_s3 *store, const char *region)
     return true;
 }
 
+void s3_name_setting(const struct store_s3 *store, const void *field, struct error *error)
+{
+    char place[SETTINGS_PLACE_SIZE];
+    size_t len = strlen(error->text);
+
+    if (*settings_place(store->side, field, place) != '\0')
+        snprintf(error->text + len, sizeof error->text - len, " (%s)", place);
+}
+
+/* Services whose consoles show an endpoint with the bucket in it. */
+static bool is_shown_with_bucket(const char *host)
+{
+    static const char *const domains[] = {".amazonaws.com", ".amazonaws.com.cn", ".r2.cloudflarestorage.com",
+                                          ".digitaloceanspaces.com"};
+    size_t len = strlen(host);
+
+    for (size_t i = 0; i < sizeof domains / sizeof domains[0]; i++)
+        if (len > strlen(domains[i]) && strcmp(host + len - strlen(domains[i]), domains[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Takes the bucket out of "https://ACCOUNT.r2.cloudflarestorage.com/bucket" and
+ * "https://bucket.s3.eu-west-1.amazonaws.com". Of other services such an address may be meant. */
+static void leave_bucket_out(struct store_s3 *store)
+{
+    struct uri *endpoint = &store->endpoint;
+    size_t len = strlen(store->bucket);
+
+    if (!is_shown_with_bucket(endpoint->host))
+        return;
+    if (endpoint->path[0] == '/' && strcmp(endpoint->path + 1, store->bucket) == 0)
+        endpoint->path[0] = '\0';
+    if (strncmp(endpoint->host, store->bucket, len) == 0 && endpoint->host[len] == '.' &&
+        is_shown_with_bucket(endpoint->host + len + 1))
+        memmove(endpoint->host, endpoint->host + len + 1, strlen(endpoint->host + len + 1) + 1);
+}
+
+static bool check_endpoint(struct store_s3 *store, const char *text, struct error *error)
+{
+    const struct uri *endpoint = &store->endpoint;
+
+    if (!uri_parse(text, "endpoint", &store->endpoint, error))
+        return false;
+    if (strcmp(endpoint->scheme, "http") != 0 && strcmp(endpoint->scheme, "https") != 0)
+        return error_set(error, ERROR_CONFIG, "endpoint: \"%s\" is neither http:// nor https://", text);
+    if (endpoint->scheme[4] == '\0' && !store->side->allow_http && !uri_is_loopback(endpoint))
+        return error_set(
+            error, ERROR_CONFIG,
+            "endpoint: \"%s\" is not encrypted, so others on the network could read the data and the session tokens: use https://, or set allow_http = yes for this side",
+            text);
+    if (creds_variant(store->creds).fips)
+        log_warn("use_fips_endpoint says nothing about %s: only AWS has such endpoints", text);
+    leave_bucket_out(store);
+    return true;
+}
+
 bool s3_set_endpoint(struct store_s3 *store, struct error *error)
 {
     const struct side *side = store->side;
@@ -102,22 +159,16 @@ bool s3_set_endpoint(struct store_s3 *store, struct error *error)
     store->amazon = endpoint[0] == '\0';
     /* x-amz-copy-source-if-match ("UploadPartCopy", Amazon S3 API Reference), which Ceph RGW up to 16 ignores. */
     store->base.traits.copies_version = store->amazon;
-    if (!store->amazon) {
-        if (!uri_parse(endpoint, "endpoint", &store->endpoint, error))
-            return false;
-        if (strcmp(store->endpoint.scheme, "http") != 0 && strcmp(store->endpoint.scheme, "https") != 0)
-            return error_set(error, ERROR_CONFIG, "endpoint: \"%s\" is neither http:// nor https://",
-                             endpoint);
-        if (store->endpoint.scheme[4] == '\0' && !side->allow_http && !uri_is_loopback(&store->endpoint))
-            return error_set(
-                error, ERROR_CONFIG,
-                "endpoint: \"%s\" is not encrypted, so others on the network could read the data and the session tokens: use https://, or set allow_http = yes for this side",
-                endpoint);
-        if (creds_variant(store->creds).fips)
-            log_warn("use_fips_endpoint says nothing about %s: only AWS has such endpoints", endpoint);
+    if (!store->amazon && !check_endpoint(store, endpoint, error)) {
+        if (endpoint == side->endpoint)
+            s3_name_setting(store, &side->endpoint, error);
+        return false;
     }
     store->virtual_host = label && (side->path_style == PATH_STYLE_NO ||
                                     (side->path_style == PATH_STYLE_AUTO && store->amazon));
-    return s3_set_region(store, region) ||
-           error_set(error, ERROR_CONFIG, "\"%s\" is not the name of a region", region);
+    if (s3_set_region(store, region))
+        return true;
+    error_set(error, ERROR_CONFIG, "\"%s\" is not the name of a region", region);
+    s3_name_setting(store, &side->region, error);
+    return false;
 }

@@ -115,7 +115,6 @@ static void explain_no_bucket(const struct s3_call *c, struct error *error)
 static void explain_permission(const struct s3_call *c, struct error *error)
 {
     const char *denied = c->reply.denied;
-
     const char *needed = denied[0] != '\0' ? denied : s3_operation(c)->permission;
 
     if (text_begins(denied, "kms:"))
@@ -127,7 +126,8 @@ static void explain_permission(const struct s3_call *c, struct error *error)
     else /* RGW answers this also when it does not know the access key, or the signature is wrong, and Amazon when nobody
             has said that he would pay. */
         error_set(error, ERROR_PERMISSION,
-                  "access denied: the credentials need %s; if they have it, check key and secret%s", needed,
+                  "access denied: the credentials need %s%s; if they have it, check key and secret%s", needed,
+                  s3_operation(c)->may_be_absent ? " and s3:ListBucket" : "",
                   c->paid ? "" : ", and where requesters pay set request_payer = requester");
     snprintf(error->permission, sizeof error->permission, "%s", needed);
 }
@@ -136,6 +136,19 @@ static void explain_precondition(const struct s3_call *c, struct error *error)
 {
     error_set(error, ERROR_PRECONDITION, "%s",
               c->when == STORE_IF_ABSENT ? "it exists already" : "it has changed meanwhile");
+}
+
+/* The endpoint has the bucket in it, which every request names besides. */
+static bool explain_endpoint(const struct s3_call *c, struct error *error)
+{
+    const struct store_s3 *store = c->store;
+    const char *last = strrchr(store->endpoint.path, '/');
+
+    if (c->base.request.status != 404 || last == NULL || strcmp(last + 1, store->bucket) != 0)
+        return false;
+    error_set(error, ERROR_CONFIG, "the endpoint %s ends with the name of the bucket: leave that out",
+              store->service);
+    return true;
 }
 
 static void explain_redirect(const struct s3_call *c, struct error *error)
@@ -170,15 +183,58 @@ static bool is_version_gone(const struct s3_call *c)
     return c->when == STORE_IF_VERSION && strcmp(c->reply.code, "NoSuchKey") == 0;
 }
 
+/* Whose credentials these are. */
+static void name_credentials(const struct s3_call *c, const void *field, struct error *error)
+{
+    size_t len = strlen(error->text);
+
+    if (c->store->side->access_key_id[0] != '\0')
+        s3_name_setting(c->store, field, error);
+    else
+        snprintf(error->text + len, sizeof error->text - len, " (%s)", creds_source(c->store->creds));
+}
+
+/* Which credential a service's code is about, if it is one of them. */
+static const void *credential_of(const struct side *side, const char *code)
+{
+    if (strcmp(code, "SignatureDoesNotMatch") == 0)
+        return &side->secret_access_key;
+    if (strcmp(code, "ExpiredToken") == 0 || strcmp(code, "InvalidToken") == 0 ||
+        strcmp(code, "TokenRefreshRequired") == 0)
+        return &side->session_token;
+    return &side->access_key_id;
+}
+
+/* Says where to change what an error is about. */
+static void name_cure(const struct s3_call *c, struct error *error)
+{
+    const struct side *side = c->store->side;
+    const char *code = c->reply.code;
+
+    if (side->settings == NULL)
+        return;
+    if (error->kind == ERROR_CREDENTIALS && strcmp(code, "RequestTimeTooSkewed") != 0)
+        name_credentials(c, credential_of(side, code), error);
+    else if (error->kind == ERROR_PERMISSION && (code[0] == '\0' || strcmp(code, "AccessDenied") == 0))
+        name_credentials(c, &side->access_key_id, error);
+    else if (error->kind == ERROR_CONFIG && strstr(error->text, "region") != NULL)
+        s3_name_setting(c->store, &side->region, error);
+    if ((error->kind == ERROR_NO_BUCKET || error->kind == ERROR_PROTOCOL ||
+         (error->kind == ERROR_CONFIG && strstr(error->text, "endpoint") != NULL)) &&
+        side->endpoint[0] != '\0')
+        s3_name_setting(c->store, &side->endpoint, error);
+}
+
 /* "(HTTP 500, InternalError: message, request tx0001)". The number of the request helps where only the
  * service's operator can. */
 static void add_service_answer(const struct s3_call *c, struct error *error)
 {
     const struct s3_reply *reply = &c->reply;
     bool theirs = error->kind == ERROR_UNREACHABLE || error->kind == ERROR_PROTOCOL;
-    const struct error bare = *error;
+    struct error bare = *error;
     struct buf text;
 
+    name_cure(c, &bare);
     buf_init(&text, 2 * sizeof error->text);
     buf_printf(&text, "%s (HTTP %d", bare.text, c->base.request.status);
     if (reply->code[0] != '\0')
@@ -193,6 +249,7 @@ static void add_service_answer(const struct s3_call *c, struct error *error)
     memcpy(error->permission, bare.permission, sizeof error->permission);
     error->status = c->base.request.status;
     memcpy(error->code, reply->code, sizeof error->code);
+    memcpy(error->request_id, reply->request_id, sizeof error->request_id);
 }
 
 void s3_explain_foreign(const struct s3_call *c, struct error *error)
@@ -200,9 +257,15 @@ void s3_explain_foreign(const struct s3_call *c, struct error *error)
     const char *type =
         creds_quoted(c->store->creds, c->base.head.content_type) ? "" : c->base.head.content_type;
 
-    error_set(error, ERROR_PROTOCOL, "%s does not answer like an S3 service (HTTP %d%s%.40s): check endpoint",
-              c->store->service, c->base.request.status, type[0] != '\0' ? ", " : "", type);
+    /* What web servers say to a request without TLS where they speak TLS. */
+    bool untold_tls = c->base.request.status == 400 && c->store->base.traits.plain;
+
+    error_set(error, ERROR_PROTOCOL, "%s does not answer like an S3 service (HTTP %d%s%.40s): %s",
+              c->store->service, c->base.request.status, type[0] != '\0' ? ", " : "", type,
+              untold_tls ? "is it an https:// endpoint?" : "check endpoint");
+    name_cure(c, error);
     error->status = c->base.request.status;
+    memcpy(error->request_id, c->reply.request_id, sizeof error->request_id);
 }
 
 /* An answer with a body that is not S3's. What stands in front of a service that is down is not meant. */
@@ -238,6 +301,10 @@ bool s3_explain(struct s3_call *c)
     drop_secrets(c);
     rule = find_rule(c->reply.code, c->base.request.status);
 
+    if (s3_operation(c)->about_bucket && explain_endpoint(c, error)) {
+        add_service_answer(c, error);
+        return false;
+    }
     if (is_foreign(c)) {
         s3_explain_foreign(c, error);
         return false;
@@ -247,7 +314,9 @@ bool s3_explain(struct s3_call *c)
         add_service_answer(c, error);
         return false;
     }
-    if (rule->text != NULL && !is_version_gone(c))
+    if (strcmp(c->reply.code, "AuthorizationHeaderMalformed") == 0 && c->reply.region[0] != '\0')
+        error_set(error, rule->kind, "the service expects another region: set region to %s", c->reply.region);
+    else if (rule->text != NULL && !is_version_gone(c))
         error_set(error, rule->kind, "%s", rule->text);
     else if (rule->kind == ERROR_NO_BUCKET)
         explain_no_bucket(c, error);

@@ -68,6 +68,7 @@ struct s3_operation {
     const char *permission; /* what the credentials must be allowed */
     const char *root;       /* element around a good answer's XML; NULL: not XML */
     bool about_bucket;      /* and not about one object in it */
+    bool may_be_absent;     /* the object: who may not list the bucket is refused instead of told so */
     bool copies;            /* from an object that may be in another bucket */
 
     /* An attempt begins: forgets the last answer, and may change the query. */
@@ -136,6 +137,8 @@ struct s3_call {
 bool s3_check_bucket(const char *bucket, struct error *error);
 bool s3_set_endpoint(struct store_s3 *store, struct error *error);
 bool s3_set_region(struct store_s3 *store, const char *region); /* false: that cannot be one */
+/* Appends to an error's text where to change what it is about: " (AWS_REGION)". `field` is in the store's side. */
+void s3_name_setting(const struct store_s3 *store, const void *field, struct error *error);
 
 /* s3_call.c */
 /* NULL: it is over. */

@@ -12,6 +12,7 @@ static const struct s3_operation read_operation = {
     .base = {.method = "GET", .doing = "reading", .answer = EXCHANGE_OBJECT},
     .size = sizeof(struct s3_call),
     .permission = "s3:GetObject",
+    .may_be_absent = true,
     .answered = s3_answered_object,
 };
 
