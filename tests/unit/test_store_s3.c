@@ -306,7 +306,10 @@ static void test_metadata_is_sent(void **state)
     (void)state;
     object_meta_init(&meta);
     add_meta(&meta, "content-type", "text/x; charset=utf-8");
-    add_meta(&meta, "user:Some-Name", "b\xC3\xA4r");
+    add_meta(&meta, "user:some-name", "b\xC3\xA4r");
+    add_meta(&meta, "user:custom:aclPolicy", "{}");
+    add_meta(&meta, "user:storsync.x_y z", "1");
+    add_meta(&meta, "user:", "2");
     add_meta(&meta, "user:empty", "");
     add_meta(&meta, "tagging", "a=b%20c&d=");
     hand_begin(&hand, "http://h", "b");
@@ -317,12 +320,36 @@ static void test_metadata_is_sent(void **state)
     assert_string_equal(hand_header(&hand, "content-type"), "text/x; charset=utf-8");
     assert_string_equal(hand_header(&hand, "x-amz-meta-some-name"), "b\xC3\xA4r");
     assert_string_equal(hand_header(&hand, "x-amz-meta-empty"), "");
+    assert_string_equal(hand_header(&hand, "x-amz-meta-storsync.custom%3aacl%50olicy"), "{}");
+    assert_string_equal(hand_header(&hand, "x-amz-meta-storsync.storsync.x%5fy%20z"), "1");
     assert_string_equal(hand_header(&hand, "x-amz-tagging"), "a=b%20c&d=");
     assert_non_null(strstr(
         hand_header(&hand, "authorization"),
-        "SignedHeaders=content-md5;content-type;host;x-amz-content-sha256;x-amz-date;x-amz-meta-empty;x-amz-meta-some-name;x-amz-tagging,"));
+        "SignedHeaders=content-md5;content-type;host;x-amz-content-sha256;x-amz-date;x-amz-meta-empty;x-amz-meta-some-name;x-amz-meta-storsync.;x-amz-meta-storsync.custom%3aacl%50olicy;x-amz-meta-storsync.storsync.x%5fy%20z;x-amz-tagging,"));
     hand_end(&hand);
     object_meta_free(&meta);
+}
+
+/* Names that only other stores have are their own again. */
+static void test_metadata_gets_its_own_names(void **state)
+{
+    struct hand hand;
+
+    (void)state;
+    hand_begin(&hand, "http://h", "b");
+    store_head(hand.store, &hand.call, "k");
+    assert_true(hand_attempt(&hand));
+    hand_answer(
+        &hand, 200,
+        "etag: \"e\"\ncontent-length: 1\nx-amz-meta-plain: 1\n"
+        "x-amz-meta-storsync.custom%3aacl%50olicy: {}\nx-amz-meta-storsync.: 2\nx-amz-meta-storsync.%zz: 3\n",
+        NULL);
+    hand_done(&hand);
+    assert_string_equal(object_meta_get(&hand.call.meta, "user:plain"), "1");
+    assert_string_equal(object_meta_get(&hand.call.meta, "user:custom:aclPolicy"), "{}");
+    assert_string_equal(object_meta_get(&hand.call.meta, "user:"), "2");
+    assert_string_equal(object_meta_get(&hand.call.meta, "user:storsync.%zz"), "3");
+    hand_end(&hand);
 }
 
 static void expect_meta_refused(const char *name, const char *value, const char *named)
@@ -349,12 +376,14 @@ static void expect_meta_refused(const char *name, const char *value, const char 
 static void test_metadata_that_no_header_holds(void **state)
 {
     (void)state;
-    expect_meta_refused("user:custom:aclPolicy", "{}", "custom:aclPolicy");
-    expect_meta_refused("user:", "x", "metadata");
-    expect_meta_refused("user:a b", "x", "a b");
+    char longest[400] = "user:";
+
+    memset(longest + 5, ':', 200);
+    longest[205] = '\0';
+    expect_meta_refused(longest, "x", "::::");
     expect_meta_refused("user:inject", "x\r\nx-amz-acl: public-read", "inject");
     expect_meta_refused("content-type", "a\nb", "content-type");
-    expect_meta_refused("user:SAME", "2", "same");
+    expect_meta_refused("user:same", "2", "same");
 }
 
 static void begin_copy(struct hand *hand, struct store *from, const char *key, uint64_t size,
@@ -1340,6 +1369,7 @@ int main(void)
         cmocka_unit_test(test_no_credentials),
         cmocka_unit_test(test_write),
         cmocka_unit_test(test_metadata_is_sent),
+        cmocka_unit_test(test_metadata_gets_its_own_names),
         cmocka_unit_test(test_metadata_that_no_header_holds),
         cmocka_unit_test(test_copy_request),
         cmocka_unit_test(test_request_payer),

@@ -7,6 +7,7 @@
  *     s3_upload.c    one object, in parts                 } its own
  *     s3_call.c      a call: what exchange.h has to know of this service
  *     s3_endpoint.c  where requests go: bucket, endpoint, region
+ *     s3_meta.c      names of user metadata, of which headers cannot have all
  *     s3_request.c   the URL, headers and signature of one attempt
  *     s3_reply.c     headers and XML of one answer
  *     s3_verdict.c   what follows from it: done, again, or again in another region
@@ -36,6 +37,7 @@
 #define S3_BUCKET_SIZE 256
 #define S3_REGION_SIZE 64
 #define S3_TEXT_SIZE 200
+#define S3_META_NAME_SIZE 300 /* of user metadata, as part of a header's name */
 #define S3_PATH_MAX ((size_t)8 * 1024)
 #define S3_QUERY_MAX ((size_t)16 * 1024)
 
@@ -150,6 +152,12 @@ void s3_refuse(struct s3_call *c, const struct error *error); /* instead of s3_s
 void s3_submit_if(struct s3_call *c, bool ok);
 /* See exchange_go_on. Its call must be of the same size; the query comes anew. */
 void s3_go_on(struct s3_call *c, const struct s3_operation *operation);
+
+/* s3_meta.c */
+/* Appends what the name is here. False: no room. */
+bool s3_meta_name(const char *name, struct buf *out);
+/* The name that it has elsewhere, which is never longer. */
+void s3_meta_own_name(char *name);
 
 /* s3_request.c */
 bool s3_ready(struct exchange *x);

@@ -77,9 +77,10 @@ static void keep_encoding(struct s3_call *c, const char *value)
 
 static void keep_user_meta(struct s3_call *c, const char *name, const char *value)
 {
-    char user[300];
+    char user[5 + S3_META_NAME_SIZE];
 
     snprintf(user, sizeof user, "user:%s", name);
+    s3_meta_own_name(user + 5);
     exchange_keep_meta(&c->base, user, value);
 }
 

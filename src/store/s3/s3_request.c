@@ -100,31 +100,20 @@ void s3_field_payload_md5(struct s3_call *c)
     field_md5(c, hex);
 }
 
-/* RFC 9110, 5.6.2. */
-static bool is_token(const char *text)
-{
-    static const char marks[] = "!#$%&'*+-.^_`|~";
-
-    if (*text == '\0')
-        return false;
-    for (; *text != '\0'; text++)
-        if (!text_is_letter(*text) && !text_is_digit(*text) && !text_is_one_of(*text, marks))
-            return false;
-    return true;
-}
-
 static bool add_user_meta(struct s3_call *c, const char *name, const char *value, struct error *error)
 {
-    char field[256] = "x-amz-meta-";
-    size_t used = strlen(field), len = strlen(name);
+    struct buf field;
+    bool ok;
 
-    if (!is_token(name) || used + len >= sizeof field)
-        return error_set(error, ERROR_UNSUPPORTED,
-                         "S3 cannot keep its metadata \"%.100s\": not a name for an HTTP header", name);
-    for (size_t i = 0; i < len; i++)
-        field[used + i] = text_lower(name[i]);
-    s3_field(c, field, value);
-    return true;
+    buf_init(&field, strlen("x-amz-meta-") + S3_META_NAME_SIZE - 1);
+    buf_puts(&field, "x-amz-meta-");
+    ok = s3_meta_name(name, &field);
+    if (ok)
+        s3_field(c, buf_str(&field), value);
+    buf_free(&field);
+    return ok ||
+           error_set(error, ERROR_UNSUPPORTED,
+                     "S3 cannot keep its metadata \"%.100s\": a name that no HTTP header can have", name);
 }
 
 bool s3_meta_fields(struct s3_call *c, const struct object_meta *meta, struct error *error)
