@@ -93,8 +93,9 @@ struct exchange {
     char key[OBJECT_KEY_MAX + 1]; /* "" for a request about the bucket; of a listing, the prefix */
     struct object_meta fields;    /* header fields, names in lower case */
     bool bad_field;               /* one of them cannot be carried by a header */
-    struct buf payload;           /* body that is sent from memory */
+    struct buf payload;  /* body that is sent from memory, or what is sent before the one from `source` */
     struct pipe *source; /* where a body that is sent comes from; NULL: from memory, or there is none */
+    struct buf tail;     /* what is sent behind that */
     struct pipe *sink;   /* where the object's body goes; NULL: into call->body */
     uint64_t length;     /* of the body from `source`, or of the range that is wanted */
     uint64_t offset;     /* of that range */
@@ -110,7 +111,7 @@ struct exchange {
     uint64_t streamed;  /* bytes put into or taken from a pipe, in all attempts */
 
     /* Of this attempt. */
-    size_t payload_sent;
+    size_t payload_sent, tail_sent;
     struct exchange_head head;
     bool refused;         /* the service's: the answer says that it had no effect */
     struct error failure; /* why the rest of the answer's body is thrown away */

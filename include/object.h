@@ -43,6 +43,7 @@ struct object_entry {
     const char *key;
     uint64_t size;
     int64_t modified; /* wall milliseconds, by the store's clock */
+    int64_t touched;  /* by how much later its metadata alone were changed; 0 also if that is not told */
     int unreadable;   /* errno; 0: an object */
     struct object_hash hash;
     char version[OBJECT_VERSION_SIZE];

@@ -57,6 +57,7 @@ struct side {
     const char *role_session_name;
     const char *sts_endpoint;
     const char *ca_file;
+    const char *user_project;
     int64_t path_style;                                /* enum path_style */
     int64_t use_fips_endpoint, use_dualstack_endpoint; /* enum endpoint_switch */
     int64_t request_payer;                             /* enum request_payer */

@@ -64,6 +64,7 @@ struct store_target {
     uint64_t size;
     int64_t modified; /* what a store that keeps times sets; CLOCK_UNKNOWN: the time of its writing */
     const struct object_meta *meta;
+    struct object_hash hash; /* of all of it, if that is known */
     struct store_condition condition;
 };
 
@@ -76,9 +77,10 @@ struct store_part {
 /* What a store can do, and how it differs from others. Fixed once it is open, but for what is learnt. */
 struct store_traits {
     uint64_t put_max,
-        copy_max;       /* the largest body a single put or copy may have; above it, an upload in parts */
-    uint64_t part_min;  /* the smallest part, but for the last */
-    uint64_t part_copy; /* how large a part is best that is copied inside the service */
+        copy_max;           /* the largest body a single put or copy may have; above it, an upload in parts */
+    uint64_t part_min;      /* the smallest part, but for the last */
+    uint64_t part_multiple; /* of which each part but the last has whole ones; 0: any size will do */
+    uint64_t part_copy;     /* how large a part is best that is copied inside the service */
     int part_count_max;
     bool local;       /* to read an object costs no traffic */
     bool keeps_times; /* an object has the time that store_put is given, not that of its writing */
@@ -106,6 +108,7 @@ struct call {
     bool done;
     struct error error;
     bool again;      /* a streamed half broke in a way that a new attempt may mend */
+    bool lost;       /* with `again`: all parts of the upload are gone, it has to be aborted and begun anew */
     bool head_known; /* get and head: `info` and `meta` are filled in (before the body arrives) */
     struct object_info info;
     struct object_meta meta;

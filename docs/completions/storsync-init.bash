@@ -50,6 +50,7 @@ _storsync_init() {
 	--source-use-fips-endpoint) values='auto yes no' ;;
 	--source-use-dualstack-endpoint) values='auto yes no' ;;
 	--source-request-payer) values='owner requester' ;;
+	--source-user-project) values='' ;;
 	--source-ca-file) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	--source-profile) values='' ;;
 	--source-access-key-id) values='' ;;
@@ -64,6 +65,7 @@ _storsync_init() {
 	--destination-use-fips-endpoint) values='auto yes no' ;;
 	--destination-use-dualstack-endpoint) values='auto yes no' ;;
 	--destination-request-payer) values='owner requester' ;;
+	--destination-user-project) values='' ;;
 	--destination-ca-file) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	--destination-profile) values='' ;;
 	--destination-access-key-id) values='' ;;
@@ -72,7 +74,7 @@ _storsync_init() {
 	--destination-role-session-name) values='' ;;
 	--destination-sts-endpoint) values='' ;;
 	--help) values='all' ;;
-	*) values='-- --sync --validate --status --health --check-config --check-access --print-config --json --help --version --environment --deployment-id --job --public-object-search-paths --private-object-dir --min-interval --on-failure --timeout --wait --lease-ttl --compare --tags --concurrency --part-size --dry-run --retries --connect-timeout --stall-timeout --request-timeout --drop-env --status-file --log-format --log-level --config --source-bucket --source-endpoint --source-region --source-path-style --source-use-fips-endpoint --source-use-dualstack-endpoint --source-request-payer --source-allow-http --source-ca-file --source-profile --source-access-key-id --source-role-arn --source-web-identity-token-file --source-role-session-name --source-sts-endpoint --destination-bucket --destination-endpoint --destination-region --destination-path-style --destination-use-fips-endpoint --destination-use-dualstack-endpoint --destination-request-payer --destination-allow-http --destination-ca-file --destination-profile --destination-access-key-id --destination-role-arn --destination-web-identity-token-file --destination-role-session-name --destination-sts-endpoint' ;;
+	*) values='-- --sync --validate --status --health --check-config --check-access --print-config --json --help --version --environment --deployment-id --job --public-object-search-paths --private-object-dir --min-interval --on-failure --timeout --wait --lease-ttl --compare --tags --concurrency --part-size --dry-run --retries --connect-timeout --stall-timeout --request-timeout --drop-env --status-file --log-format --log-level --config --source-bucket --source-endpoint --source-region --source-path-style --source-use-fips-endpoint --source-use-dualstack-endpoint --source-request-payer --source-user-project --source-allow-http --source-ca-file --source-profile --source-access-key-id --source-role-arn --source-web-identity-token-file --source-role-session-name --source-sts-endpoint --destination-bucket --destination-endpoint --destination-region --destination-path-style --destination-use-fips-endpoint --destination-use-dualstack-endpoint --destination-request-payer --destination-user-project --destination-allow-http --destination-ca-file --destination-profile --destination-access-key-id --destination-role-arn --destination-web-identity-token-file --destination-role-session-name --destination-sts-endpoint' ;;
 	esac
 	if [[ -n $values ]]; then mapfile -t COMPREPLY < <(compgen -W "$values" -- "$word"); fi
 }

@@ -34,13 +34,14 @@ complete -c storsync-init -l status-file -d 'where the status goes; /run/storsyn
 complete -c storsync-init -l log-format -d 'lines for a person, or one JSON object a line' -x -a 'text json'
 complete -c storsync-init -l log-level -d 'how much to log' -x -a 'error warn info debug'
 complete -c storsync-init -l config -d 'the INI file with settings; the default one need not exist' -r -F
-complete -c storsync-init -l source-bucket -d 'the bucket: its name, s3://name or file:///directory' -x
+complete -c storsync-init -l source-bucket -d 'the bucket: its name, s3://name, gs://name or file:///directory' -x
 complete -c storsync-init -l source-endpoint -d 'where the S3 service is; AWS if not set' -x
 complete -c storsync-init -l source-region -d 'region of the bucket; us-east-1 if not set' -x
 complete -c storsync-init -l source-path-style -d 'where a request names the bucket: in its path if yes, in its host name if no' -x -a 'auto yes no'
 complete -c storsync-init -l source-use-fips-endpoint -d 'ask AWS at its endpoints with validated cryptography; as the profile says if auto' -x -a 'auto yes no'
 complete -c storsync-init -l source-use-dualstack-endpoint -d 'ask AWS at its endpoints that have IPv6 as well; as the profile says if auto' -x -a 'auto yes no'
 complete -c storsync-init -l source-request-payer -d 'who pays for requests to the bucket and what is read; some buckets have to be told: requester' -x -a 'owner requester'
+complete -c storsync-init -l source-user-project -d 'which project pays for requests to a gs:// bucket; some have to be told' -x
 complete -c storsync-init -l source-allow-http -d 'credentials and data may go over plain http, to other machines as well'
 complete -c storsync-init -l source-ca-file -d 'PEM file with the certificate authorities to trust; if not set, SSL_CERT_FILE, the system\'s, our own' -r -F
 complete -c storsync-init -l source-profile -d 'profile in the shared AWS files' -x
@@ -49,13 +50,14 @@ complete -c storsync-init -l source-role-arn -d 'role to assume with a web ident
 complete -c storsync-init -l source-web-identity-token-file -d 'file with that token; it is read again whenever credentials are renewed' -r -F
 complete -c storsync-init -l source-role-session-name -d 'what the role\'s session is called; made up if not set' -x
 complete -c storsync-init -l source-sts-endpoint -d 'where roles are assumed; AWS if not set' -x
-complete -c storsync-init -l destination-bucket -d 'the bucket: its name, s3://name or file:///directory' -x
+complete -c storsync-init -l destination-bucket -d 'the bucket: its name, s3://name, gs://name or file:///directory' -x
 complete -c storsync-init -l destination-endpoint -d 'where the S3 service is; AWS if not set' -x
 complete -c storsync-init -l destination-region -d 'region of the bucket; us-east-1 if not set' -x
 complete -c storsync-init -l destination-path-style -d 'where a request names the bucket: in its path if yes, in its host name if no' -x -a 'auto yes no'
 complete -c storsync-init -l destination-use-fips-endpoint -d 'ask AWS at its endpoints with validated cryptography; as the profile says if auto' -x -a 'auto yes no'
 complete -c storsync-init -l destination-use-dualstack-endpoint -d 'ask AWS at its endpoints that have IPv6 as well; as the profile says if auto' -x -a 'auto yes no'
 complete -c storsync-init -l destination-request-payer -d 'who pays for requests to the bucket and what is read; some buckets have to be told: requester' -x -a 'owner requester'
+complete -c storsync-init -l destination-user-project -d 'which project pays for requests to a gs:// bucket; some have to be told' -x
 complete -c storsync-init -l destination-allow-http -d 'credentials and data may go over plain http, to other machines as well'
 complete -c storsync-init -l destination-ca-file -d 'PEM file with the certificate authorities to trust; if not set, SSL_CERT_FILE, the system\'s, our own' -r -F
 complete -c storsync-init -l destination-profile -d 'profile in the shared AWS files' -x

@@ -35,13 +35,14 @@ _arguments -S -s \
 	'--log-format=[lines for a person, or one JSON object a line]:value:(text json)' \
 	'--log-level=[how much to log]:value:(error warn info debug)' \
 	'--config=[the INI file with settings; the default one need not exist]:FILE:_files' \
-	'--source-bucket=[the bucket\: its name, s3\://name or file\:///directory]:BUCKET:' \
+	'--source-bucket=[the bucket\: its name, s3\://name, gs\://name or file\:///directory]:BUCKET:' \
 	'--source-endpoint=[where the S3 service is; AWS if not set]:URL:' \
 	'--source-region=[region of the bucket; us-east-1 if not set]:REGION:' \
 	'--source-path-style=[where a request names the bucket\: in its path if yes, in its host name if no]:value:(auto yes no)' \
 	'--source-use-fips-endpoint=[ask AWS at its endpoints with validated cryptography; as the profile says if auto]:value:(auto yes no)' \
 	'--source-use-dualstack-endpoint=[ask AWS at its endpoints that have IPv6 as well; as the profile says if auto]:value:(auto yes no)' \
 	'--source-request-payer=[who pays for requests to the bucket and what is read; some buckets have to be told\: requester]:value:(owner requester)' \
+	'--source-user-project=[which project pays for requests to a gs\:// bucket; some have to be told]:PROJECT:' \
 	'--source-allow-http[credentials and data may go over plain http, to other machines as well]' \
 	'--source-ca-file=[PEM file with the certificate authorities to trust; if not set, SSL_CERT_FILE, the system'\''s, our own]:FILE:_files' \
 	'--source-profile=[profile in the shared AWS files]:NAME:' \
@@ -50,13 +51,14 @@ _arguments -S -s \
 	'--source-web-identity-token-file=[file with that token; it is read again whenever credentials are renewed]:FILE:_files' \
 	'--source-role-session-name=[what the role'\''s session is called; made up if not set]:NAME:' \
 	'--source-sts-endpoint=[where roles are assumed; AWS if not set]:URL:' \
-	'--destination-bucket=[the bucket\: its name, s3\://name or file\:///directory]:BUCKET:' \
+	'--destination-bucket=[the bucket\: its name, s3\://name, gs\://name or file\:///directory]:BUCKET:' \
 	'--destination-endpoint=[where the S3 service is; AWS if not set]:URL:' \
 	'--destination-region=[region of the bucket; us-east-1 if not set]:REGION:' \
 	'--destination-path-style=[where a request names the bucket\: in its path if yes, in its host name if no]:value:(auto yes no)' \
 	'--destination-use-fips-endpoint=[ask AWS at its endpoints with validated cryptography; as the profile says if auto]:value:(auto yes no)' \
 	'--destination-use-dualstack-endpoint=[ask AWS at its endpoints that have IPv6 as well; as the profile says if auto]:value:(auto yes no)' \
 	'--destination-request-payer=[who pays for requests to the bucket and what is read; some buckets have to be told\: requester]:value:(owner requester)' \
+	'--destination-user-project=[which project pays for requests to a gs\:// bucket; some have to be told]:PROJECT:' \
 	'--destination-allow-http[credentials and data may go over plain http, to other machines as well]' \
 	'--destination-ca-file=[PEM file with the certificate authorities to trust; if not set, SSL_CERT_FILE, the system'\''s, our own]:FILE:_files' \
 	'--destination-profile=[profile in the shared AWS files]:NAME:' \

@@ -1,6 +1,7 @@
 #include "store_open.h"
 
 #include "store_dir.h"
+#include "store_gcs.h"
 #include "store_s3.h"
 
 #include <string.h>
@@ -13,8 +14,10 @@ static const char *after_scheme(const char *bucket, const char *scheme)
 }
 
 /* `name` is a bucket's name, from the setting `bucket`; as a URL it may end with a slash. */
-static struct store *open_s3(const struct side *side, const char *name, struct loop *loop,
-                             struct error *error)
+static struct store *open_bucket(const struct side *side, const char *name,
+                                 struct store *(*open)(const struct side *side, const char *bucket,
+                                                       struct loop *loop, struct error *error),
+                                 struct loop *loop, struct error *error)
 {
     char bucket[256];
     size_t len = strlen(name);
@@ -24,13 +27,19 @@ static struct store *open_s3(const struct side *side, const char *name, struct l
     if (len == 0 || len >= sizeof bucket || memchr(name, '/', len) != NULL) {
         error_set(
             error, ERROR_CONFIG,
-            "bucket \"%s\" is no bucket name: write NAME, s3://NAME or file:///DIRECTORY, without a key or path",
+            "bucket \"%s\" is no bucket name: write NAME, s3://NAME, gs://NAME or file:///DIRECTORY, without a key or path",
             side->bucket);
         return NULL;
     }
     memcpy(bucket, name, len);
     bucket[len] = '\0';
-    return store_s3_open(side, bucket, loop, error);
+    return open(side, bucket, loop, error);
+}
+
+/* What Replit calls a bucket, without saying whose it is. */
+static bool is_of_replit(const char *bucket)
+{
+    return strncmp(bucket, "replit-objstore-", 16) == 0;
 }
 
 struct store *store_open(const struct side *side, struct loop *loop, struct error *error)
@@ -44,25 +53,23 @@ struct store *store_open(const struct side *side, struct loop *loop, struct erro
     if (name[0] != '/' && strchr(name, '@') != NULL) {
         error_set(
             error, ERROR_CONFIG,
-            "bucket: a user name or password in it is not supported: write NAME, s3://NAME or file:///DIRECTORY");
+            "bucket: a user name or password in it is not supported: write NAME, s3://NAME, gs://NAME or file:///DIRECTORY");
         return NULL;
     }
     if ((rest = after_scheme(name, "s3://")) != NULL)
-        return open_s3(side, rest, loop, error);
+        return open_bucket(side, rest, store_s3_open, loop, error);
     if ((rest = after_scheme(name, "gs://")) != NULL)
-        error_set(
-            error, ERROR_CONFIG,
-            "bucket \"%s\": gs:// is not supported; use s3://%s with endpoint https://storage.googleapis.com and HMAC keys",
-            name, *rest != '\0' ? rest : "NAME");
-    else if (name[0] == '/')
+        return open_bucket(side, rest, store_gcs_open, loop, error);
+    if (name[0] == '/')
         error_set(error, ERROR_CONFIG, "bucket \"%s\" is a path: write file://%s for a directory", name,
                   name);
     else if (strstr(name, "://") != NULL)
-        error_set(error, ERROR_CONFIG, "bucket \"%s\": unknown scheme; known are s3:// and file://", name);
+        error_set(error, ERROR_CONFIG, "bucket \"%s\": unknown scheme; known are s3://, gs:// and file://",
+                  name);
     else if (name[0] == '\0')
         error_set(error, ERROR_CONFIG, "no bucket is set");
     else
-        return open_s3(side, name, loop, error);
+        return open_bucket(side, name, is_of_replit(name) ? store_gcs_open : store_s3_open, loop, error);
     return NULL;
 }
 

@@ -45,6 +45,7 @@ static void call_begin(struct call *call, struct store *store)
     call->done = false;
     error_clear(&call->error);
     call->again = false;
+    call->lost = false;
     call->head_known = false;
     call->info = (struct object_info){.modified = CLOCK_UNKNOWN, .served = CLOCK_UNKNOWN};
     object_meta_clear(&call->meta);

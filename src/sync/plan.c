@@ -10,7 +10,7 @@ static enum plan_reason compare_times(const struct object_entry *source,
 {
     if (source->modified == CLOCK_UNKNOWN || destination->modified == CLOCK_UNKNOWN)
         return object_hashes_comparable(&source->hash, &destination->hash) ? PLAN_SAME : PLAN_UNKNOWN;
-    return source->modified > destination->modified ? PLAN_NEWER : PLAN_SAME;
+    return source->modified + source->touched > destination->modified ? PLAN_NEWER : PLAN_SAME;
 }
 
 /* Do the hashes count, which differ? */

@@ -40,8 +40,11 @@ struct store_source transfer_source(const struct transfer *t)
 
 struct store_target transfer_target(const struct transfer *t)
 {
-    return (struct store_target){
-        .key = t->key, .size = t->entry.size, .modified = t->entry.modified, .meta = &t->meta};
+    return (struct store_target){.key = t->key,
+                                 .size = t->entry.size,
+                                 .modified = t->entry.modified,
+                                 .meta = &t->meta,
+                                 .hash = t->entry.hash};
 }
 
 /* ---- endings ---- */
@@ -350,6 +353,8 @@ void transfer_start(struct transfer *t, const struct object_entry *entry)
     t->key[len] = '\0';
     t->entry = *entry;
     t->entry.key = t->key;
+    if (entry->modified != CLOCK_UNKNOWN) /* as a look tells it */
+        t->entry.modified += entry->touched;
     t->result = TRANSFER_NONE;
     error_clear(&t->error);
     t->moved = 0;

@@ -61,6 +61,8 @@ void transfer_begin_relay(struct transfer *t);
 /* 1: both halves are through; 0: still going; -1: one broke and the transfer is on another course already. They end
  * together: none waits for a pipe whose other end is gone. */
 int transfer_relay_settle(struct transfer *t);
+/* The destination has forgotten the parts of an upload: another one is begun, if not too often. */
+void transfer_upload_lost(struct transfer *t);
 /* t->put has failed for good. */
 void transfer_write_failed(struct transfer *t);
 /* Everything about the object is known but its tags; fetches them if it has any, then goes on with `next`. */

@@ -54,6 +54,12 @@ static void finish_relay(struct transfer *t)
     transfer_abandon(t, TRANSFER_FAILED, ++t->version_changes <= VERSION_CHANGES_MAX);
 }
 
+void transfer_upload_lost(struct transfer *t)
+{
+    t->error = t->put.error;
+    transfer_abandon(t, TRANSFER_FAILED, ++t->version_changes <= VERSION_CHANGES_MAX);
+}
+
 static void next_part(struct transfer *t)
 {
     t->moved += t->part.size;
@@ -153,6 +159,8 @@ static uint64_t choose_part_size(const struct transfer *t)
         size = to->part_min;
     if (size < least)
         size = least;
+    if (to->part_multiple > 0 && size % to->part_multiple != 0)
+        size += to->part_multiple - size % to->part_multiple;
     while (!t->relay && size < t->entry.size && t->entry.size % size == 0)
         size += COPY_PART_STEP;
     return size;

@@ -106,7 +106,9 @@ int transfer_relay_settle(struct transfer *t)
     }
     if (t->put.done && t->put.error.kind != ERROR_NONE) {
         call_cancel(&t->get, &t->put.error);
-        if (t->put.again)
+        if (t->put.lost)
+            transfer_upload_lost(t);
+        else if (t->put.again)
             transfer_try_again(t, &t->put.error);
         else
             transfer_write_failed(t);

@@ -506,6 +506,12 @@ static void versions_and_hashes_come_back(void **state)
     assert_string_equal(got.version, "12345678");
     assert_int_equal(got.hash.kind, OBJECT_HASH_CRC32C);
     assert_int_equal(at + used, page.arena.len);
+    assert_int_equal(got.touched, 0);
+    entry = (struct object_entry){.key = "k", .version = "17.2", .touched = 1234567890123};
+    assert_true(page_add(&page, &entry));
+    assert_int_equal(page_entry(&page, at + used, &got), 24 + 8 + sizeof "17.2" + sizeof "k");
+    assert_int_equal(got.touched, 1234567890123);
+    assert_string_equal(got.version, "17.2");
     page_free(&page);
 }
 

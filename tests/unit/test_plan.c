@@ -19,6 +19,20 @@ static struct object_entry entry(const char *key, uint64_t size, int64_t modifie
     return made;
 }
 
+/* A change of its metadata alone makes the source newer; one of the destination's hides nothing. */
+static void metadata_that_were_touched(void **state)
+{
+    struct object_entry source = entry("a", 1, 5, MD5_A), destination = entry("a", 1, 7, MD5_A);
+
+    (void)state;
+    destination.touched = 100;
+    assert_int_equal(plan_next(COMPARE_NEWER, &source, &destination).reason, PLAN_SAME);
+    source.touched = 2;
+    assert_int_equal(plan_next(COMPARE_NEWER, &source, &destination).reason, PLAN_SAME);
+    source.touched = 3;
+    assert_int_equal(plan_next(COMPARE_NEWER, &source, &destination).reason, PLAN_NEWER);
+}
+
 static void both_ended(void **state)
 {
     (void)state;
@@ -124,6 +138,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_ended),
+        cmocka_unit_test(metadata_that_were_touched),
         cmocka_unit_test(only_at_the_source),
         cmocka_unit_test(only_at_the_destination),
         cmocka_unit_test(keys_are_ordered_as_unsigned_bytes),

@@ -57,7 +57,7 @@ static void schemes(void **state)
         {"file:/srv/dev", NULL, "file:///PATH"},
         {"file://srv/dev", NULL, "file:///PATH"},
         {"gs://name", NULL, "use s3://name with endpoint https://storage.googleapis.com and HMAC keys"},
-        {"gs://", NULL, "use s3://NAME with endpoint"},
+        {"gs://", NULL, "is no bucket name"},
         {"https://name", NULL, "unknown scheme"},
     };
     struct error error;

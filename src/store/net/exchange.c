@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define PAYLOAD_MAX ((size_t)4 * 1024 * 1024) /* the list of 10,000 parts */
+#define TAIL_MAX ((size_t)1024)               /* the end of a multipart body */
 
 /* A body chunk of http's may be this large, and it is taken whole or not at all. */
 #define CHUNK_MAX ((size_t)16 * 1024)
@@ -35,6 +36,7 @@ struct exchange *exchange_new(struct call *call, size_t size, const struct excha
     x->request.hooks = &exchange_hooks;
     x->request.ctx = x;
     buf_init(&x->payload, PAYLOAD_MAX);
+    buf_init(&x->tail, TAIL_MAX);
     object_meta_init(&x->fields);
     return x;
 }
@@ -100,6 +102,7 @@ void exchange_go_on(struct exchange *x, const struct exchange_operation *operati
     x->next = true;
     x->once = false;
     buf_clear(&x->payload);
+    buf_clear(&x->tail);
     object_meta_clear(&x->fields);
 }
 
@@ -158,6 +161,7 @@ void exchange_release(struct call *call)
     http_request_free(&x->request);
     x->service->release(x);
     buf_free(&x->payload);
+    buf_free(&x->tail);
     object_meta_free(&x->fields);
     free(x);
     call->impl = NULL;
@@ -217,27 +221,30 @@ static bool on_ready(struct http_request *request)
     return x->service->ready(x);
 }
 
+static uint64_t size_to_send(const struct exchange *x)
+{
+    return x->payload.len + (x->source != NULL ? x->length : 0) + x->tail.len;
+}
+
 static bool on_prepare(struct http_request *request, struct error *error)
 {
     struct exchange *x = request->ctx;
 
     exchange_answer_reset(x);
     x->paused = false;
-    x->payload_sent = 0;
-    if (x->source != NULL)
-        request->upload_size = (int64_t)x->length;
-    else if (strcmp(request->method, "PUT") == 0 || strcmp(request->method, "POST") == 0)
-        request->upload_size = (int64_t)x->payload.len;
+    x->payload_sent = x->tail_sent = 0;
+    if (x->source != NULL || strcmp(request->method, "PUT") == 0 || strcmp(request->method, "POST") == 0)
+        request->upload_size = (int64_t)size_to_send(x);
     return x->service->prepare(x, error);
 }
 
-static long upload_from_memory(struct exchange *x, char *out, size_t room)
+static long upload_from_memory(const struct buf *from, size_t *sent, char *out, size_t room)
 {
-    size_t left = x->payload.len - x->payload_sent;
+    size_t left = from->len - *sent;
     size_t len = left < room ? left : room;
 
-    memcpy(out, x->payload.data + x->payload_sent, len);
-    x->payload_sent += len;
+    memcpy(out, buf_str(from) + *sent, len);
+    *sent += len;
     return (long)len;
 }
 
@@ -247,8 +254,10 @@ static long on_upload(struct http_request *request, char *out, size_t room)
     uint64_t left = x->length - x->streamed;
     size_t len;
 
-    if (x->source == NULL)
-        return upload_from_memory(x, out, room);
+    if (x->payload_sent < x->payload.len)
+        return upload_from_memory(&x->payload, &x->payload_sent, out, room);
+    if (x->source == NULL || left == 0)
+        return upload_from_memory(&x->tail, &x->tail_sent, out, room);
     len = pipe_read(x->source, out, left < room ? (size_t)left : room);
     if (len == 0 && x->source->closed) {
         error_set(&request->error, ERROR_PROTOCOL, "the source ended after %llu of %llu bytes",
@@ -265,7 +274,7 @@ static long on_upload(struct http_request *request, char *out, size_t room)
 static bool is_ambiguous(const struct exchange *x)
 {
     return !x->refused && x->request.status != 429 &&
-           (x->payload.len == 0 || x->request.sent >= x->payload.len);
+           (x->payload.len == 0 || x->request.sent >= size_to_send(x));
 }
 
 enum http_verdict exchange_retry(struct exchange *x, enum http_verdict how)
