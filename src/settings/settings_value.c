@@ -164,13 +164,12 @@ static bool is_segment(const char *text)
 /* Control characters have no place in a name, and would let a value break out of a header or a log line. */
 static bool parse_text(const struct setting *setting, const char *text, const char **out)
 {
-    static const char *const environments[] = {"production", "development"};
-    int64_t which;
+    int64_t which = 0;
 
     if (setting->type == SETTING_ENVIRONMENT && *text != '\0') {
         if (!parse_choice(setting->choices, text, &which) && !parse_choice(setting->also, text, &which))
             return false;
-        *out = environments[which];
+        *out = which == 0 ? "production" : "development";
         return true;
     }
     if (setting->type == SETTING_SEGMENT && *text != '\0' && !is_segment(text))
