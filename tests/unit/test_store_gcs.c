@@ -768,10 +768,15 @@ static void errors(void **state)
         gcs_hand_begin(&hand, "bucket");
         store_head(hand.store, &hand.call, "k");
         hand_attempt(&hand);
-        assert_int_equal(hand_answer(&hand, table[i].status, "", table[i].body), table[i].verdict);
+        assert_int_equal(hand_answer(&hand, table[i].status, "x-guploader-uploadid: R1\n", table[i].body),
+                         table[i].verdict);
         assert_int_equal(hand_request(&hand)->error.kind, table[i].kind);
         assert_int_equal(hand_request(&hand)->error.status, table[i].status);
         expect_in(hand_request(&hand)->error.text, table[i].text);
+        if (table[i].kind != ERROR_PROTOCOL)
+            assert_string_equal(hand_request(&hand)->error.request_id, "R1");
+        if (strstr(table[i].text, "need storage.objects.get") != NULL)
+            assert_string_equal(hand_request(&hand)->error.permission, "storage.objects.get");
         hand_end(&hand);
     }
 }

@@ -53,12 +53,14 @@ static bool gcs_header(struct exchange *x, const char *name, const char *value)
         return true;
     if (strcmp(name, "range") == 0) {
         gcs_copy_header(c->session, sizeof c->session, value);
-        return true;
-    }
-    if (strcmp(name, "location") != 0 || c->location == NULL)
+    } else if (strcmp(name, "x-guploader-uploadid") == 0) {
+        gcs_copy_header(c->request_id, sizeof c->request_id, value);
+    } else if (strcmp(name, "location") == 0 && c->location != NULL) {
+        buf_clear(c->location);
+        buf_puts(c->location, value);
+    } else {
         return false;
-    buf_clear(c->location);
-    buf_puts(c->location, value);
+    }
     return true;
 }
 

@@ -94,6 +94,8 @@ static void gcs_read_error(struct gcs_call *c)
         c->message[0] = '\0';
     if (gcp_quoted(c->store->gcp, c->reason))
         c->reason[0] = '\0';
+    if (gcp_quoted(c->store->gcp, c->request_id))
+        c->request_id[0] = '\0';
 }
 
 /* ---- texts that need more than the table ---- */
@@ -101,17 +103,20 @@ static void gcs_read_error(struct gcs_call *c)
 /* "(HTTP 500, backendError: message)". */
 static void gcs_add_answer(const struct gcs_call *c, struct error *error)
 {
+    struct error bare = *error;
     struct buf text;
 
     buf_init(&text, 2 * sizeof error->text);
-    buf_printf(&text, "%s (HTTP %d", error->text, c->base.request.status);
+    buf_printf(&text, "%s (HTTP %d", bare.text, c->base.request.status);
     if (c->reason[0] != '\0')
         buf_printf(&text, ", %s", c->reason);
     if (c->message[0] != '\0')
         buf_printf(&text, ": %s", c->message);
     buf_puts(&text, ")");
-    error_set(error, error->kind, "%s", buf_str(&text));
+    error_set(error, bare.kind, "%s", buf_str(&text));
     buf_free(&text);
+    memcpy(error->permission, bare.permission, sizeof error->permission);
+    memcpy(error->request_id, c->request_id, sizeof error->request_id);
     error->status = c->base.request.status;
     gcs_copy_text(error->code, sizeof error->code, c->reason);
 }
@@ -140,6 +145,7 @@ static void gcs_explain_permission(const struct gcs_call *c, struct error *error
     }
     error_set(error, ERROR_PERMISSION, "access denied: the credentials need %.*s%s", (int)len, needed,
               gcs_operation(c)->about_bucket ? ", or there is no such bucket" : "");
+    snprintf(error->permission, sizeof error->permission, "%.*s", (int)strcspn(needed, ", "), needed);
 }
 
 static bool gcs_explain_by_rule(const struct gcs_call *c, const struct gcs_rule *rule, struct error *error)

@@ -97,6 +97,7 @@ struct gcs_call {
     struct buf answer;    /* JSON, or the text of an error */
     char reason[48];      /* of an error */
     char message[200];    /* of an error */
+    char request_id[64];  /* what the service calls it */
     char session[64];     /* of an upload: how much of it is kept, as Range tells it */
     struct buf *location; /* where the address of an upload goes, if one is expected */
 };
