@@ -28,6 +28,6 @@ int answer_check_config(const struct options *options, const struct settings *se
 int answer_print_config(const struct settings *settings, bool json, const struct error *error);
 
 int answer_status(const struct settings *settings, bool json);
-int answer_health(const struct settings *settings);
+int answer_health(const struct settings *settings, bool json);
 
 #endif

@@ -84,8 +84,8 @@ void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* On a terminal, in text: a line without a newline that whatever is written next replaces. NULL takes it
- * away. Elsewhere nothing. */
+/* On a terminal, in text: a line without a newline that stays below whatever is written next, cut to the terminal's width.
+ * NULL takes it away. Elsewhere nothing. */
 void log_transient(const char *line);
 
 /* `text` made safe as log lines are, for other output to a person, into `out` (cut with "..." when it does

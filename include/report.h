@@ -13,6 +13,7 @@
 #define STORSYNC_REPORT_H
 
 #include "buf.h"
+#include "clock.h"
 #include "detect.h"
 #include "error.h"
 #include "object.h"
@@ -74,6 +75,14 @@ struct report_validation {
     struct report_list lists[REPORT_DIFFERENCES];
 };
 
+/* The last run that has synced everything, as its status document told. */
+struct report_last {
+    char finished_at[CLOCK_RFC3339_SIZE]; /* "": none is known */
+    char mode[16];
+    char deployment_id[sizeof((struct detection *)0)->deployment_id];
+    uint64_t synced, total_size;
+};
+
 struct report {
     /* What is being done: the caller's. */
     enum report_mode mode;
@@ -102,6 +111,8 @@ struct report {
     int64_t started, finished; /* wall; finished CLOCK_UNKNOWN until then */
     struct error error;        /* why the run ended early, or ERROR_NONE */
     char message[640];         /* one line: the result for a person; "" until the run is over */
+
+    struct report_last last; /* report_remember */
 
     struct report_listener *listeners; /* private */
 };
@@ -189,6 +200,9 @@ bool report_valid(const struct report *report);
 
 /* Appends the status document (docs/STATUS.md). False: no memory or no room. */
 bool report_json(const struct report *report, bool pretty, struct buf *out);
+
+/* Takes the last sync out of the document that this run's will replace. One that cannot be read tells of none. */
+void report_remember(struct report *report, const char *json, size_t len);
 
 /* The same for a person: what --status prints, from a document that report_json made. */
 bool report_text(const char *json, size_t len, struct buf *out, struct error *error);

@@ -13,12 +13,32 @@
 
 #define REPORT_LOG_SKIPPED 100 /* "Skipped" lines a path at level info; all of them at debug */
 
+#define REPORT_LOG_FAILED 10 /* "Failed" lines of a path for one reason at level info; all of them at debug */
+#define REPORT_LOG_REASONS 8 /* that are told apart in a path; further ones are told one by one */
+#define REPORT_LOG_SILENCE 30000 /* ms; after so long without one, a line says how far the run is */
+
+/* Failures for one reason. */
+struct report_log_reason {
+    enum error_kind kind;
+    int status;
+    char code[48];
+    uint64_t count;                  /* in this path; 0: the place is free */
+    char prefix[OBJECT_KEY_MAX + 1]; /* of those without a line, that all have */
+};
+
 struct report_log {
     struct report_listener listener;
     bool environment_shown;
     bool header_shown;        /* without it, the end is one line with the message */
     uint64_t skipped_in_path; /* with a line or not */
     int64_t progress_shown;   /* mono; 0: not yet */
+    int64_t told;             /* mono; when something was last said of how far it is, or the run began */
+    uint64_t told_moved;      /* ... and how many bytes had moved by then */
+    struct report_log_rate {
+        int64_t since; /* mono */
+        uint64_t moved, per_second;
+    } rate; /* of the progress line */
+    struct report_log_reason reasons[REPORT_LOG_REASONS];
 };
 
 /* `log` has to live as long as the report. */

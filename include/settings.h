@@ -78,6 +78,7 @@ struct settings {
     int64_t min_interval, timeout, wait, lease_ttl;          /* ms */
     int64_t connect_timeout, stall_timeout, request_timeout; /* ms */
     int64_t concurrency, retries;
+    int64_t max_failures; /* in a row, for one reason; 0: however many there are */
     int64_t part_size;  /* bytes */
     int64_t compare;    /* enum compare */
     int64_t tags;       /* enum tags */
@@ -177,7 +178,7 @@ const char *settings_path(const struct settings *settings, int index);
 /* --print-config: every setting, its value (secrets as "****"), where it came from. */
 struct settings_remark { /* what follows from the settings of each side, to be shown behind them */
     const char *name;    /* "credentials" */
-    const char *source, *destination;
+    const char *source, *destination; /* without the latter: what follows from all of them */
 };
 bool settings_print(const struct settings *settings, const struct settings_remark *remarks, int count,
                     struct buf *out);

@@ -48,4 +48,8 @@ void status_termination_log(const char *path, const char *text);
  * interrupted, and a document that cannot be read. */
 int status_health(const struct buf *json, struct buf *why);
 
+/* Appends the same as a JSON object: `healthy`, `why`, and the document's own fields that matter, null where it has none. `json`
+ * may be no document at all. */
+bool status_health_json(const struct buf *json, int code, const char *why, struct buf *out);
+
 #endif

@@ -46,7 +46,7 @@ static __attribute__((noinline)) int answer_from_settings(const struct options *
     else if (options->mode == MODE_STATUS)
         code = answer_status(&settings, options->json);
     else
-        code = answer_health(&settings);
+        code = answer_health(&settings, options->json);
     settings_free(&settings);
     return code;
 }

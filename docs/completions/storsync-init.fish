@@ -16,6 +16,7 @@ complete -c storsync-init -l job -d 'what this sync is called in the production 
 complete -c storsync-init -l public-object-search-paths -d 'what to sync: /bucket/prefix, comma-separated, or /bucket/* for all; the bucket\'s name does not count' -x
 complete -c storsync-init -l private-object-dir -d 'what to sync besides: one /bucket/prefix; public/ and private/ if neither is set' -x
 complete -c storsync-init -l min-interval -d 'least time between two automatic syncs' -x
+complete -c storsync-init -l max-failures -d 'objects in a row that may fail for one reason before the run gives up; 0 is no limit' -x
 complete -c storsync-init -l on-failure -d 'after a failed sync, start the application nevertheless, or stop with the exit code' -x -a 'start stop'
 complete -c storsync-init -l timeout -d 'most time that the application may be kept waiting; 0 is no limit' -x
 complete -c storsync-init -l wait -d 'most time to wait while another replica syncs' -x

@@ -17,6 +17,7 @@ _arguments -S -s \
 	'--public-object-search-paths=[what to sync\: /bucket/prefix, comma-separated, or /bucket/* for all; the bucket'\''s name does not count]:PATHS:' \
 	'--private-object-dir=[what to sync besides\: one /bucket/prefix; public/ and private/ if neither is set]:PATH:' \
 	'--min-interval=[least time between two automatic syncs]:value:' \
+	'--max-failures=[objects in a row that may fail for one reason before the run gives up; 0 is no limit]:value:' \
 	'--on-failure=[after a failed sync, start the application nevertheless, or stop with the exit code]:value:(start stop)' \
 	'--timeout=[most time that the application may be kept waiting; 0 is no limit]:value:' \
 	'--wait=[most time to wait while another replica syncs]:value:' \

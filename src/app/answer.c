@@ -3,6 +3,8 @@
 #include "clock.h"
 #include "creds.h"
 #include "deps-versions.h"
+#include "detect.h"
+#include "json.h"
 #include "log.h"
 #include "output.h"
 #include "report.h"
@@ -14,6 +16,7 @@
 #include "version.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -157,6 +160,47 @@ static void tell_credentials(const struct settings *settings, int index)
     buf_free(&text);
 }
 
+/* The same and more as JSON. */
+static bool put_check(const struct settings *settings, const struct error *error, bool good, struct buf *out)
+{
+    static const struct {
+        const char *name;
+        const char *(*line)(const struct settings *, int);
+    } lists[] = {
+        {"refusals", settings_refusal},
+        {"problems", settings_problem},
+        {"notes", settings_note},
+        {"assumptions", settings_assumption},
+    };
+    bool failed = error->kind != ERROR_NONE;
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    bool ok = yyjson_mut_obj_add_bool(doc, root, "valid", good) &&
+              json_add_text(doc, root, "error", failed ? error->text : NULL) &&
+              json_add_text(doc, root, "kind", error_kind_name(error->kind)) &&
+              json_add_text(doc, root, "side", failed ? error->side : NULL);
+
+    yyjson_mut_doc_set_root(doc, root);
+    for (size_t i = 0; ok && i < sizeof lists / sizeof lists[0]; i++) {
+        yyjson_mut_val *array = yyjson_mut_obj_add_arr(doc, root, lists[i].name);
+
+        for (int n = 0; ok && lists[i].line(settings, n) != NULL; n++)
+            ok = yyjson_mut_arr_append(array, json_make_text(doc, lists[i].line(settings, n)));
+    }
+    ok = ok && json_write(doc, true, out);
+    yyjson_mut_doc_free(doc);
+    return ok && buf_putc(out, '\n');
+}
+
+static int print_check(const struct settings *settings, const struct error *error, int code)
+{
+    struct buf out;
+
+    buf_init(&out, OUTPUT_MAX);
+    out.failed |= !put_check(settings, error, code == 0, &out);
+    return answer_print(&out, code);
+}
+
 int answer_check_config(const struct options *options, const struct settings *settings, struct error *error)
 {
     bool good = error->kind == ERROR_NONE && check_stores(options, settings, error);
@@ -172,12 +216,63 @@ int answer_check_config(const struct options *options, const struct settings *se
         log_info(settings_note(settings, 0) != NULL || settings_assumption(settings, 0) != NULL
                      ? "the configuration can be used; is what is warned about meant so?"
                      : "the configuration is fine");
-    return good ? 0 : 78;
+    return options->json ? print_check(settings, error, good ? 0 : 78) : good ? 0 : 78;
+}
+
+/* The region that requests to this side are signed for at first. */
+static const char *effective_region(const struct side *side, char *out, size_t room)
+{
+    struct error ignored;
+    struct creds *creds = store_needs_network(side) ? creds_open(side, NULL, &ignored) : NULL;
+    const char *region = creds != NULL && *side->region == '\0' ? creds_region(creds) : side->region;
+
+    if (!store_needs_network(side))
+        region = "none needed";
+    snprintf(out, room, "%s", *region != '\0' ? region : "us-east-1");
+    creds_close(creds);
+    return out;
+}
+
+/* What counts in the end, wherever it comes from. */
+struct effects {
+    struct detection detection;
+    char environment[160], deployment[DETECT_ID_MAX + 128];
+    char regions[2][DESCRIPTION_SIZE];
+};
+
+static int describe_effects(const struct settings *settings, struct effects *effects,
+                            struct settings_remark *remarks)
+{
+    struct detection *found = &effects->detection;
+
+    detect(settings, (const char *const *)environ, found);
+    snprintf(effects->environment, sizeof effects->environment, "%s (%s)",
+             found->production ? "production" : "development", found->environment_source);
+    if (found->deployment_id[0] != '\0')
+        snprintf(effects->deployment, sizeof effects->deployment, "%s (%s)", found->deployment_id,
+                 found->deployment_source);
+    else
+        snprintf(effects->deployment, sizeof effects->deployment, "no id");
+    remarks[0] = (struct settings_remark){.name = "environment", .source = effects->environment};
+    remarks[1] = (struct settings_remark){.name = "deployment", .source = effects->deployment};
+    remarks[2] = (struct settings_remark){
+        .name = "status file",
+        .source =
+            *settings->status_file != '\0' ? settings->status_file : STATUS_DEFAULT " or " STATUS_FALLBACK,
+    };
+    remarks[3] = (struct settings_remark){
+        .name = "region",
+        .source = effective_region(&settings->source, effects->regions[0], DESCRIPTION_SIZE),
+        .destination = effective_region(&settings->destination, effects->regions[1], DESCRIPTION_SIZE),
+    };
+    return 4;
 }
 
 int answer_print_config(const struct settings *settings, bool json, const struct error *error)
 {
-    struct settings_remark remarks[] = {{.name = "credentials"}, {.name = "authorities"}};
+    struct settings_remark remarks[6] = {{.name = "credentials"}, {.name = "authorities"}};
+    struct effects effects;
+    int count;
     char authorities[2][DESCRIPTION_SIZE];
     struct buf credentials[2], out;
     bool printed;
@@ -193,9 +288,10 @@ int answer_print_config(const struct settings *settings, bool json, const struct
     remarks[0].destination = buf_str(&credentials[1]);
     remarks[1].source = authorities[0];
     remarks[1].destination = authorities[1];
+    count = 2 + describe_effects(settings, &effects, remarks + 2);
     buf_init(&out, OUTPUT_MAX);
-    printed =
-        json ? settings_print_json(settings, remarks, 2, &out) : settings_print(settings, remarks, 2, &out);
+    printed = json ? settings_print_json(settings, remarks, count, &out)
+                   : settings_print(settings, remarks, count, &out);
     out.failed = !printed;
     buf_free(&credentials[0]);
     buf_free(&credentials[1]);
@@ -227,11 +323,12 @@ int answer_status(const struct settings *settings, bool json)
     return answer_print(&text, 0);
 }
 
-int answer_health(const struct settings *settings)
+int answer_health(const struct settings *settings, bool json)
 {
     struct error error;
     struct buf document;
     struct buf why;
+    struct buf text;
     int code;
 
     buf_init(&document, OUTPUT_MAX);
@@ -241,6 +338,12 @@ int answer_health(const struct settings *settings)
     } else {
         buf_puts(&why, error.text);
         code = 1;
+    }
+    if (json) {
+        buf_init(&text, OUTPUT_MAX);
+        text.failed |= !status_health_json(&document, code, buf_str(&why), &text);
+        buf_free(&why);
+        why = text;
     }
     buf_free(&document);
     buf_putc(&why, '\n');

@@ -102,8 +102,21 @@ static void write_down(void *ctx, const struct report *report, const struct repo
         save_reason(report);
 }
 
+/* Before it is replaced. */
+static void remember(struct report *report, const char *path)
+{
+    struct error ignored;
+    struct buf json;
+
+    buf_init(&json, JSON_MAX);
+    if (status_read(path, &json, NULL, &ignored))
+        report_remember(report, buf_str(&json), json.len);
+    buf_free(&json);
+}
+
 void run_status_listen(struct run_status *status, struct report *report, const char *path)
 {
+    remember(report, path);
     *status = (struct run_status){.listener = {.event = write_down, .ctx = status}, .path = path};
     report_listen(report, &status->listener);
 }

@@ -35,7 +35,7 @@ struct run_status {
 /* Both have to live as long as the report. `wire` may be NULL. */
 void run_supervisor_listen(struct run_supervisor *supervisor, struct report *report, const struct wire *wire);
 
-/* `path` is the setting status_file, borrowed. */
+/* `path` is the setting status_file, borrowed. What is there tells the report of the last sync. */
 void run_status_listen(struct run_status *status, struct report *report, const char *path);
 void run_status_end(struct run_status *status, const struct report *report);
 

@@ -12,24 +12,28 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define PROGRAM "storsync-init: "
 #define RULE "==="
 #define ESCAPED_MAX (4 * LOG_LINE_MAX + 1) /* every byte as \xNN */
 #define JSON_LINE_MAX ((size_t)64 * 1024)
+#define TRANSIENT_MAX ((size_t)240)
+#define COLUMNS 80 /* of a terminal that does not tell how many it has */
 
 static struct {
     int fd;
     enum log_format format;
     enum log_level level;
     bool utf8;
-    size_t transient; /* bytes of the transient line that is being shown */
-    int64_t patience; /* ms: what may be waited for room at most ... */
-    int64_t left;     /* ... and now */
-    int64_t used;     /* mono: when `left` was last right */
-    unsigned dropped; /* lines, since the last one that got out */
-    bool cut;         /* what got out ends in the middle of a line */
+    size_t transient;             /* bytes of the transient line that is being shown */
+    char kept[TRANSIENT_MAX + 1]; /* ... to be shown again below the next line */
+    int64_t patience;             /* ms: what may be waited for room at most ... */
+    int64_t left;                 /* ... and now */
+    int64_t used;                 /* mono: when `left` was last right */
+    unsigned dropped;             /* lines, since the last one that got out */
+    bool cut;                     /* what got out ends in the middle of a line */
 } state = {
     .fd = STDERR_FILENO,
     .format = LOG_TEXT,
@@ -53,6 +57,8 @@ void log_to(int fd)
     state.left = state.patience;
     state.dropped = 0;
     state.cut = false;
+    state.transient = 0;
+    state.kept[0] = '\0';
 }
 
 bool log_utf8(void)
@@ -209,17 +215,31 @@ static void erase_transient(void)
     state.transient = 0;
 }
 
+/* What fits into one line of the terminal. The last column stays free: some go on to the next line when it is used. */
+static size_t transient_room(void)
+{
+    struct winsize size;
+    size_t columns = ioctl(state.fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : COLUMNS;
+
+    return columns - 1 < TRANSIENT_MAX ? columns - 1 : TRANSIENT_MAX;
+}
+
+static void show_transient(void)
+{
+    size_t room = transient_room(), len = strlen(state.kept);
+
+    state.transient = len < room ? len : room;
+    write_transient(state.kept, state.transient);
+}
+
 void log_transient(const char *line)
 {
     int saved = errno;
-    char safe[LOG_LINE_MAX];
 
     if (state.format == LOG_TEXT && (state.transient > 0 || isatty(state.fd))) {
         erase_transient();
-        if (line != NULL) {
-            state.transient = make_safe(line, safe, sizeof safe);
-            write_transient(safe, state.transient);
-        }
+        make_safe(line != NULL ? line : "", state.kept, sizeof state.kept);
+        show_transient();
     }
     errno = saved;
 }
@@ -263,6 +283,8 @@ static void write_text(const char *line)
     safe[len++] = '\n';
     erase_transient();
     write_line(safe, len);
+    if (state.kept[0] != '\0')
+        show_transient();
 }
 
 /* What stands before the sentence. */

@@ -9,10 +9,12 @@
 #include "stop.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define AT_ONCE_MAX 2 /* HTTP_RETRY_NOW verdicts that are followed */
+#define QUIET_WAIT 2000 /* ms; a longer wait for another attempt is told */
+#define AT_ONCE_MAX 2   /* HTTP_RETRY_NOW verdicts that are followed */
 
 /* From the pool or new; NULL, with *error: no memory. */
 static struct http_transfer *transfer_take(struct http *http, struct error *error)
@@ -67,8 +69,15 @@ static void wait_for_retry(struct http_transfer *transfer, int64_t wait)
 {
     const struct http_request *request = transfer->request;
     const char *url = buf_str(&request->url);
+    char status[16];
 
+    snprintf(status, sizeof status, "%d", request->status);
     transfer->due = clock_mono() + wait;
+    if (wait > QUIET_WAIT)
+        log_warn("trying again in %lld s (attempt %d of %d): %s%s", (long long)wait / 1000,
+                 request->attempts + 1, transfer->http->retry.limit + 1,
+                 request->error.kind != ERROR_NONE ? "" : "status ",
+                 request->error.kind != ERROR_NONE ? request->error.text : status);
     log_debug("%s %.*s again in %lld ms: status %d%s%s", request->method, (int)strcspn(url, "?"), url,
               (long long)wait, request->status, request->error.kind != ERROR_NONE ? ", " : "",
               request->error.text);

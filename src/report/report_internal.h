@@ -1,10 +1,14 @@
 /*
- * report_internal - between report.c and report_message.c.
+ * report_internal - what the files of report share.
  */
 #ifndef STORSYNC_REPORT_INTERNAL_H
 #define STORSYNC_REPORT_INTERNAL_H
 
+#include "json.h"
 #include "report.h"
+
+/* Does a status document tell of a run that goes on, and nobody has written it for too long? */
+bool report_has_died(yyjson_val *root);
 
 /* Sets `message` to what the state means for a person. */
 void report_make_message(struct report *report);

@@ -5,6 +5,9 @@
 #include "json.h"
 #include "version.h"
 
+#include <stdio.h>
+#include <string.h>
+
 /* An object under construction. */
 struct object {
     yyjson_mut_doc *doc;
@@ -87,6 +90,7 @@ static void put_situation(struct object *root, const struct report *report)
     put_text(root, "waitingFor", report->state == REPORT_WAITING ? report->waiting_for : "");
     put_time(root, "startedAt", report->started);
     put_time(root, "finishedAt", report->finished);
+    put_time(root, "updatedAt", clock_wall());
 }
 
 static void put_figures(struct object *root, const struct report *report)
@@ -108,6 +112,53 @@ static void put_class(struct object *object, const struct error *error)
     put_integer(object, "httpStatus", (uint64_t)error->status);
     put_text(object, "side", error->side != NULL ? error->side : "");
     put_text(object, "requestId", error->request_id);
+}
+
+/* This run's, once everything is synced, or the one that was known before it. */
+static void put_last_sync(struct object *root, const struct report *report)
+{
+    bool own = report->state == REPORT_SYNCED && report->mode != REPORT_VALIDATE && !report->dry_run;
+    struct object last = begin(root->doc);
+
+    if (own) {
+        put_time(&last, "finishedAt", report->finished);
+        put_text(&last, "mode", report_mode_name(report->mode));
+        put_text(&last, "deploymentId", report->detection.deployment_id);
+        put_integer(&last, "syncedFiles", report->synced);
+        put_integer(&last, "totalSize", report->total_size);
+    } else if (report->last.finished_at[0] != '\0') {
+        put_text(&last, "finishedAt", report->last.finished_at);
+        put_text(&last, "mode", report->last.mode);
+        put_text(&last, "deploymentId", report->last.deployment_id);
+        put_integer(&last, "syncedFiles", report->last.synced);
+        put_integer(&last, "totalSize", report->last.total_size);
+    } else {
+        last.value = yyjson_mut_null(root->doc);
+    }
+    root->ok = root->ok && last.ok;
+    put_value(root, "lastSync", last.value);
+}
+
+void report_remember(struct report *report, const char *json, size_t len)
+{
+    struct report_last *last = &report->last;
+    struct error ignored;
+    yyjson_doc *doc = json_parse(json, len, &ignored);
+    yyjson_val *found = yyjson_doc_get_root(doc);
+    int64_t synced, size;
+
+    *last = (struct report_last){.synced = 0};
+    if (strcmp(json_text(found, "state", ""), "synced") != 0 ||
+        strcmp(json_text(found, "mode", ""), "validate") == 0)
+        found = yyjson_obj_get(found, "lastSync");
+    synced = json_number(found, "syncedFiles", 0);
+    size = json_number(found, "totalSize", 0);
+    snprintf(last->finished_at, sizeof last->finished_at, "%s", json_text(found, "finishedAt", ""));
+    snprintf(last->mode, sizeof last->mode, "%s", json_text(found, "mode", ""));
+    snprintf(last->deployment_id, sizeof last->deployment_id, "%s", json_text(found, "deploymentId", ""));
+    last->synced = synced > 0 ? (uint64_t)synced : 0;
+    last->total_size = size > 0 ? (uint64_t)size : 0;
+    yyjson_doc_free(doc);
 }
 
 /* How the run has ended; null for what is not so, or not yet. */
@@ -177,6 +228,7 @@ bool report_json(const struct report *report, bool pretty, struct buf *out)
     put_situation(&root, report);
     put_figures(&root, report);
     put_end(&root, report);
+    put_last_sync(&root, report);
     put_errors(&root, report);
     if (report->validation.done)
         put_validation(&root, report);

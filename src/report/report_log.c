@@ -2,12 +2,14 @@
 
 #include "clock.h"
 #include "log.h"
+#include "version.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #define PROGRESS_INTERVAL 200 /* ms */
+#define RATE_INTERVAL 1000    /* ms */
 
 static const char *environment_name(const struct report *report)
 {
@@ -51,7 +53,7 @@ static void log_environment(struct report_log *log, const struct report *report)
                          LOG_STR("environmentSource", found->environment_source),
                          LOG_STR("deploymentId", found->deployment_id),
                          LOG_STR("deploymentSource", found->deployment_source),
-                         LOG_STR("platform", found->platform)),
+                         LOG_STR("platform", found->platform), LOG_STR("version", STORSYNC_VERSION)),
               "environment is %s because %s; %s%s%s", environment_name(report),
               by_default ? "nothing says otherwise" : found->environment_source, deployment,
               found->platform[0] != '\0' ? ", " : "", found->platform);
@@ -85,7 +87,8 @@ static void log_header(struct report_log *log, const struct report *report)
     log_event(LOG_INFO, LOG_HEADING, validation ? "validation-started" : "sync-started",
               LOG_FIELDS(LOG_STR("mode", report_mode_name(report->mode)),
                          LOG_STR("environment", environment_name(report)), LOG_STR("source", report->source),
-                         LOG_STR("destination", report->destination), LOG_FLAG("dryRun", report->dry_run)),
+                         LOG_STR("destination", report->destination), LOG_FLAG("dryRun", report->dry_run),
+                         LOG_STR("version", STORSYNC_VERSION)),
               "Production Storage %s", validation ? "Validation" : "Sync");
     log_layout(LOG_PLAIN, "Environment: %s", environment_name(report));
     log_layout(LOG_PLAIN, "Source: %s", report->source);
@@ -148,12 +151,80 @@ static void log_failed(const struct report *report, const struct report_event *e
               "Failed: %s (%s)", shown_key(report, event->key), error->text);
 }
 
+/* How long a beginning two keys share. */
+static size_t shared_length(const char *a, const char *b)
+{
+    size_t len = 0;
+
+    while (a[len] != '\0' && a[len] == b[len])
+        len++;
+    return len;
+}
+
+/* Where failures like this one are counted; NULL: there are too many reasons. */
+static struct report_log_reason *reason_of(struct report_log *log, const struct error *error)
+{
+    for (int i = 0; i < REPORT_LOG_REASONS; i++) {
+        struct report_log_reason *reason = &log->reasons[i];
+
+        if (reason->count == 0) {
+            *reason = (struct report_log_reason){.kind = error->kind, .status = error->status};
+            memcpy(reason->code, error->code, sizeof reason->code);
+            return reason;
+        }
+        if (reason->kind == error->kind && reason->status == error->status &&
+            strcmp(reason->code, error->code) == 0)
+            return reason;
+    }
+    return NULL;
+}
+
+/* There may be millions of these, too. */
+static void count_failed(struct report_log *log, const struct report *report,
+                         const struct report_event *event)
+{
+    struct report_log_reason *reason = reason_of(log, event->error);
+    bool first;
+
+    if (reason == NULL || ++reason->count <= REPORT_LOG_FAILED || log_enabled(LOG_DEBUG)) {
+        log_failed(report, event);
+        return;
+    }
+    first = reason->count == REPORT_LOG_FAILED + 1;
+    if (first)
+        snprintf(reason->prefix, sizeof reason->prefix, "%s", event->key);
+    else
+        reason->prefix[shared_length(reason->prefix, event->key)] = '\0';
+}
+
+/* One line for all that had none. */
+static void log_failed_more(const struct report_log_reason *reason)
+{
+    uint64_t more = reason->count - REPORT_LOG_FAILED;
+    char http[24] = "";
+
+    if (reason->status != 0)
+        snprintf(http, sizeof http, ", HTTP %d", reason->status);
+    log_event(LOG_ERROR, LOG_FAIL, "failed-more",
+              LOG_FIELDS(LOG_NUM("count", more), LOG_STR("prefix", reason->prefix),
+                         LOG_STR("kind", error_kind_name(reason->kind)),
+                         LOG_NUM("httpStatus", reason->status), LOG_STR("code", reason->code)),
+              "Failed: %" PRIu64 " more that begin with \"%s\", like the first %d (%s%s%s%s)", more,
+              reason->prefix, REPORT_LOG_FAILED, error_kind_name(reason->kind), http,
+              reason->code[0] != '\0' ? " " : "", reason->code);
+}
+
 static void log_path_end(struct report_log *log)
 {
     uint64_t more = log->skipped_in_path - REPORT_LOG_SKIPPED;
 
     log->progress_shown = 0;
     log_transient(NULL);
+    for (int i = 0; i < REPORT_LOG_REASONS; i++) {
+        if (log->reasons[i].count > REPORT_LOG_FAILED && !log_enabled(LOG_DEBUG))
+            log_failed_more(&log->reasons[i]);
+        log->reasons[i].count = 0;
+    }
     if (log->skipped_in_path > REPORT_LOG_SKIPPED && !log_enabled(LOG_DEBUG))
         log_event(LOG_INFO, LOG_SKIP, "skipped-more", LOG_FIELDS(LOG_NUM("count", more)),
                   "Skipped: %" PRIu64 " more", more);
@@ -190,7 +261,8 @@ static void log_result(const struct report_log *log, const struct report *report
         LOG_STR("state", report_state_name(report->state)), LOG_STR("result", report->message),
         LOG_NUM("exitCode", report_exit_code(report)), LOG_STR("kind", error_kind_name(error->kind)),
         LOG_STR("code", error->code), LOG_NUM("httpStatus", error->status),
-        LOG_STR("side", error->side != NULL ? error->side : ""), LOG_STR("requestId", error->request_id));
+        LOG_STR("side", error->side != NULL ? error->side : ""), LOG_STR("requestId", error->request_id),
+        LOG_NUM("durationMs", report->finished - report->started));
     enum log_level level = result_level(report);
 
     if (!log->header_shown)
@@ -306,8 +378,18 @@ static void log_end_of_validation(const struct report_log *log, const struct rep
     log_result(log, report, "validation-finished", "Validation", remark);
 }
 
+static void log_duration(const struct report *report)
+{
+    int64_t ms = report->finished - report->started;
+
+    log_layout(LOG_DIAGNOSTIC, "version %s has run for %" PRId64 ".%" PRId64 " s", STORSYNC_VERSION,
+               ms / 1000, ms % 1000 / 100);
+}
+
 static void log_finished(const struct report_log *log, const struct report *report)
 {
+    if (log->header_shown)
+        log_duration(report);
     if (is_validation(report))
         log_end_of_validation(log, report);
     else
@@ -316,20 +398,79 @@ static void log_finished(const struct report_log *log, const struct report *repo
 
 /* ---- progress ---- */
 
-/* On a terminal: one line that is rewritten at most five times a second, until something else is logged. */
+/* Bytes a second, of the last second or so. */
+static uint64_t rate_of(struct report_log *log, const struct report *report, int64_t now)
+{
+    struct report_log_rate *rate = &log->rate;
+
+    if (now - rate->since >= RATE_INTERVAL || report->moved < rate->moved) {
+        bool known = rate->since != 0 && report->moved >= rate->moved;
+
+        rate->per_second = known ? (report->moved - rate->moved) * 1000 / (uint64_t)(now - rate->since) : 0;
+        rate->since = now;
+        rate->moved = report->moved;
+    }
+    return rate->per_second;
+}
+
+/* On a terminal: one line that is rewritten at most five times a second. */
 static void show_progress(struct report_log *log, const struct report *report)
 {
     int64_t now = clock_mono();
-    char size[32];
+    char size[32], rate[32];
     char line[160];
 
     if (!log_enabled(LOG_INFO) || now - log->progress_shown < PROGRESS_INTERVAL)
         return;
     log->progress_shown = now;
-    snprintf(
-        line, sizeof line, "  %" PRIu64 " synced, %" PRIu64 " skipped, %" PRIu64 " failed; %d under way, %s",
-        report->synced, report->skipped, report->failed, report->active, report_size(report->moved, size));
+    if (report->state == REPORT_STARTING)
+        snprintf(line, sizeof line, "  asking the buckets");
+    else if (report->state == REPORT_WAITING)
+        snprintf(line, sizeof line, "  waiting for replica %.100s", report->waiting_for);
+    else
+        snprintf(line, sizeof line,
+                 "  %" PRIu64 " synced, %" PRIu64 " skipped, %" PRIu64 " failed; %d under way, %s, %s/s",
+                 report->synced, report->skipped, report->failed, report->active,
+                 report_size(report->moved, size), report_size(rate_of(log, report, now), rate));
     log_transient(line);
+}
+
+/* What a run that goes on waits for. */
+static const char *awaited(const struct report *report, char out[160])
+{
+    if (report->state == REPORT_STARTING)
+        snprintf(out, 160, "the first answers");
+    else if (report->state == REPORT_WAITING)
+        snprintf(out, 160, "replica %.120s, which is syncing", report->waiting_for);
+    else if (report->active > 0)
+        snprintf(out, 160, "%d object%s under way", report->active, report->active == 1 ? "" : "s");
+    else
+        snprintf(out, 160, "the listings");
+    return out;
+}
+
+/* A run that goes on is not silent, wherever its log is read. */
+static void log_still(struct report_log *log, const struct report *report)
+{
+    int64_t now = clock_mono();
+    uint64_t moved = report->moved >= log->told_moved ? report->moved - log->told_moved : 0;
+    uint64_t objects = is_validation(report) ? report->validation.checked : report->listed;
+    char size[32], rate[32], what[160];
+
+    if (now - log->told < REPORT_LOG_SILENCE)
+        return;
+    moved = moved * 1000 / (uint64_t)(now - log->told);
+    log_event(LOG_INFO, LOG_DIAGNOSTIC, "progress",
+              LOG_FIELDS(LOG_NUM("objects", objects), LOG_NUM("syncedFiles", report->synced),
+                         LOG_NUM("skippedFiles", report->skipped), LOG_NUM("failedFiles", report->failed),
+                         LOG_NUM("bytes", report->moved), LOG_NUM("bytesPerSecond", moved),
+                         LOG_STR("waitingFor", awaited(report, what))),
+              "still going on: %" PRIu64 " objects looked at, %" PRIu64 " synced, %" PRIu64
+              " failed, %s moved, %s/s; waiting for %s",
+              objects, report->synced, report->failed, report_size(report->moved, size),
+              report_size(moved, rate), awaited(report, what));
+    log->told = now;
+    log->told_moved = report->moved;
 }
 
 /* ---- the listener ---- */
@@ -364,7 +505,7 @@ static void on_event(void *ctx, const struct report *report, const struct report
         log_skipped(report, event);
         break;
     case REPORT_EVENT_FAILED:
-        log_failed(report, event);
+        count_failed(log, report, event);
         break;
     case REPORT_EVENT_DIFFERENCE:
         log_difference(report, event);
@@ -379,16 +520,20 @@ static void on_event(void *ctx, const struct report *report, const struct report
         show_progress(log, report);
         break;
     case REPORT_EVENT_FINISHED:
+        log_transient(NULL);
         log_finished(log, report);
         break;
-    case REPORT_EVENT_STARTING:
     case REPORT_EVENT_TICK:
+        show_progress(log, report);
+        log_still(log, report);
+        break;
+    case REPORT_EVENT_STARTING:
         break;
     }
 }
 
 void report_log_listen(struct report_log *log, struct report *report)
 {
-    *log = (struct report_log){.listener = {.event = on_event, .ctx = log}};
+    *log = (struct report_log){.listener = {.event = on_event, .ctx = log}, .told = clock_mono()};
     report_listen(report, &log->listener);
 }

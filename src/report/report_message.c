@@ -74,13 +74,15 @@ static void say_validation(struct report *report)
 
 static void say_too_soon(struct report *report)
 {
+    const char *id = report->detection.deployment_id;
     char due[CLOCK_RFC3339_SIZE] = "";
 
     if (report->due_at != CLOCK_UNKNOWN)
         clock_format_rfc3339(report->due_at, due);
     snprintf(report->message, sizeof report->message,
-             "The last automatic sync was less than the interval ago%s%s",
-             *due != '\0' ? "; the next is due at " : "", due);
+             "%s%s is not synced: the last automatic sync was less than min_interval ago%s%s",
+             *id != '\0' ? "Deployment " : "This start", id, *due != '\0' ? "; the next is due at " : "",
+             due);
 }
 
 static void say(struct report *report, const char *message)

@@ -1,10 +1,23 @@
 /* A status document for a person. It may come from anywhere: nothing in it is taken for granted. */
-#include "report.h"
+#include "report_internal.h"
 
-#include "json.h"
+#include "clock.h"
 #include "log.h"
 
 #include <inttypes.h>
+#include <string.h>
+
+/* A run that goes on writes its document every two seconds. */
+#define SILENCE_MAX (INT64_C(60) * 1000) /* ms */
+
+bool report_has_died(yyjson_val *root)
+{
+    int64_t updated = clock_parse_rfc3339(json_text(root, "updatedAt", ""));
+    enum report_state state;
+
+    return report_state_parse(json_text(root, "state", ""), &state) && state <= REPORT_WAITING &&
+           updated != CLOCK_UNKNOWN && clock_wall() - updated > SILENCE_MAX;
+}
 
 static void say_line(struct buf *out, const char *label, const char *text)
 {
@@ -91,9 +104,25 @@ static void say_comparison(struct buf *out, yyjson_val *root)
         buf_puts(out, "  (not all are listed)\n");
 }
 
+static void say_last_sync(struct buf *out, yyjson_val *last)
+{
+    char size[32], safe[LOG_SAFE_SIZE];
+    int64_t synced = json_number(last, "syncedFiles", 0), bytes = json_number(last, "totalSize", 0);
+
+    if (!yyjson_is_obj(last))
+        return;
+    buf_printf(out, "Last sync: %s", log_safe(json_text(last, "finishedAt", "?"), safe));
+    if (*json_text(last, "deploymentId", "") != '\0')
+        buf_printf(out, ", deployment %s", log_safe(json_text(last, "deploymentId", ""), safe));
+    buf_printf(out, ", %" PRId64 " synced (%s)%s\n", synced,
+               report_size(bytes > 0 ? (uint64_t)bytes : 0, size),
+               strcmp(json_text(last, "mode", ""), "sync") == 0 ? ", by hand" : "");
+}
+
 static void say_document(struct buf *out, yyjson_val *root)
 {
-    say_text(out, "State", root, "state");
+    say_pair(out, "State", json_text(root, "state", ""),
+             report_has_died(root) ? "not updated for over a minute: that run has died" : "");
     say_text(out, "Message", root, "message");
     say_pair(out, "Environment", json_text(root, "environment", ""),
              json_text(root, "environmentSource", ""));
@@ -107,6 +136,8 @@ static void say_document(struct buf *out, yyjson_val *root)
     say_flag(out, "Dry run", root, "dryRun");
     say_text(out, "Started", root, "startedAt");
     say_text(out, "Finished", root, "finishedAt");
+    say_text(out, "Updated", root, "updatedAt");
+    say_last_sync(out, yyjson_obj_get(root, "lastSync"));
     if (yyjson_obj_get(root, "valid") != NULL) {
         say_comparison(out, root);
     } else {

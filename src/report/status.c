@@ -1,8 +1,9 @@
 #include "status.h"
 
+#include "report_internal.h"
+
 #include "json.h"
 #include "log.h"
-#include "report.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -233,8 +234,10 @@ static bool judge_document(yyjson_val *root, struct buf *why)
         buf_printf(why, "unhealthy: unknown state \"%s\"", log_safe(name, safe));
         return false;
     }
-    buf_printf(why, "%s (%s): %s", report_state_healthy(state) ? "healthy" : "unhealthy",
-               report_state_name(state), log_safe(json_text(root, "message", ""), safe));
+    buf_printf(why, "%s (%s%s): %s", report_state_healthy(state) ? "healthy" : "unhealthy",
+               report_state_name(state), strcmp(json_text(root, "mode", ""), "sync") == 0 ? ", by hand" : "",
+               report_has_died(root) ? "not updated for over a minute: that run has died"
+                                     : log_safe(json_text(root, "message", ""), safe));
     return report_state_healthy(state);
 }
 
@@ -250,4 +253,25 @@ int status_health(const struct buf *json, struct buf *why)
     bool healthy = judge_document(yyjson_doc_get_root(doc), why);
     yyjson_doc_free(doc);
     return healthy ? 0 : 1;
+}
+
+bool status_health_json(const struct buf *json, int code, const char *why, struct buf *out)
+{
+    static const char *const names[] = {"state",      "mode",      "deploymentId",
+                                        "finishedAt", "updatedAt", "message"};
+    struct error ignored;
+    yyjson_doc *found = json_parse(buf_str(json), json->len, &ignored);
+    yyjson_val *root = yyjson_doc_get_root(found);
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *answer = yyjson_mut_obj(doc);
+    bool good =
+        yyjson_mut_obj_add_bool(doc, answer, "healthy", code == 0) && json_add_text(doc, answer, "why", why);
+
+    for (size_t i = 0; good && i < sizeof names / sizeof names[0]; i++)
+        good = json_add_text(doc, answer, names[i], json_text(root, names[i], NULL));
+    yyjson_mut_doc_set_root(doc, answer);
+    good = good && json_write(doc, true, out);
+    yyjson_mut_doc_free(doc);
+    yyjson_doc_free(found);
+    return good;
 }

@@ -29,8 +29,11 @@ bool settings_print(const struct settings *settings, const struct settings_remar
                    *settings_path(settings, i) != '\0' ? settings_path(settings, i) : "the whole bucket");
     buf_putc(out, '\n');
     for (int i = 0; i < count; i++)
-        buf_printf(out, "; %s of the source: %s\n; %s of the destination: %s\n", remarks[i].name,
-                   remarks[i].source, remarks[i].name, remarks[i].destination);
+        if (remarks[i].destination == NULL)
+            buf_printf(out, "; %s: %s\n", remarks[i].name, remarks[i].source);
+        else
+            buf_printf(out, "; %s of the source: %s\n; %s of the destination: %s\n", remarks[i].name,
+                       remarks[i].source, remarks[i].name, remarks[i].destination);
     out->failed |= value.failed;
     buf_free(&value);
     return !out->failed;
@@ -63,8 +66,11 @@ static bool json_add_slot(yyjson_mut_doc *doc, yyjson_mut_val *object, const str
 
 static bool json_add_remark(yyjson_mut_doc *doc, yyjson_mut_val *object, const struct settings_remark *remark)
 {
-    yyjson_mut_val *entry = yyjson_mut_obj_add_obj(doc, object, remark->name);
+    yyjson_mut_val *entry;
 
+    if (remark->destination == NULL)
+        return json_add_text(doc, object, remark->name, remark->source);
+    entry = yyjson_mut_obj_add_obj(doc, object, remark->name);
     return entry != NULL && json_add_text(doc, entry, "source", remark->source) &&
            json_add_text(doc, entry, "destination", remark->destination);
 }

@@ -8,6 +8,7 @@
 #include "transfer.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* This many objects in a row that failed for a reason that is not theirs: the others will, too. */
 #define HOPELESS_MAX 32
@@ -28,6 +29,8 @@ struct sync {
     struct join join;
     bool listed;        /* nothing more to start in this path */
     int hopeless;       /* failures of that kind since the last success */
+    int64_t alike;      /* failures since then, all for the reason of ... */
+    struct error last;  /* ... the last one */
     uint64_t bytes;     /* of finished transfers */
     struct error error; /* why the run is ending */
     int64_t give_up;    /* mono; end of the grace after a stop */
@@ -60,16 +63,44 @@ static bool dooms_the_run(struct sync *sync, const struct error *error)
     return no_key || ++sync->hopeless >= HOPELESS_MAX;
 }
 
+/* Some failures say something of their object only, however many such objects there are. */
+static bool is_about_all(const struct error *error)
+{
+    return error->kind == ERROR_LOCAL || error->kind == ERROR_PROTOCOL ||
+           (error->kind == ERROR_PERMISSION && strcmp(error->code, "InvalidObjectState") != 0);
+}
+
+/* Has every object failed for one reason for so long that the others will, too? Then *why says so. */
+static bool is_all_in_vain(struct sync *sync, const struct error *error, struct error *why)
+{
+    int64_t max = sync->job->settings->max_failures;
+    bool same = error->kind == sync->last.kind && error->status == sync->last.status &&
+                strcmp(error->code, sync->last.code) == 0;
+
+    if (!is_about_all(error))
+        return false;
+    sync->alike = same ? sync->alike + 1 : 1;
+    sync->last = *error;
+    if (max == 0 || sync->alike < max)
+        return false;
+    *why = *error;
+    error_prefix(why, "%lld objects in a row failed for one reason (setting max_failures), the last one: ",
+                 (long long)sync->alike);
+    return true;
+}
+
 /* ---- transfers ---- */
 
 static void settle(struct sync *sync, struct slot *slot)
 {
     struct report *report = sync->job->report;
     struct transfer *transfer = &slot->transfer;
+    struct error why;
 
     switch (transfer->result) {
     case TRANSFER_COPIED:
         sync->hopeless = 0;
+        sync->alike = 0;
         sync->bytes += transfer->entry.size;
         report_synced(report, &transfer->entry, plan_reason_text(slot->reason));
         crash_point("copying");
@@ -84,6 +115,8 @@ static void settle(struct sync *sync, struct slot *slot)
         report_failed(report, transfer->key, &transfer->error);
         if (dooms_the_run(sync, &transfer->error))
             stop_sync(sync, &transfer->error);
+        else if (is_all_in_vain(sync, &transfer->error, &why))
+            stop_sync(sync, &why);
         break;
     case TRANSFER_NONE:
         break;

@@ -55,6 +55,29 @@ class Configuration(TestCase):
             with self.subTest(env=env):
                 self.check(78, env, *words)
 
+    def test_as_json(self):
+        keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s", "AWS_EC2_METADATA_DISABLED": "true"}
+        good = {**keys, "DEV_STORAGE_BUCKET": "dev", "PROD_STORAGE_BUCKET": "prod", "PRIVATE_OBJECT_DIR": "/dev/private"}
+        tool = self.tool("--check-config", "--json", env=good)
+        self.assertEqual((tool.code, tool.json["valid"], tool.json["error"]), (0, True, None), tool.err)
+        self.assertEqual((tool.json["refusals"], tool.json["problems"], tool.json["notes"]), ([], [], []))
+        tool = self.tool("--check-config", "--json", env={**good, "STORSYNC_SOURCE_ENDPOINT": "minio:9000",
+                                                         "STORSYNC_CONCURRENCY": "many"})
+        self.assertEqual((tool.code, tool.json["valid"], tool.json["side"]), (78, False, "source"), tool.err)
+        self.assertIn("STORSYNC_SOURCE_ENDPOINT", tool.json["error"])
+        self.assertEqual(len(tool.json["problems"]), 1)
+
+    def test_what_counts_in_the_end(self):
+        env = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s", "AWS_EC2_METADATA_DISABLED": "true",
+               "NODE_ENV": "production", "STORSYNC_DEPLOYMENT_ID": "v7", "STORSYNC_SOURCE_REGION": "eu-west-1"}
+        tool = self.tool("--print-config", env=env)
+        for line in ("environment: production (NODE_ENV=production)", "deployment: v7 (",
+                     "region of the source: eu-west-1", "region of the destination: us-east-1", "status file: "):
+            self.assertIn(f"\n; {line}", tool.out)
+        found = self.tool("--print-config", "--json", env=env).json
+        self.assertEqual(found["environment"], "production (NODE_ENV=production)")
+        self.assertEqual(found["region"], {"source": "eu-west-1", "destination": "us-east-1"})
+
     def test_what_is_likely_a_mistake(self):
         keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}
         tool = self.check(0, {**keys, "STORSYNC_WAIT": "10m", "PRIVATE_OBJECT_DIR": "/other/private"}, "wait is longer",

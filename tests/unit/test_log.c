@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static int log_pipe[2];
@@ -300,16 +301,19 @@ static void test_transient_line_gives_way(void **state)
     log_to(fd);
     log_transient("abc");
     log_transient("de");
-    log_info("line");
+    log_info("line"); /* below which it stays */
+    assert_int_equal(ioctl(fd, TIOCSWINSZ, &(struct winsize){.ws_row = 9, .ws_col = 8}), 0);
+    log_transient("long line");
     log_transient(NULL);
+    log_layout(LOG_PLAIN, "last");
     ssize_t n = 0;
-    while (n == 0 || seen[n - 1] != '\n') {
+    while (n < 2 || seen[n - 1] != '\n' || seen[n - 3] != 't') {
         ssize_t more = read(terminal, seen + n, sizeof seen - 1 - (size_t)n);
         assert_true(more > 0);
         n += more;
     }
     seen[n] = '\0';
-    assert_string_equal(seen, "abc\r   \rde\r  \rstorsync-init: line\r\n");
+    assert_string_equal(seen, "abc\r   \rde\r  \rstorsync-init: line\r\nde\r  \rlong li\r       \rlast\r\n");
     close(fd);
     close(terminal);
 }

@@ -139,6 +139,7 @@ static void test_the_log_of_a_sync(void **state)
         "  \xE2\x9C\x93 Synced: avatars/user123.png (145.32 KB)\n"
         "  \xE2\x9C\x93 Synced: images/product456.jpg (523.18 KB)\n"
         "  - Skipped: videos/demo.mp4 (already up-to-date)\n"
+        "storsync-init: version " STORSYNC_VERSION " has run for 1.0 s\n"
         "\n"
         "=== Sync Summary ===\n"
         "\xE2\x9C\x93 Synced: 42\n"
@@ -161,8 +162,9 @@ static void test_the_log_of_a_dry_run_in_ascii(void **state)
     report_path_end(&report);
     report_finish(&report, REPORT_SYNCED, NULL, STARTED);
     const char *log = output();
-    assert_non_null(
-        strstr(log, "\nDry Run: YES\n\nSyncing path: (the whole bucket)\n  + Would sync: a (1 B)\n\n"));
+    assert_non_null(strstr(
+        log,
+        "\nDry Run: YES\n\nSyncing path: (the whole bucket)\n  + Would sync: a (1 B)\nstorsync-init: version "));
     assert_non_null(strstr(log, "\n+ Would sync: 1\n- Skipped: 0\nx Failed: 0\nTotal Size: 1 B\n\n"
                                 "=== Sync Complete ===\n"));
     assert_string_equal(report.message, "Would sync 1 object (1 B), 0 already up to date");
@@ -238,7 +240,7 @@ static void test_without_a_header_only_the_message(void **state)
     } ends[] = {
         {REPORT_ALREADY_SYNCED, "storsync-init: Deployment v42 is already synced\n"},
         {REPORT_TOO_SOON,
-         "storsync-init: The last automatic sync was less than the interval ago; the next is due at 2025-11-24T16:00:00.000Z\n"},
+         "storsync-init: Deployment v42 is not synced: the last automatic sync was less than min_interval ago; the next is due at 2025-11-24T16:00:00.000Z\n"},
         {REPORT_INACTIVE, "storsync-init: Development environment: no automatic sync\n"},
         {REPORT_NOTHING_TO_DO, "storsync-init: Source and destination are the same: nothing to do\n"},
     };
@@ -349,6 +351,76 @@ static void test_skipped_lines_are_limited_per_path(void **state)
     report_path_end(&report);
     log = output();
     assert_int_equal(count_lines(log, "Skipped"), REPORT_LOG_SKIPPED + 23);
+}
+
+static void test_failures_for_one_reason_are_one_line(void **state)
+{
+    char key[32];
+
+    (void)state;
+    report_path(&report, "a/");
+    for (int i = 0; i < REPORT_LOG_FAILED + 990; i++) {
+        snprintf(key, sizeof key, "a/img/%04d", i);
+        failed("a/", key, "access denied");
+    }
+    report_path_end(&report);
+    const char *log = output();
+    assert_int_equal(count_lines(log, "Failed: "), REPORT_LOG_FAILED + 1);
+    assert_non_null(strstr(log, "Failed: img/0009 (access denied)\n"));
+    assert_non_null(strstr(
+        log,
+        "Failed: 990 more that begin with \"a/img/0\", like the first 10 (permission, HTTP 403 AccessDenied)\n"));
+    assert_int_equal(report.failed, REPORT_LOG_FAILED + 990);
+
+    log_setup(LOG_JSON, LOG_INFO, true);
+    report_path(&report, "b/");
+    for (int i = 0; i < REPORT_LOG_FAILED + 2; i++)
+        failed("b/", i % 2 == 0 ? "b/1" : "b/2", "access denied");
+    report_path_end(&report);
+    log = strstr(output(), "\"failed-more\"");
+    assert_non_null(log);
+    assert_non_null(strstr(log, "\"count\":2,\"prefix\":\"b/\",\"kind\":\"permission\""));
+
+    log_setup(LOG_TEXT, LOG_DEBUG, true);
+    report_path(&report, "c/");
+    for (int i = 0; i < REPORT_LOG_FAILED + 2; i++)
+        failed("c/", "c/1", "access denied");
+    report_path_end(&report);
+    assert_int_equal(count_lines(output(), "Failed: "), REPORT_LOG_FAILED + 2);
+}
+
+/* A run that goes on says so every 30 seconds, and what it waits for. */
+static void test_never_silent(void **state)
+{
+    (void)state;
+    report_tick(&report);
+    assert_string_equal(output(), "");
+    log_lines.told -= REPORT_LOG_SILENCE;
+    report_tick(&report);
+    assert_string_equal(
+        output(),
+        "storsync-init: still going on: 0 objects looked at, 0 synced, 0 failed, 0 B moved, 0 B/s; waiting for the first answers\n");
+    report_tick(&report);
+    assert_string_equal(output(), "");
+
+    report.state = REPORT_RUNNING;
+    report.listed = 7;
+    report_progress(&report, 3, 30 * 1024);
+    log_lines.told -= REPORT_LOG_SILENCE;
+    report_tick(&report);
+    assert_non_null(strstr(
+        output(),
+        "7 objects looked at, 0 synced, 0 failed, 30.00 KB moved, 1.00 KB/s; waiting for 3 objects under way\n"));
+    report_progress(&report, 0, 30 * 1024);
+    log_lines.told -= REPORT_LOG_SILENCE;
+    report_tick(&report);
+    assert_non_null(strstr(output(), ", 0 B/s; waiting for the listings\n"));
+    report_waiting(&report, "web-2", 7);
+    output();
+    log_lines.told -= REPORT_LOG_SILENCE;
+    log_setup(LOG_JSON, LOG_INFO, true);
+    report_tick(&report);
+    assert_non_null(strstr(output(), "\"waitingFor\":\"replica web-2, which is syncing\""));
 }
 
 /* ---- JSON events ---- */
@@ -475,11 +547,12 @@ static void test_the_log_of_a_validation(void **state)
     report_finish(&report, REPORT_PARTIAL, NULL, STARTED);
     const char *log = output();
     assert_non_null(strstr(log, "\n=== Production Storage Validation ===\nEnvironment: production\n"
-                                "Source: dedw3n-dev-storage\nDestination: dedw3n-production-storage\n\n"
-                                "Validating path: public/\n  \xE2\x9C\x97 Missing: public/0\n"));
+                                "Source: dedw3n-dev-storage\nDestination: dedw3n-production-storage\n"
+                                "\nValidating path: public/\n  \xE2\x9C\x97 Missing: public/0\n"));
     assert_int_equal(count_lines(log, "  \xE2\x9C\x97 Missing: "), REPORT_DIFFERENCES_MAX);
     assert_non_null(strstr(log, "\n  \xE2\x9C\x97 Mismatched: public/m (content differs)\n"
-                                "  - Extra: public/e\n\n=== Validation Summary ===\nChecked: 57\n"
+                                "  - Extra: public/e\nstorsync-init: version " STORSYNC_VERSION
+                                " has run for 0.0 s\n\n=== Validation Summary ===\nChecked: 57\n"
                                 "\xE2\x9C\x97 Missing: 12\n\xE2\x9C\x97 Mismatched: 1\n- Extra: 1\n\n"
                                 "=== Validation Complete: 14 differences ===\n"));
     assert_false(report_valid(&report));
@@ -695,6 +768,64 @@ static void test_document_without_room(void **state)
 
 /* ---- the document as text ---- */
 
+static void blank_time(char *at)
+{
+    assert_non_null(at);
+    for (; *at != '\n'; at++)
+        if (*at >= '0' && *at <= '9')
+            *at = '_';
+}
+
+static void assert_text(const char *json, const char *expected)
+{
+    struct buf text;
+    struct error error;
+
+    buf_init(&text, JSON_MAX);
+    assert_true(report_text(json, strlen(json), &text, &error));
+    assert_string_equal(buf_str(&text), expected);
+    buf_free(&text);
+}
+
+static void test_text_of_a_run_that_has_died(void **state)
+{
+    (void)state;
+    assert_text("{\"state\":\"running\",\"updatedAt\":\"2025-11-24T16:00:00.000Z\"}",
+                "State: running (not updated for over a minute: that run has died)\n"
+                "Updated: 2025-11-24T16:00:00.000Z\n");
+    assert_text("{\"state\":\"failed\",\"updatedAt\":\"2025-11-24T16:00:00.000Z\"}",
+                "State: failed\nUpdated: 2025-11-24T16:00:00.000Z\n");
+}
+
+/* The last sync stays in the document through runs that do not sync. */
+static void test_the_last_sync_is_kept(void **state)
+{
+    static const char line[] = "Last sync: 2025-11-24T16:00:01.000Z, deployment v42, 1 synced (2.00 KB)\n";
+    struct buf json, text;
+    struct error error;
+
+    (void)state;
+    synced("p/", "p/a", 2048);
+    report_finish(&report, REPORT_SYNCED, NULL, STARTED + 1000);
+    buf_init(&json, JSON_MAX);
+    buf_init(&text, JSON_MAX);
+    for (int run = 0; run < 3; run++) {
+        buf_clear(&json);
+        buf_clear(&text);
+        assert_true(report_json(&report, false, &json));
+        assert_true(report_text(json.data, json.len, &text, &error));
+        assert_non_null(strstr(buf_str(&text), line));
+        report_free(&report);
+        report_init(&report, STARTED);
+        report_remember(&report, json.data, json.len);
+        report_finish(&report, run == 0 ? REPORT_FAILED : REPORT_TOO_SOON, NULL, STARTED + 5000);
+    }
+    report_remember(&report, "no document", 11);
+    assert_string_equal(report.last.finished_at, "");
+    buf_free(&json);
+    buf_free(&text);
+}
+
 static void test_text_of_a_document(void **state)
 {
     (void)state;
@@ -709,6 +840,7 @@ static void test_text_of_a_document(void **state)
     buf_init(&text, JSON_MAX);
     assert_true(report_json(&report, false, &json));
     assert_true(report_text(json.data, json.len, &text, &error));
+    blank_time(strstr(text.data, "Updated: "));
     assert_string_equal(buf_str(&text), "State: partial\n"
                                         "Message: Synced 1 object (2.00 KB), 0 already up to date, 1 failed\n"
                                         "Environment: production (NODE_ENV=production)\n"
@@ -722,6 +854,7 @@ static void test_text_of_a_document(void **state)
                                         "Dry run: no\n"
                                         "Started: 2025-11-24T16:00:00.000Z\n"
                                         "Finished: 2025-11-24T16:00:01.000Z\n"
+                                        "Updated: ____-__-__T__:__:__.___Z\n"
                                         "Synced: 1\n"
                                         "Skipped: 0\n"
                                         "Gone: 0\n"
@@ -1025,6 +1158,8 @@ int main(void)
         TEST(the_hint_is_for_production),
         TEST(keys_are_shown_without_the_path),
         TEST(skipped_lines_are_limited_per_path),
+        TEST(failures_for_one_reason_are_one_line),
+        TEST(never_silent),
         TEST(json_events_of_a_sync),
         TEST(json_event_of_a_run_without_a_header),
         TEST(the_log_of_a_validation),
@@ -1037,6 +1172,8 @@ int main(void)
         TEST(document_with_all_differences),
         TEST(lists_have_a_ceiling),
         TEST(document_without_room),
+        TEST(text_of_a_run_that_has_died),
+        TEST(the_last_sync_is_kept),
         TEST(text_of_a_document),
         TEST(text_of_a_validation),
         TEST(text_of_what_is_no_document),

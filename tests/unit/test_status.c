@@ -375,6 +375,41 @@ static void test_health_of_each_state(void **state)
     }
 }
 
+static void test_health_says_whose_run_it_is(void **state)
+{
+    (void)state;
+    assert_health("{\"schema\":1,\"state\":\"failed\",\"mode\":\"sync\",\"message\":\"m\"}", 1,
+                  "unhealthy (failed, by hand): m");
+    assert_health(
+        "{\"schema\":1,\"state\":\"running\",\"message\":\"m\",\"updatedAt\":\"2025-11-24T16:00:00.000Z\"}",
+        1, "unhealthy (running): not updated for over a minute: that run has died");
+}
+
+static void test_health_as_json(void **state)
+{
+    static const char json[] = "{\"schema\":1,\"state\":\"synced\",\"mode\":\"deploy\",\"message\":\"m\"}";
+    struct buf document, out;
+    struct error ignored;
+
+    (void)state;
+    buf_init(&document, 1024);
+    buf_init(&out, 4096);
+    assert_true(buf_append(&document, json, sizeof json - 1));
+    assert_true(status_health_json(&document, 0, "healthy (synced): m", &out));
+    yyjson_doc *doc = json_parse(buf_str(&out), out.len, &ignored);
+    assert_non_null(doc);
+    assert_true(json_flag(yyjson_doc_get_root(doc), "healthy", false));
+    assert_string_equal(json_text(yyjson_doc_get_root(doc), "why", ""), "healthy (synced): m");
+    assert_string_equal(json_text(yyjson_doc_get_root(doc), "state", ""), "synced");
+    yyjson_doc_free(doc);
+    buf_clear(&document);
+    buf_clear(&out);
+    assert_true(status_health_json(&document, 1, "no status file", &out));
+    assert_non_null(strstr(buf_str(&out), "\"healthy\": false"));
+    buf_free(&document);
+    buf_free(&out);
+}
+
 static void test_health_of_what_is_no_document(void **state)
 {
     (void)state;
@@ -415,6 +450,8 @@ int main(void)
         TEST(reading_has_a_ceiling),
         TEST(termination_log),
         TEST(health_of_each_state),
+        TEST(health_says_whose_run_it_is),
+        TEST(health_as_json),
         TEST(health_of_what_is_no_document),
     };
 

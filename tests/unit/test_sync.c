@@ -286,6 +286,32 @@ static void refused_credentials_end_the_run(void **state)
     scene_free(scene);
 }
 
+/* What every object fails for is the run's error, after a bound that is a setting. */
+static void one_reason_for_all_ends_the_run(void **state)
+{
+    static const struct settings_flag bounds[] = {{"max-failures", "50"}, {"max-failures", "0"}};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct scene *scene = scene_new(&bounds[i], 1);
+        struct error error = {.kind = ERROR_NONE};
+        char key[64];
+
+        for (int n = 0; n < 300; n++) {
+            snprintf(key, sizeof key, "public/%03d", n);
+            put(scene->from, key, "x", 1);
+        }
+        fake_fault(scene->to, (struct fake_fault){.op = FAKE_PUT, .times = 999, .kind = ERROR_PERMISSION});
+        assert_int_equal(sync_run(&scene->job, &error), i == 1);
+        assert_int_equal(error.kind, i == 0 ? ERROR_PERMISSION : ERROR_NONE);
+        if (i == 0)
+            assert_non_null(
+                strstr(error.text, "50 objects in a row failed for one reason (setting max_failures)"));
+        assert_int_equal(scene->report.failed, i == 0 ? 50 : 300);
+        scene_free(scene);
+    }
+}
+
 /* One odd request, or one odd server of many: key and bucket are good, as both listings have shown. */
 static void one_bad_answer_about_key_or_bucket_is_one_failure(void **state)
 {
@@ -529,6 +555,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_listed_is_not_valid),
         cmocka_unit_test(state_must_be_readable),
         cmocka_unit_test(refused_credentials_end_the_run),
+        cmocka_unit_test(one_reason_for_all_ends_the_run),
         cmocka_unit_test(one_bad_answer_about_key_or_bucket_is_one_failure),
         cmocka_unit_test(a_key_that_is_revoked_ends_the_run),
         cmocka_unit_test(what_is_gone_is_counted_apart),
