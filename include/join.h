@@ -22,7 +22,7 @@ enum join_state {
 };
 
 struct join {
-    enum compare rule;
+    struct plan_rule rule;
     struct cursor *source;
     struct cursor *destination;
     /* With JOIN_READY, borrowed until join_take: */
@@ -35,7 +35,7 @@ struct join {
 };
 
 bool join_open(struct join *join, struct store *source, struct store *destination, const char *prefix,
-               enum compare rule, struct error *error);
+               struct plan_rule rule, struct error *error);
 void join_close(struct join *join);
 
 enum join_state join_peek(struct join *join);

@@ -9,6 +9,10 @@
  * ETags, is copied again. Production's own changes stay where they are later than that. Copying again ends it: the times
  * are further apart then, or the ETags equal.
  *
+ * A sync that failed or died may have left such a copy without knowing it: of what was written, and answered with an error,
+ * say. The sync after it is `doubtful` of every copy that can be one: later than its source by no more than PLAN_COPY_TIME,
+ * with nothing to compare the content by. It copies them again.
+ *
  * A time that a listing does not tell says nothing: content hashes decide then, and where they cannot, the object is copied.
  */
 #ifndef STORSYNC_PLAN_H
@@ -27,7 +31,20 @@ enum plan_action {
     PLAN_END,
 };
 
-enum plan_reason { PLAN_SAME, PLAN_MISSING, PLAN_SIZE, PLAN_NEWER, PLAN_ETAG, PLAN_UNKNOWN };
+enum plan_reason {
+    PLAN_SAME,
+    PLAN_MISSING,
+    PLAN_SIZE,
+    PLAN_NEWER,
+    PLAN_ETAG,
+    PLAN_UNKNOWN,
+    PLAN_DOUBTFUL,
+};
+
+struct plan_rule {
+    enum compare compare;
+    bool doubtful; /* the sync before this one did not end well */
+};
 
 /* Longer than it takes to copy an object whose ETag is a content hash, so one that was written in one piece, in ms. */
 #define PLAN_COPY_TIME (INT64_C(10) * 60 * 1000)
@@ -39,7 +56,7 @@ struct plan_step {
 };
 
 /* NULL: that listing is at its end. */
-struct plan_step plan_next(enum compare rule, const struct object_entry *source,
+struct plan_step plan_next(struct plan_rule rule, const struct object_entry *source,
                            const struct object_entry *destination);
 
 const char *plan_reason_text(enum plan_reason reason); /* "missing", "size differs", ... */

@@ -70,7 +70,8 @@ bool validate_run(struct store *source, struct store *destination, const struct 
         bool done;
 
         report_path(report, settings_path(settings, i));
-        if (!join_open(&join, source, destination, settings_path(settings, i), rule, error))
+        if (!join_open(&join, source, destination, settings_path(settings, i),
+                       (struct plan_rule){.compare = rule}, error))
             return false;
         done = validate_path(store_loop(destination), &join, all, report, error);
         join_close(&join);

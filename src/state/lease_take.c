@@ -155,6 +155,7 @@ static void begin_epoch(struct lease *lease, const struct lease_watch *watch)
     lease->own.state = LEASE_HELD;
     lease->own.renewals = 0;
     lease->own.attempts = lease_watch_attempts(watch) + 1;
+    lease->after_failure |= watch->epoch != 0 && watch->record.state != LEASE_RELEASED;
     lease->renewed = clock_mono();
     lease->next_try = 0;
     make_nonce(lease->own.nonce);

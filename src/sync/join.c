@@ -6,7 +6,7 @@
 #include <string.h>
 
 bool join_open(struct join *join, struct store *source, struct store *destination, const char *prefix,
-               enum compare rule, struct error *error)
+               struct plan_rule rule, struct error *error)
 {
     struct store_range range = {.prefix = prefix};
 

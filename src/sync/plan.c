@@ -13,32 +13,50 @@ static enum plan_reason compare_times(const struct object_entry *source,
     return source->modified + source->touched > destination->modified ? PLAN_NEWER : PLAN_SAME;
 }
 
+static bool are_times_known(const struct object_entry *source, const struct object_entry *destination)
+{
+    return source->modified != CLOCK_UNKNOWN && destination->modified != CLOCK_UNKNOWN;
+}
+
+/* Was the source changed so shortly before the destination that it may have been while it was copied? */
+static bool is_close(const struct object_entry *source, const struct object_entry *destination)
+{
+    return destination->modified - source->modified <= PLAN_COPY_TIME;
+}
+
 /* Do the hashes count, which differ? */
 static bool hashes_count(enum compare rule, const struct object_entry *source,
                          const struct object_entry *destination)
 {
-    if (rule == COMPARE_ETAG || source->modified == CLOCK_UNKNOWN || destination->modified == CLOCK_UNKNOWN)
-        return true;
-    return destination->modified - source->modified <= PLAN_COPY_TIME;
+    return rule == COMPARE_ETAG || !are_times_known(source, destination) || is_close(source, destination);
 }
 
-static enum plan_reason plan_compare(enum compare rule, const struct object_entry *source,
+/* A destination that keeps the source's time shows by it of which version it is. */
+static bool is_doubtful(const struct object_entry *source, const struct object_entry *destination)
+{
+    return are_times_known(source, destination) && destination->modified > source->modified &&
+           is_close(source, destination) && !object_hashes_comparable(&source->hash, &destination->hash);
+}
+
+static enum plan_reason plan_compare(struct plan_rule rule, const struct object_entry *source,
                                      const struct object_entry *destination)
 {
     enum plan_reason reason;
 
     if (source->size != destination->size)
         return PLAN_SIZE;
-    if (rule == COMPARE_SIZE)
+    if (rule.compare == COMPARE_SIZE)
         return PLAN_SAME;
     reason = compare_times(source, destination);
-    if (reason == PLAN_SAME && object_hashes_differ(&source->hash, &destination->hash) &&
-        hashes_count(rule, source, destination))
+    if (reason != PLAN_SAME)
+        return reason;
+    if (object_hashes_differ(&source->hash, &destination->hash) &&
+        hashes_count(rule.compare, source, destination))
         return PLAN_ETAG;
-    return reason;
+    return rule.doubtful && is_doubtful(source, destination) ? PLAN_DOUBTFUL : PLAN_SAME;
 }
 
-struct plan_step plan_next(enum compare rule, const struct object_entry *source,
+struct plan_step plan_next(struct plan_rule rule, const struct object_entry *source,
                            const struct object_entry *destination)
 {
     enum plan_reason reason;
@@ -82,6 +100,8 @@ const char *plan_reason_text(enum plan_reason reason)
         return "content differs";
     case PLAN_UNKNOWN:
         return "time is not known";
+    case PLAN_DOUBTFUL:
+        return "the last sync failed";
     case PLAN_SAME:
         break;
     }

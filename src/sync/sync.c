@@ -306,11 +306,14 @@ static bool turn_sync(struct sync *sync)
 
 static void sync_path(struct sync *sync, const char *path)
 {
+    struct plan_rule rule = {
+        .compare = (enum compare)sync->job->settings->compare,
+        .doubtful = sync->job->lease != NULL && sync->job->lease->after_failure,
+    };
     uint64_t listed_before = sync->job->report->listed;
 
     sync->listed = false;
-    if (!join_open(&sync->join, sync->job->source, sync->job->destination, path,
-                   (enum compare)sync->job->settings->compare, &sync->error))
+    if (!join_open(&sync->join, sync->job->source, sync->job->destination, path, rule, &sync->error))
         return;
     report_path(sync->job->report, path);
     while (turn_sync(sync)) {

@@ -112,7 +112,8 @@ static void files_that_change_while_read(void **state)
         pipe_reset(&pipe);
         store_get(&(struct store_source){store, "a", ""}, &call, 0, UINT64_MAX, &pipe);
         assert_true(call.head_known);
-        assert_true(store_step(&call));
+        while (pipe.len == 0)
+            store_step(&call);
         fd = open(path, O_WRONLY);
         assert_int_equal(ftruncate(fd, changes[i].size), 0);
         if (changes[i].rewrite)

@@ -564,6 +564,31 @@ static void what_another_did_meanwhile_is_not_done_again(void **state)
     scene_free(scene);
 }
 
+/* So that its successor doubts what it has left. */
+static void a_failure_before_is_known(void **state)
+{
+    static const struct {
+        enum lease_state last;
+        bool doubted;
+    } table[] = {{LEASE_RELEASED, false}, {LEASE_FAILED, true}, {LEASE_HELD, true}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct scene *scene = scene_new();
+        struct lease_record last = {
+            .epoch = 1, .state = table[i].last, .nonce = "other", .owner = "a", .ttl = TTL};
+        struct lease *b = replica(scene, "b");
+        struct error error;
+
+        b->own.ttl = TTL;
+        put_record(scene, &last, 0);
+        assert_int_equal(lease_acquire(b, &scene->wait, &error), LEASE_WON);
+        assert_int_equal(b->after_failure, table[i].doubted);
+        drop(b);
+        scene_free(scene);
+    }
+}
+
 static void an_unknown_need_gives_the_lease_back(void **state)
 {
     struct scene *scene = scene_new();
@@ -979,6 +1004,7 @@ int main(void)
         cmocka_unit_test(an_epoch_that_is_listed_late_is_waited_for),
         cmocka_unit_test(the_epoch_of_another_that_is_not_listed_is_asked_for_in_peace),
         cmocka_unit_test(old_epochs_that_cannot_be_removed_do_no_harm),
+        cmocka_unit_test(a_failure_before_is_known),
         cmocka_unit_test(what_another_did_meanwhile_is_not_done_again),
         cmocka_unit_test(an_unknown_need_gives_the_lease_back),
         cmocka_unit_test(a_create_whose_answer_is_lost_counts_if_it_happened),

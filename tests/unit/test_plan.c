@@ -26,31 +26,34 @@ static void metadata_that_were_touched(void **state)
 
     (void)state;
     destination.touched = 100;
-    assert_int_equal(plan_next(COMPARE_NEWER, &source, &destination).reason, PLAN_SAME);
+    assert_int_equal(plan_next((struct plan_rule){COMPARE_NEWER, false}, &source, &destination).reason,
+                     PLAN_SAME);
     source.touched = 2;
-    assert_int_equal(plan_next(COMPARE_NEWER, &source, &destination).reason, PLAN_SAME);
+    assert_int_equal(plan_next((struct plan_rule){COMPARE_NEWER, false}, &source, &destination).reason,
+                     PLAN_SAME);
     source.touched = 3;
-    assert_int_equal(plan_next(COMPARE_NEWER, &source, &destination).reason, PLAN_NEWER);
+    assert_int_equal(plan_next((struct plan_rule){COMPARE_NEWER, false}, &source, &destination).reason,
+                     PLAN_NEWER);
 }
 
 static void both_ended(void **state)
 {
     (void)state;
-    assert_int_equal(plan_next(COMPARE_NEWER, NULL, NULL).action, PLAN_END);
+    assert_int_equal(plan_next((struct plan_rule){COMPARE_NEWER, false}, NULL, NULL).action, PLAN_END);
 }
 
 static void only_at_the_source(void **state)
 {
     struct object_entry a = entry("a", 1, 1, "");
     struct object_entry b = entry("b", 1, 1, "");
-    struct plan_step step = plan_next(COMPARE_NEWER, &a, &b);
+    struct plan_step step = plan_next((struct plan_rule){COMPARE_NEWER, false}, &a, &b);
 
     (void)state;
     assert_int_equal(step.action, PLAN_COPY);
     assert_int_equal(step.reason, PLAN_MISSING);
     assert_true(step.take_source);
     assert_false(step.take_destination);
-    step = plan_next(COMPARE_NEWER, &a, NULL);
+    step = plan_next((struct plan_rule){COMPARE_NEWER, false}, &a, NULL);
     assert_int_equal(step.action, PLAN_COPY);
     assert_false(step.take_destination);
 }
@@ -59,13 +62,13 @@ static void only_at_the_destination(void **state)
 {
     struct object_entry a = entry("a", 1, 1, "");
     struct object_entry b = entry("b", 1, 1, "");
-    struct plan_step step = plan_next(COMPARE_NEWER, &b, &a);
+    struct plan_step step = plan_next((struct plan_rule){COMPARE_NEWER, false}, &b, &a);
 
     (void)state;
     assert_int_equal(step.action, PLAN_EXTRA);
     assert_false(step.take_source);
     assert_true(step.take_destination);
-    assert_int_equal(plan_next(COMPARE_NEWER, NULL, &a).action, PLAN_EXTRA);
+    assert_int_equal(plan_next((struct plan_rule){COMPARE_NEWER, false}, NULL, &a).action, PLAN_EXTRA);
 }
 
 static void keys_are_ordered_as_unsigned_bytes(void **state)
@@ -74,8 +77,8 @@ static void keys_are_ordered_as_unsigned_bytes(void **state)
     struct object_entry high = entry("\xC3\xA4", 1, 1, "");
 
     (void)state;
-    assert_int_equal(plan_next(COMPARE_NEWER, &ascii, &high).action, PLAN_COPY);
-    assert_int_equal(plan_next(COMPARE_NEWER, &high, &ascii).action, PLAN_EXTRA);
+    assert_int_equal(plan_next((struct plan_rule){COMPARE_NEWER, false}, &ascii, &high).action, PLAN_COPY);
+    assert_int_equal(plan_next((struct plan_rule){COMPARE_NEWER, false}, &high, &ascii).action, PLAN_EXTRA);
 }
 
 /* source size and time, destination size and time, rule, expected */
@@ -126,11 +129,43 @@ static void the_rules(void **state)
             entry("k", table[i].source_size, table[i].source_time, table[i].source_etag);
         struct object_entry destination =
             entry("k", table[i].destination_size, table[i].destination_time, table[i].destination_etag);
-        struct plan_step step = plan_next(table[i].rule, &source, &destination);
+        struct plan_step step = plan_next((struct plan_rule){table[i].rule, false}, &source, &destination);
 
         assert_int_equal(step.reason, table[i].expected);
         assert_int_equal(step.action, table[i].expected == PLAN_SAME ? PLAN_KEEP : PLAN_COPY);
         assert_true(step.take_source && step.take_destination);
+    }
+}
+
+/* What a sync that did not end well may have left: copied again, unless it cannot be of an older version. */
+static void a_copy_is_doubted_after_a_failure(void **state)
+{
+    static const struct {
+        int64_t source_time, destination_time;
+        const char *source_etag, *destination_etag;
+        enum compare rule;
+        enum plan_reason expected;
+    } table[] = {
+        {5, 6, "", "", COMPARE_NEWER, PLAN_DOUBTFUL},
+        {5, 6, "", MD5_B, COMPARE_NEWER, PLAN_DOUBTFUL},
+        {5, 6, MD5_A "-2", MD5_B "-2", COMPARE_ETAG, PLAN_DOUBTFUL},
+        {5, 5 + PLAN_COPY_TIME, "", "", COMPARE_NEWER, PLAN_DOUBTFUL},
+        {5, 6 + PLAN_COPY_TIME, "", "", COMPARE_NEWER, PLAN_SAME},
+        {5, 5, "", "", COMPARE_NEWER, PLAN_SAME},
+        {6, 5, "", "", COMPARE_NEWER, PLAN_NEWER},
+        {5, 6, MD5_A, MD5_A, COMPARE_NEWER, PLAN_SAME},
+        {5, 6, MD5_A, MD5_B, COMPARE_NEWER, PLAN_ETAG},
+        {5, 6, "", "", COMPARE_SIZE, PLAN_SAME},
+        {CLOCK_UNKNOWN, 6, "", "", COMPARE_NEWER, PLAN_UNKNOWN},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct object_entry source = entry("k", 1, table[i].source_time, table[i].source_etag);
+        struct object_entry destination = entry("k", 1, table[i].destination_time, table[i].destination_etag);
+
+        assert_int_equal(plan_next((struct plan_rule){table[i].rule, true}, &source, &destination).reason,
+                         table[i].expected);
     }
 }
 
@@ -143,6 +178,7 @@ int main(void)
         cmocka_unit_test(only_at_the_destination),
         cmocka_unit_test(keys_are_ordered_as_unsigned_bytes),
         cmocka_unit_test(the_rules),
+        cmocka_unit_test(a_copy_is_doubted_after_a_failure),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

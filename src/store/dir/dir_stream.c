@@ -16,6 +16,10 @@
 #define CTIME_STEP 20
 #define CTIME_STEP_COARSE 2000
 
+/* How long one write may take, ms, on a machine that is busy or a disk that is slow: a file has its ctime when the write
+ * begins, and the old bytes until it ends. */
+#define WRITE_TIME 250
+
 /* An object being put together in a temporary file. */
 struct dir_upload {
     struct upload base;
@@ -225,14 +229,18 @@ static bool is_unchanged(struct call *call, struct dir_call *work)
 
 /*
  * When reading may begin. Two changes within one step of the clock that makes a ctime look like one, and the
- * second could come while we read. So a change that is no older than a step is waited for.
+ * second could come while we read; or the last one is still being written. So a change that is younger than both is
+ * waited for.
  */
 static int64_t quiet_at(const struct stat *status)
 {
     int64_t step = status->st_ctim.tv_nsec == 0 ? CTIME_STEP_COARSE : CTIME_STEP;
+    int64_t wait = step > WRITE_TIME ? step : WRITE_TIME;
     int64_t age = clock_wall() - (int64_t)status->st_ctim.tv_sec * 1000 - status->st_ctim.tv_nsec / 1000000;
 
-    return age > -step && age < step ? clock_mono() + step : 0;
+    if (age >= wait || age <= -wait)
+        return 0;
+    return clock_mono() + (age < wait - step ? wait - age : step);
 }
 
 /* True when the wait is over and nothing changed meanwhile. Until then, *moved asks for another turn at once
