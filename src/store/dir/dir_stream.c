@@ -18,7 +18,7 @@
 
 /* How long one write may take, ms, on a machine that is busy or a disk that is slow: a file has its ctime when the write
  * begins, and the old bytes until it ends. */
-#define WRITE_TIME 250
+#define WRITE_TIME 100
 
 /* An object being put together in a temporary file. */
 struct dir_upload {
