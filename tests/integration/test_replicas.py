@@ -495,7 +495,8 @@ class Advisory(SlowSource):
 
     def test_real_server_is_exclusive(self):
         destination = self.s3_bucket()
-        tool = self.replica(production(self.source, destination)).wait()
+        paths = {name: path.replace("bucket", destination.name) for name, path in PATHS.items()}
+        tool = self.replica({**production(self.source, destination), **paths}).wait()
         self.assertEqual((tool.status["lease"], tool.warnings), ("exclusive", []))
 
 
