@@ -15,7 +15,7 @@ void creds_no_source(struct error *error, const char *why)
     snprintf(reason, sizeof reason, "%s", why);
     error_set(
         error, ERROR_CREDENTIALS,
-        "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or where the sides differ STORSYNC_SOURCE_ACCESS_KEY_ID and STORSYNC_SOURCE_SECRET_ACCESS_KEY, and the same with DESTINATION. There is no role with a token, no profile, no container's endpoint either, and as to EC2's metadata: %s",
+        "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or where the sides differ STORSYNC_SOURCE_ACCESS_KEY_ID and STORSYNC_SOURCE_SECRET_ACCESS_KEY, and the same with DESTINATION. There is no role, profile or container's endpoint either; EC2's metadata: %s",
         reason);
 }
 

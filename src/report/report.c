@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "json.h"
+#include "stop.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,12 +170,25 @@ void report_tick(struct report *report)
     tell_kind(report, REPORT_EVENT_TICK);
 }
 
+/* A time limit alone does not tell what took so long. */
+static void name_awaited(const struct report *report, struct error *error)
+{
+    char what[REPORT_AWAITED_SIZE];
+    size_t len = strlen(error->text);
+
+    if (error->kind == ERROR_TIMEOUT && stop_reason() == STOP_DEADLINE)
+        snprintf(error->text + len, sizeof error->text - len, "; it was waiting for %s",
+                 report_awaited(report, what));
+}
+
 void report_finish(struct report *report, enum report_state state, const struct error *error, int64_t now)
 {
+    if (error != NULL) {
+        report->error = *error;
+        name_awaited(report, &report->error);
+    }
     report->state = state;
     report->finished = now;
-    if (error != NULL)
-        report->error = *error;
     if (report->message[0] == '\0')
         report_make_message(report);
     tell_kind(report, REPORT_EVENT_FINISHED);

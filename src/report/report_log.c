@@ -1,5 +1,7 @@
 #include "report_log.h"
 
+#include "report_internal.h"
+
 #include "clock.h"
 #include "log.h"
 #include "version.h"
@@ -435,27 +437,13 @@ static void show_progress(struct report_log *log, const struct report *report)
     log_transient(line);
 }
 
-/* What a run that goes on waits for. */
-static const char *awaited(const struct report *report, char out[160])
-{
-    if (report->state == REPORT_STARTING)
-        snprintf(out, 160, "the first answers");
-    else if (report->state == REPORT_WAITING)
-        snprintf(out, 160, "replica %.120s, which is syncing", report->waiting_for);
-    else if (report->active > 0)
-        snprintf(out, 160, "%d object%s under way", report->active, report->active == 1 ? "" : "s");
-    else
-        snprintf(out, 160, "the listings");
-    return out;
-}
-
 /* A run that goes on is not silent, wherever its log is read. */
 static void log_still(struct report_log *log, const struct report *report)
 {
     int64_t now = clock_mono();
     uint64_t moved = report->moved >= log->told_moved ? report->moved - log->told_moved : 0;
     uint64_t objects = is_validation(report) ? report->validation.checked : report->listed;
-    char size[32], rate[32], what[160];
+    char size[32], rate[32], what[REPORT_AWAITED_SIZE];
 
     if (now - log->told < REPORT_LOG_SILENCE)
         return;
@@ -464,11 +452,11 @@ static void log_still(struct report_log *log, const struct report *report)
               LOG_FIELDS(LOG_NUM("objects", objects), LOG_NUM("syncedFiles", report->synced),
                          LOG_NUM("skippedFiles", report->skipped), LOG_NUM("failedFiles", report->failed),
                          LOG_NUM("bytes", report->moved), LOG_NUM("bytesPerSecond", moved),
-                         LOG_STR("waitingFor", awaited(report, what))),
+                         LOG_STR("waitingFor", report_awaited(report, what))),
               "still going on: %" PRIu64 " objects looked at, %" PRIu64 " synced, %" PRIu64
               " failed, %s moved, %s/s; waiting for %s",
               objects, report->synced, report->failed, report_size(report->moved, size),
-              report_size(moved, rate), awaited(report, what));
+              report_size(moved, rate), report_awaited(report, what));
     log->told = now;
     log->told_moved = report->moved;
 }

@@ -72,6 +72,20 @@ static void say_validation(struct report *report)
              validation->lists[REPORT_EXTRA].count);
 }
 
+const char *report_awaited(const struct report *report, char out[REPORT_AWAITED_SIZE])
+{
+    if (report->state == REPORT_STARTING)
+        snprintf(out, REPORT_AWAITED_SIZE, "the first answers of the buckets");
+    else if (report->state == REPORT_WAITING)
+        snprintf(out, REPORT_AWAITED_SIZE, "replica %.120s, which is syncing", report->waiting_for);
+    else if (report->active > 0)
+        snprintf(out, REPORT_AWAITED_SIZE, "%d object%s under way", report->active,
+                 report->active == 1 ? "" : "s");
+    else
+        snprintf(out, REPORT_AWAITED_SIZE, "the listings");
+    return out;
+}
+
 static void say_too_soon(struct report *report)
 {
     const char *id = report->detection.deployment_id;

@@ -5,6 +5,7 @@ import os
 import re
 import socket
 
+import forwardproxy
 import identity
 import proxyfault
 import rgw
@@ -187,6 +188,20 @@ class OnCall(TestCase):
         self.names[f"127.0.0.1:{port}"] = "proxy.example.com:3128"
         return {"https_proxy": f"http://127.0.0.1:{port}", "STORSYNC_SOURCE_ENDPOINT": "https://s3.example.com"}
 
+    def proxy_that_refuses(self):
+        proxy = forwardproxy.ForwardProxy(refuse=403)
+        self.addCleanup(proxy.stop)
+        self.names[f"127.0.0.1:{proxy.port}"] = "proxy.example.com:3128"
+        return {"https_proxy": proxy.url, "STORSYNC_SOURCE_ENDPOINT": "https://s3.example.com"}
+
+    def metadata_service_that_refuses(self):
+        service = proxyfault.FaultProxy().start()
+        self.addCleanup(service.stop)
+        service.fault(proxyfault.answer(403, b"no"), times=FOREVER)
+        self.names[service.endpoint] = "http://169.254.169.254"
+        return {"STORSYNC_SOURCE_ACCESS_KEY_ID": "", "STORSYNC_SOURCE_SECRET_ACCESS_KEY": "",
+                "AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": service.endpoint}
+
     def cases(self):
         yield "A wrong access key", {"STORSYNC_SOURCE_ACCESS_KEY_ID": "AKIAWRONG"}
         yield "A wrong secret", {"STORSYNC_SOURCE_SECRET_ACCESS_KEY": "wrong"}
@@ -200,6 +215,9 @@ class OnCall(TestCase):
         yield "A server that says nothing", self.at(self.silence().port)
         yield "A name server that says nothing", self.dead_dns()
         yield "A proxy that is down", self.proxy_that_is_down()
+        yield "A proxy that refuses", self.proxy_that_refuses()
+        yield "A metadata service that refuses", self.metadata_service_that_refuses()
+        yield "A time limit that is too short", {**self.at(self.silence().port), "STORSYNC_TIMEOUT": "1s"}
 
     def shown(self, name, env):
         prefix = env.pop("prefix", ())

@@ -1,5 +1,6 @@
 /* http: transport errors, limits and retries. */
 #include "http_probe.h"
+#include "log.h"
 
 /* ---- what can go wrong ---- */
 
@@ -330,14 +331,19 @@ static void test_no_tls_handshake(void **state)
 static void test_retry_after(void **state)
 {
     static const struct act script[] =
-        SCRIPT(ACCEPT, REQUEST, SEND("HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n"),
+        SCRIPT(ACCEPT, REQUEST, SEND("HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nRetry-After: 3\r\n\r\n"),
                REQUEST, SEND(ANSWER_200), HOLD);
     struct server server;
     struct http *http = new_http(4, 30000, 3);
     struct probe probe;
     int64_t begin = clock_mono();
+    FILE *told = tmpfile();
+    char text[400];
+    ssize_t n;
 
     (void)state;
+    assert_non_null(told);
+    log_to(fileno(told)); /* a wait of that length is told */
     server_start(&server, script);
     probe_init(&probe, &server, "GET", "/");
     probe.on_status = HTTP_RETRY;
@@ -348,8 +354,14 @@ static void test_retry_after(void **state)
     assert_int_equal(probe.request.status, 200);
     assert_int_equal(probe.request.attempts, 2);
     assert_int_equal(probe.request.retry_after, 0); /* of the last attempt */
-    assert_int_equal(probe.retry_after, 1000);
-    assert_true(clock_mono() - begin >= 1000);
+    assert_int_equal(probe.retry_after, 3000);
+    assert_true(clock_mono() - begin >= 3000);
+    n = pread(fileno(told), text, sizeof text - 1, 0);
+    log_to(STDERR_FILENO);
+    fclose(told);
+    assert_true(n > 0);
+    text[n] = '\0';
+    assert_non_null(strstr(text, "warning: trying again in 3 s (attempt 2 of 4): busy\n"));
     assert_string_equal(buf_str(&probe.body), "ok");
     assert_int_equal(http_retry(http)->tokens, RETRY_BUDGET - RETRY_COST + 1);
     probe_free(&probe);

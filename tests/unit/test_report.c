@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "json.h"
 #include "log.h"
+#include "stop.h"
 #include "version.h"
 
 #include <setjmp.h>
@@ -218,6 +219,25 @@ static void test_the_end_of_a_failed_run(void **state)
     assert_non_null(strstr(output(), "\n=== Sync Interrupted: interrupted by signal 15 ===\n"));
 }
 
+static void test_a_time_limit_says_what_it_was_waiting_for(void **state)
+{
+    struct error error;
+
+    (void)state;
+    stop_at(1);
+    assert_true(stop_requested(&error));
+    report_begin(&report);
+    report_progress(&report, 2, 0);
+    report_finish(&report, REPORT_FAILED, &error, STARTED);
+    assert_string_equal(
+        report.message,
+        "the time limit for the whole sync passed (setting timeout); it was waiting for 2 objects under way");
+    stop_reset();
+    report.message[0] = '\0';
+    report_finish(&report, REPORT_FAILED, &error, STARTED);
+    assert_string_equal(report.message, "the time limit for the whole sync passed (setting timeout)");
+}
+
 static void test_quiet_levels_keep_what_matters(void **state)
 {
     (void)state;
@@ -399,7 +419,7 @@ static void test_never_silent(void **state)
     report_tick(&report);
     assert_string_equal(
         output(),
-        "storsync-init: still going on: 0 objects looked at, 0 synced, 0 failed, 0 B moved, 0 B/s; waiting for the first answers\n");
+        "storsync-init: still going on: 0 objects looked at, 0 synced, 0 failed, 0 B moved, 0 B/s; waiting for the first answers of the buckets\n");
     report_tick(&report);
     assert_string_equal(output(), "");
 
@@ -1150,6 +1170,7 @@ int main(void)
         TEST(failures_are_shown),
         TEST(gone_objects_are_counted_apart),
         TEST(the_end_of_a_failed_run),
+        TEST(a_time_limit_says_what_it_was_waiting_for),
         TEST(quiet_levels_keep_what_matters),
         TEST(without_a_header_only_the_message),
         TEST(a_message_that_is_there_stays),
