@@ -20,6 +20,7 @@
 #define RETRY_BASE 200        /* ms */
 #define RETRY_CAP 20000       /* ms */
 #define RETRY_AFTER_MAX 60000 /* ms; a server that asks for more is not waited for */
+#define RETRY_QUIET 2000      /* ms; who waits longer says so */
 #define RETRY_BUDGET 500      /* tokens at the start, and at most */
 #define RETRY_COST 5          /* tokens a retry */
 

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUIET_WAIT 2000 /* ms; a longer wait for another attempt is told */
 #define AT_ONCE_MAX 2   /* HTTP_RETRY_NOW verdicts that are followed */
 
 /* From the pool or new; NULL, with *error: no memory. */
@@ -73,7 +72,7 @@ static void wait_for_retry(struct http_transfer *transfer, int64_t wait)
 
     snprintf(status, sizeof status, "%d", request->status);
     transfer->due = clock_mono() + wait;
-    if (wait > QUIET_WAIT)
+    if (wait > RETRY_QUIET)
         log_warn("trying again in %lld s (attempt %d of %d): %s%s", (long long)wait / 1000,
                  request->attempts + 1, transfer->http->retry.limit + 1,
                  request->error.kind != ERROR_NONE ? "" : "status ",

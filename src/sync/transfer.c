@@ -141,6 +141,8 @@ void transfer_try_again(struct transfer *t, const struct error *error)
     t->measured[0] = '\0'; /* of bytes that may have been other ones */
     t->wake = clock_mono() + wait;
     t->state = wait_for_backoff;
+    if (wait > RETRY_QUIET)
+        log_warn("trying again in %lld s: %s", (long long)wait / 1000, error->text);
 }
 
 /* ---- is it gone? ---- */

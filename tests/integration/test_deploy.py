@@ -438,6 +438,21 @@ class Status(DirCase):
         self.assertEqual(self.succeed("--status", "--json").json, tool.status)
         self.assertIn("synced", self.succeed("--status").out)
 
+    def test_last_sync_beside_the_last_run(self):
+        self.succeed(env=self.env())
+        done = self.succeed("--health", "--json").json
+        self.assertEqual((done["healthy"], done["state"], done["mode"]), (True, "synced", "deploy"))
+        tool = self.tool("--sync", env={**self.env(), "STORSYNC_SOURCE_BUCKET": f"file://{self.dir}/missing"})
+        self.assertEqual((tool.status["state"], tool.status["exitCode"]), ("failed", 69))
+        self.assertEqual(tool.status["error"]["side"], "source")
+        self.assertEqual((tool.status["lastSync"]["mode"], tool.status["lastSync"]["syncedFiles"]), ("deploy", 3))
+        health = self.tool("--health")
+        self.assertEqual(health.code, 1)
+        self.assertIn("unhealthy (failed, by hand): source file://", health.out)
+        self.assertIn("\nLast sync: ", self.succeed("--status").out)
+        nothing = self.tool("--health", "--json", env={"STORSYNC_STATUS_FILE": str(self.dir / "none")})
+        self.assertEqual((nothing.code, nothing.json["healthy"], nothing.json["state"]), (1, False, None))
+
     def test_health(self):
         self.assertEqual(self.tool("--health").code, 1, "no status yet")
         self.succeed(env=self.env())
