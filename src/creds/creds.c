@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RENEW_EARLY (INT64_C(5) * 60 * 1000) /* before the end; of a short life its last quarter */
-#define RENEW_SOONEST 1000                   /* after the last one, however short a key's life is */
+#define RENEW_EARLY (INT64_C(5) * 60 * 1000)
+#define RENEW_SOONEST 1000 /* after the last one, however short a key's life is */
 #define LIFE_MAX (INT64_C(366) * 24 * 3600 * 1000)
 #define BACKOFF_BASE 1000 /* between renewals that failed, when http had given up on each */
 #define BACKOFF_CAP 60000
@@ -42,8 +42,8 @@ static void fail_renewal(struct creds *creds, const struct error *why)
     bool still_good = creds->generation != 0 && now < creds->expires_at;
 
     creds->error = *why;
-    if (creds->last_resort && creds->generation == 0 && creds->request.status == 0)
-        creds_no_source(&creds->error, why->text);
+    if (creds->no_source != NULL && creds->generation == 0 && creds->request.status == 0)
+        creds->no_source(&creds->error, why->text);
     else
         error_prefix(&creds->error, "%s: ", creds->source);
     leave_renewal(creds);
@@ -73,7 +73,7 @@ static int64_t life_of(const struct creds *creds)
 /* The series is complete. */
 static void install_key(struct creds *creds)
 {
-    int64_t life = life_of(creds), early = life / 4 < RENEW_EARLY ? life / 4 : RENEW_EARLY;
+    int64_t life = life_of(creds), early = life / 4 < creds->early ? life / 4 : creds->early;
     int64_t now = clock_mono();
     struct error error;
 
@@ -91,8 +91,11 @@ static void install_key(struct creds *creds)
     creds->renew_at = creds->expires_at - early - (int64_t)(random_number() % (uint64_t)(early / 4 + 1));
     if (creds->renew_at < now + RENEW_SOONEST)
         creds->renew_at = now + RENEW_SOONEST;
-    log_debug("credentials: %s, access key %s, for %lld s", creds->source, creds->now.access_key_id,
-              (long long)life / 1000);
+    if (creds->now.access_key_id[0] != '\0')
+        log_debug("credentials: %s, access key %s, for %lld s", creds->source, creds->now.access_key_id,
+                  (long long)life / 1000);
+    else
+        log_debug("credentials: %s, a token, for %lld s", creds->source, (long long)life / 1000);
     leave_renewal(creds);
 }
 
@@ -101,6 +104,13 @@ static void begin_step(struct creds *creds)
     const struct creds_step_ops *ops = creds->steps[creds->step].ops;
     struct http_request *request = &creds->request;
 
+    if (ops->make != NULL) {
+        creds->date = CLOCK_UNKNOWN;
+        error_clear(&request->error);
+        ops->make(creds, &request->error);
+        request->done = true;
+        return;
+    }
     request->method = ops->method;
     /* What would be readable on the way goes no way that is longer than it must be. */
     request->direct = ops->direct || (ops->to_sts && strcmp(creds->sts.scheme, "https") != 0);
@@ -146,10 +156,14 @@ static void start_renewal(struct creds *creds)
 
 /* ---- the interface ---- */
 
+static bool has_good_key(const struct creds *creds, int64_t now)
+{
+    return creds->generation != 0 && now < creds->expires_at;
+}
+
 enum creds_state creds_get(struct creds *creds, struct creds_key *key, struct error *error)
 {
     int64_t now;
-    bool good;
 
     if (creds->step_count == 0) {
         *key = creds->base;
@@ -158,10 +172,10 @@ enum creds_state creds_get(struct creds *creds, struct creds_key *key, struct er
     }
     advance_renewal(creds);
     now = clock_mono();
-    good = creds->generation != 0 && now < creds->expires_at;
-    if (!creds->busy && now >= creds->not_before && (!good || now >= creds->renew_at))
+    if (!creds->busy && now >= creds->not_before && (!has_good_key(creds, now) || now >= creds->renew_at))
         start_renewal(creds);
-    if (good) {
+    /* What this machine makes itself is there at once. */
+    if (has_good_key(creds, now)) {
         *key = key_of(&creds->now, creds->generation);
         return CREDS_READY;
     }
@@ -228,7 +242,7 @@ const char *creds_endpoint(const struct creds *creds)
     return creds->endpoint;
 }
 
-struct creds *creds_open(const struct side *side, struct http *http, struct error *error)
+struct creds *creds_new(const struct side *side, struct http *http, struct error *error)
 {
     struct creds *creds = calloc(1, sizeof *creds);
 
@@ -239,12 +253,20 @@ struct creds *creds_open(const struct side *side, struct http *http, struct erro
     }
     creds->side = side;
     creds->http = http;
+    creds->early = RENEW_EARLY;
     http_request_init(&creds->request);
     buf_init_secret(&creds->form, CREDS_FORM_MAX);
     creds->request.hooks = &creds_hooks;
     creds->request.ctx = creds;
     creds->request.ca_file = *side->ca_file != '\0' ? side->ca_file : NULL;
-    if (!creds_choose(creds, error)) {
+    return creds;
+}
+
+struct creds *creds_open(const struct side *side, struct http *http, struct error *error)
+{
+    struct creds *creds = creds_new(side, http, error);
+
+    if (creds != NULL && !creds_choose(creds, error)) {
         creds_close(creds);
         return NULL;
     }

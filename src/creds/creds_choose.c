@@ -97,7 +97,7 @@ static enum creds_found choose_instance(struct creds *creds, struct error *error
     if (found != CREDS_GIVES)
         return found;
     snprintf(creds->source, sizeof creds->source, "EC2 instance metadata");
-    creds->last_resort = true;
+    creds->no_source = creds_no_source;
     for (size_t i = 0; i < sizeof creds_instance / sizeof creds_instance[0] && found == CREDS_GIVES; i++)
         found = add_step(creds, &creds_instance[i], &no_role, error);
     return found;
@@ -142,7 +142,7 @@ static enum creds_found use_named_source(struct creds *creds, const struct creds
         found = choose_container(creds, error);
     } else if (strcmp(source, "Ec2InstanceMetadata") == 0) {
         found = choose_instance(creds, error);
-        creds->last_resort = false;
+        creds->no_source = NULL;
     }
     if (found != CREDS_SILENT)
         return found;

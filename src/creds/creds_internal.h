@@ -7,6 +7,7 @@
  *     creds_sts.c        the two steps that ask STS
  *     creds_metadata.c   the steps that ask a container's endpoint, or EC2's metadata service
  *     creds_profile.c    a profile in the shared files
+ *     gcp*.c             Google's: see gcp_internal.h
  *
  * A renewal is a short series of steps, each of them one request; what the last one brings is the new key. A chain of
  * roles is several steps, of which each signs with the key that the one before has brought. All steps use the same
@@ -27,10 +28,7 @@
 #define CREDS_TOKEN_MAX ((size_t)20 * 1024)  /* of a token file: what STS takes */
 #define CREDS_FORM_MAX (4 * CREDS_TOKEN_MAX) /* with a token and an ARN, percent-encoded */
 
-/* The last parameter of a form, whose value nobody may see. */
-#define CREDS_TOKEN_PARAMETER "WebIdentityToken="
-
-/* One key with its secret. Wiped by its owner. */
+/* One key with its secret, or a bearer token, which is a session_token alone. Wiped by its owner. */
 struct creds_set {
     char access_key_id[256];
     char secret_access_key[512];
@@ -92,9 +90,11 @@ struct creds_step_ops {
     bool to_sts;        /* to creds->sts */
     int64_t time_limit; /* ms, of an attempt */
     int attempts;       /* at most; 0: what http allows */
+    /* Instead of all that follows, and of a request: puts what this machine alone can make into creds->next. Optional. */
+    bool (*make)(struct creds *creds, struct error *error);
     /* Fills in URL and headers, and creds->form for a POST. */
     bool (*prepare)(struct creds *creds, struct error *error);
-    /* A good answer: takes what is in it. */
+    /* A good answer: takes what is in it. False: another attempt is made only after ERROR_UNREACHABLE. */
     bool (*take)(struct creds *creds, struct error *error);
     /* Another answer: says why, and whether to try again. */
     enum http_verdict (*refused)(struct creds *creds, struct error *error);
@@ -104,9 +104,12 @@ struct creds_step {
     struct creds_role role;
 };
 
+struct gcp;
+
 struct creds {
     const struct side *side;
     struct http *http;
+    struct gcp *gcp; /* for its steps; NULL: no credentials of Google's */
 
     /* Decided once. */
     char source[480];
@@ -114,8 +117,11 @@ struct creds {
     struct creds_step steps[CREDS_STEPS_MAX];
     struct creds_key base; /* what the first step signs with, or the key that never changes */
     int profile_count;
-    int step_count;   /* 0: the key never changes, or there is none */
-    bool last_resort; /* nothing else was configured: instance metadata may not be there at all */
+    int step_count; /* 0: the key never changes, or there is none */
+    /* What to say if nobody answers, when nothing was configured and a metadata service may not be there at all; else
+     * NULL. */
+    void (*no_source)(struct error *error, const char *why);
+    int64_t early; /* ms before the end that a key is renewed; of a short life its last quarter */
     struct uri sts;
     char sts_region[64];
     char metadata_url[1024];    /* of the container's endpoint, or where EC2's service is */
@@ -139,7 +145,9 @@ struct creds {
     struct creds_set next; /* what the last step brought */
     struct creds_key signer;
     struct buf form;
-    char *answer; /* CREDS_ANSWER_MAX bytes, NULL at rest */
+    size_t form_secret; /* where in the form begins what nobody may see; 0: nowhere */
+    bool by_google;     /* so says a header of the answer */
+    char *answer;       /* CREDS_ANSWER_MAX bytes, NULL at rest */
     size_t answer_len;
     int64_t date;         /* of the answer, wall; CLOCK_UNKNOWN if it has none */
     int64_t clock_offset; /* ms to add to clock_wall for the service's time, once that was learnt */
@@ -156,6 +164,10 @@ enum creds_found {
     CREDS_WRONG,  /* what is configured cannot be right; with an error */
 };
 
+/* creds.c */
+/* Without a source yet. NULL with ERROR_LOCAL. */
+struct creds *creds_new(const struct side *side, struct http *http, struct error *error);
+
 /* creds_choose.c */
 /* The first source that is configured. False with ERROR_CONFIG if that cannot be right, or ERROR_CREDENTIALS. */
 bool creds_choose(struct creds *creds, struct error *error);
@@ -170,6 +182,10 @@ enum http_verdict creds_refuse(struct creds *creds, const char *text, const stru
                                struct error *error);
 /* Puts what was answered into creds->next. False if it is incomplete, too long, or could not stand in a header. */
 bool creds_take(struct creds *creds, const struct creds_answer *answer, struct error *error);
+/* What follows in the form is not for the log, should the service repeat it. */
+void creds_hide(struct creds *creds);
+/* Is this machine's clock the reason for a refusal? Then clock_offset tells the service's; once. */
+bool creds_learn_clock(struct creds *creds);
 /* Copies a text of an answer. False if there is no room. */
 bool creds_copy(char *out, size_t size, const char *text);
 /* A token file, without the white space at its end. */
@@ -197,6 +213,8 @@ bool creds_parse_json(const char *text, size_t len, struct creds_answer *answer,
  * of that profile cannot be understood. Then *out is NULL. */
 enum creds_found creds_profile_load(const char *name, struct creds_profile **out, struct error *error);
 void creds_profile_free(struct creds_profile *profile); /* wipes it; NULL is fine */
+/* Warns, once, of a file with a secret that anybody can read or change. */
+void creds_warn_exposed(const char *path);
 const char *creds_profile_get(const struct creds_profile *profile,
                               enum creds_field field); /* "" if not said */
 /* One file. `config`: sections are called "profile NAME". Adds what is not said yet; `found` becomes true if the

@@ -288,7 +288,7 @@ static enum http_verdict refused_role(struct creds *creds, struct error *error)
 }
 
 const struct creds_step_ops creds_instance[3] = {
-    {"PUT", true, false, INSTANCE_LIMIT, INSTANCE_ATTEMPTS, prepare_token, take_token, refused_token},
-    {"GET", true, false, INSTANCE_LIMIT, INSTANCE_ATTEMPTS, prepare_role, take_role, refused_role},
-    {"GET", true, false, INSTANCE_LIMIT, INSTANCE_ATTEMPTS, prepare_key, take_key, refused_role},
+    {"PUT", true, false, INSTANCE_LIMIT, INSTANCE_ATTEMPTS, NULL, prepare_token, take_token, refused_token},
+    {"GET", true, false, INSTANCE_LIMIT, INSTANCE_ATTEMPTS, NULL, prepare_role, take_role, refused_role},
+    {"GET", true, false, INSTANCE_LIMIT, INSTANCE_ATTEMPTS, NULL, prepare_key, take_key, refused_role},
 };

@@ -101,6 +101,14 @@ static void warn_once(const char *format, ...)
     log_warn("%s", text);
 }
 
+void creds_warn_exposed(const char *path)
+{
+    const char *exposure = file_exposure(path);
+
+    if (exposure != NULL)
+        warn_once("%s %s: chmod o-rwx %s", path, exposure, path);
+}
+
 /* In somebody else's part of the file, a line is no reason to go without credentials. */
 static bool skip_line(const struct reader *reader, const char *what)
 {
@@ -272,7 +280,6 @@ static void find_file(const char *variable, const char *name, char out[512])
 /* A file that is not there, or in a folder that is closed to us, says nothing. */
 static bool load_file(struct creds_profile *profile, bool config, bool *found, struct error *error)
 {
-    const char *exposure = NULL;
     char path[512];
     struct stat status;
     char *text;
@@ -291,9 +298,7 @@ static bool load_file(struct creds_profile *profile, bool config, bool *found, s
     good = creds_profile_parse(profile, config, path, text, len, found, error);
     file_free(text, len);
     if (profile->values[CREDS_SECRET_ACCESS_KEY] != NULL && strcmp(profile->path, path) == 0)
-        exposure = file_exposure(path);
-    if (exposure != NULL)
-        warn_once("%s %s: chmod o-rwx %s", path, exposure, path);
+        creds_warn_exposed(path);
     return good;
 }
 

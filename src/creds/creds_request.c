@@ -9,9 +9,13 @@
 
 #define QUOTE_MIN 12 /* bytes in common are no accident */
 
+/* "Elements of a request signature": a request is good for 5 minutes. Google's services are no stricter. */
+#define SKEW_MAX (INT64_C(5) * 60 * 1000)
+
 void creds_request_wipe(struct creds *creds)
 {
     buf_clear(&creds->form);
+    creds->form_secret = 0;
     buf_clear(&creds->request.headers);
     if (creds->answer != NULL)
         explicit_bzero(creds->answer, CREDS_ANSWER_MAX);
@@ -65,10 +69,8 @@ bool creds_quoted(const struct creds *creds, const char *text)
 /* A service that quotes a token must not bring it into the log. */
 static const char *without_secrets(const struct creds *creds, const char *text)
 {
-    const char *token = strstr(buf_str(&creds->form), CREDS_TOKEN_PARAMETER);
+    const char *token = creds->form_secret != 0 ? buf_str(&creds->form) + creds->form_secret : NULL;
 
-    if (token != NULL)
-        token += strlen(CREDS_TOKEN_PARAMETER);
     return quotes_secret(text, token) || quotes_secret(text, buf_str(&creds->request.headers)) ? "" : text;
 }
 
@@ -84,6 +86,21 @@ enum http_verdict creds_refuse(struct creds *creds, const char *text, const stru
               *code != '\0' ? ", " : "", code, *message != '\0' ? ": " : "", message);
     error->status = status;
     return again ? HTTP_RETRY : HTTP_DONE;
+}
+
+void creds_hide(struct creds *creds)
+{
+    creds->form_secret = creds->form.len;
+}
+
+bool creds_learn_clock(struct creds *creds)
+{
+    int64_t apart = creds->date - clock_wall();
+
+    if (creds->date == CLOCK_UNKNOWN || creds->clock_offset != 0 || llabs(apart) < SKEW_MAX)
+        return false;
+    creds->clock_offset = apart;
+    return true;
 }
 
 bool creds_copy(char *out, size_t size, const char *text)
@@ -130,6 +147,7 @@ static bool on_creds_prepare(struct http_request *request, struct error *error)
 
     creds_request_wipe(creds);
     creds->answer_too_large = false;
+    creds->by_google = false;
     creds->date = CLOCK_UNKNOWN;
     if (!creds->steps[creds->step].ops->prepare(creds, error))
         return false;
@@ -145,6 +163,8 @@ static void on_creds_header(struct http_request *request, const char *name, cons
 
     if (strcmp(name, "date") == 0)
         creds->date = clock_parse_http(value);
+    if (strcmp(name, "metadata-flavor") == 0 && strcmp(value, "Google") == 0)
+        creds->by_google = true;
 }
 
 static bool on_creds_body(struct http_request *request, const char *data, size_t len)
@@ -185,8 +205,8 @@ static enum http_verdict judge_creds(struct creds *creds)
         error_set(error, ERROR_PROTOCOL, "its answer has more than %zu KiB", CREDS_ANSWER_MAX / 1024);
     else if (request->status != 200)
         return ops->refused(creds, error);
-    else
-        ops->take(creds, error);
+    else if (!ops->take(creds, error) && error->kind == ERROR_UNREACHABLE)
+        return HTTP_RETRY;
     return HTTP_DONE;
 }
 

@@ -13,8 +13,6 @@
 
 #define DEFAULT_REGION "us-east-1"
 #define TIME_LIMIT 20000 /* ms: RGW asks the identity provider first */
-#define SKEW_MAX                                                                                             \
-    (INT64_C(5) * 60 * 1000) /* "Elements of a request signature": a request is good for 5 minutes */
 #define CONTENT_TYPE "application/x-www-form-urlencoded; charset=utf-8"
 #define AUTHORIZATION_MAX ((size_t)4 * 1024)
 
@@ -104,7 +102,8 @@ static bool prepare_web_identity(struct creds *creds, struct error *error)
     good = creds_read_token(creds->steps[creds->step].role.token_file, &token, error);
     if (good) {
         add_role(creds, "AssumeRoleWithWebIdentity");
-        buf_puts(&creds->form, "&" CREDS_TOKEN_PARAMETER);
+        buf_puts(&creds->form, "&WebIdentityToken=");
+        creds_hide(creds);
         uri_encode(&creds->form, buf_str(&token), "");
         put_url(creds);
         buf_puts(&creds->request.headers, "content-type: " CONTENT_TYPE "\n");
@@ -211,18 +210,6 @@ static bool take_session(struct creds *creds, struct error *error)
     return good;
 }
 
-/* Is this machine's clock the reason? Then the next signature is by the service's. */
-static bool learn_sts_clock(struct creds *creds)
-{
-    int64_t apart = creds->date - clock_wall();
-
-    if (creds->steps[creds->step].ops != &creds_assume_role || creds->date == CLOCK_UNKNOWN ||
-        creds->clock_offset != 0 || llabs(apart) < SKEW_MAX)
-        return false;
-    creds->clock_offset = apart;
-    return true;
-}
-
 static const struct {
     const char *code;
     const char *text;
@@ -258,7 +245,7 @@ static enum http_verdict refused_session(struct creds *creds, struct error *erro
         }
     verdict = creds_refuse(creds, text, &answer, error);
     explicit_bzero(&answer, sizeof answer);
-    if (learn_sts_clock(creds))
+    if (creds->steps[creds->step].ops == &creds_assume_role && creds_learn_clock(creds))
         return HTTP_RETRY_NOW;
     if (again) {
         error->kind = ERROR_UNREACHABLE;

@@ -28,7 +28,8 @@ static void fuzz_check(const struct creds *creds, enum http_verdict verdict)
         abort();
 }
 
-static void fuzz_answer(const struct creds_step_ops *ops, const uint8_t *data, size_t size)
+static inline void fuzz_answer_of(const struct creds_step_ops *ops, struct gcp *gcp, const uint8_t *data,
+                                  size_t size)
 {
     static const int statuses[] = {200, 200, 200, 400, 403, 404, 429, 500};
     static const struct side side = {.ca_file = "", .sts_endpoint = ""};
@@ -41,6 +42,7 @@ static void fuzz_answer(const struct creds_step_ops *ops, const uint8_t *data, s
         return;
     }
     creds->side = &side;
+    creds->gcp = gcp;
     creds->steps[0].ops = ops;
     creds->step_count = 1;
     creds->answer = malloc(CREDS_ANSWER_MAX);
@@ -48,7 +50,9 @@ static void fuzz_answer(const struct creds_step_ops *ops, const uint8_t *data, s
     request = &creds->request;
     http_request_init(request);
     buf_init_secret(&creds->form, CREDS_FORM_MAX);
-    buf_puts(&creds->form, "RoleArn=a&" CREDS_TOKEN_PARAMETER "TOPSECRETTOKEN");
+    buf_puts(&creds->form, "RoleArn=a&WebIdentityToken=");
+    creds_hide(creds);
+    buf_puts(&creds->form, "TOPSECRETTOKEN");
     request->hooks = &creds_hooks;
     request->ctx = creds;
     request->status = statuses[data[0] % 8];
@@ -58,6 +62,11 @@ static void fuzz_answer(const struct creds_step_ops *ops, const uint8_t *data, s
     request->hooks->body(request, (const char *)data + 1 + half, size - 1 - half);
     fuzz_check(creds, request->hooks->finish(request));
     creds_close(creds);
+}
+
+static inline void fuzz_answer(const struct creds_step_ops *ops, const uint8_t *data, size_t size)
+{
+    fuzz_answer_of(ops, NULL, data, size);
 }
 
 #endif

@@ -1,0 +1,308 @@
+/* What follows from a key file: signatures, and the requests of each type. */
+#include "gcp_fixture.h"
+
+#define OK "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+#define TOKEN(token_) OK "{\"access_token\":\"" token_ "\",\"expires_in\":3600}"
+#define REFUSAL(status_, code_, text_)                                                                       \
+    HEAD_OF(status_) "{\"error\":\"" code_ "\",\"error_description\":\"" text_ "\"}"
+
+/* A file in which %s is where the service is. */
+static void open_file(struct gcp_fixture *f, const struct act *script, const char *format)
+{
+    char text[4096];
+    const char *hole = strstr(format, "%s");
+
+    serve(&f->base, script);
+    if (hole == NULL)
+        snprintf(text, sizeof text, "%s", format);
+    else
+        snprintf(text, sizeof text, "%.*s%s%s", (int)(hole - format), format, f->base.url, hole + 2);
+    put_key_file(f, text);
+    if (!open_gcp(f))
+        print_error("%s\n", f->base.error.text);
+    assert_non_null(f->gcp);
+    f->gcp->token_url = f->base.url;
+}
+
+/* ---- signatures ---- */
+
+/* RFC 7515, appendix A.2. */
+static void test_rs256(void **state)
+{
+    static const char input[] = "eyJhbGciOiJSUzI1NiJ9."
+                                "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt"
+                                "cGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+    static const char expected[] = "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7"
+                                   "AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4"
+                                   "BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K"
+                                   "0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqv"
+                                   "hJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrB"
+                                   "p0igcN_IoypGlUPQGe77Rw";
+    unsigned char signature[GCP_SIGNATURE_MAX];
+    struct buf text;
+    yyjson_doc *doc;
+    struct error error;
+    const char *pem;
+
+    (void)state;
+    doc = json_parse("{\"k\":\"" GCP_TEST_KEY "\"}", sizeof "{\"k\":\"" GCP_TEST_KEY "\"}" - 1, &error);
+    assert_non_null(doc);
+    pem = json_text(yyjson_doc_get_root(doc), "k", "");
+    assert_int_equal(gcp_rs256(pem, input, strlen(input), signature), 256);
+    buf_init(&text, 1024);
+    assert_true(gcp_base64(&text, signature, 256, true));
+    assert_string_equal(buf_str(&text), expected);
+    buf_free(&text);
+    assert_int_equal(gcp_rs256("", input, strlen(input), signature), 0);
+    assert_int_equal(gcp_rs256("-----BEGIN PRIVATE KEY-----\nAAAA\n", input, strlen(input), signature), 0);
+    gcp_wipe(doc);
+}
+
+/* RFC 4648, section 10, and what section 5 has other digits for. */
+static void test_base64(void **state)
+{
+    static const struct {
+        const char *in;
+        const char *out;
+    } rows[] = {
+        {"", ""},
+        {"f", "Zg=="},
+        {"fo", "Zm8="},
+        {"foo", "Zm9v"},
+        {"foob", "Zm9vYg=="},
+        {"fooba", "Zm9vYmE="},
+        {"foobar", "Zm9vYmFy"},
+        {"\xfb\xff\xbf", "+/+/"},
+    };
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 64);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        buf_clear(&out);
+        gcp_base64(&out, rows[i].in, strlen(rows[i].in), false);
+        assert_string_equal(buf_str(&out), rows[i].out);
+    }
+    buf_clear(&out);
+    gcp_base64(&out, "\xfb\xff\xbf\xfb", 4, true);
+    assert_string_equal(buf_str(&out), "-_-_-w");
+    buf_free(&out);
+}
+
+/* ---- a service account ---- */
+
+#define ACCOUNT                                                                                                 \
+    "{\"type\":\"service_account\",\"client_email\":\"a@p.iam.gserviceaccount.com\",\"private_key_id\":\"k1\"," \
+    "\"private_key\":\"" GCP_TEST_KEY "\",\"token_uri\":\"%s/token\"}"
+
+/* The claims of the JWT that begins there, decoded by hand. */
+static void assert_claims(const char *jwt, const char *part)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const char *at = strchr(jwt, '.') + 1;
+    char claims[1024];
+    unsigned bits = 0, have = 0;
+    size_t len = 0;
+
+    for (; *at != '.'; at++) {
+        const char *digit = strchr(digits, *at);
+
+        assert_non_null(digit);
+        bits = bits << 6 | (unsigned)(digit - digits);
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            assert_true(len < sizeof claims - 1);
+            claims[len++] = (char)(bits >> have);
+        }
+    }
+    claims[len] = '\0';
+    if (strstr(claims, part) == NULL)
+        print_error("%s\n", claims);
+    assert_non_null(strstr(claims, part));
+}
+
+/* Without a request, until that token is refused. */
+static void test_service_account(void **state)
+{
+    static const struct act script[] = SCRIPT(ANSWER(TOKEN("ya29.exchanged")));
+    struct gcp_fixture *f = *state;
+
+    open_file(f, script, ACCOUNT);
+    assert_non_null(ask_bearer(f));
+    assert_int_equal(f->base.server.connections, 0);
+    assert_memory_equal(f->bearer, "Bearer eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6ImsxIn0.", 58);
+    assert_claims(
+        f->bearer,
+        "{\"iss\":\"a@p.iam.gserviceaccount.com\",\"sub\":\"a@p.iam.gserviceaccount.com\",\"scope\":"
+        "\"https://www.googleapis.com/auth/cloud-platform\",\"iat\":");
+    assert_true(gcp_expired(f->gcp, 1));
+    assert_bearer(f, "Bearer ya29.exchanged", 2);
+    assert_seen(f, "POST /token HTTP/1.1\r\n");
+    assert_seen(f, "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=eyJ");
+    assert_claims(strstr(buf_str(&f->base.server.seen), "assertion="), "/token\",\"iat\":");
+}
+
+/* The answer's Date is days from ours: the next JWT is by that clock. What is refused is not quoted. */
+static void test_service_account_clock(void **state)
+{
+    static const struct act script[] = SCRIPT(
+        ANSWER(REFUSAL("400 Bad Request", "invalid_grant", "Invalid JWT: it must be a short-lived token")),
+        ANSWER(REFUSAL("400 Bad Request", "invalid_grant", "Invalid JWT signature")));
+    struct gcp_fixture *f = *state;
+    char issued[40];
+
+    open_file(f, script, ACCOUNT);
+    assert_non_null(ask_bearer(f));
+    assert_true(gcp_expired(f->gcp, 1));
+    assert_no_bearer(
+        f, ERROR_CREDENTIALS,
+        "key.json (service_account): the key of the service account is not accepted: is it deleted, or the "
+        "account? (HTTP 400, invalid_grant: Invalid JWT signature)");
+    snprintf(issued, sizeof issued, "\"iat\":%lld",
+             (long long)clock_parse_rfc3339("2026-11-22T18:00:00Z") / 100000);
+    assert_claims(strstr(strstr(buf_str(&f->base.server.seen), "assertion=") + 1, "assertion="), issued);
+}
+
+/* ---- a user ---- */
+
+#define USER                                                                                                 \
+    "{\"type\":\"authorized_user\",\"client_id\":\"id.apps\",\"client_secret\":\"s3cr3t-of-some-length\","   \
+    "\"refresh_token\":\"1//refresh-of-some-length\"}"
+
+static void test_user(void **state)
+{
+    static const struct act script[] =
+        SCRIPT(ANSWER(REFUSAL("400 Bad Request", "internal_failure", "")), ANSWER(TOKEN("ya29.user")));
+    struct gcp_fixture *f = *state;
+
+    open_file(f, script, USER);
+    assert_bearer(f, "Bearer ya29.user", 1);
+    assert_seen(f, "grant_type=refresh_token&client_id=id.apps&client_secret=s3cr3t-of-some-length&"
+                   "refresh_token=1%2F%2Frefresh-of-some-length");
+}
+
+static void test_user_is_not_quoted(void **state)
+{
+    static const struct act script[] =
+        SCRIPT(ANSWER(REFUSAL("400 Bad Request", "invalid_grant", "Bad token 1//refresh-of-some-length")));
+    struct gcp_fixture *f = *state;
+
+    open_file(f, script, USER);
+    assert_no_bearer(f, ERROR_CREDENTIALS,
+                     "the login is over: log in again with gcloud auth application-default login (HTTP 400, "
+                     "invalid_grant)");
+    assert_null(strstr(f->base.error.text, "refresh-of"));
+}
+
+/* ---- somebody whom another provider knows ---- */
+
+#define EXTERNAL(source_, more_)                                                                                \
+    "{\"type\":\"external_account\",\"audience\":\"//iam.googleapis.com/projects/1/x\",\"subject_token_type\":" \
+    "\"urn:ietf:params:oauth:token-type:jwt\",\"token_url\":\""                                                 \
+    "%s"                                                                                                        \
+    "/sts\",\"credential_source\":" source_ more_ "}"
+
+static void test_external_file(void **state)
+{
+    static const struct act script[] = SCRIPT(ANSWER(TOKEN("ya29.sts")));
+    struct gcp_fixture *f = *state;
+    char text[1024];
+
+    put_token(&f->base, "ey.first.token\n");
+    snprintf(text, sizeof text, EXTERNAL("{\"file\":\"%s\"}", ",\"client_id\":\"c\",\"client_secret\":\"s\""),
+             "%s", f->base.token);
+    open_file(f, script, text);
+    assert_bearer(f, "Bearer ya29.sts", 1);
+    assert_seen(f, "POST /sts HTTP/1.1\r\n");
+    assert_seen(f, "authorization: Basic Yzpz\r\n");
+    assert_seen(
+        f,
+        "&audience=%2F%2Fiam.googleapis.com%2Fprojects%2F1%2Fx&scope=https%3A%2F%2Fwww.googleapis.com%2Fauth%2F"
+        "cloud-platform&requested_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token&"
+        "subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Ajwt&subject_token=ey.first.token");
+    assert_null(strstr(buf_str(&f->base.server.seen), "%0A"));
+}
+
+/* Before anything is asked. */
+static void test_external_file_is_gone(void **state)
+{
+    struct gcp_fixture *f = *state;
+
+    put_key_file(
+        f, "{\"type\":\"external_account\",\"audience\":\"a\",\"subject_token_type\":\"t\",\"token_url\":"
+           "\"https://127.0.0.1:9/\",\"credential_source\":{\"file\":\"/nowhere/token\"}}");
+    assert_true(open_gcp(f));
+    assert_no_bearer(f, ERROR_CREDENTIALS, "key.json (external_account): cannot open /nowhere/token");
+}
+
+/* A URL with its headers, JSON around the token, and then a service account in whose name. */
+static void test_external_url(void **state)
+{
+    static const struct act script[] =
+        SCRIPT(ANSWER(OK "{\"value\":\"ey.from.azure\"}"), ANSWER(TOKEN("ya29.sts-of-some-length")),
+               ANSWER(OK "{\"accessToken\":\"ya29.account\",\"expireTime\":\"2099-01-01T00:00:00Z\"}"));
+    struct gcp_fixture *f = *state;
+    char text[1024], service[64];
+
+    serve(&f->base, script);
+    snprintf(service, sizeof service, "%s", f->base.url);
+    snprintf(
+        text, sizeof text,
+        EXTERNAL(
+            "{\"url\":\"%s/subject?x=1\",\"headers\":{\"Metadata\":\"True\"},\"format\":{\"type\":\"json\","
+            "\"subject_token_field_name\":\"value\"}}",
+            ",\"service_account_impersonation_url\":\"%s/a:generateAccessToken\","
+            "\"service_account_impersonation\":{\"token_lifetime_seconds\":600}"),
+        service, service, service);
+    put_key_file(f, text);
+    assert_true(open_gcp(f));
+    assert_bearer(f, "Bearer ya29.account", 1);
+    assert_seen(f, "GET /subject?x=1 HTTP/1.1\r\n");
+    assert_seen(f, "Metadata: True\r\n");
+    assert_seen(f, "&subject_token=ey.from.azure");
+    assert_seen(f, "POST /a:generateAccessToken HTTP/1.1\r\n");
+    assert_seen(f, "authorization: Bearer ya29.sts-of-some-length\r\n");
+    assert_seen(f, "{\"scope\":[\"https://www.googleapis.com/auth/cloud-platform\"],\"lifetime\":\"600s\"}");
+}
+
+/* ---- in the name of a service account ---- */
+
+static void test_impersonated(void **state)
+{
+    static const struct act script[] =
+        SCRIPT(ANSWER(TOKEN("ya29.user-of-some-length")),
+               ANSWER(HEAD_OF(
+                   "403 Forbidden") "{\"error\":{\"code\":403,\"status\":\"PERMISSION_DENIED\",\"message\":"
+                                    "\"Permission iam.serviceAccounts.getAccessToken denied\"}}"));
+    struct gcp_fixture *f = *state;
+
+    open_file(f, script,
+              "{\"type\":\"impersonated_service_account\",\"delegates\":[\"d\"],\"source_credentials\":" USER
+              ",\"service_account_impersonation_url\":\"%s/a:generateAccessToken\"}");
+    assert_no_bearer(
+        f, ERROR_CREDENTIALS,
+        "the service account may not be impersonated: give the role roles/iam.serviceAccountTokenCreator on "
+        "it (HTTP 403, PERMISSION_DENIED: Permission iam");
+    assert_seen(f, "\"lifetime\":\"3600s\",\"delegates\":[\"d\"]}");
+}
+
+#define TEST(name_) cmocka_unit_test_setup_teardown(name_, gcp_set_up, gcp_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rs256),
+        cmocka_unit_test(test_base64),
+        TEST(test_service_account),
+        TEST(test_service_account_clock),
+        TEST(test_user),
+        TEST(test_user_is_not_quoted),
+        TEST(test_external_file),
+        TEST(test_external_file_is_gone),
+        TEST(test_external_url),
+        TEST(test_impersonated),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
