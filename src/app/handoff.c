@@ -90,10 +90,18 @@ static bool is_ignored(const struct handoff *handoff, int signal)
     return handoff->found[signal].handler == SIG_IGN;
 }
 
+static bool is_caught(const struct handoff *handoff, int signal)
+{
+    for (size_t i = 0; i < STOPS; i++)
+        if (signal == stops[i])
+            return signal == SIGTERM || !is_ignored(handoff, signal);
+    return false;
+}
+
 static void catch_stops(const struct handoff *handoff)
 {
     for (size_t i = 0; i < STOPS; i++)
-        if (stops[i] == SIGTERM || !is_ignored(handoff, stops[i]))
+        if (is_caught(handoff, stops[i]))
             catch_signal(stops[i], on_stop);
 }
 
@@ -145,7 +153,8 @@ void handoff_begin(struct handoff *handoff)
     block_all(&handoff->mask);
     for (int signal = 1; signal <= HANDOFF_SIGNALS; signal++) {
         get_action(signal, &handoff->found[signal]);
-        if (is_changeable(signal))
+        /* To ignore a signal discards the one that is pending (POSIX, sigaction): what asks to stop is never ignored. */
+        if (is_changeable(signal) && !is_caught(handoff, signal))
             set_action(signal, &ignore);
     }
     catch_stops(handoff);

@@ -296,6 +296,18 @@ class Other(SignalCase):
             codes.add(tool.wait().code)
         self.assertLessEqual(codes, {-signal.SIGTERM, 128 + signal.SIGTERM})
 
+    def test_before_the_first_instruction(self):
+        """One that is there already when the program begins, because it was blocked, is not lost either."""
+        def pending():
+            signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS)
+            os.kill(os.getpid(), number)
+
+        source, destination = self.dir_bucket(), self.dir_bucket()
+        for number in NUMBERS:
+            with self.subTest(signal=number.name):
+                tool = self.starts(production(source, destination), before_exec=pending).wait()
+                self.assertEqual((tool.code, tool.application.started), (128 + number, False))
+
     def test_second_signal_ends_at_once(self):
         """The first one waits for the server to answer that the lease is given back; the second does not."""
         source, destination = self.s3_bucket(), self.s3_bucket()
