@@ -49,7 +49,7 @@ struct lease {
     const struct job *job;
     struct lease_record own;
     bool held;
-    bool advisory; /* the service has no create-if-absent */
+    bool advisory;      /* the service has no create-if-absent */
     bool after_failure; /* whoever had it before has failed, or died */
     bool told_stranger;
     int64_t renewed; /* mono: when the last successful renewal began */

@@ -79,10 +79,10 @@ struct settings {
     int64_t connect_timeout, stall_timeout, request_timeout; /* ms */
     int64_t concurrency, retries;
     int64_t max_failures; /* in a row, for one reason; 0: however many there are */
-    int64_t part_size;  /* bytes */
-    int64_t compare;    /* enum compare */
-    int64_t tags;       /* enum tags */
-    int64_t on_failure; /* enum on_failure */
+    int64_t part_size;    /* bytes */
+    int64_t compare;      /* enum compare */
+    int64_t tags;         /* enum tags */
+    int64_t on_failure;   /* enum on_failure */
     int64_t dry_run;
     int64_t log_format; /* enum log_format */
     int64_t log_level;  /* enum log_level */

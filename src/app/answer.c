@@ -63,21 +63,6 @@ int answer_version(void)
     return answer_print(&out, 0);
 }
 
-/* Where a side's credentials would come from, or why that cannot be right; asks nobody. */
-static void describe_credentials(const struct side *side, struct buf *out)
-{
-    struct error error = {0};
-    struct creds *creds;
-
-    if (!store_needs_network(side)) {
-        buf_puts(out, "none needed");
-        return;
-    }
-    creds = creds_open(side, NULL, &error);
-    buf_puts(out, creds != NULL ? creds_source(creds) : error.text);
-    creds_close(creds);
-}
-
 static const struct side *side_of(const struct settings *settings, int index)
 {
     return index == 0 ? &settings->source : &settings->destination;
@@ -155,7 +140,7 @@ static void tell_credentials(const struct settings *settings, int index)
     struct buf text;
 
     buf_init(&text, OUTPUT_MAX);
-    describe_credentials(side_of(settings, index), &text);
+    store_describe_credentials(side_of(settings, index), &text);
     log_info("credentials of the %s: %s", side_names[index], buf_str(&text));
     buf_free(&text);
 }
@@ -281,7 +266,7 @@ int answer_print_config(const struct settings *settings, bool json, const struct
         log_error("%s", error->text);
     for (int i = 0; i < 2; i++) {
         buf_init(&credentials[i], OUTPUT_MAX);
-        describe_credentials(side_of(settings, i), &credentials[i]);
+        store_describe_credentials(side_of(settings, i), &credentials[i]);
         tls_describe(side_of(settings, i)->ca_file, authorities[i], sizeof authorities[i]);
     }
     remarks[0].source = buf_str(&credentials[0]);

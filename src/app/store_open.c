@@ -1,5 +1,7 @@
 #include "store_open.h"
 
+#include "creds.h"
+#include "gcp.h"
 #include "store_dir.h"
 #include "store_gcs.h"
 #include "store_s3.h"
@@ -76,4 +78,40 @@ struct store *store_open(const struct side *side, struct loop *loop, struct erro
 bool store_needs_network(const struct side *side)
 {
     return after_scheme(side->bucket, "file:") == NULL;
+}
+
+static bool is_of_google(const struct side *side)
+{
+    return after_scheme(side->bucket, "gs://") != NULL || is_of_replit(side->bucket);
+}
+
+static void describe_google(const struct side *side, struct buf *out)
+{
+    struct error error = {0};
+    struct gcp *gcp = gcp_open(side, NULL, &error);
+
+    if (gcp == NULL)
+        buf_puts(out, error.text);
+    else
+        buf_puts(out, gcp_anonymous(gcp) ? "none are sent" : gcp_source(gcp));
+    gcp_close(gcp);
+}
+
+static void describe_s3(const struct side *side, struct buf *out)
+{
+    struct error error = {0};
+    struct creds *creds = creds_open(side, NULL, &error);
+
+    buf_puts(out, creds != NULL ? creds_source(creds) : error.text);
+    creds_close(creds);
+}
+
+void store_describe_credentials(const struct side *side, struct buf *out)
+{
+    if (!store_needs_network(side))
+        buf_puts(out, "none needed");
+    else if (is_of_google(side))
+        describe_google(side, out);
+    else
+        describe_s3(side, out);
 }

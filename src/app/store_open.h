@@ -4,6 +4,7 @@
 #ifndef STORSYNC_STORE_OPEN_H
 #define STORSYNC_STORE_OPEN_H
 
+#include "buf.h"
 #include "error.h"
 #include "loop.h"
 #include "settings.h"
@@ -15,5 +16,8 @@
  * service; asks it nothing. */
 struct store *store_open(const struct side *side, struct loop *loop, struct error *error);
 bool store_needs_network(const struct side *side);
+
+/* For people: where a side's credentials would come from, or why that cannot be right; asks nobody. */
+void store_describe_credentials(const struct side *side, struct buf *out);
 
 #endif

@@ -43,7 +43,7 @@ class Configuration(TestCase):
         missing = f"file://{self.dir}/missing"
         cases = [({"DEV_STORAGE_BUCKET": "dev", "PROD_STORAGE_BUCKET": "prod"},
                   "source dev (DEV_STORAGE_BUCKET): no credentials", "destination prod (PROD_STORAGE_BUCKET): no credentials"),
-                 ({**keys, "DEV_STORAGE_BUCKET": "gs://dev", "PROD_STORAGE_BUCKET": "pr/od"}, "gs://dev", "pr/od"),
+                 ({**keys, "DEV_STORAGE_BUCKET": "ftp://dev", "PROD_STORAGE_BUCKET": "pr/od"}, "ftp://dev", "pr/od"),
                  ({**keys, "DEV_STORAGE_BUCKET": missing, "PROD_STORAGE_BUCKET": missing + "-2"}, "source file://",
                   "destination file://"),
                  ({**keys, "DEV_STORAGE_BUCKET": "dev", "PROD_STORAGE_BUCKET": "prod", "STORSYNC_SOURCE_ENDPOINT": "minio:9000",

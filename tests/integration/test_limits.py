@@ -209,7 +209,7 @@ class Policy(LimitCase):
 
     def test_78_configuration(self):
         source, destination = self.dir_bucket(), self.dir_bucket()
-        self.both_policies(production(source, destination, STORSYNC_SOURCE_BUCKET="gs://bucket"), 78, message="gs://")
+        self.both_policies(production(source, destination, STORSYNC_SOURCE_BUCKET="ftp://bucket"), 78, message="ftp://")
         self.both_policies(production(source, destination, STORSYNC_CONFIG="/no/such/file"), 78, message="/no/such")
 
     def test_words_for_machines(self):

@@ -119,7 +119,7 @@ class Addresses(MistakeCase):
     def test_values_that_no_service_can_have(self):
         cases = [("ENDPOINT", "minio:9000"), ("ENDPOINT", "https://me:swordfish@s3.example.net"),
                  ("ENDPOINT", "ftp://minio"), ("BUCKET", "s3://dev/uploads"), ("BUCKET", '"dev"'),
-                 ("BUCKET", "https://prod.s3.amazonaws.com/"), ("BUCKET", "s3://me:swordfish@dev"), ("BUCKET", "gs://dev"),
+                 ("BUCKET", "https://prod.s3.amazonaws.com/"), ("BUCKET", "s3://me:swordfish@dev"), ("BUCKET", "gs://dev/uploads"),
                  ("REGION", "eu-west-1 # Frankfurt"), ("CA_FILE", f"{self.dir}/missing.pem"), ("PROFILE", "nobody")]
         for side in ("SOURCE", "DESTINATION"):
             for name, value in cases:
