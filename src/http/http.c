@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AT_ONCE_MAX 2   /* HTTP_RETRY_NOW verdicts that are followed */
+#define AT_ONCE_MAX 2 /* HTTP_RETRY_NOW verdicts that are followed */
 
 /* From the pool or new; NULL, with *error: no memory. */
 static struct http_transfer *transfer_take(struct http *http, struct error *error)
