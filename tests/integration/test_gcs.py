@@ -170,6 +170,32 @@ class Copies(GcsCase):
         self.assertEqual(len(self.server.asked("GET", "b/bucket/o/.*alt=media")), 1)
 
 
+class Scale(GcsCase):
+    OBJECTS = 300 if RUN.instrumented else 3000
+    LIMIT = 8 * data.MIB
+
+    def make_sure(self, source, destination):
+        """One run leaves both equal; the next makes listings and a handful of requests."""
+        for objects in (self.OBJECTS + 1, 0):
+            self.server.requests.clear()
+            tool = self.tool("--sync", env={**EVERYTHING, **sides(source, destination)}, timeout=120)
+            self.assertEqual((tool.status["syncedFiles"], tool.status["failedFiles"]), (objects, 0))
+            if not RUN.instrumented:
+                self.assertLess(tool.peak_rss, self.LIMIT)
+        self.assertLess(len(self.server.requests), 2 * (self.OBJECTS // 1000 + 1) + 12)
+
+    def test_there_and_to_a_directory_and_back(self):
+        self.server.rewrite_step = 5 * data.MIB
+        for number in range(self.OBJECTS):
+            self.source.put(f"public/{number % 50}/{number} ä", data.body(number, [0, 1, 100, 4096, 70_000][number % 5]),
+                            metadata=ODD_METADATA[number % 4])
+        self.source.put("public/large", data.body("large", 40 * data.MIB))
+        middle, last = self.dir_bucket(), self.server.bucket("last-bucket")
+        for source, destination in ((self.source, self.destination), (self.source, middle), (middle, last)):
+            self.make_sure(source, destination)
+        self.assert_same(self.source, self.destination, last)
+
+
 # --- bodies that pass through this machine ---
 
 class Relays(GcsCase):
