@@ -317,8 +317,8 @@ class Faults(GcsCase):
         self.assertEqual(len(self.server.asked("POST", "uploadType=resumable")), 1)
 
     def test_a_storm_of_429_and_503(self):
-        self.proxied.fault(proxyfault.answer(429, error_body(429, "rateLimitExceeded")), every=3, times=60)
-        self.proxied.fault(proxyfault.answer(503, "<html>no</html>", {"Content-Type": "text/html"}), every=4, times=60)
+        self.proxied.fault(proxyfault.answer(429, error_body(429, "rateLimitExceeded")), every=3, times=30)
+        self.proxied.fault(proxyfault.answer(503, "<html>no</html>", {"Content-Type": "text/html"}), every=4, times=30)
         for number in range(60):
             self.source.put(f"public/{number}", data.body(number, 3000), metadata=POLICY)
         tool = self.run_tool(env={"STORAGE_EMULATOR_HOST": self.proxied.endpoint, "STORSYNC_RETRIES": "10"},
