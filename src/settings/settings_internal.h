@@ -47,8 +47,8 @@ enum setting_type {
 struct setting {
     const char *name;    /* as in the INI file */
     const char *heading; /* of the group in --help that begins with it; else NULL */
-    bool common;         /* for --help without more */
     enum setting_type type;
+    bool common;          /* for --help without more */
     bool credential;      /* `shared` counts only if the side has no credential of its own at all */
     bool not_in_file;     /* it says where the INI file is */
     bool names;           /* a list, of which each line may hold one */

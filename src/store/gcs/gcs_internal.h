@@ -174,10 +174,10 @@ void gcs_copy(struct store *to, struct call *call, const struct store_target *ta
 #define GCS_CHUNK (UINT64_C(256) * 1024) /* a part has whole ones of these, but for the last */
 
 void gcs_upload_begin(struct store *to, struct call *call, const struct store_target *target);
-void gcs_upload_part(struct upload *upload, struct call *call, const struct store_part *part,
+void gcs_upload_part(struct upload *base, struct call *call, const struct store_part *part,
                      struct pipe *source);
-void gcs_upload_finish(struct upload *upload, struct call *call);
-void gcs_upload_abort(struct upload *upload, struct call *call);
+void gcs_upload_finish(struct upload *base, struct call *call);
+void gcs_upload_abort(struct upload *base, struct call *call);
 bool gcs_step(struct call *call);
 
 #endif

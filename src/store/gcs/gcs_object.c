@@ -7,6 +7,7 @@
 #include "hash.h"
 #include "random.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- reading ---- */
@@ -238,8 +239,7 @@ static bool gcs_begin_multipart(struct gcs_call *c, const struct object_meta *me
     gcs_param_condition(c, condition);
     random_bytes(random, sizeof random);
     hash_hex(random, sizeof random, boundary);
-    strcpy(field, "multipart/related; boundary=");
-    strcat(field, boundary);
+    snprintf(field, sizeof field, "multipart/related; boundary=%s", boundary);
     exchange_field(&c->base, "content-type", field);
     buf_printf(payload, "--%s\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n", boundary);
     if (!gcs_write_resource(meta, md5, payload, &error)) {

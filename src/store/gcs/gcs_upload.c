@@ -16,6 +16,7 @@
 #include "log.h"
 #include "text.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -270,8 +271,8 @@ static void gcs_part_ask(struct gcs_call *c, uint64_t has)
     char range[80];
 
     exchange_send(&c->base, u->source, u->part.size - has);
-    snprintf(range, sizeof range, "bytes %llu-%llu/%llu", (unsigned long long)(u->part.offset + has),
-             (unsigned long long)gcs_part_end(u) - 1, (unsigned long long)u->upload->size);
+    snprintf(range, sizeof range, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, u->part.offset + has,
+             gcs_part_end(u) - 1, u->upload->size);
     exchange_field(&c->base, "content-range", range);
 }
 

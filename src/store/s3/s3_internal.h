@@ -232,7 +232,7 @@ void s3_upload_part(struct upload *upload, struct call *call, const struct store
                     struct pipe *source);
 void s3_upload_copy(struct upload *upload, struct call *call, const struct store_part *part,
                     const struct store_source *from);
-void s3_upload_finish(struct upload *upload, struct call *call);
-void s3_upload_abort(struct upload *upload, struct call *call);
+void s3_upload_finish(struct upload *base, struct call *call);
+void s3_upload_abort(struct upload *base, struct call *call);
 
 #endif
