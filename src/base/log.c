@@ -315,6 +315,19 @@ static bool is_mark(enum log_style style)
     return style == LOG_OK || style == LOG_SKIP || style == LOG_FAIL;
 }
 
+/* Puts it at the beginning of a line; returns its length. */
+static size_t decorate_line(char line[LOG_LINE_MAX + 1], const char *event, enum log_level level,
+                            enum log_style style)
+{
+    const char *decoration = line_decoration(level, style);
+    size_t indent = event != NULL && is_mark(style) ? 2 : 0;
+    size_t len = strlen(decoration);
+
+    memset(line, ' ', indent);
+    memcpy(line + indent, decoration, len + 1);
+    return indent + len;
+}
+
 static void write_event(enum log_level level, enum log_style style, const char *event,
                         const struct log_field *fields, const char *format, va_list args)
     __attribute__((format(printf, 5, 0)));
@@ -331,8 +344,7 @@ static void write_event(enum log_level level, enum log_style style, const char *
     if (!log_enabled(level) || (json && event == NULL))
         return;
     if (!json)
-        len = snprintf(line, sizeof line, "%s%s", event != NULL && is_mark(style) ? "  " : "",
-                       line_decoration(level, style));
+        len = (int)decorate_line(line, event, level, style);
     len += vsnprintf(line + len, sizeof line - (size_t)len, format, args);
     if (!json && style == LOG_HEADING && len < (int)sizeof line)
         len += snprintf(line + len, sizeof line - (size_t)len, " " RULE);

@@ -29,7 +29,10 @@ char text_upper(char c)
 
 bool text_begins(const char *text, const char *beginning)
 {
-    return strncmp(text, beginning, strlen(beginning)) == 0;
+    while (*beginning != '\0')
+        if (*text++ != *beginning++)
+            return false;
+    return true;
 }
 
 bool text_ends(const char *text, const char *end)
