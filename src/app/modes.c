@@ -269,5 +269,5 @@ void mode_validate(struct run *run, struct error *error)
         validate_run(run->source, run->destination, run->settings, run->options->json, report, error))
         finish(run, report_valid(report) ? REPORT_SYNCED : REPORT_PARTIAL, error);
     else
-        run_finish(run, REPORT_FAILED, error);
+        finish_failed(run, error);
 }

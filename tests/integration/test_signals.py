@@ -421,3 +421,5 @@ class Other(SignalCase):
             tool.wait_for(lambda: proxy.requests)
             tool.kill(signal.SIGTERM)
             self.assertEqual(tool.wait().code, 128 + signal.SIGTERM)
+            if "--validate" in args:
+                self.assertIn("Validation Interrupted", tool.err)
