@@ -384,8 +384,8 @@ static void log_duration(const struct report *report)
 {
     int64_t ms = report->finished - report->started;
 
-    log_layout(LOG_DIAGNOSTIC, "version %s has run for %" PRId64 ".%" PRId64 " s", STORSYNC_VERSION,
-               ms / 1000, ms % 1000 / 100);
+    log_layout(LOG_DIAGNOSTIC, "took %" PRId64 ".%" PRId64 " s (version %s)", ms / 1000, ms % 1000 / 100,
+               STORSYNC_VERSION);
 }
 
 static void log_finished(const struct report_log *log, const struct report *report)

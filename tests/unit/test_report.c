@@ -140,7 +140,7 @@ static void test_the_log_of_a_sync(void **state)
         "  \xE2\x9C\x93 Synced: avatars/user123.png (145.32 KB)\n"
         "  \xE2\x9C\x93 Synced: images/product456.jpg (523.18 KB)\n"
         "  - Skipped: videos/demo.mp4 (already up-to-date)\n"
-        "storsync-init: version " STORSYNC_VERSION " has run for 1.0 s\n"
+        "storsync-init: took 1.0 s (version " STORSYNC_VERSION ")\n"
         "\n"
         "=== Sync Summary ===\n"
         "\xE2\x9C\x93 Synced: 42\n"
@@ -165,7 +165,7 @@ static void test_the_log_of_a_dry_run_in_ascii(void **state)
     const char *log = output();
     assert_non_null(strstr(
         log,
-        "\nDry Run: YES\n\nSyncing path: (the whole bucket)\n  + Would sync: a (1 B)\nstorsync-init: version "));
+        "\nDry Run: YES\n\nSyncing path: (the whole bucket)\n  + Would sync: a (1 B)\nstorsync-init: took "));
     assert_non_null(strstr(log, "\n+ Would sync: 1\n- Skipped: 0\nx Failed: 0\nTotal Size: 1 B\n\n"
                                 "=== Sync Complete ===\n"));
     assert_string_equal(report.message, "Would sync 1 object (1 B), 0 already up to date");
@@ -573,8 +573,8 @@ static void test_the_log_of_a_validation(void **state)
                                 "\nValidating path: public/\n  \xE2\x9C\x97 Missing: public/0\n"));
     assert_int_equal(count_lines(log, "  \xE2\x9C\x97 Missing: "), REPORT_DIFFERENCES_MAX);
     assert_non_null(strstr(log, "\n  \xE2\x9C\x97 Mismatched: public/m (content differs)\n"
-                                "  - Extra: public/e\nstorsync-init: version " STORSYNC_VERSION
-                                " has run for 0.0 s\n\n=== Validation Summary ===\nChecked: 57\n"
+                                "  - Extra: public/e\nstorsync-init: took 0.0 s (version " STORSYNC_VERSION
+                                ")\n\n=== Validation Summary ===\nChecked: 57\n"
                                 "\xE2\x9C\x97 Missing: 12\n\xE2\x9C\x97 Mismatched: 1\n- Extra: 1\n\n"
                                 "=== Validation Complete: 14 differences ===\n"));
     assert_false(report_valid(&report));
