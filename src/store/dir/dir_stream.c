@@ -49,10 +49,10 @@ static struct dir_upload *own_upload(struct upload *upload)
 static void open_failed(const struct store_dir *store, struct error *error)
 {
     if (errno == ENOENT)
-        error_set(error, ERROR_NO_BUCKET,
-                  "there is no directory %s: create or mount it, or correct the setting bucket", store->path);
+        error_set(error, ERROR_NO_BUCKET, "there is no directory %s: create or mount it, or correct the path",
+                  store->path);
     else if (errno == ENOTDIR)
-        error_set(error, ERROR_NO_BUCKET, "%s is not a directory: correct the setting bucket", store->path);
+        error_set(error, ERROR_NO_BUCKET, "%s is not a directory: correct the path", store->path);
     else
         error_set_errno(error, "opening the directory");
     store_blame(&store->base, error);
