@@ -14,6 +14,8 @@
 
 #include <stdbool.h>
 
+#define ERROR_TEXT_SIZE 512
+
 enum error_kind {
     ERROR_NONE,         /* no error; a zeroed struct error is this */
     ERROR_USAGE,        /* the command line */
@@ -41,9 +43,8 @@ struct error {
     const char *side;    /* "source" or "destination", where it happened at one of them; else NULL */
     char code[48];       /* the service's own error code ("NoSuchKey"), "" if none */
     char request_id[64]; /* what the service calls the request, for its operator; "" if not told */
-    char permission
-        [64]; /* with ERROR_PERMISSION: the right that is missing ("s3:GetObject"), "" if there is no name for it */
-    char text[512]; /* one line, no newline */
+    char permission[64]; /* with ERROR_PERMISSION: the missing right ("s3:GetObject"), "" if it has no name */
+    char text[ERROR_TEXT_SIZE]; /* one line, no newline */
 };
 
 /* Replaces whatever was in `error`. Always returns false, so that a function can `return error_set(...)`. */

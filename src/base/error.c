@@ -11,9 +11,20 @@ static void error_reset(struct error *error, enum error_kind kind)
     error->kind = kind;
 }
 
-/* A newline from outside (a server's message, a file name) must not break the one-line rule. */
-static void error_one_line(struct error *error)
+/* Beside the error: the arguments, and `tail`, may point into it. */
+static void error_compose(char text[static ERROR_TEXT_SIZE], const char *tail, const char *format,
+                          va_list arguments)
 {
+    int used = vsnprintf(text, ERROR_TEXT_SIZE, format, arguments);
+
+    if (used >= 0 && used < ERROR_TEXT_SIZE)
+        snprintf(text + used, (size_t)(ERROR_TEXT_SIZE - used), "%s", tail);
+}
+
+/* A newline from outside (a server's message, a file name) must not break the one-line rule. */
+static void error_put_text(struct error *error, const char text[static ERROR_TEXT_SIZE])
+{
+    memcpy(error->text, text, ERROR_TEXT_SIZE);
     for (char *c = error->text; *c != '\0'; c++)
         if (*c == '\n' || *c == '\r')
             *c = ' ';
@@ -21,15 +32,14 @@ static void error_one_line(struct error *error)
 
 bool error_set(struct error *error, enum error_kind kind, const char *format, ...)
 {
-    char text[sizeof error->text]; /* the arguments may point into *error */
+    char text[ERROR_TEXT_SIZE];
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    error_compose(text, "", format, arguments);
     va_end(arguments);
     error_reset(error, kind);
-    memcpy(error->text, text, sizeof text);
-    error_one_line(error);
+    error_put_text(error, text);
     return false;
 }
 
@@ -50,35 +60,28 @@ static enum error_kind error_kind_of_errno(int code)
 bool error_set_errno(struct error *error, const char *format, ...)
 {
     int code = errno;
-    char text[sizeof error->text];
+    char text[ERROR_TEXT_SIZE], reason[128];
     va_list arguments;
-    int used;
 
+    snprintf(reason, sizeof reason, ": %s", strerror(code));
     va_start(arguments, format);
-    used = vsnprintf(text, sizeof text, format, arguments);
+    error_compose(text, reason, format, arguments);
     va_end(arguments);
-    if (used >= 0 && (size_t)used < sizeof text)
-        snprintf(text + used, sizeof text - (size_t)used, ": %s", strerror(code));
     error_reset(error, error_kind_of_errno(code));
     error->sys = code;
-    memcpy(error->text, text, sizeof text);
-    error_one_line(error);
+    error_put_text(error, text);
     return false;
 }
 
 void error_prefix(struct error *error, const char *format, ...)
 {
-    char text[sizeof error->text];
+    char text[ERROR_TEXT_SIZE];
     va_list arguments;
-    int used;
 
     va_start(arguments, format);
-    used = vsnprintf(text, sizeof text, format, arguments);
+    error_compose(text, error->text, format, arguments);
     va_end(arguments);
-    if (used >= 0 && (size_t)used < sizeof text)
-        snprintf(text + used, sizeof text - (size_t)used, "%s", error->text);
-    memcpy(error->text, text, sizeof text);
-    error_one_line(error);
+    error_put_text(error, text);
 }
 
 void error_clear(struct error *error)
