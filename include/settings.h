@@ -11,6 +11,9 @@
  * The AWS_ variables are for both sides, so whatever a side has of its own, from any source, comes first. Profile,
  * key, secret, token and role are one unit: a side that has one of them takes none of AWS_PROFILE, AWS_ROLE_ARN, ...
  *
+ * A side whose bucket nobody has set has the one of the app, if this is Replit's: the first in PUBLIC_OBJECT_SEARCH_PATHS that is
+ * called like one of Replit's, else DEFAULT_OBJECT_STORAGE_BUCKET_ID, before the documented default.
+ *
  * A value that cannot be used is replaced by the default with a problem noted that names the source, the value
  * and the default; so is an unknown INI key or STORSYNC_ variable, with the nearest known name. Problems are
  * warnings in a normal run and errors under --check-config. Secrets never appear in a problem or in a printed
@@ -104,6 +107,9 @@ struct settings_flag {
 };
 
 #define SETTINGS_LEASE_TTL_LEAST 3000 /* ms; a shorter lease_ttl counts as this, with a note */
+
+/* How the names of buckets begin that Replit gives. */
+#define SETTINGS_REPLIT_BUCKET "replit-objstore-"
 
 /* The longest `job`. */
 #define SETTINGS_SEGMENT_MAX 64

@@ -1,10 +1,12 @@
 #include "store_open.h"
 
 #include "creds.h"
+#include "env.h"
 #include "gcp.h"
 #include "store_dir.h"
 #include "store_gcs.h"
 #include "store_s3.h"
+#include "text.h"
 
 #include <string.h>
 
@@ -38,10 +40,12 @@ static struct store *open_bucket(const struct side *side, const char *name,
     return open(side, bucket, loop, error);
 }
 
-/* What Replit calls a bucket, without saying whose it is. */
-static bool is_of_replit(const char *bucket)
+/* What Replit calls a bucket, without saying whose it is; and at Replit any name, where nothing speaks for an S3 service. */
+static bool is_of_replit(const struct side *side)
 {
-    return strncmp(bucket, "replit-objstore-", 16) == 0;
+    return text_begins(side->bucket, SETTINGS_REPLIT_BUCKET) ||
+           (strpbrk(side->bucket, ":/") == NULL && *env_text("REPL_ID") != '\0' && *side->endpoint == '\0' &&
+            *side->access_key_id == '\0');
 }
 
 struct store *store_open(const struct side *side, struct loop *loop, struct error *error)
@@ -71,7 +75,7 @@ struct store *store_open(const struct side *side, struct loop *loop, struct erro
     else if (name[0] == '\0')
         error_set(error, ERROR_CONFIG, "no bucket is set");
     else
-        return open_bucket(side, name, is_of_replit(name) ? store_gcs_open : store_s3_open, loop, error);
+        return open_bucket(side, name, is_of_replit(side) ? store_gcs_open : store_s3_open, loop, error);
     return NULL;
 }
 
@@ -82,7 +86,7 @@ bool store_needs_network(const struct side *side)
 
 static bool is_of_google(const struct side *side)
 {
-    return after_scheme(side->bucket, "gs://") != NULL || is_of_replit(side->bucket);
+    return after_scheme(side->bucket, "gs://") != NULL || is_of_replit(side);
 }
 
 static void describe_google(const struct side *side, struct buf *out)

@@ -122,6 +122,7 @@ struct creds {
      * NULL. */
     void (*no_source)(struct error *error, const char *why);
     int64_t early; /* ms before the end that a key is renewed; of a short life its last quarter */
+    int64_t pause; /* ms, at least, between two attempts; after the second twice as long, and so on */
     struct uri sts;
     char sts_region[64];
     char metadata_url[1024];    /* of the container's endpoint, or where EC2's service is */
@@ -203,6 +204,7 @@ bool creds_parse_xml(const char *text, size_t len, struct creds_answer *answer, 
 /* creds_metadata.c */
 extern const struct creds_step_ops creds_container;
 extern const struct creds_step_ops creds_instance[3];
+extern const struct creds_step_ops creds_instance_region; /* after these; puts it into creds->sts_region */
 /* Each puts what the variables say into creds->metadata_url. EC2's service is silent only if it is switched off. */
 enum creds_found creds_container_setup(struct creds *creds, struct error *error);
 enum creds_found creds_instance_setup(struct creds *creds, struct error *error);

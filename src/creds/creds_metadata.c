@@ -14,7 +14,7 @@
 #define CONTAINER_HOST "http://169.254.170.2"
 #define INSTANCE_URL "http://169.254.169.254"
 #define INSTANCE_URL_IPV6 "http://[fd00:ec2::254]"
-#define ROLES "/latest/meta-data/iam/security-credentials/"
+#define ROLES "iam/security-credentials/"
 
 /* ms. Both are on this machine or its host. One that does not exist must be found out soon. */
 #define CONTAINER_LIMIT 3000
@@ -226,24 +226,31 @@ static bool prepare_token(struct creds *creds, struct error *error)
     return true;
 }
 
-static void put_request(struct creds *creds)
+static void put_request(struct creds *creds, const char *what)
 {
-    buf_printf(&creds->request.url, "%s" ROLES, creds->metadata_url);
+    buf_printf(&creds->request.url, "%s/latest/meta-data/%s", creds->metadata_url, what);
     buf_printf(&creds->request.headers, "x-aws-ec2-metadata-token: %s\n", creds->metadata_token);
 }
 
 static bool prepare_role(struct creds *creds, struct error *error)
 {
     (void)error;
-    put_request(creds);
+    put_request(creds, ROLES);
     return true;
 }
 
 static bool prepare_key(struct creds *creds, struct error *error)
 {
     (void)error;
-    put_request(creds);
+    put_request(creds, ROLES);
     uri_encode(&creds->request.url, creds->role_name, "");
+    return true;
+}
+
+static bool prepare_region(struct creds *creds, struct error *error)
+{
+    (void)error;
+    put_request(creds, "placement/region");
     return true;
 }
 
@@ -272,6 +279,11 @@ static bool take_role(struct creds *creds, struct error *error)
     return take_first_line(creds, creds->role_name, sizeof creds->role_name, error);
 }
 
+static bool take_region(struct creds *creds, struct error *error)
+{
+    return take_first_line(creds, creds->sts_region, sizeof creds->sts_region, error);
+}
+
 static enum http_verdict refused_token(struct creds *creds, struct error *error)
 {
     return refused_because(creds, "the service gives no token: is it switched on for this instance?", error);
@@ -292,3 +304,6 @@ const struct creds_step_ops creds_instance[3] = {
     {"GET", true, false, INSTANCE_LIMIT, INSTANCE_ATTEMPTS, NULL, prepare_role, take_role, refused_role},
     {"GET", true, false, INSTANCE_LIMIT, INSTANCE_ATTEMPTS, NULL, prepare_key, take_key, refused_role},
 };
+
+const struct creds_step_ops creds_instance_region = {
+    "GET", true, false, INSTANCE_LIMIT, INSTANCE_ATTEMPTS, NULL, prepare_region, take_region, refused_role};

@@ -217,6 +217,8 @@ static enum http_verdict on_creds_finish(struct http_request *request)
     enum http_verdict verdict = judge_creds(creds);
 
     creds_request_wipe(creds);
+    if (request->retry_after < creds->pause * request->attempts)
+        request->retry_after = creds->pause * request->attempts;
     return attempts != 0 && request->attempts >= attempts ? HTTP_DONE : verdict;
 }
 

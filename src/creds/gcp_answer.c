@@ -78,6 +78,9 @@ static bool take_answer(struct creds *creds, const struct creds_answer *answer, 
     if (creds->next.expires == CLOCK_UNKNOWN)
         return error_set(error, ERROR_PROTOCOL, "its answer does not say until when the token is good");
     memcpy(creds->next.session_token, answer->token, sizeof creds->next.session_token);
+    /* A key at Amazon's has done its work. */
+    explicit_bzero(creds->next.access_key_id, sizeof creds->next.access_key_id);
+    explicit_bzero(creds->next.secret_access_key, sizeof creds->next.secret_access_key);
     return true;
 }
 

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ms: it may come up later than we do, and after a burst of requests it refuses for up to 15 s. */
+#define SIDECAR_PAUSE 1000
+
 #define METADATA_HOST "169.254.169.254" /* metadata.google.internal, whatever resolves names here */
 
 void gcp_no_source(struct error *error, const char *why)
@@ -50,11 +53,14 @@ bool gcp_check_url(const char *url, const char *name, bool near, struct error *e
     return error_set(error, ERROR_CONFIG, "%s: a token would go over plain http to %s", name, uri.host);
 }
 
-static bool add_gcp_step(struct gcp *gcp, const struct creds_step_ops *ops, yyjson_val *object)
+/* Only a chain of roles at Amazon's can leave too little room. */
+static bool add_gcp_step(struct gcp *gcp, const struct creds_step_ops *ops, yyjson_val *object,
+                         struct error *error)
 {
     struct creds *creds = gcp->creds;
 
-    /* INVARIANT: no source has more than three. */
+    if (creds->step_count == CREDS_STEPS_MAX)
+        return error_set(error, ERROR_CONFIG, "the chain of roles is too long");
     gcp->objects[creds->step_count] = object;
     creds->steps[creds->step_count++].ops = ops;
     return true;
@@ -79,13 +85,19 @@ static bool use_service_account(struct gcp *gcp, yyjson_val *object, bool first,
     buf_init_secret(&token, XML_TEXT_MAX);
     good = gcp_jwt(object, NULL, 0, &token, error);
     buf_free(&token);
-    return good && add_gcp_step(gcp, first ? &gcp_self_signed : &gcp_exchange, object);
+    return good && add_gcp_step(gcp, first ? &gcp_self_signed : &gcp_exchange, object, error);
 }
 
 static bool use_authorized_user(struct gcp *gcp, yyjson_val *object, struct error *error)
 {
     return needs(object, "client_id", error) && needs(object, "client_secret", error) &&
-           needs(object, "refresh_token", error) && add_gcp_step(gcp, &gcp_refresh, object);
+           needs(object, "refresh_token", error) && add_gcp_step(gcp, &gcp_refresh, object, error);
+}
+
+static bool needs_token_url(yyjson_val *object, struct error *error)
+{
+    return needs(object, "token_url", error) &&
+           gcp_check_url(json_text(object, "token_url", ""), "token_url", false, error);
 }
 
 static bool use_impersonation(struct gcp *gcp, yyjson_val *object, struct error *error)
@@ -93,27 +105,51 @@ static bool use_impersonation(struct gcp *gcp, yyjson_val *object, struct error 
     return needs(object, "service_account_impersonation_url", error) &&
            gcp_check_url(json_text(object, "service_account_impersonation_url", ""),
                          "service_account_impersonation_url", false, error) &&
-           add_gcp_step(gcp, &gcp_impersonate, object);
+           add_gcp_step(gcp, &gcp_impersonate, object, error);
+}
+
+/* Who we are at Amazon's, wherever that comes from there. The URLs in the file are those of its services, known here. */
+static bool use_aws(struct gcp *gcp, struct error *error)
+{
+    struct creds *creds = gcp->creds;
+    bool by_instance;
+
+    if (!creds_choose(creds, error) || !creds_sts_setup(creds, error))
+        return false;
+    creds->no_source = NULL;
+    by_instance = creds->step_count > 0 && creds->steps[creds->step_count - 1].ops == &creds_instance[2];
+    return !by_instance || *creds->side->region != '\0' || *creds->region != '\0' ||
+           add_gcp_step(gcp, &creds_instance_region, NULL, error);
+}
+
+/* What has to be asked for the subject token, before it is exchanged. */
+static bool use_subject(struct gcp *gcp, yyjson_val *object, struct error *error)
+{
+    yyjson_val *source = yyjson_obj_get(object, "credential_source");
+    const char *url = json_text(source, "url", ""), *kind = "none that is known";
+
+    if (strcmp(json_text(source, "environment_id", ""), "aws1") == 0)
+        return use_aws(gcp, error);
+    if (*json_text(source, "file", "") != '\0')
+        return true;
+    if (*url != '\0')
+        return gcp_check_url(url, "credential_source", true, error) &&
+               add_gcp_step(gcp, &gcp_subject, object, error);
+    if (yyjson_obj_get(source, "executable") != NULL)
+        kind = "an executable";
+    else if (yyjson_obj_get(source, "certificate") != NULL)
+        kind = "a certificate";
+    return error_set(error, ERROR_CONFIG,
+                     "its credential_source is %s: only a file, a url and aws1 are supported", kind);
 }
 
 static bool use_external_account(struct gcp *gcp, yyjson_val *object, struct error *error)
 {
-    yyjson_val *source = yyjson_obj_get(object, "credential_source");
-    const char *file = json_text(source, "file", ""), *url = json_text(source, "url", "");
-
-    if (!needs(object, "audience", error) || !needs(object, "subject_token_type", error) ||
-        !needs(object, "token_url", error) ||
-        !gcp_check_url(json_text(object, "token_url", ""), "token_url", false, error))
-        return false;
-    if (*file == '\0' && *url == '\0')
-        return error_set(error, ERROR_CONFIG,
-                         "its credential_source is neither a file nor a url: others are not supported");
-    if (*file == '\0' &&
-        (!gcp_check_url(url, "credential_source", true, error) || !add_gcp_step(gcp, &gcp_subject, object)))
-        return false;
-    add_gcp_step(gcp, &gcp_sts, object);
-    return yyjson_obj_get(object, "service_account_impersonation_url") == NULL ||
-           use_impersonation(gcp, object, error);
+    return needs(object, "audience", error) && needs(object, "subject_token_type", error) &&
+           needs_token_url(object, error) && use_subject(gcp, object, error) &&
+           add_gcp_step(gcp, &gcp_sts, object, error) &&
+           (yyjson_obj_get(object, "service_account_impersonation_url") == NULL ||
+            use_impersonation(gcp, object, error));
 }
 
 static bool use_type(struct gcp *gcp, yyjson_val *object, bool first, struct error *error)
@@ -130,6 +166,8 @@ static bool use_type(struct gcp *gcp, yyjson_val *object, bool first, struct err
         return use_authorized_user(gcp, object, error);
     if (strcmp(type, "external_account") == 0)
         return use_external_account(gcp, object, error);
+    if (strcmp(type, "external_account_authorized_user") == 0)
+        return needs_token_url(object, error) && use_authorized_user(gcp, object, error);
     if (strcmp(type, "impersonated_service_account") == 0 && first)
         return use_type(gcp, yyjson_obj_get(object, "source_credentials"), false, error) &&
                use_impersonation(gcp, object, error);
@@ -210,11 +248,11 @@ static enum creds_found choose_gcloud(struct gcp *gcp, struct error *error)
 
 static enum creds_found choose_replit(struct gcp *gcp, struct error *error)
 {
-    (void)error;
     if (*env_text("REPL_ID") == '\0')
         return CREDS_SILENT;
-    add_gcp_step(gcp, &gcp_sidecar_credential, NULL);
-    add_gcp_step(gcp, &gcp_sidecar_token, NULL);
+    add_gcp_step(gcp, &gcp_sidecar_credential, NULL, error);
+    add_gcp_step(gcp, &gcp_sidecar_token, NULL, error);
+    gcp->creds->pause = SIDECAR_PAUSE;
     snprintf(gcp->creds->source, sizeof gcp->creds->source, "Replit's sidecar");
     return CREDS_GIVES;
 }
@@ -238,7 +276,7 @@ static enum creds_found choose_metadata(struct gcp *gcp, struct error *error)
         uri.path[0] != '\0')
         return error_set(error, ERROR_CONFIG, "GCE_METADATA_HOST is not host:port"), CREDS_WRONG;
     snprintf(gcp->metadata_host, sizeof gcp->metadata_host, "%s", host);
-    add_gcp_step(gcp, &gcp_metadata, NULL);
+    add_gcp_step(gcp, &gcp_metadata, NULL, error);
     snprintf(gcp->creds->source, sizeof gcp->creds->source, "Google's metadata server");
     return CREDS_GIVES;
 }

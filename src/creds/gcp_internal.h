@@ -5,6 +5,7 @@
  *     gcp_choose.c     which source, what a file has to have, and the steps that follow from it
  *     gcp_steps.c      the requests for a token
  *     gcp_jwt.c        a token that is signed here
+ *     gcp_aws.c        a request to Amazon's STS as a token
  *     gcp_answer.c     what is answered
  *
  * A token lives the life of a key (creds_internal.h): it is the session_token of one that has no more. `signer` is the
@@ -57,7 +58,7 @@ extern const struct creds_step_ops gcp_sidecar_token;
 extern const struct creds_step_ops gcp_metadata;
 extern const struct creds_step_ops gcp_self_signed; /* of a service account; not a request */
 extern const struct creds_step_ops gcp_exchange;    /* of a service account */
-extern const struct creds_step_ops gcp_refresh;     /* of an authorized_user */
+extern const struct creds_step_ops gcp_refresh;     /* of an authorized_user, also an external one */
 extern const struct creds_step_ops gcp_subject;     /* of an external_account, from a URL */
 extern const struct creds_step_ops gcp_sts;         /* of an external_account */
 extern const struct creds_step_ops gcp_impersonate; /* whatever came before */
@@ -69,6 +70,10 @@ bool gcp_take(struct creds *creds, struct error *error);
 /* What an external_account's file or URL has: the token itself, or JSON with it. */
 bool gcp_take_subject(yyjson_val *account, const char *text, size_t len, struct buf *out,
                       struct error *error);
+
+/* gcp_aws.c */
+/* The subject token that shows who creds->signer is, percent-encoded: GetCallerIdentity, signed for `audience`. */
+bool gcp_aws_subject(const struct creds *creds, const char *audience, struct buf *out, struct error *error);
 
 /* gcp_jwt.c */
 /* Base64 of RFC 4648: section 5 without padding (`url`), or section 4. */

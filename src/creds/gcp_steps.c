@@ -18,7 +18,7 @@
 /* ms. Both are on this machine or its host. They may come up later than we do. */
 #define LOCAL_LIMIT 3000
 #define METADATA_ATTEMPTS 3
-#define SIDECAR_ATTEMPTS 8 /* their pauses add up to 13 s or so: what a burst lasts */
+#define SIDECAR_ATTEMPTS 8
 #define TIME_LIMIT 20000
 
 static yyjson_val *object_of(const struct creds *creds)
@@ -76,8 +76,9 @@ static bool take_sidecar_credential(struct creds *creds, struct error *error)
     empty = text_begins(creds->next.session_token, buf_str(&none));
     buf_free(&none);
     return !empty ||
-           error_set(error, ERROR_UNREACHABLE,
-                     "it gives no credential: is a bucket attached to this app? After that, start it again");
+           error_set(
+               error, ERROR_UNREACHABLE,
+               "it gives no credential: attach the bucket to this app (in Object Storage), then deploy again");
 }
 
 static bool prepare_sidecar_token(struct creds *creds, struct error *error)
@@ -97,7 +98,8 @@ static bool prepare_sidecar_token(struct creds *creds, struct error *error)
 static enum http_verdict refused_sidecar(struct creds *creds, struct error *error)
 {
     enum http_verdict verdict = refused(
-        creds, "it gives no token: is a bucket attached to this app? After that, start it again", error);
+        creds, "it gives no token: attach the bucket to this app (in Object Storage), then deploy again",
+        error);
 
     return creds->request.status == 401 ? HTTP_RETRY : verdict;
 }
@@ -209,16 +211,37 @@ const struct creds_step_ops gcp_exchange = {
 
 /* ---- a user ---- */
 
+/* Of a client that the pool knows; most need none. */
+static void add_client(struct creds *creds)
+{
+    const char *id = json_text(object_of(creds), "client_id", "");
+    struct buf pair;
+
+    if (*id == '\0')
+        return;
+    buf_init_secret(&pair, CREDS_TOKEN_MAX);
+    buf_printf(&pair, "%s:%s", id, json_text(object_of(creds), "client_secret", ""));
+    buf_puts(&creds->request.headers, "authorization: Basic ");
+    gcp_base64(&creds->request.headers, pair.data, pair.len, false);
+    buf_putc(&creds->request.headers, '\n');
+    buf_free(&pair);
+}
+
 static bool prepare_refresh(struct creds *creds, struct error *error)
 {
     yyjson_val *user = object_of(creds);
+    bool external = text_begins(json_text(user, "type", ""), "external_");
 
     (void)error;
-    buf_puts(&creds->request.url, creds->gcp->token_url);
+    buf_puts(&creds->request.url, external ? json_text(user, "token_url", "") : creds->gcp->token_url);
     buf_puts(&creds->request.headers, FORM);
     put_field(creds, "grant_type", "refresh_token", false);
-    put_field(creds, "client_id", json_text(user, "client_id", ""), false);
-    put_field(creds, "client_secret", json_text(user, "client_secret", ""), true);
+    if (external) {
+        add_client(creds);
+    } else {
+        put_field(creds, "client_id", json_text(user, "client_id", ""), false);
+        put_field(creds, "client_secret", json_text(user, "client_secret", ""), true);
+    }
     put_field(creds, "refresh_token", json_text(user, "refresh_token", ""), true);
     return true;
 }
@@ -283,48 +306,37 @@ const struct creds_step_ops gcp_subject = {
     .refused = refused_subject,
 };
 
-/* From the file, anew each time, or what the step before has brought. */
-static bool add_subject(struct creds *creds, struct error *error)
+static bool read_subject(yyjson_val *account, const char *path, struct buf *out, struct error *error)
 {
-    yyjson_val *account = object_of(creds);
-    const char *path = json_text(yyjson_obj_get(account, "credential_source"), "file", "");
-    struct buf token;
     size_t len;
-    char *text;
-    bool good;
+    char *text = file_read(path, CREDS_TOKEN_MAX, &len, error);
+    bool good = text != NULL && gcp_take_subject(account, text, len, out, error);
 
-    if (*path == '\0') {
-        put_field(creds, "subject_token", creds->signer.session_token, true);
-        return true;
-    }
-    text = file_read(path, CREDS_TOKEN_MAX, &len, error);
-    if (text == NULL) {
+    if (text == NULL)
         error->kind = ERROR_CREDENTIALS;
-        return false;
-    }
-    buf_init_secret(&token, CREDS_TOKEN_MAX);
-    good = gcp_take_subject(account, text, len, &token, error);
-    if (good)
-        put_field(creds, "subject_token", buf_str(&token), true);
-    buf_free(&token);
     file_free(text, len);
     return good;
 }
 
-/* Of a client that the pool knows; most need none. */
-static void add_client(struct creds *creds)
+/* From the file, anew each time; or made of the key at Amazon's, or what the step before has brought. */
+static bool add_subject(struct creds *creds, struct error *error)
 {
-    const char *id = json_text(object_of(creds), "client_id", "");
-    struct buf pair;
+    yyjson_val *account = object_of(creds), *source = yyjson_obj_get(account, "credential_source");
+    const char *path = json_text(source, "file", "");
+    struct buf token;
+    bool good;
 
-    if (*id == '\0')
-        return;
-    buf_init_secret(&pair, CREDS_TOKEN_MAX);
-    buf_printf(&pair, "%s:%s", id, json_text(object_of(creds), "client_secret", ""));
-    buf_puts(&creds->request.headers, "authorization: Basic ");
-    gcp_base64(&creds->request.headers, pair.data, pair.len, false);
-    buf_putc(&creds->request.headers, '\n');
-    buf_free(&pair);
+    buf_init_secret(&token, CREDS_FORM_MAX);
+    if (yyjson_obj_get(source, "environment_id") != NULL)
+        good = gcp_aws_subject(creds, json_text(account, "audience", ""), &token, error);
+    else if (*path != '\0')
+        good = read_subject(account, path, &token, error);
+    else
+        good = buf_puts(&token, creds->signer.session_token);
+    if (good)
+        put_field(creds, "subject_token", buf_str(&token), true);
+    buf_free(&token);
+    return good;
 }
 
 static bool prepare_sts(struct creds *creds, struct error *error)
@@ -344,7 +356,10 @@ static bool prepare_sts(struct creds *creds, struct error *error)
 
 static enum http_verdict refused_sts(struct creds *creds, struct error *error)
 {
-    return refused(creds, "the subject token is not accepted: check audience and the pool's provider", error);
+    enum http_verdict verdict =
+        refused(creds, "the subject token is not accepted: check audience and the pool's provider", error);
+
+    return creds_learn_clock(creds) ? HTTP_RETRY_NOW : verdict;
 }
 
 const struct creds_step_ops gcp_sts = {

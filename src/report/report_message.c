@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -118,7 +119,9 @@ void report_make_message(struct report *report)
         say(report, "Development environment: no automatic sync");
         break;
     case REPORT_NOTHING_TO_DO:
-        say(report, "Source and destination are the same: nothing to do");
+        say(report, text_begins(report->source, SETTINGS_REPLIT_BUCKET)
+                        ? "Development and production share one bucket, as is usual at Replit: nothing to do"
+                        : "Source and destination are the same: nothing to do");
         break;
     case REPORT_FAILED:
     case REPORT_INTERRUPTED:

@@ -211,6 +211,21 @@ static void collect_shared(struct settings_state *state, const char *const *envi
     }
 }
 
+/* An app at Replit has one bucket unless it was given more: the one that its paths name, else the one that is its default. */
+static void offer_bucket_of_paths(struct settings_state *state, const char *const *environ_)
+{
+    static const char name[] = "PUBLIC_OBJECT_SEARCH_PATHS";
+    const char *text = find_filled(environ_, name);
+    const char *id = text != NULL ? strstr(text, SETTINGS_REPLIT_BUCKET) : NULL;
+    char bucket[SETTINGS_NAME_SIZE];
+
+    if (id == NULL)
+        return;
+    snprintf(bucket, sizeof bucket, "%.*s", (int)strspn(id, "-0123456789abcdefghijklmnopqrstuvwxyz"), id);
+    offer_text(state, settings_find("source", "bucket"), RANK_SHARED, bucket, name, 0);
+    offer_text(state, settings_find("destination", "bucket"), RANK_SHARED, bucket, name, 0);
+}
+
 /*
  * Kubernetes sets variables like STORSYNC_SERVICE_HOST, STORSYNC_SERVICE_PORT_HTTP, STORSYNC_PORT and
  * STORSYNC_PORT_80_TCP_ADDR in every pod beside a Service named storsync ("Discovering services", Kubernetes
@@ -448,5 +463,6 @@ bool settings_collect(struct settings_state *state, const struct settings_input 
     else
         good = collect_ini(state, path, error);
     collect_shared(state, input->environ_);
+    offer_bucket_of_paths(state, input->environ_);
     return good;
 }

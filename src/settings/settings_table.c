@@ -216,6 +216,7 @@ static const struct setting side_table[] = {
      .fallback_of_destination = "dedw3n-production-storage",
      .variables = "DEV_STORAGE_BUCKET",
      .variables_of_destination = "PROD_STORAGE_BUCKET",
+     .shared = "DEFAULT_OBJECT_STORAGE_BUCKET_ID",
      .word = "BUCKET",
      .help = "the bucket: its name, s3://name, gs://name or file:///directory"},
     {.name = "endpoint",

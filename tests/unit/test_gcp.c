@@ -101,11 +101,24 @@ static void test_bad_files(void **state)
          "it is a authorized_user without refresh_token"},
         {"{" USER ",\"universe_domain\":\"example.org\"}", "its universe_domain is \"example.org\""},
         {"{" EXTERNAL "}", "it is a external_account without token_url"},
-        {"{" EXTERNAL ",\"token_url\":\"https://sts.example\"}", "neither a file nor a url"},
+        {"{" EXTERNAL ",\"token_url\":\"https://sts.example\"}",
+         "its credential_source is none that is known: only a file, a url and aws1 are supported"},
         {"{" EXTERNAL ",\"token_url\":\"https://s\",\"credential_source\":{\"url\":\"http://10.0.0.1/\"}}",
          "credential_source: a token would go over plain http to 10.0.0.1"},
         {"{" EXTERNAL ",\"token_url\":\"https://s\",\"credential_source\":{\"executable\":{}}}",
-         "neither a file nor a url"},
+         "its credential_source is an executable: only"},
+        {"{" EXTERNAL ",\"token_url\":\"https://s\",\"credential_source\":{\"certificate\":{}}}",
+         "its credential_source is a certificate: only"},
+        {"{" EXTERNAL ",\"token_url\":\"https://s\",\"credential_source\":{\"environment_id\":\"aws2\"}}",
+         "its credential_source is none that is known"},
+        {"{" EXTERNAL ",\"token_url\":\"https://s\",\"credential_source\":{\"environment_id\":\"aws1\"}}",
+         "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"},
+        {"{\"type\":\"external_account_authorized_user\"}",
+         "it is a external_account_authorized_user without token_url"},
+        {"{\"type\":\"external_account_authorized_user\",\"token_url\":\"http://sts.example\"}",
+         "token_url: a token would go over plain http to sts.example"},
+        {"{\"type\":\"external_account_authorized_user\",\"token_url\":\"https://s\",\"client_id\":\"c\"}",
+         "without client_secret"},
         {"{" EXTERNAL ",\"token_url\":\"https://s\",\"credential_source\":{\"file\":\"f\"},"
          "\"service_account_impersonation_url\":\"http://a.example/\"}",
          "service_account_impersonation_url: a token would go over plain http"},
@@ -138,6 +151,8 @@ static void open_sidecar(struct gcp_fixture *f, const struct act *script)
     setenv("http_proxy", "http://127.0.0.1:9", 1);
     assert_true(open_gcp(f));
     f->gcp->sidecar = f->base.url;
+    assert_int_equal(f->gcp->creds->pause, 1000);
+    f->gcp->creds->pause = 0;
 }
 
 static void test_sidecar(void **state)
@@ -184,7 +199,7 @@ static void test_sidecar_without_bucket(void **state)
 
     open_sidecar(f, script);
     assert_no_bearer(f, ERROR_UNREACHABLE,
-                     "Replit's sidecar: it gives no credential: is a bucket attached to");
+                     "Replit's sidecar: it gives no credential: attach the bucket to this app (in Object ");
     unsetenv("http_proxy");
 }
 
@@ -197,8 +212,8 @@ static void test_sidecar_refuses(void **state)
 
     open_sidecar(f, script);
     assert_no_bearer(f, ERROR_CREDENTIALS,
-                     "it gives no token: is a bucket attached to this app? After that, start "
-                     "it again (HTTP 401");
+                     "it gives no token: attach the bucket to this app (in Object Storage), then deploy "
+                     "again (HTTP 401");
     unsetenv("http_proxy");
 }
 

@@ -182,6 +182,22 @@ static void test_user(void **state)
                    "refresh_token=1%2F%2Frefresh-of-some-length");
 }
 
+/* Whom another provider knows: the client shows itself in a header. */
+static void test_external_user(void **state)
+{
+    static const struct act script[] = SCRIPT(ANSWER(TOKEN("ya29.user")));
+    struct gcp_fixture *f = *state;
+
+    open_file(f, script,
+              "{\"type\":\"external_account_authorized_user\",\"client_id\":\"c\",\"client_secret\":\"s\","
+              "\"refresh_token\":\"1//r\",\"token_url\":\"%s/oauthtoken\"}");
+    assert_bearer(f, "Bearer ya29.user", 1);
+    assert_seen(f, "POST /oauthtoken HTTP/1.1\r\n");
+    assert_seen(f, "authorization: Basic Yzpz\r\n");
+    assert_seen(f, "\r\n\r\ngrant_type=refresh_token&refresh_token=1%2F%2Fr");
+    assert_null(strstr(buf_str(&f->base.server.seen), "client_secret"));
+}
+
 static void test_user_is_not_quoted(void **state)
 {
     static const struct act script[] =
@@ -266,6 +282,70 @@ static void test_external_url(void **state)
     assert_seen(f, "{\"scope\":[\"https://www.googleapis.com/auth/cloud-platform\"],\"lifetime\":\"600s\"}");
 }
 
+#define AWS EXTERNAL("{\"environment_id\":\"aws1\",\"url\":\"http://10.0.0.1/not-asked\"}", "")
+
+/* The key of the environment, which signs for a region's STS. */
+static void test_external_aws(void **state)
+{
+    static const struct act script[] = SCRIPT(ANSWER(TOKEN("ya29.sts")));
+    struct gcp_fixture *f = *state;
+
+    f->base.side.access_key_id = "AKIATEST";
+    f->base.side.secret_access_key = "a-secret-of-some-length";
+    f->base.side.session_token = "a/session";
+    f->base.side.region = "eu-west-1";
+    open_file(f, script, AWS);
+    assert_bearer(f, "Bearer ya29.sts", 1);
+    assert_seen(
+        f, "&subject_token=%257B%2522url%2522%253A%2522https%253A%252F%252Fsts.eu-west-1.amazonaws.com%252F"
+           "%253FAction%253DGetCallerIdentity%2526Version%253D2011-06-15%2522%252C%2522method%2522%253A%2522"
+           "POST%2522%252C%2522headers%2522%253A%255B%257B%2522key%2522%253A%2522host%2522%252C%2522value");
+    assert_seen(f, "Credential%253DAKIATEST%252F");
+    assert_seen(f, "%252Feu-west-1%252Fsts%252Faws4_request");
+    assert_seen(
+        f, "SignedHeaders%253Dhost%253Bx-amz-date%253Bx-amz-security-token%253Bx-goog-cloud-target-resource");
+    assert_null(strstr(buf_str(&f->base.server.seen), "a-secret"));
+    assert_string_equal(f->gcp->creds->now.access_key_id, "");
+}
+
+static void test_external_aws_bad_audience(void **state)
+{
+    struct gcp_fixture *f = *state;
+
+    f->base.side.access_key_id = "AKIATEST";
+    f->base.side.secret_access_key = "secret";
+    put_key_file(
+        f, "{\"type\":\"external_account\",\"audience\":\"a\\\"b\",\"subject_token_type\":\"t\","
+           "\"token_url\":\"https://127.0.0.1:9/\",\"credential_source\":{\"environment_id\":\"aws1\"}}");
+    assert_true(open_gcp(f));
+    assert_no_bearer(f, ERROR_CREDENTIALS, "audience or key cannot stand in a signed request");
+}
+
+/* An instance's role, and the region that the instance is in. */
+static void test_external_aws_instance(void **state)
+{
+    static const struct act script[] = SCRIPT(
+        ANSWER(OK "metadata-token"), ANSWER(OK "my-role"),
+        ANSWER(OK "{\"Code\":\"Success\",\"AccessKeyId\":\"ASIAROLE\",\"SecretAccessKey\":\"s\",\"Token\":"
+                  "\"session\",\"Expiration\":\"2099-01-01T00:00:00Z\"}"),
+        ANSWER(OK "ap-south-2"), ANSWER(TOKEN("ya29.sts")));
+    struct gcp_fixture *f = *state;
+    char text[1024];
+
+    serve(&f->base, script);
+    setenv("AWS_EC2_METADATA_DISABLED", "false", 1);
+    setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f->base.url, 1);
+    snprintf(text, sizeof text, AWS, f->base.url);
+    put_key_file(f, text);
+    assert_true(open_gcp(f));
+    assert_bearer(f, "Bearer ya29.sts", 1);
+    assert_seen(f, "GET /latest/meta-data/placement/region HTTP/1.1\r\n");
+    assert_seen(f, "Credential%253DASIAROLE%252F");
+    assert_seen(f, "%252F%252Fsts.ap-south-2.amazonaws.com%252F");
+    assert_seen(f, "%2522x-amz-security-token%2522%252C%2522value%2522%253A%2522session%2522");
+    assert_int_equal(f->gcp->creds->step_count, 5);
+}
+
 /* ---- in the name of a service account ---- */
 
 static void test_impersonated(void **state)
@@ -301,6 +381,10 @@ int main(void)
         TEST(test_external_file),
         TEST(test_external_file_is_gone),
         TEST(test_external_url),
+        TEST(test_external_user),
+        TEST(test_external_aws),
+        TEST(test_external_aws_bad_audience),
+        TEST(test_external_aws_instance),
         TEST(test_impersonated),
     };
 

@@ -272,6 +272,12 @@ static void test_without_a_header_only_the_message(void **state)
         report_finish(&report, ends[i].state, NULL, STARTED);
         assert_string_equal(output(), ends[i].line);
     }
+    snprintf(report.source, sizeof report.source, "replit-objstore-1-a");
+    report.message[0] = '\0';
+    report_finish(&report, REPORT_NOTHING_TO_DO, NULL, STARTED);
+    assert_string_equal(
+        output(),
+        "storsync-init: Development and production share one bucket, as is usual at Replit: nothing to do\n");
     report.message[0] = '\0';
     error_set(&error, ERROR_CONFIG, "bad");
     report_finish(&report, REPORT_FAILED, &error, STARTED);

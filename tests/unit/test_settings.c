@@ -526,6 +526,42 @@ static void test_one_default_bucket(void **state)
     assert_true(settings_usable(&fixture->settings, &fixture->error));
 }
 
+/* Replit's own variables: an app has one bucket, until it is given another. */
+static void test_bucket_of_the_app(void **state)
+{
+    static const struct {
+        const char *paths, *more, *source, *destination, *origin;
+    } cases[] = {
+        {"PUBLIC_OBJECT_SEARCH_PATHS=/replit-objstore-1-a/public", "A=b", "replit-objstore-1-a",
+         "replit-objstore-1-a", "environment PUBLIC_OBJECT_SEARCH_PATHS"},
+        {"PUBLIC_OBJECT_SEARCH_PATHS=replit-objstore-1/public",
+         "DEFAULT_OBJECT_STORAGE_BUCKET_ID=replit-objstore-2", "replit-objstore-1", "replit-objstore-1",
+         "environment PUBLIC_OBJECT_SEARCH_PATHS"},
+        {"PUBLIC_OBJECT_SEARCH_PATHS=['/replit-objstore-1/public', '/x/y']", "A=b", "replit-objstore-1",
+         "replit-objstore-1", "environment PUBLIC_OBJECT_SEARCH_PATHS"},
+        {"PUBLIC_OBJECT_SEARCH_PATHS=/bucket-name/public",
+         "DEFAULT_OBJECT_STORAGE_BUCKET_ID=replit-objstore-2", "replit-objstore-2", "replit-objstore-2",
+         "environment DEFAULT_OBJECT_STORAGE_BUCKET_ID"},
+        {"PUBLIC_OBJECT_SEARCH_PATHS=/replit-objstore-1/public", "PROD_STORAGE_BUCKET=replit-objstore-9",
+         "replit-objstore-1", "replit-objstore-9", "environment PUBLIC_OBJECT_SEARCH_PATHS"},
+        {"PUBLIC_OBJECT_SEARCH_PATHS=/replit-objstore-1/public", "DEV_STORAGE_BUCKET=gs://dev", "gs://dev",
+         "replit-objstore-1", "environment DEV_STORAGE_BUCKET"},
+        {"PUBLIC_OBJECT_SEARCH_PATHS=/bucket-name/public", "A=b", "dedw3n-dev-storage",
+         "dedw3n-production-storage", "default"},
+    };
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_true(load_environ(fixture, ENVIRON(cases[i].paths, cases[i].more)));
+        assert_no_problem(fixture);
+        assert_true(settings_usable(&fixture->settings, &fixture->error));
+        assert_string_equal(fixture->settings.source.bucket, cases[i].source);
+        assert_string_equal(fixture->settings.destination.bucket, cases[i].destination);
+        assert_string_equal(settings_origin(&fixture->settings, &fixture->settings.source.bucket),
+                            cases[i].origin);
+    }
+}
+
 static void test_notes_on_times(void **state)
 {
     static const struct {
@@ -698,6 +734,7 @@ int main(void)
         SETTINGS_TEST(test_kubernetes_service_links_are_no_mistakes),
         SETTINGS_TEST(test_notes),
         SETTINGS_TEST(test_one_default_bucket),
+        SETTINGS_TEST(test_bucket_of_the_app),
         SETTINGS_TEST(test_notes_on_times),
         SETTINGS_TEST(test_flags),
         SETTINGS_TEST(test_peek),
