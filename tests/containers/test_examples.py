@@ -8,7 +8,7 @@ from containers import EXAMPLES, ContainerCase, example
 
 class Complete(unittest.TestCase):
     def test_no_file_is_left_out(self):
-        tests = "".join(path.read_text() for path in Path(__file__).parent.glob("*.py"))
+        tests = "".join(path.read_text() for path in Path(__file__).parents[1].glob("[ci]*/*.py"))
         used = set(re.findall(r'example\("([^"]+)"\)', tests))
         there = {str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*") if path.is_file()}
         self.assertEqual(used, there)
