@@ -12,7 +12,7 @@
 #define SLICE 4096
 #define BLOCK_MAX ((size_t)16 * 1024)
 
-/* Whatever the document declares. A byte order mark would still win: see xml_begin. */
+/* Whatever the document declares. */
 #define ENCODING "UTF-8"
 
 struct xml {
@@ -124,23 +124,12 @@ static void XMLCALL xml_on_end_tag(void *ctx, const XML_Char *name)
     xml->leaf = false;
 }
 
-static void XMLCALL xml_on_doctype(void *ctx, const XML_Char *name, const XML_Char *system_id,
-                                   const XML_Char *public_id, int has_internal_subset)
-{
-    struct xml *xml = ctx;
-
-    (void)name, (void)system_id, (void)public_id, (void)has_internal_subset;
-    if (!xml->failed)
-        xml_refuse(xml, "a document type declaration");
-}
-
 /* What a new parser needs, and again one that was reset. */
 static void xml_prepare(struct xml *xml)
 {
     XML_SetUserData(xml->parser, xml);
     XML_SetElementHandler(xml->parser, xml_on_start_tag, xml_on_end_tag);
     XML_SetCharacterDataHandler(xml->parser, xml_on_text);
-    XML_SetStartDoctypeDeclHandler(xml->parser, xml_on_doctype);
     error_clear(&xml->failure);
     xml->begun = false;
     xml->failed = false;
@@ -182,7 +171,9 @@ static void xml_parse(struct xml *xml, const char *data, int len, bool last)
         return;
     xml->failed = true;
     code = XML_GetErrorCode(xml->parser);
-    if (code == XML_ERROR_NO_MEMORY)
+    if (code == XML_ERROR_FEATURE_REQUIRES_XML_DTD)
+        error_set(&xml->failure, ERROR_PROTOCOL, "unusable XML: a document type declaration");
+    else if (code == XML_ERROR_NO_MEMORY)
         error_set(&xml->failure, ERROR_PROTOCOL, "unusable XML: too large a tag, or too many names");
     else
         error_set(&xml->failure, ERROR_PROTOCOL, "unusable XML: %s at byte %lld", XML_ErrorString(code),
@@ -207,8 +198,7 @@ static size_t xml_begin(struct xml *xml, const char *data, size_t len)
     if (skip == len)
         return skip;
     xml->begun = true;
-    /* Expat takes these and NUL bytes for UTF-16. No answer needs that, and expat 2.8.3 follows null pointers
-     * there when it is built for size (XML_MIN_SIZE). */
+    /* UTF-16 would begin like this. Expat has no such thing here (deps/patches/expat), and would say less. */
     if (data[skip] == '\xFE' || data[skip] == '\xFF')
         xml_refuse(xml, "an encoding other than UTF-8");
     return skip;
