@@ -77,6 +77,14 @@ static size_t sign(const br_skey_decoder_context *decoder, const void *data, siz
                                                                                   : 0;
 }
 
+/* BearSSL leaves a part of the key where its variables were. */
+static __attribute__((noinline)) void wipe_stack(void)
+{
+    unsigned char used[8 * 1024];
+
+    explicit_bzero(used, sizeof used);
+}
+
 size_t gcp_rs256(const char *pem, const void *data, size_t len, unsigned char out[GCP_SIGNATURE_MAX])
 {
     unsigned char der[KEY_MAX];
@@ -89,6 +97,7 @@ size_t gcp_rs256(const char *pem, const void *data, size_t len, unsigned char ou
         signed_len = sign(&decoder, data, len, out);
     explicit_bzero(der, sizeof der);
     explicit_bzero(&decoder, sizeof decoder);
+    wipe_stack();
     return signed_len;
 }
 

@@ -37,10 +37,12 @@ HELM_HOOK = manifest(example("kubernetes/helm-hook.yaml"))
 R2_CONFIG = manifest(example("kubernetes/r2/configmap.yaml"))
 R2_SECRET = manifest(example("kubernetes/r2/secret.yaml"))
 ACCOUNT = manifest(example("kubernetes/irsa/serviceaccount.yaml"))
+GKE_ACCOUNT = manifest(example("kubernetes/gke/serviceaccount.yaml"))
+GKE_CONFIG = manifest(example("kubernetes/gke/configmap.yaml"))
 POLICY = manifest(example("kubernetes/networkpolicy.yaml"))
 KUSTOMIZATIONS = {path.parent.name: path for path in (
     example("kubernetes/base/kustomization.yaml"), example("kubernetes/irsa/kustomization.yaml"),
-    example("kubernetes/r2/kustomization.yaml"))}
+    example("kubernetes/r2/kustomization.yaml"), example("kubernetes/gke/kustomization.yaml"))}
 
 
 def settings_of(config):
@@ -394,6 +396,24 @@ class Kustomizations(unittest.TestCase):
         self.assertRegex(annotations["eks.amazonaws.com/role-arn"], r"^arn:aws:iam::\d{12}:role/")
         (container,) = pod["initContainers"]
         self.assertNotIn("envFrom", container)
+
+    def test_gke(self):
+        built = self.built("gke")
+        self.assertEqual((built["ConfigMap"], built["ServiceAccount"]), (GKE_CONFIG, GKE_ACCOUNT))
+        pod = built["Deployment"]["spec"]["template"]["spec"]
+        self.assertEqual(pod["serviceAccountName"], GKE_ACCOUNT["metadata"]["name"])
+        self.assertRegex(GKE_ACCOUNT["metadata"]["annotations"]["iam.gke.io/gcp-service-account"],
+                         r"^[a-z-]+@[a-z-]+\.iam\.gserviceaccount\.com$")
+        (container,) = pod["initContainers"]
+        self.assertNotIn("envFrom", container)
+        with tempfile.NamedTemporaryFile("w", suffix=".ini") as file:
+            file.write(GKE_CONFIG["data"]["storsync.ini"])
+            file.flush()
+            shown = run([RUN.binary, "--print-config", "--json", f"--config={file.name}"], True, 60, env={}).stdout
+        self.assertEqual(json.loads(shown)["credentials"], dict.fromkeys(("source", "destination"),
+                                                                         "Google's metadata server"))
+        times = {name: settings_of(GKE_CONFIG)["run"][name] for name in ("lease_ttl", "wait", "timeout")}
+        self.assertEqual(times, {name: settings_of(CONFIG)["run"][name] for name in times})
 
     def test_r2(self):
         self.assertEqual(self.built("r2"), {"ConfigMap": R2_CONFIG, "Deployment": DEPLOYMENT, "Service": SERVICE})

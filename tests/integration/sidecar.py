@@ -9,9 +9,10 @@ Replit documents it nowhere. What it is asked, and what it answers, is what Repl
     sidecar.requests                                 # ("GET", "/credential"), ...
 """
 import json
-import threading
 import urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from googlecase import Plain
 
 PORT = 1106
 WANTED = {"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "audience": "replit",
@@ -28,18 +29,14 @@ class Sidecar:
         self.attached = True
         self.given = []          # every secret that has left this: credentials and tokens
         google.tokens = []
-        self._httpd = ThreadingHTTPServer(("", 0), handler_of(self), bind_and_activate=False)
-        self._httpd.daemon_threads = True
-        self._httpd.socket.close()
-        self._httpd.socket = listener
+        self._httpd = Plain(listener, handler_of(self))
 
     def start(self):
-        threading.Thread(target=self._httpd.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        self._httpd.start()
         return self
 
     def stop(self):
-        self._httpd.shutdown()
-        self._httpd.server_close()
+        self._httpd.stop()
 
     def revoke(self):
         self.google.tokens = []

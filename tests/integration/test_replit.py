@@ -1,4 +1,4 @@
-"""An app at Replit: its environment, its sidecar, and Google Cloud Storage at its own name, in a network of its own.
+"""An app at Replit: its environment, its sidecar, and Google Cloud Storage at its own name.
 
 Nothing is set besides what Replit sets and what the configuration below says.
 """
@@ -9,11 +9,11 @@ import subprocess
 import tomllib
 
 import data
-import pki
 import proxyfault
 import sidecar
-from gcs import GoogleStorage, error_body
-from harness import CHECKOUT, RUN, TestCase
+from gcs import error_body
+from googlecase import GoogleCase
+from harness import CHECKOUT, RUN
 
 WORKSPACE = {"REPL_ID": "3f1c6a52-0000-4000-8000-123456789abc", "REPL_OWNER": "somebody", "REPL_SLUG": "shop",
              "REPLIT_DOMAINS": "shop--somebody.replit.app"}
@@ -32,21 +32,7 @@ def example(name):
     return CHECKOUT / "examples" / name
 
 
-class ReplitCase(TestCase):
-    def setUp(self):
-        super().setUp()
-        self.needs_root("Replit's addresses")
-        (self.dir / "hosts").write_text("127.0.0.1 localhost\n127.0.0.1 storage.googleapis.com\n")
-        authority = RUN.pki.bundle(RUN.authority)
-        self.space = self._namespace(f"mount --bind '{self.dir}/hosts' /etc/hosts\n"
-                                     "mount -t tmpfs none /etc/ssl/certs\n"
-                                     f"cp '{authority}' /etc/ssl/certs/ca-certificates.crt\n", network=True)
-        self.google = GoogleStorage().start()
-        self.addCleanup(self.google.stop)
-        certificate = RUN.pki.issue("Google", RUN.authority, names=["storage.googleapis.com"])
-        self.front = self.proxy(self.google.endpoint, listener=self.space.listen("127.0.0.1", 443),
-                                tls=pki.server_context(RUN.pki.pem(certificate)))
-
+class ReplitCase(GoogleCase):
     def start_sidecar(self):
         self.sidecar = sidecar.Sidecar(self.space.listen("127.0.0.1", sidecar.PORT), self.google).start()
         self.addCleanup(self.sidecar.stop)
@@ -57,9 +43,6 @@ class ReplitCase(TestCase):
             for prefix in ("public/", "private/", ".private/uploads/"):
                 bucket.put(f"{prefix}{number} ä.png", data.body(number, 1000 * number), age=50, metadata=POLICY)
         return bucket
-
-    def run_tool(self, *args, env, **how):
-        return self.tool(*args, env=env, prefix=self.space.prefix, timeout=60, **how)
 
     def deploy(self, env, **how):
         """The application has to start, whatever becomes of the sync."""

@@ -58,6 +58,36 @@ static void test_rs256(void **state)
     gcp_wipe(doc);
 }
 
+/* Is this on the stack, where functions that were called before had their variables? */
+static __attribute__((noinline)) bool is_left_over(const unsigned char *what, size_t len)
+{
+    unsigned char room[32 * 1024];
+
+    __asm__ volatile("" : "=m"(room)); /* what is in it, is in it */
+    return memmem(room, sizeof room, what, len) != NULL;
+}
+
+/* How the first prime begins in DER; and the second one as the numbers of 31 bits that BearSSL makes of it, the last one
+ * first. */
+static void test_nothing_of_the_key_is_left(void **state)
+{
+    static const unsigned char der[] = {0xe0, 0x1c, 0xc4, 0x10, 0xeb, 0x48, 0xa6, 0x65};
+    static const unsigned char words[] = {0xd7, 0x59, 0x51, 0x3f, 0x26, 0x06, 0x24, 0x61};
+    static const char text[] = "{\"k\":\"" GCP_TEST_KEY "\"}";
+    unsigned char signature[GCP_SIGNATURE_MAX];
+    struct error error;
+    yyjson_doc *doc;
+
+    (void)state;
+    doc = json_parse(text, sizeof text - 1, &error);
+    assert_non_null(doc);
+    assert_int_equal(gcp_rs256(json_text(yyjson_doc_get_root(doc), "k", ""), "x", 1, signature), 256);
+    assert_false(is_left_over(der, sizeof der));
+    assert_int_equal(gcp_rs256(json_text(yyjson_doc_get_root(doc), "k", ""), "x", 1, signature), 256);
+    assert_false(is_left_over(words, sizeof words));
+    gcp_wipe(doc);
+}
+
 /* RFC 4648, section 10, and what section 5 has other digits for. */
 static void test_base64(void **state)
 {
@@ -373,6 +403,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rs256),
+        cmocka_unit_test(test_nothing_of_the_key_is_left),
         cmocka_unit_test(test_base64),
         TEST(test_service_account),
         TEST(test_service_account_clock),
