@@ -78,7 +78,7 @@ static size_t sign(const br_skey_decoder_context *decoder, const void *data, siz
 }
 
 /* BearSSL leaves a part of the key where its variables were. */
-static __attribute__((noinline)) void wipe_stack(void)
+__attribute__((noinline)) static void wipe_stack(void)
 {
     unsigned char used[8 * 1024];
 
