@@ -13,6 +13,7 @@
 #define STORSYNC_PIPE_H
 
 #include "digest.h"
+#include "object.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,15 +37,22 @@ struct pipe {
     bool hashed;               /* `digest` is kept: of all that was put in */
     struct digest digest;
     struct digest *more; /* borrowed, or NULL: of a larger body that this one is part of */
+    bool summed;         /* `sum` is kept: the CRC32C of all that was put in, and of what it began with */
+    uint32_t sum;
+    const struct object_hash *must; /* borrowed, or NULL: a CRC32C that `sum` has to be in the end */
 };
 
 bool pipe_init(struct pipe *pipe); /* false: no memory */
 void pipe_free(struct pipe *pipe);
 void pipe_reset(struct pipe *pipe); /* empty, not closed, nothing known */
 void pipe_hash(struct pipe *pipe);  /* keeps a digest from now on */
+void pipe_sum(struct pipe *pipe,
+              uint32_t before); /* keeps a CRC32C, which goes on from that of what was before */
 
 /* With `hashed`: what was put in has another MD5 than `md5`. */
 bool pipe_differs(const struct pipe *pipe, const char *md5);
+/* What was put in has that hash; of its kind one has to be kept. */
+bool pipe_matches(const struct pipe *pipe, const struct object_hash *hash);
 
 size_t pipe_room(const struct pipe *pipe);
 size_t pipe_write(struct pipe *pipe, const void *data, size_t len); /* returns how many fitted */

@@ -1,5 +1,8 @@
 #include "pipe.h"
 
+#include "crc32c.h"
+#include "hash.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +35,24 @@ bool pipe_differs(const struct pipe *pipe, const char *md5)
 
     digest_hex(&pipe->digest, is);
     return !digest_same(is, md5);
+}
+
+void pipe_sum(struct pipe *pipe, uint32_t before)
+{
+    pipe->summed = true;
+    pipe->sum = before;
+}
+
+bool pipe_matches(const struct pipe *pipe, const struct object_hash *hash)
+{
+    const unsigned char *sum = hash->bytes;
+    char md5[DIGEST_HEX_SIZE];
+
+    if (hash->kind == OBJECT_HASH_CRC32C)
+        return pipe->sum ==
+               ((uint32_t)sum[0] << 24 | (uint32_t)sum[1] << 16 | (uint32_t)sum[2] << 8 | sum[3]);
+    hash_hex(hash->bytes, DIGEST_SIZE, md5);
+    return !pipe_differs(pipe, md5);
 }
 
 size_t pipe_room(const struct pipe *pipe)
@@ -83,6 +104,8 @@ void pipe_commit(struct pipe *pipe, size_t len)
         digest_add(&pipe->digest, data, len);
     if (pipe->more != NULL)
         digest_add(pipe->more, data, len);
+    if (pipe->summed)
+        pipe->sum = crc32c_add(pipe->sum, data, len);
     pipe->len += len;
 }
 

@@ -102,6 +102,7 @@ struct transfer {
     char measured[DIGEST_HEX_SIZE]; /* the MD5 of the body at hand, read beforehand; "" if it was not */
     struct digest parts;            /* of the parts that are through */
     struct digest parts_more;       /* and of the one under way */
+    uint32_t sum;                   /* the same as a CRC32C */
 };
 
 void transfer_init(struct transfer *transfer, struct transfer_plan *plan);

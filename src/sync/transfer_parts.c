@@ -37,20 +37,31 @@ static void wait_for_same_version(struct transfer *t)
         finish_upload(t);
 }
 
+/* By the hash of all parts, of which the last one is in the pipe. */
+static bool is_undamaged(const struct transfer *t, const char *must_be)
+{
+    char is[DIGEST_HEX_SIZE];
+
+    if (t->pipe.summed)
+        return pipe_matches(&t->pipe, &t->entry.hash);
+    digest_hex(&t->parts, is);
+    return t->pipe.more == NULL || strcmp(is, must_be) == 0;
+}
+
 /* Whether the whole was damaged on the way shows when all parts are through: before it is an object. */
 static void finish_relay(struct transfer *t)
 {
-    char is[DIGEST_HEX_SIZE], must_be[DIGEST_HEX_SIZE];
+    const struct object_hash *hash = &t->entry.hash;
+    char must_be[DIGEST_HEX_SIZE];
 
-    digest_hex(&t->parts, is);
-    hash_hex(t->entry.hash.bytes, DIGEST_SIZE, must_be);
-    if (t->pipe.more == NULL || strcmp(is, must_be) == 0) {
+    hash_hex(hash->bytes, object_hash_size(hash->kind), must_be);
+    if (is_undamaged(t, must_be)) {
         finish_upload(t);
         return;
     }
     error_set(&t->error, ERROR_PROTOCOL,
-              "reading \"%.200s\" in %s: it was damaged on the way: its MD5 is not the ETag %s", t->key,
-              store_name(t->plan->source), must_be);
+              "reading \"%.200s\" in %s: it was damaged on the way: its %s is not %s, as the bucket says",
+              t->key, store_name(t->plan->source), hash->kind == OBJECT_HASH_MD5 ? "MD5" : "CRC32C", must_be);
     transfer_abandon(t, TRANSFER_FAILED, ++t->version_changes <= VERSION_CHANGES_MAX);
 }
 
@@ -68,6 +79,7 @@ static void next_part(struct transfer *t)
     t->attempt = 0;
     t->measured[0] = '\0';
     t->parts = t->parts_more;
+    t->sum = t->pipe.sum;
     if (t->part.offset < t->entry.size) {
         transfer_begin_part(t);
     } else if (t->relay) {
@@ -110,6 +122,8 @@ static void relay_part(struct transfer *t, const struct store_source *source, co
     t->parts_more = t->parts;
     if (t->entry.hash.kind == OBJECT_HASH_MD5 && (from->plain || !to->checks_md5))
         t->pipe.more = &t->parts_more;
+    if (t->entry.hash.kind == OBJECT_HASH_CRC32C)
+        pipe_sum(&t->pipe, t->sum);
     store_get(source, &t->get, part->offset, part->size, &t->pipe);
     store_upload_part(t->upload, &t->put, part, &t->pipe);
     t->state = wait_for_part_relay;
@@ -175,6 +189,7 @@ static void begin_upload(struct transfer *t)
     t->moved = 0;
     t->measured[0] = '\0';
     digest_begin(&t->parts);
+    t->sum = 0;
     store_upload_begin(t->plan->destination, &t->put, &target);
     t->state = transfer_wait_for_upload;
 }

@@ -241,6 +241,10 @@ void transfer_begin_relay(struct transfer *t)
 
     pipe_reset(&t->pipe);
     t->pipe.size = t->entry.size;
+    if (t->entry.hash.kind == OBJECT_HASH_CRC32C) {
+        pipe_sum(&t->pipe, 0);
+        t->pipe.must = &t->entry.hash;
+    }
     if (transfer_must_measure(t, true)) {
         transfer_begin_measure(t, 0, UINT64_MAX);
         return;

@@ -9,6 +9,7 @@
 #define FAKE_STORE_H
 
 #include "clock.h"
+#include "crc32c.h"
 #include "page.h"
 #include "store.h"
 #include "store_ops.h"
@@ -76,6 +77,7 @@ struct fake_store {
     int open_uploads;
     bool copies;                   /* store_can_copy */
     bool hashless;                 /* as a directory is */
+    bool sums;                     /* it knows a CRC32C instead of an MD5, as of Google's composite objects */
     bool ignores_versions;         /* as Ceph RGW up to 16 does when it copies */
     struct fake_store *other_view; /* another account: what its credentials see by the source's name */
     int lag;                       /* listings that do not show what is there yet */
@@ -275,8 +277,14 @@ static inline void fake_fail(struct call *call, enum error_kind kind, bool again
 static inline void fake_name(const struct fake_store *store, const struct fake_object *object,
                              char (*version)[OBJECT_VERSION_SIZE], struct object_hash *hash)
 {
+    uint32_t sum = crc32c_add(0, object->data, object->size);
+
     memcpy(*version, object->version, sizeof *version);
     object_hash_md5(hash, store->hashless ? "" : object->version);
+    if (store->sums)
+        *hash = (struct object_hash){OBJECT_HASH_CRC32C,
+                                     {(unsigned char)(sum >> 24), (unsigned char)(sum >> 16),
+                                      (unsigned char)(sum >> 8), (unsigned char)sum}};
 }
 
 static inline void fake_describe(struct call *call, const struct fake_object *object)
@@ -636,6 +644,10 @@ static inline void fake_answer(struct call *call, struct fake_call *state)
         fake_answer_finish(state);
         break;
     case FAKE_GET:
+        if (state->pipe->must != NULL && !pipe_matches(state->pipe, state->pipe->must)) {
+            fake_fail(call, ERROR_PROTOCOL, true, "damaged");
+            return;
+        }
         state->pipe->closed = true;
         break;
     default:

@@ -253,6 +253,34 @@ static void what_is_not_the_object(void **state)
     }
 }
 
+/* Of an object that has no MD5. */
+static void a_body_with_another_sum(void **state)
+{
+    /* crc32c("abc") */
+    static const struct object_hash sums[] = {{OBJECT_HASH_CRC32C, {0x36, 0x4B, 0x3F, 0xB7}},
+                                              {OBJECT_HASH_CRC32C, {0x36, 0x4B, 0x3F, 0xB8}}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(sums); i++) {
+        struct hand hand;
+        struct exchange *x;
+
+        scene_begin(&hand);
+        x = begin(&hand, &toy_get);
+        exchange_receive(x, &hand.pipe, 0, UINT64_MAX);
+        pipe_sum(&hand.pipe, 0);
+        hand.pipe.must = &sums[i];
+        submit(&hand, x);
+        hand_answer(&hand, 200, "generation: 7\ncontent-length: 3\n", "abc");
+        hand_done(&hand);
+        assert_int_equal(hand.pipe.closed, i == 0);
+        assert_int_equal(hand.call.again, i == 1);
+        if (i == 1)
+            assert_non_null(strstr(hand.call.error.text, "its CRC32C is not the object's"));
+        scene_end(&hand);
+    }
+}
+
 static void a_look_needs_no_body(void **state)
 {
     struct hand hand;
@@ -461,6 +489,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_byte_waits_for_the_end),
         cmocka_unit_test(what_is_not_the_object),
+        cmocka_unit_test(a_body_with_another_sum),
         cmocka_unit_test(a_look_needs_no_body),
         cmocka_unit_test(a_useless_body_is_given_up),
         cmocka_unit_test(what_was_stored_is_compared),

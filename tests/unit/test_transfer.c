@@ -1004,14 +1004,14 @@ static void a_head_without_a_version_is_not_believed(void **state)
     scene_free(scene);
 }
 
-/* Parts that were damaged on the way show in the MD5 of them all, before the upload is finished. */
-static void a_damaged_part_starts_over(void **state)
+/* Parts that were damaged on the way show in the hash of them all, before the upload is finished. */
+static void damage_a_part(bool sums)
 {
-    (void)state;
     for (int times = 1; times <= 99; times += 98) {
         struct scene *scene = scene_new();
 
-        scene->from->base.traits.plain = true;
+        scene->from->base.traits.plain = !sums;
+        scene->from->sums = sums;
         scene->from->damaged_gets = times;
         add(scene->from, "large", LARGE);
         /* a part that is read twice counts once */
@@ -1028,11 +1028,37 @@ static void a_damaged_part_starts_over(void **state)
             assert_int_equal(scene->to->calls[FAKE_ABORT], 1);
         } else {
             assert_int_equal(finish(scene), TRANSFER_FAILED);
-            assert_non_null(strstr(scene->transfer.error.text, "damaged on the way"));
+            assert_non_null(strstr(scene->transfer.error.text, sums ? "damaged on the way: its CRC32C is not "
+                                                                    : "damaged on the way: its MD5 is not "));
             assert_null(fake_get_object(scene->to, "large"));
         }
         assert_int_equal(scene->to->calls[FAKE_FINISH], times == 1 ? 1 : 0);
         assert_int_equal(scene->to->open_uploads, 0);
+        scene_free(scene);
+    }
+}
+
+static void a_damaged_part_starts_over(void **state)
+{
+    (void)state;
+    damage_a_part(false);
+    damage_a_part(true);
+}
+
+/* Of what has no MD5, what passes the pipe is compared with its CRC32C. */
+static void a_sum_is_compared_on_the_way(void **state)
+{
+    (void)state;
+    for (int times = 0; times <= 98; times += 49) {
+        struct scene *scene = scene_new();
+
+        scene->from->sums = true;
+        scene->from->damaged_gets = times == 49 ? 1 : times;
+        add(scene->from, "small", 50 * 1000);
+        start(scene, "small");
+        assert_int_equal(finish(scene), times == 98 ? TRANSFER_FAILED : TRANSFER_COPIED);
+        if (times < 98)
+            assert_arrived(scene, "small");
         scene_free(scene);
     }
 }
@@ -1299,6 +1325,7 @@ int main(void)
         cmocka_unit_test(without_a_version_it_is_read_in_one_stream),
         cmocka_unit_test(a_head_without_a_version_is_not_believed),
         cmocka_unit_test(a_damaged_part_starts_over),
+        cmocka_unit_test(a_sum_is_compared_on_the_way),
         cmocka_unit_test(a_put_that_ends_before_its_body_fails),
         cmocka_unit_test(an_older_version_than_listed_is_no_change),
         cmocka_unit_test(a_file_is_measured_where_damage_would_show_too_late),

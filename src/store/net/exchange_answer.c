@@ -245,6 +245,12 @@ static enum http_verdict finish_body(struct exchange *x)
                   x->service->md5_name, x->sink->md5, x->address);
         return exchange_retry(x, HTTP_RETRY);
     }
+    if (x->sink->must != NULL && !pipe_matches(x->sink, x->sink->must)) {
+        error_set(error, ERROR_PROTOCOL,
+                  "the body is damaged: its CRC32C is not the object's; check what is between here and %s",
+                  x->address);
+        return exchange_retry(x, HTTP_RETRY);
+    }
     x->sink->closed = true;
     return HTTP_DONE;
 }
