@@ -82,7 +82,7 @@ static void put_bash_name(struct buf *out, const struct setting *setting, const 
 
 static void put_bash_values(struct buf *out, const struct setting *setting, const char *flag)
 {
-    if (setting->type == SETTING_FLAG)
+    if (!settings_needs_value(setting))
         return;
     buf_printf(out, "\t--%s) ", flag);
     if (takes_file(setting)) {
@@ -141,10 +141,10 @@ static void put_zsh_text(struct buf *out, const char *text)
 
 static void put_zsh_option(struct buf *out, const struct setting *setting, const char *flag)
 {
-    buf_printf(out, "\t'--%s%s[", flag, setting->type == SETTING_FLAG ? "" : "=");
+    buf_printf(out, "\t'--%s%s[", flag, settings_needs_value(setting) ? "=" : "");
     put_zsh_text(out, setting->help);
     buf_puts(out, "]");
-    if (setting->type != SETTING_FLAG) {
+    if (settings_needs_value(setting)) {
         buf_puts(out, ":");
         put_zsh_text(out, setting->choices != NULL || setting->word == NULL ? "value" : setting->word);
         buf_puts(out, ":");
@@ -192,7 +192,7 @@ static void put_fish_option(struct buf *out, const struct setting *setting, cons
         buf_puts(out, " -x -a '");
         put_choices(out, setting);
         buf_puts(out, "'");
-    } else if (setting->type != SETTING_FLAG) {
+    } else if (settings_needs_value(setting)) {
         buf_puts(out, " -x");
     }
     buf_puts(out, "\n");

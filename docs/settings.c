@@ -55,7 +55,7 @@ static void put_man(struct buf *out, const struct setting *setting, bool side)
         buf_puts(out, side ? "Fl -SIDE-" : "Fl -");
         settings_put_dashed(out, setting->name);
         if (setting->type != SETTING_FLAG)
-            buf_printf(out, " Ar %s", settings_word(setting));
+            buf_printf(out, "%s Ar %s", settings_needs_value(setting) ? "" : " Ns", settings_word(setting));
         buf_puts(out, " , ");
     }
     buf_puts(out, "Ev ");

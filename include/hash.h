@@ -1,14 +1,18 @@
 /*
- * hash - SHA-256 (FIPS 180-4) as text, for names and signatures; and bytes as hexadecimal digits.
+ * hash - SHA-256 (FIPS 180-4) as text, for names and signatures; bytes as hexadecimal digits; and a hash that is no more than fast.
  */
 #ifndef STORSYNC_HASH_H
 #define STORSYNC_HASH_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define HASH_SIZE 65 /* with NUL */
 
 void hash_sha256(const void *data, size_t len, char out[HASH_SIZE]);
+
+/* A number that is spread evenly, and differs with the seed: to pick some of many by, not to trust in. */
+uint32_t hash_spread(const char *text, uint32_t seed);
 
 /* In small letters, with a NUL behind them: room for 2 * len + 1. */
 void hash_hex(const void *bytes, size_t len, char *digits);

@@ -42,7 +42,8 @@ struct options {
 };
 
 /* False with ERROR_USAGE: unknown option (with the nearest known one), missing value, a secret, two modes, "--" with
- * nothing behind it, a mode without its dashes, a command together with a mode that does not start one (all but deploy and --sync). --help and
+ * nothing behind it, a mode without its dashes, what only --validate
+ * heeds without that, a command together with a mode that does not start one (all but deploy and --sync). --help and
  * --version win over whatever follows them. */
 bool options_parse(int argc, char **argv, struct options *options, struct error *error);
 

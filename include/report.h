@@ -68,10 +68,16 @@ struct report_list {
 };
 
 struct report_validation {
-    bool done;        /* both listings were compared to their ends */
-    uint64_t checked; /* objects at the source */
-    uint64_t
-        unhashed; /* of these, so many are equal as far as size and time tell: there are not two content hashes */
+    bool done;         /* both listings were compared to their ends */
+    bool strict;       /* what only the destination has is a difference, too */
+    unsigned percent;  /* the share that is read of what no hash compares; 0: no content check */
+    uint32_t seed;     /* ... and which ones are in it */
+    uint64_t checked;  /* objects at the source. Of these ... */
+    uint64_t hashed;   /* ... so many were compared by their hashes, */
+    uint64_t read;     /* so many by reading them, */
+    uint64_t unhashed; /* so many by neither: they are equal as far as size and time tell */
+    uint64_t changed;  /* and so many were changed meanwhile, or removed: nothing is known of them */
+    uint64_t bytes;    /* that were read, on both sides */
     struct report_list lists[REPORT_DIFFERENCES];
 };
 
@@ -129,6 +135,7 @@ enum report_event_kind {
     REPORT_EVENT_GONE,       /* key, reason */
     REPORT_EVENT_FAILED,     /* key, error */
     REPORT_EVENT_DIFFERENCE, /* key, reason, difference */
+    REPORT_EVENT_CHANGED,    /* key, reason */
     REPORT_EVENT_PATH_END,
     REPORT_EVENT_NOTHING,  /* settings: under none of their paths has the source an object */
     REPORT_EVENT_PROGRESS, /* `active` and `moved` are up to date */
@@ -179,6 +186,8 @@ void report_failed(struct report *report, const char *key, const struct error *e
 /* With `all` every difference goes into the document, up to REPORT_DETAILS_MAX; else the first ten. */
 void report_difference(struct report *report, enum report_difference difference, const char *key,
                        const char *reason, bool all);
+/* It was changed, or removed, while its content was compared. */
+void report_changed(struct report *report, const char *key);
 void report_path_end(struct report *report);
 
 /* The source has no objects under any of the paths: one that is misspelt, or a volume that is not mounted yet, must not
@@ -195,7 +204,7 @@ void report_finish(struct report *report, enum report_state state, const struct 
 /* The exit code of a run that has ended so, before the failure policy forgives anything. */
 int report_exit_code(const struct report *report);
 
-/* The validation went through and found no difference of any kind. */
+/* The validation went through and found no difference that counts. */
 bool report_valid(const struct report *report);
 
 /* Appends the status document (docs/STATUS.md). False: no memory or no room. */

@@ -20,11 +20,12 @@
  * setting. What is fine but likely a mistake is a note; a bucket or the paths that nobody has set are an assumption.
  *
  * INVARIANT: a value that cannot be understood never does more than one that was meant. Where the default could, the
- * careful value is used instead: dry_run becomes true, on_failure stop, allow_http false, environment development.
+ * careful value is used instead: dry_run becomes true, on_failure stop, allow_http false, environment development, strict true, content 100%.
  *
  * Grammar: durations are whole numbers with ms, s, m, h or d, the larger ones first ("1h30m"; a bare number is
  * seconds), sizes a whole number with KiB, MiB or GiB, which may be written K, KB and so on (a bare number is bytes), flags
- * are true, yes, on, t, y or 1, and false, no, off, f, n or 0. Surrounding white space does not count, nor does the case
+ * are true, yes, on, t, y or 1, and false, no, off, f, n or 0, and shares whole percents ("10%"; the % may be left out) or
+ * one of the words of a flag. Surrounding white space does not count, nor does the case
  * of words and of a size's unit.
  */
 #ifndef STORSYNC_SETTINGS_H
@@ -87,8 +88,11 @@ struct settings {
     int64_t tags;         /* enum tags */
     int64_t on_failure;   /* enum on_failure */
     int64_t dry_run;
-    int64_t log_format; /* enum log_format */
-    int64_t log_level;  /* enum log_level */
+    int64_t strict;       /* a validation fails for extra objects as well */
+    int64_t content;      /* percent: how many of the objects that no hash compares it reads */
+    int64_t content_seed; /* which ones; 0: any */
+    int64_t log_format;   /* enum log_format */
+    int64_t log_level;    /* enum log_level */
 
     struct settings_state *state; /* origins, problems, the memory of the strings */
 };

@@ -26,6 +26,9 @@ complete -c storsync-init -l tags -d 'objects\' tags: auto leaves them out, with
 complete -c storsync-init -l concurrency -d 'transfers at once' -x
 complete -c storsync-init -l part-size -d 'size of the parts in which large objects are copied' -x
 complete -c storsync-init -l dry-run -d 'decide and log as always, but write nothing'
+complete -c storsync-init -l strict -d 'with --validate: extra objects count as differences'
+complete -c storsync-init -l content -d 'with --validate: read what no hash compares, all of it or a share'
+complete -c storsync-init -l content-seed -d 'which share: the same number is the same one; 0 is another each time' -x
 complete -c storsync-init -l retries -d 'how often a failed request is tried again' -x
 complete -c storsync-init -l connect-timeout -d 'most time for name lookup, TCP and TLS together' -x
 complete -c storsync-init -l stall-timeout -d 'a request that makes no progress for this long is broken off' -x

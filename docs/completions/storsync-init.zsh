@@ -27,6 +27,9 @@ _arguments -S -s \
 	'--concurrency=[transfers at once]:value:' \
 	'--part-size=[size of the parts in which large objects are copied]:value:' \
 	'--dry-run[decide and log as always, but write nothing]' \
+	'--strict[with --validate\: extra objects count as differences]' \
+	'--content[with --validate\: read what no hash compares, all of it or a share]' \
+	'--content-seed=[which share\: the same number is the same one; 0 is another each time]:value:' \
 	'--retries=[how often a failed request is tried again]:value:' \
 	'--connect-timeout=[most time for name lookup, TCP and TLS together]:value:' \
 	'--stall-timeout=[a request that makes no progress for this long is broken off]:value:' \

@@ -135,9 +135,25 @@ static bool check_command(const struct options *options, const char *before, str
         return error_set(error, ERROR_USAGE,
                          "%s is an option: did you mean --%s? To become a program of that name: -- %s",
                          options->command[0], options->command[0], options->command[0]);
+    if (strcmp(before, "--content") == 0 && text_is_digit(options->command[0][0]))
+        return error_set(error, ERROR_USAGE, "did you mean --content=%.100s?", options->command[0]);
     if (options->mode != MODE_DEPLOY && options->mode != MODE_SYNC)
         return error_set(error, ERROR_USAGE, "only a deploy or --sync starts a command, here: %.100s",
                          options->command[0]);
+    return true;
+}
+
+/* What nobody looks at would seem to be done. */
+static bool check_flags(const struct options *options, struct error *error)
+{
+    static const char *const of_validation[] = {"strict", "content", "content-seed"};
+
+    if (options->mode != MODE_DEPLOY && options->mode != MODE_SYNC)
+        return true;
+    for (int i = 0; i < options->flag_count; i++)
+        for (size_t n = 0; n < sizeof of_validation / sizeof of_validation[0]; n++)
+            if (strcmp(options->flags[i].name, of_validation[n]) == 0)
+                return error_set(error, ERROR_USAGE, "--%s needs --validate", of_validation[n]);
     return true;
 }
 
@@ -168,7 +184,8 @@ bool options_parse(int argc, char **argv, struct options *options, struct error 
         else if (!parse_long(options, argv, &i, error))
             return false;
     }
-    return options->command == NULL || check_command(options, options->command[-1], error);
+    return check_flags(options, error) &&
+           (options->command == NULL || check_command(options, options->command[-1], error));
 }
 
 bool options_help(bool all, struct buf *out)

@@ -14,6 +14,18 @@ void hash_hex(const void *bytes, size_t len, char *digits)
     *digits = '\0';
 }
 
+/* FNV-1a of 64 bits (G. Fowler, L. Noll, K.-P. Vo), which begins with the seed; multiplied once more, because the last bytes have not
+ * reached the upper half yet. */
+uint32_t hash_spread(const char *text, uint32_t seed)
+{
+    uint64_t hash = UINT64_C(0xCBF29CE484222325) ^ (seed * UINT64_C(0x9E3779B97F4A7C15));
+
+    for (; *text != '\0'; text++)
+        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001B3);
+    hash ^= hash >> 32;
+    return (uint32_t)(hash * UINT64_C(0x9E3779B97F4A7C15) >> 32);
+}
+
 void hash_sha256(const void *data, size_t len, char out[HASH_SIZE])
 {
     unsigned char hash[br_sha256_SIZE];

@@ -83,11 +83,9 @@ bool report_valid(const struct report *report)
 {
     const struct report_validation *validation = &report->validation;
 
-    for (int i = 0; i < REPORT_DIFFERENCES; i++) {
-        if (validation->lists[i].count > 0)
-            return false;
-    }
-    return validation->done && report->failed == 0;
+    return validation->done && report->failed == 0 && validation->lists[REPORT_MISSING].count == 0 &&
+           validation->lists[REPORT_MISMATCHED].count == 0 &&
+           (!validation->strict || validation->lists[REPORT_EXTRA].count == 0);
 }
 
 int report_exit_code(const struct report *report)
@@ -303,4 +301,11 @@ void report_difference(struct report *report, enum report_difference difference,
     tell(report,
          (struct report_event){
              .kind = REPORT_EVENT_DIFFERENCE, .key = key, .reason = reason, .difference = difference});
+}
+
+void report_changed(struct report *report, const char *key)
+{
+    report->validation.changed++;
+    tell(report, (struct report_event){
+                     .kind = REPORT_EVENT_CHANGED, .key = key, .reason = "changed while it was compared"});
 }

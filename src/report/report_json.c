@@ -200,15 +200,23 @@ static void put_list(struct object *details, const char *name, const struct repo
 
 static void put_validation(struct object *root, const struct report *report)
 {
-    const struct report_list *lists = report->validation.lists;
+    const struct report_validation *validation = &report->validation;
+    const struct report_list *lists = validation->lists;
     struct object details = begin(root->doc);
     bool truncated = false;
 
     for (int i = 0; i < REPORT_DIFFERENCES; i++)
         truncated = truncated || lists[i].listed < lists[i].count;
     put_flag(root, "valid", report_valid(report));
-    put_integer(root, "checkedFiles", report->validation.checked);
-    put_integer(root, "unhashedFiles", report->validation.unhashed);
+    put_flag(root, "strict", validation->strict);
+    put_integer(root, "checkedFiles", validation->checked);
+    put_integer(root, "hashedFiles", validation->hashed);
+    put_integer(root, "readFiles", validation->read);
+    put_integer(root, "unhashedFiles", validation->unhashed);
+    put_integer(root, "changedFiles", validation->changed);
+    put_integer(root, "bytesRead", validation->bytes);
+    put_integer(root, "contentPercent", validation->percent);
+    put_integer(root, "contentSeed", validation->seed);
     put_integer(root, "missingFiles", lists[REPORT_MISSING].count);
     put_integer(root, "mismatchedFiles", lists[REPORT_MISMATCHED].count);
     put_list(&details, "missing", &lists[REPORT_MISSING]);

@@ -80,6 +80,18 @@ static void log_lease(const struct report *report)
             report->destination);
 }
 
+/* What a validation looks at. */
+static void log_scope(const struct report_validation *validation)
+{
+    if (validation->percent == 100)
+        log_layout(LOG_PLAIN, "Content: read where no hash compares it");
+    else if (validation->percent > 0)
+        log_layout(LOG_PLAIN, "Content: %u %% of what no hash compares is read (content_seed %" PRIu32 ")",
+                   validation->percent, validation->seed);
+    if (validation->strict)
+        log_layout(LOG_PLAIN, "Strict: extra objects are differences");
+}
+
 static void log_header(struct report_log *log, const struct report *report)
 {
     bool validation = is_validation(report);
@@ -95,7 +107,9 @@ static void log_header(struct report_log *log, const struct report *report)
     log_layout(LOG_PLAIN, "Environment: %s", environment_name(report));
     log_layout(LOG_PLAIN, "Source: %s", report->source);
     log_layout(LOG_PLAIN, "Destination: %s", report->destination);
-    if (!validation)
+    if (validation)
+        log_scope(&report->validation);
+    else
         log_layout(LOG_PLAIN, "Dry Run: %s", report->dry_run ? "YES" : "NO");
 }
 
@@ -123,7 +137,7 @@ static void log_synced(const struct report *report, const struct report_event *e
               report_size(event->size, size));
 }
 
-/* Also what is gone. */
+/* Also what is gone, or changed. */
 static void log_skipped(const struct report *report, const struct report_event *event)
 {
     log_event(LOG_INFO, LOG_SKIP, "skipped",
@@ -322,9 +336,9 @@ static const char *const difference_kinds[] = {
     [REPORT_EXTRA] = "extra",
 };
 
-static enum log_style difference_style(enum report_difference kind)
+static enum log_style difference_style(const struct report *report, enum report_difference kind)
 {
-    return kind == REPORT_EXTRA ? LOG_SKIP : LOG_FAIL;
+    return kind == REPORT_EXTRA && !report->validation.strict ? LOG_SKIP : LOG_FAIL;
 }
 
 static void log_difference(const struct report *report, const struct report_event *event)
@@ -337,7 +351,7 @@ static void log_difference(const struct report *report, const struct report_even
         return;
     if (differs)
         snprintf(remark, sizeof remark, " (%s)", event->reason);
-    log_event(LOG_INFO, difference_style(difference), "difference",
+    log_event(LOG_INFO, difference_style(report, difference), "difference",
               LOG_FIELDS(LOG_STR("kind", difference_kinds[difference]), LOG_STR("key", event->key),
                          LOG_STR("reason", differs ? event->reason : "")),
               "%s: %s%s", difference_words[difference], event->key, remark);
@@ -347,21 +361,32 @@ static void log_comparison(const struct report *report)
 {
     const struct report_validation *validation = &report->validation;
     const struct report_list *lists = validation->lists;
+    char size[32];
 
     blank_line();
-    log_event(LOG_INFO, LOG_HEADING, "validation-summary",
-              LOG_FIELDS(LOG_FLAG("valid", report_valid(report)),
-                         LOG_NUM("checkedFiles", validation->checked),
-                         LOG_NUM("unhashedFiles", validation->unhashed),
-                         LOG_NUM("missingFiles", lists[REPORT_MISSING].count),
-                         LOG_NUM("mismatchedFiles", lists[REPORT_MISMATCHED].count),
-                         LOG_NUM("extraFiles", lists[REPORT_EXTRA].count)),
-              "Validation Summary");
+    log_event(
+        LOG_INFO, LOG_HEADING, "validation-summary",
+        LOG_FIELDS(LOG_FLAG("valid", report_valid(report)), LOG_NUM("checkedFiles", validation->checked),
+                   LOG_NUM("hashedFiles", validation->hashed), LOG_NUM("readFiles", validation->read),
+                   LOG_NUM("unhashedFiles", validation->unhashed),
+                   LOG_NUM("changedFiles", validation->changed), LOG_NUM("bytesRead", validation->bytes),
+                   LOG_NUM("contentPercent", validation->percent), LOG_NUM("contentSeed", validation->seed),
+                   LOG_FLAG("strict", validation->strict),
+                   LOG_NUM("missingFiles", lists[REPORT_MISSING].count),
+                   LOG_NUM("mismatchedFiles", lists[REPORT_MISMATCHED].count),
+                   LOG_NUM("extraFiles", lists[REPORT_EXTRA].count)),
+        "Validation Summary");
     log_layout(LOG_PLAIN, "Checked: %" PRIu64, validation->checked);
+    log_layout(LOG_PLAIN, "By hash: %" PRIu64, validation->hashed);
+    if (validation->percent > 0)
+        log_layout(LOG_PLAIN, "By reading: %" PRIu64 " (%s)", validation->read,
+                   report_size(validation->bytes, size));
     if (validation->unhashed > 0)
         log_layout(LOG_PLAIN, "By size and time only: %" PRIu64, validation->unhashed);
+    if (validation->changed > 0)
+        log_layout(LOG_SKIP, "Changed meanwhile: %" PRIu64, validation->changed);
     for (int i = 0; i < REPORT_DIFFERENCES; i++)
-        log_layout(difference_style((enum report_difference)i), "%s: %" PRIu64, difference_words[i],
+        log_layout(difference_style(report, (enum report_difference)i), "%s: %" PRIu64, difference_words[i],
                    lists[i].count);
     blank_line();
 }
@@ -369,14 +394,19 @@ static void log_comparison(const struct report *report)
 static void log_end_of_validation(const struct report_log *log, const struct report *report)
 {
     const struct report_list *lists = report->validation.lists;
-    uint64_t differences =
-        lists[REPORT_MISSING].count + lists[REPORT_MISMATCHED].count + lists[REPORT_EXTRA].count;
-    char remark[48] = "equal";
+    uint64_t extra = lists[REPORT_EXTRA].count;
+    uint64_t differences = lists[REPORT_MISSING].count + lists[REPORT_MISMATCHED].count;
+    char remark[80] = "equal", more[32] = "";
 
     if (log->header_shown)
         log_comparison(report);
+    if (report->validation.strict)
+        differences += extra;
+    else if (extra > 0)
+        snprintf(more, sizeof more, ", %" PRIu64 " extra", extra);
     if (differences > 0)
         snprintf(remark, sizeof remark, "%" PRIu64 " difference%s", differences, differences == 1 ? "" : "s");
+    strcat(remark, more);
     log_result(log, report, "validation-finished", "Validation", remark);
 }
 
@@ -429,6 +459,11 @@ static void show_progress(struct report_log *log, const struct report *report)
         snprintf(line, sizeof line, "  asking the buckets");
     else if (report->state == REPORT_WAITING)
         snprintf(line, sizeof line, "  waiting for replica %.100s", report->waiting_for);
+    else if (is_validation(report))
+        snprintf(line, sizeof line,
+                 "  %" PRIu64 " compared, %" PRIu64 " of them read; %d under way, %s, %s/s",
+                 report->validation.checked, report->validation.read, report->active,
+                 report_size(report->moved, size), report_size(rate_of(log, report, now), rate));
     else
         snprintf(line, sizeof line,
                  "  %" PRIu64 " synced, %" PRIu64 " skipped, %" PRIu64 " failed; %d under way, %s, %s/s",
@@ -490,6 +525,7 @@ static void on_event(void *ctx, const struct report *report, const struct report
         count_skipped(log, report, event);
         break;
     case REPORT_EVENT_GONE:
+    case REPORT_EVENT_CHANGED:
         log_skipped(report, event);
         break;
     case REPORT_EVENT_FAILED:

@@ -56,15 +56,25 @@ static void say_validation(struct report *report)
 {
     const struct report_validation *validation = &report->validation;
 
-    char unhashed[64] = "";
+    const struct {
+        uint64_t count;
+        const char *what;
+    } remarks[] = {
+        {validation->read, " of them by reading"},
+        {validation->unhashed, " of them by size and time only"},
+        {validation->changed, " changed meanwhile"},
+        {validation->lists[REPORT_EXTRA].count, " extra at the destination"},
+    };
+    int len;
 
-    if (validation->unhashed > 0)
-        snprintf(unhashed, sizeof unhashed, ", %" PRIu64 " of them by size and time only",
-                 validation->unhashed);
     if (report_valid(report)) {
-        snprintf(report->message, sizeof report->message,
-                 "Source and destination are equal: %" PRIu64 " object%s%s", validation->checked,
-                 validation->checked == 1 ? "" : "s", unhashed);
+        len = snprintf(report->message, sizeof report->message,
+                       "Source and destination are equal: %" PRIu64 " object%s", validation->checked,
+                       validation->checked == 1 ? "" : "s");
+        for (size_t i = 0; i < sizeof remarks / sizeof remarks[0]; i++)
+            if (remarks[i].count > 0)
+                len += snprintf(report->message + len, sizeof report->message - (size_t)len,
+                                ", %" PRIu64 "%s", remarks[i].count, remarks[i].what);
         return;
     }
     snprintf(report->message, sizeof report->message,

@@ -492,7 +492,7 @@ bool settings_flag_known(const char *name, bool *needs_value)
 
     if (index < 0 || settings_slot(index).setting->type == SETTING_SECRET)
         return false;
-    *needs_value = settings_slot(index).setting->type != SETTING_FLAG;
+    *needs_value = settings_needs_value(settings_slot(index).setting);
     return true;
 }
 

@@ -19,6 +19,7 @@ const char *settings_word(const struct setting *setting)
     case SETTING_SIZE:
         return "SIZE";
     case SETTING_FLAG:
+    case SETTING_SHARE:
     case SETTING_ENVIRONMENT:
     case SETTING_SECRET:
     case SETTING_SEGMENT:
@@ -27,6 +28,11 @@ const char *settings_word(const struct setting *setting)
         break;
     }
     return setting->word;
+}
+
+bool settings_needs_value(const struct setting *setting)
+{
+    return setting->type != SETTING_FLAG && setting->type != SETTING_SHARE;
 }
 
 void settings_put_dashed(struct buf *out, const char *name)
@@ -104,7 +110,8 @@ static void put_help(struct buf *out, const struct setting *setting, bool side)
     } else {
         buf_puts(out, side ? "--SIDE-" : "--");
         settings_put_dashed(out, setting->name);
-        buf_printf(out, " %s", setting->type == SETTING_FLAG ? "" : settings_word(setting));
+        buf_printf(out, "%s%s", settings_needs_value(setting) ? " " : "",
+                   setting->type == SETTING_FLAG ? "" : settings_word(setting));
     }
     buf_init(&text, 1024);
     buf_puts(&text, setting->help);

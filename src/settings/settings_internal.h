@@ -42,6 +42,7 @@ enum setting_type {
     SETTING_NUMBER,
     SETTING_DURATION, /* ms */
     SETTING_SIZE,     /* bytes */
+    SETTING_SHARE,    /* percent; as a flag, none or all */
 };
 
 struct setting {
@@ -63,7 +64,7 @@ struct setting {
     const char *choices; /* "start|stop" */
     const char *also;    /* other words for them, in the same order; NULL if there are none */
     int64_t min, max;
-    const char *word; /* of a text: what stands for the value in --help */
+    const char *word; /* of a text or a share: what stands for the value in --help */
     const char *help; /* one line, no full stop */
 };
 
@@ -83,7 +84,7 @@ struct slot {
     const char *variables; /* "" if none */
 };
 
-#define SETTINGS_SLOTS (25 + 2 * 18)
+#define SETTINGS_SLOTS (28 + 2 * 18)
 struct slot settings_slot(int index);
 
 /* The part of the table that is for the whole run, or for each side; ends with a name of NULL. */
@@ -121,6 +122,9 @@ void settings_expected(const struct setting *setting, struct buf *out);
 void settings_range(const struct setting *setting, struct buf *out);
 
 /* ---- what is said about a setting ---- */
+
+/* On the command line, may it not stand alone? */
+bool settings_needs_value(const struct setting *setting);
 
 /* What stands for its value: "DURATION", "start|stop". */
 const char *settings_word(const struct setting *setting);

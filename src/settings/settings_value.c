@@ -21,12 +21,15 @@ static const struct unit durations[] = {{"ms", 1},      {"s", 1000},     {"m", 6
 static const struct unit sizes[] = {{"", 1},         {"K", 1 << 10},   {"KB", 1 << 10},  {"KiB", 1 << 10},
                                     {"M", 1 << 20},  {"MB", 1 << 20},  {"MiB", 1 << 20}, {"G", 1 << 30},
                                     {"GB", 1 << 30}, {"GiB", 1 << 30}, {NULL, 0}};
+static const struct unit shares[] = {{"", 1}, {"%", 1}, {NULL, 0}};
 static const struct unit counts[] = {{"", 1}, {NULL, 0}};
 
 static const struct unit *units_of(const struct setting *setting)
 {
     if (setting->type == SETTING_DURATION)
         return durations;
+    if (setting->type == SETTING_SHARE)
+        return shares;
     return setting->type == SETTING_SIZE ? sizes : counts;
 }
 
@@ -145,7 +148,12 @@ static bool parse_number(const struct setting *setting, const char *text, int64_
         return parse_choice_or_flag(setting, text, out);
     if (setting->type == SETTING_FLAG)
         return parse_flag(text, out);
-    return parse_scaled(setting, text, out);
+    if (parse_scaled(setting, text, out))
+        return true;
+    if (setting->type != SETTING_SHARE || text_is_digit(*text) || !parse_flag(text, out))
+        return false;
+    *out *= setting->max;
+    return true;
 }
 
 /* A job's name stands in .storsync/ beside what 0.1 and directory buckets keep there. */
@@ -269,6 +277,7 @@ void settings_range(const struct setting *setting, struct buf *out)
     case SETTING_NUMBER:
     case SETTING_DURATION:
     case SETTING_SIZE:
+    case SETTING_SHARE:
         format_scaled(units_of(setting), setting->min, out);
         buf_puts(out, " to ");
         format_scaled(units_of(setting), setting->max, out);
@@ -304,6 +313,9 @@ void settings_expected(const struct setting *setting, struct buf *out)
         break;
     case SETTING_SIZE:
         buf_puts(out, "a size like 64MiB or 1GiB, from ");
+        break;
+    case SETTING_SHARE:
+        buf_puts(out, "a share like 10%, or true or false, from ");
         break;
     }
     settings_range(setting, out);

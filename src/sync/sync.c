@@ -1,5 +1,6 @@
 #include "sync.h"
 
+#include "breaker.h"
 #include "clock.h"
 #include "crash.h"
 #include "join.h"
@@ -9,9 +10,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-/* This many objects in a row that failed for a reason that is not theirs: the others will, too. */
-#define HOPELESS_MAX 32
 
 /* ms for transfers to end in order. With giving the lease back after it, less than a supervisor waits. */
 static const int grace[STOP_REASONS] = {SYNC_STOP_GRACE, [STOP_SIGNAL] = 800, [STOP_DEADLINE] = 300};
@@ -27,10 +25,8 @@ struct sync {
     struct slot *slots;
     int slot_count;
     struct join join;
-    bool listed;        /* nothing more to start in this path */
-    int hopeless;       /* failures of that kind since the last success */
-    int64_t alike;      /* failures since then, all for the reason of ... */
-    struct error last;  /* ... the last one */
+    bool listed; /* nothing more to start in this path */
+    struct breaker breaker;
     uint64_t bytes;     /* of finished transfers */
     struct error error; /* why the run is ending */
     int64_t give_up;    /* mono; end of the grace after a stop */
@@ -51,44 +47,6 @@ static void stop_sync(struct sync *sync, const struct error *why)
         transfer_stop(&sync->slots[i].transfer, why);
 }
 
-/* Is this failure one that every other object will meet too? Both listings have shown that key and bucket are good: what
- * a service says against them once may be about one odd request, or come from one odd server of many. */
-static bool dooms_the_run(struct sync *sync, const struct error *error)
-{
-    bool no_key = error->kind == ERROR_CREDENTIALS && error->status == 0;
-
-    if (error->kind != ERROR_UNREACHABLE && error->kind != ERROR_TIMEOUT &&
-        error->kind != ERROR_CREDENTIALS && error->kind != ERROR_NO_BUCKET)
-        return false;
-    return no_key || ++sync->hopeless >= HOPELESS_MAX;
-}
-
-/* Some failures say something of their object only, however many such objects there are. */
-static bool is_about_all(const struct error *error)
-{
-    return error->kind == ERROR_LOCAL || error->kind == ERROR_PROTOCOL ||
-           (error->kind == ERROR_PERMISSION && strcmp(error->code, "InvalidObjectState") != 0);
-}
-
-/* Has every object failed for one reason for so long that the others will, too? Then *why says so. */
-static bool is_all_in_vain(struct sync *sync, const struct error *error, struct error *why)
-{
-    int64_t max = sync->job->settings->max_failures;
-    bool same = error->kind == sync->last.kind && error->status == sync->last.status &&
-                strcmp(error->code, sync->last.code) == 0;
-
-    if (!is_about_all(error))
-        return false;
-    sync->alike = same ? sync->alike + 1 : 1;
-    sync->last = *error;
-    if (max == 0 || sync->alike < max)
-        return false;
-    *why = *error;
-    error_prefix(why, "%lld objects in a row failed for one reason (setting max_failures), the last one: ",
-                 (long long)sync->alike);
-    return true;
-}
-
 /* ---- transfers ---- */
 
 static void settle(struct sync *sync, struct slot *slot)
@@ -99,8 +57,7 @@ static void settle(struct sync *sync, struct slot *slot)
 
     switch (transfer->result) {
     case TRANSFER_COPIED:
-        sync->hopeless = 0;
-        sync->alike = 0;
+        breaker_success(&sync->breaker);
         sync->bytes += transfer->entry.size;
         report_synced(report, &transfer->entry, plan_reason_text(slot->reason));
         crash_point("copying");
@@ -113,9 +70,7 @@ static void settle(struct sync *sync, struct slot *slot)
         if (transfer->stopping)
             break;
         report_failed(report, transfer->key, &transfer->error);
-        if (dooms_the_run(sync, &transfer->error))
-            stop_sync(sync, &transfer->error);
-        else if (is_all_in_vain(sync, &transfer->error, &why))
+        if (breaker_trips(&sync->breaker, &transfer->error, &why))
             stop_sync(sync, &why);
         break;
     case TRANSFER_NONE:
@@ -328,6 +283,7 @@ static void sync_prepare(struct sync *sync, struct sync_job *job)
 {
     sync->job = job;
     sync->slot_count = (int)job->settings->concurrency;
+    sync->breaker.max = job->settings->max_failures;
     sync->plan = (struct transfer_plan){
         .source = job->source,
         .destination = job->destination,

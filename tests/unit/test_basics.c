@@ -1,8 +1,10 @@
 /* The smallest modules: error, buf, text, env, pipe, digest, clock, stop. */
 #include "buf.h"
 #include "clock.h"
+#include "crc32c.h"
 #include "env.h"
 #include "error.h"
+#include "hash.h"
 #include "pipe.h"
 #include "stop.h"
 #include "text.h"
@@ -13,6 +15,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -320,6 +323,66 @@ static void pipe_knows_what_passed(void **state)
     free(all);
 }
 
+static void pipe_compares_with_a_hash(void **state)
+{
+    struct object_hash md5, sum = {OBJECT_HASH_CRC32C, {0xE3, 0x06, 0x92, 0x83}};
+    struct pipe pipe;
+
+    (void)state;
+    object_hash_md5(&md5, "25f9e794323b453885f5181f1b624d0b");
+    assert_true(pipe_init(&pipe));
+    pipe_hash(&pipe);
+    pipe_sum(&pipe, 0);
+    pipe_write(&pipe, "12345678", 8);
+    assert_false(pipe_matches(&pipe, &md5));
+    assert_false(pipe_matches(&pipe, &sum));
+    pipe_write(&pipe, "9", 1);
+    assert_true(pipe_matches(&pipe, &md5));
+    assert_true(pipe_matches(&pipe, &sum));
+    pipe_reset(&pipe);
+    pipe_sum(&pipe, crc32c_add(0, "1234", 4));
+    pipe_write(&pipe, "56789", 5);
+    assert_true(pipe_matches(&pipe, &sum));
+    pipe_free(&pipe);
+}
+
+/* RFC 3720, B.4; the last one from the catalogue of parametrised CRC algorithms. */
+static void crc32c_of_known_texts(void **state)
+{
+    unsigned char bytes[32];
+
+    (void)state;
+    assert_int_equal(crc32c_add(0, "", 0), 0);
+    memset(bytes, 0, sizeof bytes);
+    assert_int_equal(crc32c_add(0, bytes, sizeof bytes), 0x8A9136AA);
+    memset(bytes, 0xFF, sizeof bytes);
+    assert_int_equal(crc32c_add(0, bytes, sizeof bytes), 0x62A8AB43);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (unsigned char)i;
+    assert_int_equal(crc32c_add(0, bytes, sizeof bytes), 0x46DD794E);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (unsigned char)(31 - i);
+    assert_int_equal(crc32c_add(0, bytes, sizeof bytes), 0x113FDB5C);
+    assert_int_equal(crc32c_add(0, "123456789", 9), 0xE3069283);
+    assert_int_equal(crc32c_add(crc32c_add(0, "1234", 4), "56789", 5), 0xE3069283);
+}
+
+static void hash_spread_is_even_and_depends_on_the_seed(void **state)
+{
+    int hits = 0, both = 0;
+    char key[32];
+
+    (void)state;
+    for (int i = 0; i < 10000; i++) {
+        snprintf(key, sizeof key, "public/%d", i);
+        hits += hash_spread(key, 1) % 100 < 10;
+        both += hash_spread(key, 1) % 100 < 10 && hash_spread(key, 2) % 100 < 10;
+    }
+    assert_in_range(hits, 900, 1100); /* 1,000, and three times the deviation */
+    assert_in_range(both, 60, 140);
+    assert_int_equal(hash_spread("a", 7), hash_spread("a", 7));
+}
+
 /* ---- digest ---- */
 
 /* RFC 1321, A.5; the base64 by openssl. */
@@ -493,7 +556,10 @@ int main(void)
         cmocka_unit_test(pipe_is_bounded),
         cmocka_unit_test(pipe_holds_the_last_byte),
         cmocka_unit_test(pipe_knows_what_passed),
+        cmocka_unit_test(pipe_compares_with_a_hash),
         cmocka_unit_test(digest_of_known_texts),
+        cmocka_unit_test(crc32c_of_known_texts),
+        cmocka_unit_test(hash_spread_is_even_and_depends_on_the_seed),
         cmocka_unit_test(clock_formats),
         cmocka_unit_test(clock_parses_what_services_send),
         cmocka_unit_test(clock_refuses_what_is_no_time),

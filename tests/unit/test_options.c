@@ -66,6 +66,25 @@ static void test_nothing_is_a_deploy(void **state)
     assert_true(options_parse(0, line.argv + line.argc, &line.options, &line.error));
 }
 
+/* Only a validation heeds them. The share is in the same word, or all. */
+static void test_what_needs_a_validation(void **state)
+{
+    struct line line;
+    (void)state;
+
+    assert_parsed(&line, WORDS("--validate", "--content", "--strict"));
+    assert_int_equal(line.options.flag_count, 2);
+    assert_string_equal(line.options.flags[0].value, "true");
+    assert_parsed(&line, WORDS("--content=5%", "--validate"));
+    assert_string_equal(line.options.flags[0].value, "5%");
+    assert_parsed(&line, WORDS("--print-config", "--strict"));
+    assert_refused(WORDS("--content"), "--content needs --validate");
+    assert_refused(WORDS("--strict", "--", "true"), "--strict needs --validate");
+    assert_refused(WORDS("--sync", "--content-seed", "7"), "--content-seed needs --validate");
+    assert_refused(WORDS("--validate", "--content", "10%"), "did you mean --content=10%?");
+    assert_refused(WORDS("--validate", "--content=10%", "true"), "only a deploy or --sync starts a command");
+}
+
 static void test_modes(void **state)
 {
     static const struct {
@@ -280,6 +299,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_is_a_deploy),
+        cmocka_unit_test(test_what_needs_a_validation),
         cmocka_unit_test(test_modes),
         cmocka_unit_test(test_settings),
         cmocka_unit_test(test_unknown_options),

@@ -568,6 +568,7 @@ static void test_the_log_of_a_validation(void **state)
     report_begin(&report);
     report_path(&report, "public/");
     report.validation.checked = 57;
+    report.validation.hashed = 40;
     differ(REPORT_MISSING, 12, false);
     report_difference(&report, REPORT_MISMATCHED, "public/m", plan_reason_text(PLAN_ETAG), false);
     report_difference(&report, REPORT_EXTRA, "public/e", plan_reason_text(PLAN_SAME), false);
@@ -580,9 +581,9 @@ static void test_the_log_of_a_validation(void **state)
     assert_int_equal(count_lines(log, "  \xE2\x9C\x97 Missing: "), REPORT_DIFFERENCES_MAX);
     assert_non_null(strstr(log, "\n  \xE2\x9C\x97 Mismatched: public/m (content differs)\n"
                                 "  - Extra: public/e\nstorsync-init: took 0.0 s (version " STORSYNC_VERSION
-                                ")\n\n=== Validation Summary ===\nChecked: 57\n"
+                                ")\n\n=== Validation Summary ===\nChecked: 57\nBy hash: 40\n"
                                 "\xE2\x9C\x97 Missing: 12\n\xE2\x9C\x97 Mismatched: 1\n- Extra: 1\n\n"
-                                "=== Validation Complete: 14 differences ===\n"));
+                                "=== Validation Complete: 13 differences, 1 extra ===\n"));
     assert_false(report_valid(&report));
     assert_string_equal(report.message, "Source and destination differ: 12 missing, 1 mismatched, 1 extra");
 }
@@ -600,6 +601,52 @@ static void test_an_equal_validation(void **state)
     assert_true(report_valid(&report));
     assert_string_equal(report.message, "Source and destination are equal: 1 object");
     assert_null(strstr(output(), "By size and time only"));
+}
+
+static void test_a_strict_validation(void **state)
+{
+    (void)state;
+    report.mode = REPORT_VALIDATE;
+    report.validation.strict = true;
+    report_begin(&report);
+    differ(REPORT_EXTRA, 1, false);
+    report.validation.done = true;
+    report_finish(&report, REPORT_PARTIAL, NULL, STARTED);
+    assert_false(report_valid(&report));
+    assert_int_equal(report_exit_code(&report), 1);
+    const char *log = output();
+    assert_non_null(strstr(log, "\nStrict: extra objects are differences\n"));
+    assert_non_null(strstr(log, "\n  \xE2\x9C\x97 Extra: public/0\n"));
+    assert_non_null(strstr(log, "\n=== Validation Complete: 1 difference ===\n"));
+}
+
+static void test_a_validation_with_content(void **state)
+{
+    (void)state;
+    report.mode = REPORT_VALIDATE;
+    report.validation.percent = 10;
+    report.validation.seed = 77;
+    report_begin(&report);
+    report_path(&report, "public/");
+    report_changed(&report, "public/c");
+    differ(REPORT_EXTRA, 1, false);
+    report.validation.done = true;
+    report.validation.checked = 57;
+    report.validation.hashed = 40;
+    report.validation.read = 5;
+    report.validation.unhashed = 11;
+    report.validation.bytes = 2048;
+    report_finish(&report, REPORT_SYNCED, NULL, STARTED);
+    assert_true(report_valid(&report));
+    assert_string_equal(
+        report.message,
+        "Source and destination are equal: 57 objects, 5 of them by reading, 11 of them by size and time only, 1 changed meanwhile, 1 extra at the destination");
+    const char *log = output();
+    assert_non_null(strstr(log, "\nContent: 10 % of what no hash compares is read (content_seed 77)\n"));
+    assert_non_null(strstr(log, "\n  - Skipped: public/c (changed while it was compared)\n"));
+    assert_non_null(strstr(log, "\nChecked: 57\nBy hash: 40\nBy reading: 5 (2.00 KB)\n"
+                                "By size and time only: 11\n- Changed meanwhile: 1\n"));
+    assert_non_null(strstr(log, "\n=== Validation Complete: equal, 1 extra ===\n"));
 }
 
 static void test_what_could_not_be_compared_by_hash_is_told(void **state)
@@ -719,6 +766,13 @@ static void test_document_of_a_validation(void **state)
     differ(REPORT_MISMATCHED, 1, false);
     report.validation.checked = 20;
     report.validation.unhashed = 3;
+    report.validation.hashed = 4;
+    report.validation.read = 5;
+    report.validation.changed = 6;
+    report.validation.bytes = 7;
+    report.validation.percent = 10;
+    report.validation.seed = 8;
+    report.validation.strict = true;
     report.validation.done = true;
     report_finish(&report, REPORT_PARTIAL, NULL, STARTED);
     yyjson_doc *doc = document();
@@ -726,6 +780,13 @@ static void test_document_of_a_validation(void **state)
     assert_false(json_flag(root, "valid", true));
     assert_int_equal(json_number(root, "checkedFiles", 0), 20);
     assert_int_equal(json_number(root, "unhashedFiles", 0), 3);
+    assert_int_equal(json_number(root, "hashedFiles", 0), 4);
+    assert_int_equal(json_number(root, "readFiles", 0), 5);
+    assert_int_equal(json_number(root, "changedFiles", 0), 6);
+    assert_int_equal(json_number(root, "bytesRead", 0), 7);
+    assert_int_equal(json_number(root, "contentPercent", 0), 10);
+    assert_int_equal(json_number(root, "contentSeed", 0), 8);
+    assert_true(json_flag(root, "strict", false));
     assert_int_equal(json_number(root, "missingFiles", 0), 12);
     assert_int_equal(json_number(root, "mismatchedFiles", 0), 1);
     assert_int_equal(json_number(root, "extraFiles", -1), 0);
@@ -1193,6 +1254,8 @@ int main(void)
         TEST(json_event_of_a_run_without_a_header),
         TEST(the_log_of_a_validation),
         TEST(an_equal_validation),
+        TEST(a_strict_validation),
+        TEST(a_validation_with_content),
         TEST(what_could_not_be_compared_by_hash_is_told),
         TEST(document_of_a_sync),
         TEST(document_of_a_run_that_failed),

@@ -522,6 +522,334 @@ static void validation_of_equal_buckets_is_valid(void **state)
     scene_free(scene);
 }
 
+static bool validate_scene(struct scene *scene, struct error *error)
+{
+    return validate_run(&scene->from->base, &scene->to->base, &scene->settings, false, &scene->report, error);
+}
+
+static void extra_objects_count_if_it_is_strict(void **state)
+{
+    const struct settings_flag strict[] = {{"strict", "true"}};
+    struct error error;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct scene *scene = scene_new(strict, i);
+
+        put(scene->to, "public/extra", "e", 1);
+        assert_true(validate_scene(scene, &error));
+        assert_int_equal(report_valid(&scene->report), i == 0);
+        assert_int_equal(scene->report.validation.lists[REPORT_EXTRA].count, 1);
+        scene_free(scene);
+    }
+}
+
+/* ---- the content of both sides ---- */
+
+static const struct settings_flag all_content[] = {{"content", "true"}, {"retries", "3"}};
+
+/* The same object on both sides but for its bytes, which neither has a hash of. */
+static struct scene *content_scene(const char *from, const char *to)
+{
+    struct scene *scene = scene_new(all_content, 2);
+
+    scene->from->hashless = scene->to->hashless = true;
+    put(scene->from, "public/a", from, 10);
+    put(scene->to, "public/a", to, 20);
+    return scene;
+}
+
+static void assert_content(const struct scene *scene, uint64_t read, uint64_t mismatched, uint64_t changed)
+{
+    const struct report_validation *found = &scene->report.validation;
+
+    assert_int_equal(found->read, read);
+    assert_int_equal(found->lists[REPORT_MISMATCHED].count, mismatched);
+    assert_int_equal(found->changed, changed);
+    assert_int_equal(report_valid(&scene->report), mismatched == 0 && scene->report.failed == 0);
+}
+
+static void content_is_read_where_no_hash_compares_it(void **state)
+{
+    struct scene *scene = content_scene("abcdef", "abcdef");
+    struct error error;
+
+    (void)state;
+    put(scene->from, "public/b", "abcdef", 10);
+    put(scene->to, "public/b", "abcxef", 20);
+    put(scene->from, "public/empty", "", 10);
+    put(scene->to, "public/empty", "", 20);
+    assert_true(validate_scene(scene, &error));
+    assert_content(scene, 3, 1, 0);
+    assert_int_equal(scene->report.validation.unhashed, 0);
+    assert_int_equal(scene->report.validation.bytes, 24);
+    assert_int_equal(scene->from->calls[FAKE_GET], 2);
+    assert_int_equal(scene->to->calls[FAKE_GET], 2);
+    scene_free(scene);
+}
+
+/* Not longer than to the first difference. */
+static void a_large_object_is_read_as_far_as_it_is_equal(void **state)
+{
+    static char from[3 * PIPE_CAPACITY + 7], to[sizeof from];
+    struct scene *scene = scene_new(all_content, 2);
+    struct error error;
+
+    (void)state;
+    scene->from->hashless = scene->to->hashless = true;
+    memset(from, 'x', sizeof from);
+    memset(to, 'x', sizeof to);
+    fake_put_bytes(scene->from, "public/equal", from, sizeof from, 10);
+    fake_put_bytes(scene->to, "public/equal", to, sizeof to, 20);
+    to[sizeof to - 1] = 'y';
+    fake_put_bytes(scene->from, "public/end", from, sizeof from, 10);
+    fake_put_bytes(scene->to, "public/end", to, sizeof to, 20);
+    to[0] = 'y';
+    fake_put_bytes(scene->from, "public/first", from, sizeof from, 10);
+    fake_put_bytes(scene->to, "public/first", to, sizeof to, 20);
+    assert_true(validate_scene(scene, &error));
+    assert_content(scene, 3, 2, 0);
+    assert_true(scene->report.validation.bytes >= 4 * sizeof from);
+    assert_true(scene->report.validation.bytes <= 4 * sizeof from + 2 * PIPE_CAPACITY);
+    scene_free(scene);
+}
+
+/* One side's hash is enough: the other side alone is read. */
+static void content_is_compared_with_the_hash_of_the_other_side(void **state)
+{
+    struct error error;
+
+    (void)state;
+    for (int i = 0; i < 4; i++) { /* an MD5 at the destination, a CRC32C at the source */
+        struct scene *scene = content_scene("abcdef", i % 2 == 0 ? "abcdef" : "abcxef");
+
+        scene->from->sums = i >= 2;
+        scene->to->hashless = i >= 2;
+        assert_true(validate_scene(scene, &error));
+        assert_content(scene, 1, (uint64_t)i % 2, 0);
+        assert_int_equal(scene->report.validation.bytes, 6);
+        assert_int_equal(scene->from->calls[FAKE_GET], i < 2 ? 1 : 0);
+        assert_int_equal(scene->to->calls[FAKE_GET], i < 2 ? 0 : 1);
+        scene_free(scene);
+    }
+}
+
+static void hashes_are_compared_without_reading(void **state)
+{
+    struct scene *scene = content_scene("abcdef", "abcdef");
+    struct error error;
+
+    (void)state;
+    scene->from->hashless = scene->to->hashless = false;
+    put(scene->from, "public/b", "abcdef", 10);
+    put(scene->to, "public/b", "abcxef", 20);
+    assert_true(validate_scene(scene, &error));
+    assert_content(scene, 0, 1, 0);
+    assert_int_equal(scene->report.validation.hashed, 2);
+    assert_int_equal(scene->from->calls[FAKE_GET] + scene->to->calls[FAKE_GET], 0);
+    scene_free(scene);
+}
+
+/* With compare=newer hashes that differ are not believed, but looked into. */
+static void hashes_that_differ_are_looked_into_where_they_do_not_count(void **state)
+{
+    const struct settings_flag flags[] = {{"content", "100"}, {"compare", "size"}};
+    struct scene *scene = scene_new(flags, 2);
+    struct error error;
+
+    (void)state;
+    put(scene->from, "public/a", "abcdef", 10);
+    put(scene->to, "public/a", "abcdef", 20);
+    snprintf(fake_get_object(scene->to, "public/a")->version, DIGEST_HEX_SIZE, "%032d", 1);
+    assert_true(validate_scene(scene, &error));
+    assert_content(scene, 1, 0, 0);
+    scene_free(scene);
+}
+
+/* Nor is one that a look shows to be none of the content: SSE-KMS. */
+static void a_false_hash_is_no_difference(void **state)
+{
+    struct error error;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct scene *scene = content_scene("abcdef", i == 0 ? "abcdef" : "abcxef");
+        struct fake_object *object = fake_get_object(scene->from, "public/a");
+
+        scene->from->hashless = false;
+        object->encrypted = true;
+        snprintf(object->version, DIGEST_HEX_SIZE, "%032d", 1);
+        assert_true(validate_scene(scene, &error));
+        assert_content(scene, 1, (uint64_t)i, 0);
+        scene_free(scene);
+    }
+}
+
+static void change_before_the_look(struct fake_store *store, enum fake_op op, const char *key)
+{
+    if (op == FAKE_GET && store->changes > 0) {
+        store->changes--;
+        put(store, key, "other!", 30);
+    }
+}
+
+static void change_after_the_look(struct fake_store *store, enum fake_op op, const char *key)
+{
+    if (op == FAKE_HEAD)
+        change_before_the_look(store, FAKE_GET, key);
+}
+
+static void remove_before_the_look(struct fake_store *store, enum fake_op op, const char *key)
+{
+    if (op == FAKE_GET)
+        fake_drop_object(store, key);
+}
+
+static void what_changes_meanwhile_is_told_apart(void **state)
+{
+    void (*const happens[])(struct fake_store *, enum fake_op, const char *) = {
+        change_before_the_look, change_after_the_look, remove_before_the_look};
+    struct error error;
+
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        struct scene *scene = content_scene("abcdef", "abcxef");
+        struct fake_store *store = i < 3 ? scene->from : scene->to;
+
+        store->changes = 1;
+        store->on_call = happens[i % 3];
+        assert_true(validate_scene(scene, &error));
+        assert_content(scene, 0, 0, 1);
+        assert_int_equal(scene->report.failed, 0);
+        scene_free(scene);
+    }
+}
+
+/* A key that is listed and is not found is no change. */
+static void what_is_listed_and_not_found_is_a_failure(void **state)
+{
+    struct scene *scene = content_scene("abcdef", "abcdef");
+    struct error error;
+
+    (void)state;
+    fake_fault(scene->to, (struct fake_fault){.op = FAKE_GET, .times = 99, .kind = ERROR_NOT_FOUND});
+    fake_fault(scene->to, (struct fake_fault){.op = FAKE_HEAD, .times = 99, .kind = ERROR_NOT_FOUND});
+    assert_false(validate_scene(scene, &error));
+    assert_int_equal(error.kind, ERROR_PARTIAL);
+    assert_content(scene, 0, 0, 0);
+    assert_int_equal(scene->report.failed, 1);
+    scene_free(scene);
+}
+
+static void a_read_that_breaks_is_tried_again(void **state)
+{
+    struct scene *scene = content_scene("abcdef", "abcdef");
+    struct error error;
+
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        fake_fault(i == 0 ? scene->from : scene->to,
+                   (struct fake_fault){
+                       .op = FAKE_GET, .times = 1, .kind = ERROR_UNREACHABLE, .again = true, .after = 3});
+    assert_true(validate_scene(scene, &error));
+    assert_content(scene, 1, 0, 0);
+    assert_true(scene->report.validation.bytes > 12);
+    scene_free(scene);
+}
+
+static void a_read_that_keeps_breaking_is_a_failure_and_no_difference(void **state)
+{
+    struct scene *scene = content_scene("abcdef", "abcdef");
+    struct error error;
+
+    (void)state;
+    fake_fault(scene->to, (struct fake_fault){.op = FAKE_GET, .times = 99, .kind = ERROR_PERMISSION});
+    assert_false(validate_scene(scene, &error));
+    assert_int_equal(error.kind, ERROR_PARTIAL);
+    assert_content(scene, 0, 0, 0);
+    scene_free(scene);
+}
+
+/* A million objects are not asked for in vain. */
+static void a_content_check_gives_up_where_nothing_answers(void **state)
+{
+    struct scene *scene = scene_new(all_content, 2);
+    struct error error;
+    char key[32];
+
+    (void)state;
+    scene->from->hashless = scene->to->hashless = true;
+    for (int i = 0; i < 100; i++) {
+        snprintf(key, sizeof key, "public/%03d", i);
+        put(scene->from, key, "abc", 10);
+        put(scene->to, key, "abc", 20);
+    }
+    fake_fault(scene->to, (struct fake_fault){.op = FAKE_GET, .times = 999, .kind = ERROR_UNREACHABLE});
+    assert_false(validate_scene(scene, &error));
+    assert_int_equal(error.kind, ERROR_UNREACHABLE);
+    assert_in_range(scene->report.failed, 32, 60);
+    scene_free(scene);
+}
+
+static void a_content_check_ends_when_it_is_told_to(void **state)
+{
+    struct scene *scene = content_scene("abcdef", "abcdef");
+    struct error error;
+
+    (void)state;
+    fake_fault(scene->to,
+               (struct fake_fault){.op = FAKE_GET, .times = 999, .kind = ERROR_UNREACHABLE, .again = true});
+    stop_at(clock_mono() + 50);
+    assert_false(validate_scene(scene, &error));
+    assert_int_equal(error.kind, ERROR_TIMEOUT);
+    assert_int_equal(scene->report.failed, 0);
+    scene_free(scene);
+}
+
+/* How many of 500 objects are read, and the first of them that is. */
+static uint64_t count_sampled(const char *share, const char *seed, int *first)
+{
+    const struct settings_flag flags[] = {{"content", share}, {"content-seed", seed}};
+    struct scene *scene = scene_new(flags, 2);
+    struct error error;
+    uint64_t count;
+    char key[32];
+
+    scene->from->hashless = scene->to->hashless = true;
+    for (int i = 0; i < 500; i++) {
+        snprintf(key, sizeof key, "public/%03d", i);
+        put(scene->from, key, "abc", 10);
+        put(scene->to, key, "xyz", 20);
+    }
+    assert_true(validate_scene(scene, &error));
+    count = scene->report.validation.read;
+    assert_int_equal(scene->report.validation.unhashed, 500 - count);
+    assert_int_equal(scene->report.validation.lists[REPORT_MISMATCHED].count, count);
+    if (count > 0)
+        assert_int_equal(sscanf(scene->report.validation.lists[REPORT_MISMATCHED].json.data,
+                                "[{\"file\":\"public/%d", first),
+                         1);
+    scene_free(scene);
+    return count;
+}
+
+static void a_sample_is_what_share_and_seed_say(void **state)
+{
+    int first[4] = {0};
+    uint64_t ten = count_sampled("10%", "1", &first[0]);
+
+    (void)state;
+    assert_in_range(ten, 25, 75);
+    assert_int_equal(count_sampled("10%", "1", &first[1]), ten);
+    assert_int_equal(first[0], first[1]);
+    count_sampled("10%", "2", &first[2]);
+    count_sampled("10%", "3", &first[3]);
+    assert_true(first[2] != first[0] || first[3] != first[0]);
+    assert_in_range(count_sampled("50%", "7", first), 200, 300);
+    assert_int_equal(count_sampled("100%", "7", first), 500);
+    assert_int_equal(count_sampled("0", "7", first), 0);
+}
+
 static void validation_with_a_broken_listing_knows_nothing(void **state)
 {
     struct scene *scene = scene_new(NULL, 0);
@@ -567,6 +895,20 @@ int main(void)
         cmocka_unit_test(validation_counts_every_kind),
         cmocka_unit_test(validation_of_equal_buckets_is_valid),
         cmocka_unit_test(validation_with_a_broken_listing_knows_nothing),
+        cmocka_unit_test(extra_objects_count_if_it_is_strict),
+        cmocka_unit_test(content_is_read_where_no_hash_compares_it),
+        cmocka_unit_test(a_large_object_is_read_as_far_as_it_is_equal),
+        cmocka_unit_test(content_is_compared_with_the_hash_of_the_other_side),
+        cmocka_unit_test(hashes_are_compared_without_reading),
+        cmocka_unit_test(hashes_that_differ_are_looked_into_where_they_do_not_count),
+        cmocka_unit_test(a_false_hash_is_no_difference),
+        cmocka_unit_test(what_changes_meanwhile_is_told_apart),
+        cmocka_unit_test(what_is_listed_and_not_found_is_a_failure),
+        cmocka_unit_test(a_read_that_breaks_is_tried_again),
+        cmocka_unit_test(a_read_that_keeps_breaking_is_a_failure_and_no_difference),
+        cmocka_unit_test(a_content_check_gives_up_where_nothing_answers),
+        cmocka_unit_test(a_content_check_ends_when_it_is_told_to),
+        cmocka_unit_test(a_sample_is_what_share_and_seed_say),
     };
 
     return cmocka_run_group_tests(tests, quiet_log, NULL);
