@@ -39,6 +39,7 @@ class Costs(TestCase):
         "`--sync`, nothing has changed": (["--sync"], {}),
         "`--sync --dry-run`": (["--sync", "--dry-run"], {}),
         "`--validate`": (["--validate"], {}),
+        "`--validate --content`, where both sides tell hashes": (["--validate", "--content"], {}),
     }
 
     def table(self, heading):
