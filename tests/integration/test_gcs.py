@@ -360,6 +360,25 @@ class Faults(GcsCase):
                                                           "STORAGE_EMULATOR_HOST": self.proxied.endpoint}).code, 0)
                 self.assertEqual(destination.get("public/a"), data.body("new", 70_000))
 
+    def test_metadata_change_while_objects_are_copied(self):
+        """The bytes stay as they are, and come with the policy that was there last."""
+        def change(x):
+            self.source.patch("public/a", **POLICY)
+            proxyfault.passthrough(x)
+
+        for target, size in (("rewriteTo", 7), ("public%2Fa[?].*alt=media", 70_000),
+                             ("public%2Fa[?].*alt=media", 12 * data.MIB)):
+            with self.subTest(target, size=size):
+                self.proxied.clear()
+                self.source.put("public/a", data.body(size, size), age=9, metadata={"custom:owner": "7"})
+                self.proxied.fault(change, target=target)
+                if target != "rewriteTo":
+                    self.proxied.fault(proxyfault.answer(403, error_body(403, "forbidden")), method="POST",
+                                       target="rewriteTo", times=proxyfault.FOREVER)
+                self.sync(STORAGE_EMULATOR_HOST=self.proxied.endpoint, STORSYNC_PART_SIZE="5MiB")
+                self.assert_same(self.source, self.destination)
+                self.assertEqual(self.destination.objects["public/a"].metadata, {"custom:owner": "7", **POLICY})
+
     def test_the_application_starts_without_the_service(self):
         self.source.put("public/a")
         app = self.app()

@@ -264,6 +264,42 @@ static void an_object_that_changes(void **state)
     expect_error(&hand, ERROR_PRECONDITION, "it has changed");
     assert_false(hand.pipe.closed);
     hand_end(&hand);
+    /* or its metadata alone, between the two requests */
+    begin_get(&hand, "17.2");
+    hand_answer(&hand, 200, JSON_TYPE, RESOURCE(""));
+    gcs_hand_next(&hand);
+    hand_answer(&hand, 200, "content-length: 3\nx-goog-generation: 17\nx-goog-metageneration: 3\n", "abc");
+    hand_done(&hand);
+    expect_error(&hand, ERROR_PRECONDITION, "it has changed");
+    assert_false(hand.pipe.closed);
+    hand_end(&hand);
+    /* or while it is read range by range */
+    gcs_hand_begin(&hand, "bucket");
+    store_get(&(struct store_source){hand.store, "k", "17.2"}, &hand.call, 1, 2, &hand.pipe);
+    assert_true(hand_attempt(&hand));
+    hand_answer(
+        &hand, 206,
+        "content-length: 2\ncontent-range: bytes 1-2/3\nx-goog-generation: 17\nx-goog-metageneration: 3\n",
+        "bc");
+    hand_done(&hand);
+    expect_error(&hand, ERROR_PRECONDITION, "it has changed");
+    hand_end(&hand);
+}
+
+/* What the first request has shown is no word of the second one's answer. */
+static void bytes_without_a_generation(void **state)
+{
+    struct hand hand;
+
+    (void)state;
+    begin_get(&hand, "17.2");
+    hand_answer(&hand, 200, JSON_TYPE, RESOURCE(""));
+    gcs_hand_next(&hand);
+    hand_answer(&hand, 200, "content-length: 3\ncontent-type: text/html\n", "abc");
+    hand_done(&hand);
+    expect_error(&hand, ERROR_PROTOCOL, "names no generation");
+    assert_false(hand.pipe.closed);
+    hand_end(&hand);
 }
 
 static void a_range(void **state)
@@ -812,6 +848,7 @@ int main(void)
         cmocka_unit_test(what_is_no_object),
         cmocka_unit_test(all_of_an_object),
         cmocka_unit_test(an_object_that_changes),
+        cmocka_unit_test(bytes_without_a_generation),
         cmocka_unit_test(a_range),
         cmocka_unit_test(resources_that_make_no_sense),
         cmocka_unit_test(a_small_object_is_written),

@@ -84,6 +84,19 @@ static void gcs_text(struct exchange *x, const char *data, size_t len)
     }
 }
 
+/* Are the media of the version that is wanted? Their metageneration counts as well, where they tell it: who changed the
+ * metadata alone has them copied, too. */
+static bool gcs_is_wanted(const struct gcs_call *c)
+{
+    const char *wanted = c->base.wanted;
+    size_t len = strcspn(wanted, ".");
+
+    if (strlen(c->generation) != len || strncmp(wanted, c->generation, len) != 0)
+        return len == 0;
+    return c->metageneration[0] == '\0' || wanted[len] == '\0' ||
+           strcmp(wanted + len + 1, c->metageneration) == 0;
+}
+
 /* The headers of an object's media are complete. */
 static bool gcs_check_version(struct exchange *x, struct error *error)
 {
@@ -95,7 +108,7 @@ static bool gcs_check_version(struct exchange *x, struct error *error)
         error_prefix(error, "the answer names no generation, so it is not the object: ");
         return false;
     }
-    if (x->wanted[0] != '\0' && !gcs_same_generation(x->wanted, c->generation))
+    if (!gcs_is_wanted(c))
         return error_set(error, ERROR_PRECONDITION, "it has changed meanwhile");
     if (!c->resource_known) {
         snprintf(info->version, sizeof info->version, "%s.%s", c->generation, c->metageneration);

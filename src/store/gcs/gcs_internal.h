@@ -128,8 +128,6 @@ void gcs_param_version(struct gcs_call *c, const char *generation, const char *m
 void gcs_param_condition(struct gcs_call *c, const struct store_condition *condition);
 
 /* gcs_resource.c */
-/* The first number of a version, which the media of an object tell as well. */
-bool gcs_same_generation(const char *version, const char *generation);
 /* What a resource says: `info`, and the metadata. False, with the error set, if it makes no sense. */
 bool gcs_resource_info(struct gcs_call *c, yyjson_val *resource, struct error *error);
 bool gcs_resource_meta(yyjson_val *resource, struct object_meta *meta, struct error *error);

@@ -107,8 +107,9 @@ static void gcs_forget_answer(struct gcs_call *c)
 {
     buf_clear(&c->answer);
     c->reason[0] = c->message[0] = c->session[0] = c->request_id[0] = '\0';
+    c->generation[0] = c->metageneration[0] = '\0';
     if (!c->resource_known) {
-        c->generation[0] = c->metageneration[0] = c->md5[0] = '\0';
+        c->md5[0] = '\0';
         c->hash.kind = OBJECT_HASH_NONE;
     }
     if (gcs_operation(c)->prepare != NULL)

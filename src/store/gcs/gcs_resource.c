@@ -41,13 +41,6 @@ void gcs_version(yyjson_val *resource, char version[OBJECT_VERSION_SIZE])
                  (unsigned long long)metageneration);
 }
 
-bool gcs_same_generation(const char *version, const char *generation)
-{
-    size_t len = strcspn(version, ".");
-
-    return strlen(generation) == len && strncmp(version, generation, len) == 0;
-}
-
 /* ---- hashes ---- */
 
 static int gcs_base64_value(char c)
@@ -124,7 +117,6 @@ void gcs_hash_header(struct gcs_call *c, const char *value)
 bool gcs_resource_info(struct gcs_call *c, yyjson_val *resource, struct error *error)
 {
     struct object_info *info = &c->base.call->info;
-    const char *dot;
 
     if (strcmp(json_text(resource, "bucket", ""), c->base.bucket) != 0 ||
         strcmp(json_text(resource, "name", ""), c->base.key) != 0)
@@ -137,8 +129,6 @@ bool gcs_resource_info(struct gcs_call *c, yyjson_val *resource, struct error *e
     c->md5[0] = '\0';
     gcs_keep_hash(c, json_text(resource, "md5Hash", NULL), json_text(resource, "crc32c", NULL));
     info->hash = c->hash;
-    dot = strchr(info->version, '.');
-    snprintf(c->generation, sizeof c->generation, "%.*s", (int)(dot - info->version), info->version);
     return true;
 }
 
