@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import CHECKOUT
+from harness import CHECKOUT, cache
 
 COMMANDS = ["podman", "runc", "catatonit", "mmdebstrap", "podman-compose"]
 VERSION = re.search(r'STORSYNC_VERSION "(.*)"', (CHECKOUT / "include/version.h").read_text())[1]
@@ -40,13 +40,6 @@ WRAPPER = """\
 export CONTAINERS_CONF='{dir}/containers.conf' DISABLE_HC_SYSTEMD=true
 exec podman --root '{dir}/root' --runroot '{dir}/run' "$@"
 """
-
-
-def cache():
-    base = os.environ.get("STORSYNC_CACHE")
-    if not base:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "storsync-init"
-    return Path(base)
 
 
 class Failed(AssertionError):

@@ -49,8 +49,14 @@ def crc_table():
 CRC_TABLE = tuple(crc_table())
 
 
+fast_crc32c = None               # a function that computes it in machine code, where there is one (tests/compat)
+
+
 def crc32c(data):
-    """Base64 of the big-endian sum. Large bodies get another sum, which serves as well to compare two of them."""
+    """Base64 of the big-endian sum. Without `fast_crc32c` large bodies get another sum, which serves as well to compare two
+    of them."""
+    if fast_crc32c:
+        return base64.b64encode(struct.pack(">I", fast_crc32c(bytes(data)))).decode()
     if len(data) > CRC_MAX:
         return base64.b64encode(struct.pack(">I", zlib.crc32(data))).decode()
     crc = 0xFFFFFFFF
@@ -162,6 +168,11 @@ class Bucket:
         """What it says: the only one of that name."""
         [key] = [key for key in self.state("deployments") if key.endswith(f"/{name}.json")]
         return self.get(key)
+
+    def lease(self):
+        """The highest epoch's record; None if there is none."""
+        epochs = self.state("lease")
+        return json.loads(self.get(epochs[-1])) if epochs else None
 
 
 @dataclass
@@ -334,7 +345,10 @@ class GoogleStorage:
         self.check(found, query, SOURCE_CONDITIONS)
         if "bucket" in body and "name" not in body:
             raise Refusal(400, "Required", "required")
-        state = (source.name, key, target.name, to, found.generation, json.dumps(body, sort_keys=True))
+        # Any field in the body, and only those of the body count. What is no field does not: Google's client puts the token
+        # there as well, from the second call on.
+        given = {name: body[name] for name in EDITABLE if name in body}
+        state = (source.name, key, target.name, to, found.generation, json.dumps(given, sort_keys=True))
         token = query.get("rewriteToken")
         if token and self.rewrites.get(token, (0, 0))[0] != state:
             raise Refusal(410 if token not in self.rewrites else 400, "The rewrite token is not valid.")
@@ -347,8 +361,6 @@ class GoogleStorage:
             self.rewrites[answer["rewriteToken"]] = (state, done)
             return answer
         self.begin_write(target, to, query)
-        # Any field in the body, and only those of the body count.
-        given = {name: body[name] for name in EDITABLE if name in body}
         made = Object(found.body, given or dict(found.fields), self.next_generation(), composite=found.composite)
         target.objects[to] = made
         answer["resource"] = self.resource(target, to)
@@ -468,6 +480,8 @@ def handler_of(server):
 
         def read_body(self):
             """All of it; of a chunk of a session that breaks off, what came is kept in whole chunks."""
+            if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+                return b"".join(self.read_chunks())
             length = int(self.headers.get("Content-Length") or 0)
             data = self.rfile.read(length)
             if len(data) < length:
@@ -477,6 +491,14 @@ def handler_of(server):
                     session.kept += data[:len(data) // CHUNK * CHUNK]
                 raise ConnectionError("broken off")
             return data
+
+        def read_chunks(self):
+            """How clients send what they do not know the size of."""
+            size = None
+            while size != 0:
+                size = int(self.rfile.readline().split(b";")[0], 16)
+                yield self.rfile.read(size)
+                self.rfile.readline()
 
         def json(self):
             try:
@@ -542,6 +564,7 @@ def handler_of(server):
             hashes = f"crc32c={found.crc32c}" + ("" if found.composite else f",md5={md5(found.body)}")
             headers.update({"x-goog-generation": found.generation, "x-goog-metageneration": found.metageneration,
                             "x-goog-hash": hashes, "x-goog-stored-content-length": len(found.body),
+                            "x-goog-stored-content-encoding": found.fields.get("contentEncoding", "identity"),
                             "Last-Modified": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(found.updated))})
             if found.fields.get("contentEncoding") == "gzip" and "gzip" not in self.headers.get("Accept-Encoding", ""):
                 plain = gzip.decompress(found.body)
@@ -624,8 +647,14 @@ def handler_of(server):
                 session.done = json.dumps(told).encode()
             self.answer(200, session.done)
 
+        def rest_from(self, first):
+            end = first + len(self.data)
+            return f"bytes {first}-{end - 1}/{end}" if self.data else f"bytes */{end}"
+
         def session_put(self, number, session):
-            given = self.headers.get("Content-Range", f"bytes 0-{len(self.data) - 1}/{len(self.data)}")
+            given = self.headers.get("Content-Range", "bytes 0-*/*")
+            # All that is left, of unknown size: known by now.
+            given = re.sub(r"^bytes (\d+)-\*/\*$", lambda m: self.rest_from(int(m[1])), given)
             match = re.fullmatch(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)", given)
             total = None if not match or match[3] == "*" else int(match[3])
             if not match or (match[1] and int(match[2]) - int(match[1]) + 1 != len(self.data)):

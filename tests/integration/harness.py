@@ -131,6 +131,14 @@ def temp_root():
     return tempfile.gettempdir()
 
 
+def cache():
+    """Where what is expensive to have is kept between runs."""
+    base = os.environ.get("STORSYNC_CACHE")
+    if not base:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "storsync-init"
+    return Path(base)
+
+
 RUN = Run()
 
 
