@@ -249,8 +249,8 @@ TEST_PROGRAMS = build/test/storsync-init $(DOCUMENT_MAKERS) build/san/main.o $(U
 test test-all test-dist test-reproducible: export STORSYNC_UNLOCKED = yes
 test: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu need-docs need-dist ## run all tests; ends with "N passed, N failed"
 	@tests/run $(TEST_PARTS)
-test-all: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu need-docs need-dist need-containers ## the same and test-containers
-	@tests/run $(TEST_PARTS) containers
+test-all: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu need-docs need-dist need-containers need-compat ## the same, test-compat and test-containers
+	@tests/run $(TEST_PARTS) compat containers
 test-unit: $(UNIT_TESTS) ## run the unit tests (ASan, UBSan)
 	@tests/run unit
 test-fuzz-corpus: $(REPLAYS) ## replay the corpora of the fuzz targets (ASan, UBSan)
@@ -273,6 +273,8 @@ test-tls: all build/test/storsync-init | need-integration ## the same with nginx
 	@STORSYNC_TEST_TLS=1 tests/run integration
 test-containers: all | need-integration need-containers ## run the image and all of examples/ in containers (podman, root)
 	@tests/run containers
+test-compat: all | need-integration need-compat ## run the binary with servers of others and Google's own client (Go, pip, npm)
+	@tests/run compat
 test-san: san | need-integration ## the same with the ASan and UBSan binary
 	@STORSYNC_BIN=build/san/storsync-init tests/run integration
 test-valgrind: all | need-integration ## the same under valgrind
@@ -326,6 +328,8 @@ need-integration:
 # Without them the tests say so in one line, and count as skipped.
 need-containers:
 	-@deps/need podman:podman runc:runc catatonit:catatonit mmdebstrap:mmdebstrap podman-compose:podman-compose python3-yaml
+need-compat:
+	-@deps/need python3-venv
 need-dist:
 	@deps/need minisign:minisign gpg:gpg gpg-agent:gpg-agent
 need-docs:
@@ -360,8 +364,8 @@ help: ## list these targets
 	@sed -n 's/^\([a-z0-9-]*\):.* ## \(.*\)/\1\t\2/p' Makefile | expand -t 20
 
 .PHONY: all aarch64 san fuzz run fuzz-run docs install uninstall image dist deps-bundle deps-update test test-unit test-fuzz-corpus test-aarch64 test-dist \
-	test-reproducible test-layers test-deps test-docs test-integration test-tls test-containers test-all test-san test-valgrind \
-	model bench lint format need-host need-aarch64 need-qemu need-san need-fuzz need-integration need-containers need-dist need-docs need-lint \
+	test-reproducible test-layers test-deps test-docs test-integration test-tls test-compat test-containers test-all test-san test-valgrind \
+	model bench lint format need-host need-aarch64 need-qemu need-san need-fuzz need-integration need-containers need-compat need-dist need-docs need-lint \
 	need-model refresh clean distclean help
 
 -include $(foreach depth,*/* */*/* */*/*/*,$(wildcard build/$(depth).d))

@@ -97,10 +97,12 @@ class Object:
     composite: bool = False      # composed of others: it has no MD5
     held: str = ""               # the reason why it cannot be replaced: retentionPolicyNotMet, objectUnderActiveHold
     crc32c: str = ""
+    md5: str = ""
 
     def __post_init__(self):
         self.updated = self.updated or self.created
-        self.crc32c = crc32c(self.body)
+        self.crc32c = self.crc32c or crc32c(self.body)
+        self.md5 = self.md5 or md5(self.body)
 
     metadata = property(lambda self: self.fields.get("metadata", {}))
 
@@ -299,13 +301,14 @@ class GoogleStorage:
         bucket.requests_of[key] = time.monotonic()
 
     def insert(self, bucket, key, resource, body, query):
-        for name, value in (("md5Hash", md5(body)), ("crc32c", crc32c(body))):
+        fields = {name: resource[name] for name in EDITABLE if name in resource}
+        made = Object(bytes(body), fields, self.next_generation())
+        for name, value in (("md5Hash", made.md5), ("crc32c", made.crc32c)):
             if resource.get(name, value) != value:
                 raise Refusal(400, f"Provided {name} \"{resource[name]}\" doesn't match calculated \"{value}\".")
+        check_metadata(made.metadata)
         self.begin_write(bucket, key, query)
-        fields = {name: resource[name] for name in EDITABLE if name in resource}
-        check_metadata(fields.get("metadata", {}))
-        bucket.objects[key] = Object(bytes(body), fields, self.next_generation())
+        bucket.objects[key] = made
         return self.resource(bucket, key)
 
     def resource(self, bucket, key):
@@ -317,7 +320,7 @@ class GoogleStorage:
         if o.composite:
             told["componentCount"] = 2
         else:
-            told["md5Hash"] = md5(o.body)
+            told["md5Hash"] = o.md5
         return told
 
     def list(self, bucket, query):
@@ -361,7 +364,8 @@ class GoogleStorage:
             self.rewrites[answer["rewriteToken"]] = (state, done)
             return answer
         self.begin_write(target, to, query)
-        made = Object(found.body, given or dict(found.fields), self.next_generation(), composite=found.composite)
+        made = Object(found.body, given or dict(found.fields), self.next_generation(), composite=found.composite,
+                      crc32c=found.crc32c, md5=found.md5)
         target.objects[to] = made
         answer["resource"] = self.resource(target, to)
         return answer
@@ -561,7 +565,7 @@ def handler_of(server):
 
         def media(self, found):
             headers = {MEDIA_HEADERS[name]: value for name, value in found.fields.items() if name in MEDIA_HEADERS}
-            hashes = f"crc32c={found.crc32c}" + ("" if found.composite else f",md5={md5(found.body)}")
+            hashes = f"crc32c={found.crc32c}" + ("" if found.composite else f",md5={found.md5}")
             headers.update({"x-goog-generation": found.generation, "x-goog-metageneration": found.metageneration,
                             "x-goog-hash": hashes, "x-goog-stored-content-length": len(found.body),
                             "x-goog-stored-content-encoding": found.fields.get("contentEncoding", "identity"),
