@@ -11,7 +11,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct side side = {.ca_file = ""};
+    static const struct side side = {.ca_file = "",
+                                     .access_key_id = "AKIA",
+                                     .secret_access_key = "secret",
+                                     .session_token = "session",
+                                     .region = "eu-west-1",
+                                     .sts_endpoint = ""};
     struct gcp *gcp = calloc(1, sizeof *gcp);
     struct error error = {0};
 
@@ -23,6 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         gcp->creds->gcp = gcp;
         if (!gcp_use_text(gcp, (const char *)data, size, &error) && error.kind == ERROR_NONE)
             abort();
+        gcp->creds->signer = gcp->creds->base;
         if (error.kind == ERROR_NONE && gcp->creds->steps[0].ops->prepare != NULL)
             gcp->creds->steps[0].ops->prepare(gcp->creds, &error);
     }
