@@ -11,7 +11,7 @@
 
 #define FILE_MAX ((size_t)1024 * 1024)
 
-/* What takes no value and is no setting. tests/documents compares them with --help all. */
+/* What is no setting. tests/documents compares them with --help all. */
 static const struct {
     const char *name;
     const char *help;
@@ -22,6 +22,7 @@ static const struct {
     {"health", "for health checks: did the sync go well?"},
     {"check-config", "are all settings usable?"},
     {"check-access", "may the credentials do what a sync needs?"},
+    {"explain", "is this key synced, and which rule says so?"},
     {"print-config", "every setting, its value, and where it came from"},
     {"json", "answer for programs"},
     {"help", "show all options"},

@@ -27,6 +27,9 @@ int answer_version(void);
 int answer_check_config(const struct options *options, const struct settings *settings, struct error *error);
 int answer_print_config(const struct settings *settings, bool json, const struct error *error);
 
+/* Is an object of this key synced, and which setting decides that? 0 if it is, else 1; 78 if the settings cannot be used. */
+int answer_explain(const struct settings *settings, const char *key, bool json, struct error *error);
+
 int answer_status(const struct settings *settings, bool json);
 int answer_health(const struct settings *settings, bool json);
 

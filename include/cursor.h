@@ -3,7 +3,9 @@
  *
  * A cursor walks the keys of a range in byte order, page after page, the next one being fetched while the
  * current one is used. Keys under OBJECT_STATE_PREFIX are left out, unless the range's prefix lies there itself. The listing
- * ends at the first key that is not before range.until, and nothing beyond it is asked for.
+ * ends at the first key that is not before range.until, and nothing beyond it is asked for. What range.filter does not take is
+ * left out. Where a page ends in a folder of which that takes nothing, the listing goes on behind the folder: so at most one
+ * page of such a folder is asked for, and no request more than without the filter.
  *
  * INVARIANT: keys strictly increase. One that does not ends the cursor with ERROR_PROTOCOL before it is
  * handed out: a merge-join of unordered listings would copy or report nonsense. The same entry once more is passed over.

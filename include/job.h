@@ -8,8 +8,8 @@
  *
  * A production bucket can serve several applications, whose deployments may even have the same id (a commit, "v42"). So
  * marker, interval and lease belong to a job. Its name is the setting `job`, else 16 hexadecimal digits that follow from
- * the source's URL and the set of paths: neither their order nor one that is named twice counts. Other paths, or another
- * source, are another job, which has not synced yet. The account that reads the source is no part of it, because keys
+ * the source's URL, the set of paths (neither their order nor one that is named twice counts) and the rules of the filter in
+ * their order. Other paths or rules, or another source, are another job, which has not synced yet. The account that reads the source is no part of it, because keys
  * are changed now and then.
  *
  * The leases of two jobs know nothing of each other.

@@ -34,8 +34,8 @@ struct join {
     char unknown[OBJECT_KEY_MAX + 1];
 };
 
-bool join_open(struct join *join, struct store *source, struct store *destination, const char *prefix,
-               struct plan_rule rule, struct error *error);
+bool join_open(struct join *join, struct store *source, struct store *destination,
+               const struct store_range *range, struct plan_rule rule, struct error *error);
 void join_close(struct join *join);
 
 enum join_state join_peek(struct join *join);

@@ -3,7 +3,8 @@
  *
  *     storsync-init [OPTION]... [--] [COMMAND [ARG]...]
  *
- * Options end at "--" or at the first word that is not one. That word is not one of our modes without its dashes, which
+ * Right behind --sync there may be paths: words with a slash that do not begin with one, nor with a dot. Then a command has to
+ * stand behind "--". Otherwise options end at "--" or at the first word that is not one. That word is not one of our modes without its dashes, which
  * would be a mistake: only behind "--" can it be the command. Long options (and -h, -V), as --name value or
  * --name=value; nothing is abbreviated. A value that begins with "--" needs the form with "=", and so does the value
  * of a boolean. Nothing is copied: the pointers are into argv, which outlives everything and is cut at the "=".
@@ -25,6 +26,7 @@ enum mode {
     MODE_CHECK_CONFIG,
     MODE_CHECK_ACCESS,
     MODE_PRINT_CONFIG,
+    MODE_EXPLAIN,
     MODE_HELP,
     MODE_VERSION,
 };
@@ -38,6 +40,9 @@ struct options {
     const char *config; /* NULL: not given */
     struct settings_flag flags[OPTIONS_FLAGS_MAX];
     int flag_count;
+    const char *key; /* --explain KEY */
+    char **parts;    /* --sync PATH...; NULL: none */
+    int part_count;
     char **command; /* NULL-terminated tail of argv; NULL: none */
 };
 

@@ -22,6 +22,7 @@ struct store_page {
     struct buf position; /* where the page begins */
     struct buf next;     /* where the one after it begins */
     const char *until;   /* where the listing ends; "": at its end */
+    size_t tail;         /* where the last entry's key begins in the arena, once there is one */
     bool passed;         /* a key from there on has come */
     bool ended, last;    /* page_end was called; with NULL, or `passed` */
     void **walk;         /* see page_walk */
@@ -60,6 +61,12 @@ bool page_follow(struct store_page *page, const struct store_page *before);
 
 /* Its next page would be the same one again. */
 bool page_repeats(const struct store_page *page);
+
+/* The last of its keys, of which there has to be one. */
+const char *page_last_key(const struct store_page *page);
+
+/* What comes after it does not follow from it: the listing begins anew, at the range that is asked for then. */
+void page_begin_anew(struct store_page *page);
 
 /* Decodes the entry at `offset` of the page, and returns how many bytes it takes there. Its key is borrowed from the page. */
 size_t page_entry(const struct store_page *page, size_t offset, struct object_entry *entry);

@@ -33,6 +33,7 @@
 
 #include "buf.h"
 #include "error.h"
+#include "filter.h"
 #include "nearest.h"
 
 #include <stdbool.h>
@@ -73,7 +74,8 @@ struct settings {
     struct side destination;
     const char *public_object_search_paths; /* comma-separated /bucket/prefix */
     const char *private_object_dir;         /* /bucket/prefix */
-    const char *environment;                /* "", "production" or "development" */
+    const char *exclude, *include, *filter_file;
+    const char *environment; /* "", "production" or "development" */
     const char *deployment_id;
     const char *job;                                         /* "": see job.h */
     const char *status_file;                                 /* "": the defaults of status.h, in turn */
@@ -103,6 +105,8 @@ struct settings_input {
     const struct settings_flag *flags; /* from the command line, in order */
     int flag_count;
     const char *config; /* --config, or NULL */
+    char **parts;       /* --sync PATH...; NULL: none */
+    int part_count;
     bool no_files; /* as if there were no INI file and no file with a secret: for who must not wait for one */
 };
 struct settings_flag {
@@ -184,6 +188,19 @@ const char *settings_place(const struct side *side, const void *field, char out[
 #define SETTINGS_PATHS_MAX 64
 int settings_path_count(const struct settings *settings);
 const char *settings_path(const struct settings *settings, int index);
+
+/* What this run is about: the paths, or the parts of them that settings_input.parts names, each in the same form. */
+int settings_part_count(const struct settings *settings);
+const char *settings_part(const struct settings *settings, int index);
+
+/* Which keys of the paths count, by the rules of `exclude`, `include` and `filter_file`; NULL: all. Those of the command line
+ * come first, then the environment's (in which exclusions come before inclusions), the INI file's, the filter file's. Each
+ * setting has patterns (filter.h), with commas between them outside of braces and brackets. Where something is included by
+ * `include`, the rest is left out. A line of the filter file is "- PATTERN", "+ PATTERN", "!" (forget the file's lines before
+ * this one), a comment with # or ;, or blank; it has at most SETTINGS_FILTER_FILE_MAX bytes. A rule that cannot be used, and a file that cannot
+ * be read, are refusals. */
+#define SETTINGS_FILTER_FILE_MAX ((size_t)256 * 1024)
+struct filter *settings_filter(const struct settings *settings);
 
 /* --print-config: every setting, its value (secrets as "****"), where it came from. */
 struct settings_remark { /* what follows from the settings of each side, to be shown behind them */

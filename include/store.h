@@ -21,6 +21,7 @@
 #define STORSYNC_STORE_H
 
 #include "error.h"
+#include "filter.h"
 #include "loop.h"
 #include "object.h"
 #include "pipe.h"
@@ -46,9 +47,10 @@ struct store_source {
 };
 
 /* The keys that a listing is about: they begin with `prefix`, come after `after` and before `until`. The latter two may be
- * NULL or "": there is no such bound. */
+ * NULL or "": there is no such bound. A folder of which `filter` takes nothing need not be looked into; NULL takes all. */
 struct store_range {
     const char *prefix, *after, *until;
+    struct filter *filter;
 };
 
 /* When a write may happen. A service may take no notice of a condition that it does not know: see struct store_traits. */

@@ -43,6 +43,8 @@ static __attribute__((noinline)) int answer_from_settings(const struct options *
         code = answer_check_config(options, &settings, &error);
     else if (options->mode == MODE_PRINT_CONFIG)
         code = print_config(&settings, options->json, &error);
+    else if (options->mode == MODE_EXPLAIN)
+        code = answer_explain(&settings, options->key, options->json, &error);
     else if (options->mode == MODE_STATUS)
         code = answer_status(&settings, options->json);
     else
@@ -145,6 +147,8 @@ int main(int argc, char **argv)
         .flags = options.flags,
         .flag_count = options.flag_count,
         .config = options.config,
+        .parts = options.parts,
+        .part_count = options.part_count,
     };
     if (options.mode == MODE_DEPLOY || options.mode == MODE_SYNC || options.mode == MODE_VALIDATE ||
         options.mode == MODE_CHECK_ACCESS)

@@ -6,6 +6,7 @@ complete -c storsync-init -l status -d 'what the last run did'
 complete -c storsync-init -l health -d 'for health checks: did the sync go well?'
 complete -c storsync-init -l check-config -d 'are all settings usable?'
 complete -c storsync-init -l check-access -d 'may the credentials do what a sync needs?'
+complete -c storsync-init -l explain -d 'is this key synced, and which rule says so?'
 complete -c storsync-init -l print-config -d 'every setting, its value, and where it came from'
 complete -c storsync-init -l json -d 'answer for programs'
 complete -c storsync-init -l help -d 'show all options'
@@ -15,6 +16,9 @@ complete -c storsync-init -l deployment-id -d 'what tells one deployment from th
 complete -c storsync-init -l job -d 'what this sync is called in the production bucket; follows from source and paths if not set' -x
 complete -c storsync-init -l public-object-search-paths -d 'what to sync: /bucket/prefix, comma-separated, or /bucket/* for all; the bucket\'s name does not count' -x
 complete -c storsync-init -l private-object-dir -d 'what to sync besides: one /bucket/prefix; public/ and private/ if neither is set' -x
+complete -c storsync-init -l exclude -d 'what not to sync of that: patterns of keys, comma-separated, such as *.tmp,/public/cache/' -x
+complete -c storsync-init -l include -d 'what to sync of that, and nothing else; the first pattern that matches decides' -x
+complete -c storsync-init -l filter-file -d 'file with more of both, which come after these: a line each, "- *.tmp" or "+ *.css"' -r -F
 complete -c storsync-init -l min-interval -d 'least time between two automatic syncs' -x
 complete -c storsync-init -l max-failures -d 'objects in a row that may fail for one reason before the run gives up; 0 is no limit' -x
 complete -c storsync-init -l on-failure -d 'after a failed sync, start the application nevertheless, or stop with the exit code' -x -a 'start stop'

@@ -7,6 +7,7 @@ _arguments -S -s \
 	'--health[for health checks\: did the sync go well?]' \
 	'--check-config[are all settings usable?]' \
 	'--check-access[may the credentials do what a sync needs?]' \
+	'--explain[is this key synced, and which rule says so?]' \
 	'--print-config[every setting, its value, and where it came from]' \
 	'--json[answer for programs]' \
 	'--help[show all options]' \
@@ -16,6 +17,9 @@ _arguments -S -s \
 	'--job=[what this sync is called in the production bucket; follows from source and paths if not set]:NAME:' \
 	'--public-object-search-paths=[what to sync\: /bucket/prefix, comma-separated, or /bucket/* for all; the bucket'\''s name does not count]:PATHS:' \
 	'--private-object-dir=[what to sync besides\: one /bucket/prefix; public/ and private/ if neither is set]:PATH:' \
+	'--exclude=[what not to sync of that\: patterns of keys, comma-separated, such as *.tmp,/public/cache/]:PATTERNS:' \
+	'--include=[what to sync of that, and nothing else; the first pattern that matches decides]:PATTERNS:' \
+	'--filter-file=[file with more of both, which come after these\: a line each, "- *.tmp" or "+ *.css"]:FILE:_files' \
 	'--min-interval=[least time between two automatic syncs]:value:' \
 	'--max-failures=[objects in a row that may fail for one reason before the run gives up; 0 is no limit]:value:' \
 	'--on-failure=[after a failed sync, start the application nevertheless, or stop with the exit code]:value:(start stop)' \

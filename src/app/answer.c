@@ -12,6 +12,7 @@
 #include "status.h"
 #include "store.h"
 #include "store_open.h"
+#include "text.h"
 #include "tls.h"
 #include "version.h"
 
@@ -281,6 +282,63 @@ int answer_print_config(const struct settings *settings, bool json, const struct
     buf_free(&credentials[0]);
     buf_free(&credentials[1]);
     return answer_print(&out, error_exit_code(error));
+}
+
+static bool is_in_path(const struct settings *settings, const char *key)
+{
+    for (int i = 0; i < settings_path_count(settings); i++)
+        if (text_begins(key, settings_path(settings, i)))
+            return true;
+    return false;
+}
+
+/* Appends the reason, behind what is said of the key. */
+static bool explain_key(const struct settings *settings, const char *key, struct buf *why)
+{
+    struct filter_verdict found = filter_look(settings_filter(settings), key);
+    bool state = text_begins(key, OBJECT_STATE_PREFIX);
+    bool in_path = is_in_path(settings, key);
+
+    if (state)
+        buf_puts(why, "what is there is the state of syncs");
+    else if (!in_path)
+        buf_puts(why, "none of the paths has it (public_object_search_paths, private_object_dir)");
+    else if (found.rule != NULL)
+        buf_printf(why, "%s \"%s\" (%s)", found.rule->include ? "include" : "exclude", found.rule->pattern,
+                   found.rule->origin);
+    else
+        buf_puts(why, found.taken ? "no rule leaves it out" : "no rule includes it");
+    return found.taken && in_path && !state;
+}
+
+int answer_explain(const struct settings *settings, const char *key, bool json, struct error *error)
+{
+    struct buf why, out;
+    bool synced;
+
+    if (error->kind != ERROR_NONE || !settings_usable(settings, error)) {
+        log_error("%s", error->text);
+        return error_exit_code(error);
+    }
+    buf_init(&why, OUTPUT_MAX);
+    buf_init(&out, OUTPUT_MAX);
+    synced = explain_key(settings, key, &why);
+    if (json) {
+        yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+        yyjson_mut_val *root = yyjson_mut_obj(doc);
+
+        yyjson_mut_doc_set_root(doc, root);
+        out.failed |=
+            !(json_add_text(doc, root, "key", key) && yyjson_mut_obj_add_bool(doc, root, "synced", synced) &&
+              json_add_text(doc, root, "reason", buf_str(&why)) && json_write(doc, true, &out));
+        yyjson_mut_doc_free(doc);
+        buf_putc(&out, '\n');
+    } else {
+        buf_printf(&out, "%s is %s: %s\n", key, synced ? "synced" : "not synced", buf_str(&why));
+    }
+    out.failed |= why.failed;
+    buf_free(&why);
+    return answer_print(&out, synced ? 0 : 1);
 }
 
 int answer_status(const struct settings *settings, bool json)

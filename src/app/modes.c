@@ -184,10 +184,14 @@ static enum lease_outcome acquire(struct contest *contest, struct lease *lease, 
 }
 
 /* Gives the lease back when the pass is over, however it went. */
-static void give_lease_back(struct lease *lease, const struct error *error)
+static void give_lease_back(const struct run *run, struct lease *lease, const struct error *error)
 {
+    /* What a failed sync has left is in doubt until all of it was looked at. */
+    bool partly = settings_part(run->settings, 0) != settings_path(run->settings, 0);
+    bool clean = error->kind == ERROR_NONE && !(partly && lease->after_failure);
+
     crash_point("before-release");
-    lease_release(lease, error->kind == ERROR_NONE, release_limit[stop_reason()]);
+    lease_release(lease, clean, release_limit[stop_reason()]);
     crash_point("released");
 }
 
@@ -214,7 +218,7 @@ static void sync_alone(struct run *run, struct lease *lease, bool automatic, str
             break;
         log_warn("%s; copying nothing more, and waiting for the other replica", error->text);
     }
-    give_lease_back(lease, error);
+    give_lease_back(run, lease, error);
     conclude(run, error);
 }
 

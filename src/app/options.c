@@ -10,12 +10,13 @@ static const struct {
     enum mode mode;
     const char *help;
 } modes[] = {
-    {"sync", MODE_SYNC, "sync now, in any environment, whenever the last sync was"},
+    {"sync", MODE_SYNC, "sync now, in any environment; all of it, or PATHs only"},
     {"validate", MODE_VALIDATE, "compare both sides; copy nothing"},
     {"status", MODE_STATUS, "show how the last run went"},
     {"health", MODE_HEALTH, "the same as an exit code, for a health check"},
     {"check-config", MODE_CHECK_CONFIG, "say what is wrong with the settings, if anything"},
     {"check-access", MODE_CHECK_ACCESS, "ask both services: may the credentials do all it takes?"},
+    {"explain", MODE_EXPLAIN, "KEY: is it synced, and which setting says so?"},
     {"print-config", MODE_PRINT_CONFIG, "show every setting, its value and where that came from"},
     {"help", MODE_HELP, "show this (-h); --help all shows every setting"},
     {"version", MODE_VERSION, "show the version (-V)"},
@@ -75,6 +76,10 @@ static bool set_valued(struct options *options, const char *typed, const char *v
 {
     const char *name = typed + 2;
 
+    if (strcmp(name, "explain") == 0) {
+        options->key = value;
+        return set_mode(options, MODE_EXPLAIN, typed, error);
+    }
     if (strcmp(name, "config") == 0) {
         if (*value == '\0')
             return error_set(error, ERROR_USAGE, "--config needs the name of a file");
@@ -98,14 +103,14 @@ static bool parse_long(struct options *options, char **argv, int *at, struct err
 
     if (value != NULL)
         *value++ = '\0';
-    if (is_bare(typed + 2, &mode))
+    if (is_bare(typed + 2, &mode) && mode != MODE_EXPLAIN)
         return set_bare(options, mode, typed, value, error);
     if (settings_flag_secret(typed + 2, variable))
         return error_set(
             error, ERROR_USAGE,
             "%s: secrets are not taken from the command line; use the environment variable %s, or %s_FILE with the name of a file",
             typed, variable, variable);
-    if (!settings_flag_known(typed + 2, &needs_value))
+    if (mode != MODE_EXPLAIN && !settings_flag_known(typed + 2, &needs_value))
         return refuse_unknown(typed, error);
     if (value == NULL && needs_value) {
         value = argv[*at + 1];
@@ -131,6 +136,10 @@ static bool check_command(const struct options *options, const char *before, str
         return error_set(error, ERROR_USAGE, "there is no command after --");
     if (options->command[0][0] == '\0')
         return error_set(error, ERROR_USAGE, "the command is empty");
+    if (options->parts != NULL && strcmp(before, "--") != 0)
+        return error_set(error, ERROR_USAGE,
+                         "behind paths a command needs -- before it, and a path has a slash in it: %.100s",
+                         options->command[0]);
     if (is_mode_without_dashes(options, before))
         return error_set(error, ERROR_USAGE,
                          "%s is an option: did you mean --%s? To become a program of that name: -- %s",
@@ -155,6 +164,22 @@ static bool check_flags(const struct options *options, struct error *error)
             if (strcmp(options->flags[i].name, of_validation[n]) == 0)
                 return error_set(error, ERROR_USAGE, "--%s needs --validate", of_validation[n]);
     return true;
+}
+
+/* A path has a slash, but not at its beginning as commands do, and not behind a dot. */
+static bool is_path(const char *word)
+{
+    return word != NULL && strchr(word, '/') != NULL && strchr("-./", *word) == NULL;
+}
+
+/* The paths right behind --sync, which stands at *at. */
+static void take_parts(struct options *options, char **argv, int *at)
+{
+    if (!is_path(argv[*at + 1]))
+        return;
+    options->parts = &argv[*at + 1];
+    for (options->part_count = 0; is_path(argv[*at + 1]); ++*at)
+        options->part_count++;
 }
 
 /* "--help all" shows every setting. */
@@ -183,6 +208,8 @@ bool options_parse(int argc, char **argv, struct options *options, struct error 
             return refuse_unknown(word, error);
         else if (!parse_long(options, argv, &i, error))
             return false;
+        else if (strcmp(word, "--sync") == 0)
+            take_parts(options, argv, &i);
     }
     return check_flags(options, error) &&
            (options->command == NULL || check_command(options, options->command[-1], error));
@@ -190,7 +217,8 @@ bool options_parse(int argc, char **argv, struct options *options, struct error 
 
 bool options_help(bool all, struct buf *out)
 {
-    buf_puts(out, "Usage: storsync-init [OPTION]... [--] [COMMAND [ARG]...]\n\n"
+    buf_puts(out, "Usage: storsync-init [OPTION]... [--] [COMMAND [ARG]...]\n"
+                  "       storsync-init --sync [PATH]... [OPTION]... [-- COMMAND [ARG]...]\n\n"
                   "Sync the development bucket to the production bucket once per deployment, then\n"
                   "become COMMAND. Without COMMAND: do the same and exit (init container, Job).\n\n"
                   "Instead of that:\n");

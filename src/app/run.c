@@ -120,6 +120,8 @@ static void tell_notes(const struct run *run)
             log_warn("%s", settings_assumption(settings, i));
         else
             log_info("%s", settings_assumption(settings, i));
+    if (settings_filter(settings) != NULL)
+        log_info("filters leave something out (exclude, include, filter_file): --print-config shows them");
 }
 
 struct store *run_open_side(const struct run *run, const struct side *side, struct error *error)

@@ -205,7 +205,9 @@ static bool turn_validation(struct validation *v)
 
 static void validate_path(struct validation *v, const char *path)
 {
-    if (!join_open(&v->join, v->source, v->destination, path, v->rule, v->error)) {
+    struct store_range range = {.prefix = path, .filter = settings_filter(v->settings)};
+
+    if (!join_open(&v->join, v->source, v->destination, &range, v->rule, v->error)) {
         v->stopped = true;
         return;
     }

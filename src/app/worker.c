@@ -32,6 +32,8 @@ static void load(const struct options *options, bool files, struct settings *set
                       .flags = options->flags,
                       .flag_count = options->flag_count,
                       .config = options->config,
+                      .parts = options->parts,
+                      .part_count = options->part_count,
                       .no_files = !files,
                   },
                   error);

@@ -251,11 +251,14 @@ static void log_nothing(const struct report *report, const struct settings *sett
     struct buf paths;
 
     buf_init(&paths, 1024);
-    for (int i = 0; i < settings_path_count(settings); i++)
-        buf_printf(&paths, "%s\"%s\"", i > 0 ? ", " : "", settings_path(settings, i));
+    for (int i = 0; i < settings_part_count(settings); i++)
+        buf_printf(&paths, "%s\"%s\"", i > 0 ? ", " : "", settings_part(settings, i));
     log_warn(
-        "the source %s has no objects under %s: check bucket and paths (public_object_search_paths, private_object_dir)%s",
-        report->source, buf_str(&paths), is_validation(report) ? "" : "; nothing is marked as synced");
+        "the source %s has no objects under %s%s: check bucket and paths (public_object_search_paths, private_object_dir)%s",
+        report->source, buf_str(&paths),
+        settings_filter(settings) != NULL ? " that the filters let through (exclude, include, filter_file)"
+                                          : "",
+        is_validation(report) ? "" : "; nothing is marked as synced");
     buf_free(&paths);
 }
 

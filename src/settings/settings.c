@@ -345,6 +345,39 @@ static void set_paths(struct settings *settings)
         "neither PUBLIC_OBJECT_SEARCH_PATHS nor PRIVATE_OBJECT_DIR names a path: using public/ and private/");
 }
 
+/* ---- parts of the paths ---- */
+
+/* Adds what is both in the path and in the part of it that is asked for. */
+static bool add_part(struct settings_state *state, const char *path, const char *asked)
+{
+    if (!text_begins(asked, path) && !text_begins(path, asked))
+        return false;
+    settings_add(state, &state->parts, "%s", text_begins(asked, path) ? asked : path);
+    return true;
+}
+
+/* `part` is a path like the others, or a prefix without its bucket. */
+static void set_part(struct settings *settings, const char *part)
+{
+    struct path_list list = {.settings = settings, .label = "--sync", .told = true};
+    struct settings_state *state = settings->state;
+    struct text_piece rest = {part, strlen(part)};
+    char prefix[OBJECT_KEY_MAX + 2] = "";
+    bool found = false;
+
+    if (*part == '/' || without_scheme(rest).len < rest.len)
+        rest = find_prefix(&list, rest);
+    if (rest.len > 0 && rest.len <= OBJECT_KEY_MAX)
+        snprintf(prefix, sizeof prefix, "%.*s%s", (int)rest.len, rest.at,
+                 rest.at[rest.len - 1] != '/' ? "/" : "");
+    for (int i = 0; prefix[0] != '\0' && i < state->paths.count; i++)
+        found |= add_part(state, state->paths.line[i], prefix);
+    if (!found)
+        settings_add(state, &state->refusals,
+                     "--sync: \"%.64s\" is in none of the paths that are synced; a command stands behind --",
+                     part);
+}
+
 /* ---- the interface ---- */
 
 bool settings_load(struct settings *settings, const struct settings_input *input, struct error *error)
@@ -365,6 +398,10 @@ bool settings_load(struct settings *settings, const struct settings_input *input
     check_credentials(settings, &settings->source, "source");
     check_credentials(settings, &settings->destination, "destination");
     set_paths(settings);
+    for (int i = 0; i < input->part_count; i++)
+        set_part(settings, input->parts[i]);
+    if (!input->no_files)
+        settings_add_filter_file(settings);
     check_buckets(settings);
     raise_lease_ttl(settings);
     check_times(settings);
@@ -385,7 +422,9 @@ void settings_free(struct settings *settings)
     settings_free_lines(&state->notes);
     settings_free_lines(&state->assumptions);
     settings_free_lines(&state->paths);
+    settings_free_lines(&state->parts);
     settings_free_lines(&state->refusals);
+    filter_free(state->filter);
     free(state);
     *settings = (struct settings){.state = NULL};
 }
@@ -434,6 +473,25 @@ int settings_path_count(const struct settings *settings)
 const char *settings_path(const struct settings *settings, int index)
 {
     return settings_line(&state_of_settings(settings)->paths, index);
+}
+
+int settings_part_count(const struct settings *settings)
+{
+    const struct settings_state *state = state_of_settings(settings);
+
+    return state->parts.count > 0 ? state->parts.count : state->paths.count;
+}
+
+const char *settings_part(const struct settings *settings, int index)
+{
+    const struct settings_state *state = state_of_settings(settings);
+
+    return settings_line(state->parts.count > 0 ? &state->parts : &state->paths, index);
+}
+
+struct filter *settings_filter(const struct settings *settings)
+{
+    return state_of_settings(settings)->filter;
 }
 
 const char *settings_origin(const struct settings *settings, const void *field)

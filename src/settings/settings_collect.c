@@ -33,33 +33,94 @@ static void join_lines(char *text)
             *text = ' ';
 }
 
+/* How long the pattern is that `text` begins with: to a comma that is in no braces or brackets. */
+static size_t pattern_length(const char *text)
+{
+    size_t len = 0;
+    int depth = 0;
+
+    for (; text[len] != '\0' && (depth > 0 || text[len] != ','); len++) {
+        depth += text_is_one_of(text[len], "{[") - text_is_one_of(text[len], "}]");
+        if (text[len] == '\\' && text[len + 1] != '\0')
+            len++;
+    }
+    return len;
+}
+
+/* Adds each of the patterns. */
+static void add_rules(struct settings_state *state, const struct setting *setting,
+                      const struct settings_value *value)
+{
+    struct filter_rule rule = {.include = strcmp(setting->name, "include") == 0, .origin = value->label};
+    const char *name = value->rank == RANK_FILE ? setting->name : "";
+
+    for (const char *text = value->text; *text != '\0';) {
+        size_t len = pattern_length(text);
+        struct text_piece piece = text_trim(text, len, TEXT_SPACE);
+        char *pattern = strndup(piece.at, piece.len);
+
+        rule.pattern = pattern;
+        if (pattern == NULL)
+            state->no_memory = true;
+        else if (*pattern != '\0')
+            settings_add_rule(state, &rule, name);
+        free(pattern);
+        text += len + (text[len] != '\0');
+    }
+    if (rule.include && state->filter != NULL)
+        filter_only_included(state->filter);
+}
+
+/* Of rules none replaces another: what is shown of them is those of the best source, with the others behind. */
+static void put_behind(struct settings_state *state, struct settings_value *value,
+                       struct settings_value *offered)
+{
+    char *text;
+
+    if (asprintf(&text, "%s,%s", value->text, offered->text) < 0) {
+        state->no_memory = true;
+    } else {
+        free(value->text);
+        value->text = text;
+    }
+    settings_forget(offered);
+}
+
 /* Takes the text if no better one is there. A blank text counts on the command line only. `from` is the name of
  * the flag, variable or file, and `line` the file's line. */
 static void offer_text(struct settings_state *state, int slot, enum settings_rank rank, const char *text,
                        const char *from, int line)
 {
+    const struct setting *setting = settings_slot(slot).setting;
     struct settings_value *value = &state->values[slot];
     const char *kind = rank == RANK_FLAG || rank == RANK_FILE ? "" : "environment ";
     struct text_piece trimmed = text_trim(text, strlen(text), TEXT_SPACE);
+    struct settings_value offered = {.rank = rank};
     char number[16] = "";
 
-    if (rank < value->rank || (rank != RANK_FLAG && trimmed.len == 0))
+    if ((rank < value->rank && !setting->rules) || (rank != RANK_FLAG && trimmed.len == 0))
         return;
     if (rank == RANK_FILE)
         snprintf(number, sizeof number, ":%d", line);
-    settings_forget(value);
-    value->rank = rank;
-    value->text = strndup(trimmed.at, trimmed.len);
-    if (value->text != NULL && settings_slot(slot).setting->names)
-        join_lines(value->text);
-    if (asprintf(&value->origin, "%s%s%s%s", kind, rank == RANK_FLAG ? "--" : "", from, number) < 0)
-        value->origin = NULL;
-    if (value->text == NULL || value->origin == NULL) {
-        settings_forget(value);
+    offered.text = strndup(trimmed.at, trimmed.len);
+    if (asprintf(&offered.origin, "%s%s%s%s", kind, rank == RANK_FLAG ? "--" : "", from, number) < 0)
+        offered.origin = NULL;
+    if (offered.text == NULL || offered.origin == NULL) {
+        settings_forget(&offered);
         state->no_memory = true;
         return;
     }
-    value->label = value->origin + strlen(kind);
+    offered.label = offered.origin + strlen(kind);
+    if (setting->names || setting->rules)
+        join_lines(offered.text);
+    if (setting->rules)
+        add_rules(state, setting, &offered);
+    if (setting->rules && value->text != NULL) {
+        put_behind(state, value, &offered);
+        return;
+    }
+    settings_forget(value);
+    *value = offered;
 }
 
 /* ---- the command line ---- */

@@ -3,6 +3,7 @@
  *
  *     settings_table.c    the table: what every setting is called, may hold and is for
  *     settings_value.c    the grammar of values, in both directions
+ *     settings_filter.c   the rules of the filter
  *     settings_collect.c  command line, environment and INI file, into one text for each slot
  *     settings_state.c    what was found, until it is a value
  *     settings.c          the texts into values; problems, notes, paths
@@ -53,6 +54,7 @@ struct setting {
     bool credential;      /* `shared` counts only if the side has no credential of its own at all */
     bool not_in_file;     /* it says where the INI file is */
     bool names;           /* a list, of which each line may hold one */
+    bool rules;           /* patterns of the filter: those of all sources count, the best source's first */
     size_t offset;        /* in struct settings, or in struct side */
     const char *fallback; /* the default, in the grammar of the type */
     const char *fallback_of_destination; /* NULL: the same */
@@ -84,7 +86,7 @@ struct slot {
     const char *variables; /* "" if none */
 };
 
-#define SETTINGS_SLOTS (28 + 2 * 18)
+#define SETTINGS_SLOTS (31 + 2 * 18)
 struct slot settings_slot(int index);
 
 /* The part of the table that is for the whole run, or for each side; ends with a name of NULL. */
@@ -172,6 +174,8 @@ struct settings_state {
     struct settings_value values[SETTINGS_SLOTS];
     struct settings_lines problems, notes, assumptions, paths;
     struct settings_lines refusals; /* why no sync may begin */
+    struct settings_lines parts;    /* of the paths: --sync PATH; none: all of them */
+    struct filter *filter;          /* NULL: no rules */
     bool no_memory;                 /* something is missing above */
 };
 
@@ -185,6 +189,12 @@ void settings_free_lines(struct settings_lines *lines);
 
 /* Back to the default, wiping the text. */
 void settings_forget(struct settings_value *value);
+
+/* Adds a rule of the filter, or the refusal that says what is wrong with it; `name` is the setting's, if the origin does not tell. */
+void settings_add_rule(struct settings_state *state, const struct filter_rule *rule, const char *name);
+
+/* Adds those of a file, after all others. */
+void settings_add_filter_file(struct settings *settings);
 
 /* Collects what flags, environment and INI file say, each slot's best. False if the file cannot be used: see
  * settings_load. `path` becomes "" if there is none. */

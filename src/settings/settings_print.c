@@ -5,6 +5,19 @@
 
 #define VALUE_MAX ((size_t)SETTINGS_TEXT_MAX + 16)
 
+/* The rules in the order in which they count. */
+static void put_rules(const struct settings *settings, struct buf *out)
+{
+    struct filter *filter = settings_filter(settings);
+    const struct filter_rule *rule;
+
+    for (size_t i = 0; (rule = filter_rule(filter, i)) != NULL; i++)
+        buf_printf(out, "; %s: %-30s ; %s\n", rule->include ? "include" : "exclude", rule->pattern,
+                   rule->origin);
+    if (filter_is_only_included(filter))
+        buf_puts(out, "; what none of these matches is left out\n");
+}
+
 bool settings_print(const struct settings *settings, const struct settings_remark *remarks, int count,
                     struct buf *out)
 {
@@ -28,6 +41,7 @@ bool settings_print(const struct settings *settings, const struct settings_remar
         buf_printf(out, "%s %s", i > 0 ? "," : "",
                    *settings_path(settings, i) != '\0' ? settings_path(settings, i) : "the whole bucket");
     buf_putc(out, '\n');
+    put_rules(settings, out);
     for (int i = 0; i < count; i++)
         if (remarks[i].destination == NULL)
             buf_printf(out, "; %s: %s\n", remarks[i].name, remarks[i].source);

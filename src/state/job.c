@@ -8,6 +8,8 @@
 
 #define NAME_DIGITS 16
 
+_Static_assert(FILTER_PATTERN_MAX <= STORE_URL_SIZE, "a pattern fits into a line of the hash");
+
 /* Takes one more line into the hash. A chain, so that no list has to be put together; no value has a line break in it. */
 static void add_line(char hash[HASH_SIZE], const char *word, const char *value)
 {
@@ -35,12 +37,18 @@ void job_init(struct job *job, const struct settings *settings, const struct sto
               struct store *destination)
 {
     char hash[HASH_SIZE] = "";
+    struct filter *filter = settings_filter(settings);
+    const struct filter_rule *rule;
     const char *path = NULL;
 
     *job = (struct job){.store = destination};
     add_line(hash, "source", store_url(source));
     while ((path = next_path(settings, path)) != NULL)
         add_line(hash, "path", path);
+    for (size_t i = 0; (rule = filter_rule(filter, i)) != NULL; i++)
+        add_line(hash, rule->include ? "include" : "exclude", rule->pattern);
+    if (filter_is_only_included(filter))
+        add_line(hash, "only", "included");
     snprintf(job->prefix, sizeof job->prefix, OBJECT_STATE_PREFIX "%.*s/",
              *settings->job != '\0' ? SETTINGS_SEGMENT_MAX : NAME_DIGITS,
              *settings->job != '\0' ? settings->job : hash);

@@ -13,18 +13,27 @@
 /* Pages in a row without a key, as services give them that have many deleted ones. More are a circle. */
 #define EMPTY_PAGES_MAX 10000
 
+/* Behind a folder's name: no key that is likely to be there sorts after this one, U+10FFFD. It is the last character that
+ * XML can hold. */
+#define FOLDER_END "\xF4\x8F\xBF\xBD"
+
 struct cursor {
     struct store *store;
-    struct store_range range; /* in `texts`; no bound is NULL */
+    struct store_range range; /* that is asked for: in `texts`; no bound is NULL. `after` may be `skip` */
+    const char *after;        /* where the keys that are wanted begin */
     struct call call;         /* fetches into the page that is not in use */
     struct store_page pages[2];
     int using;     /* index of the page that is handed out */
     int taken;     /* entries of it that are decoded */
     int empty;     /* pages without any, in a row */
+    bool skipped;  /* the listing went on behind `skip`, and no entry has come since */
+    bool vain;     /* the service took no notice of it: what is not behind it has been there already */
     size_t offset; /* in its arena, behind them */
     bool shown;    /* `entry` is the current entry */
     struct object_entry entry;
     char key[OBJECT_KEY_MAX + 1]; /* the last one of the listing, and what entry.key points to */
+    char skip[OBJECT_KEY_MAX +
+              1]; /* the end of a folder of which nothing is wanted, behind which the listing went on */
     void *walk;
     struct error error;
     char texts[];
@@ -37,12 +46,28 @@ static struct store_page *other_page(struct cursor *cursor)
     return &cursor->pages[1 - cursor->using];
 }
 
+/* Where the page ends in a folder of which nothing is wanted, the rest of that is not asked for. It costs no request that the
+ * next page would not. */
+static void skip_folder(struct cursor *cursor, struct store_page *page)
+{
+    size_t len = page->count > 0 ? filter_look(cursor->range.filter, page_last_key(page)).folder : 0;
+
+    if (len == 0 || len + sizeof FOLDER_END > sizeof cursor->skip || cursor->vain)
+        return;
+    memcpy(cursor->skip, page_last_key(page), len);
+    memcpy(cursor->skip + len, FOLDER_END, sizeof FOLDER_END);
+    cursor->range.after = cursor->skip;
+    cursor->skipped = true;
+    page_begin_anew(page);
+}
+
 /* Begins to fetch what comes after the page in use into the other one. */
 static void fetch_page(struct cursor *cursor)
 {
-    const struct store_page *current = &cursor->pages[cursor->using];
+    struct store_page *current = &cursor->pages[cursor->using];
     struct store_page *page = other_page(cursor);
 
+    skip_folder(cursor, current);
     if (!page_follow(page, current))
         error_set(&cursor->error, ERROR_LOCAL, "out of memory");
     else
@@ -96,8 +121,9 @@ struct cursor *cursor_open(struct store *store, const struct store_range *range,
         return NULL;
     }
     texts = cursor->texts;
+    cursor->range.filter = range->filter;
     cursor->range.prefix = keep_text(&texts, range->prefix);
-    cursor->range.after = keep_text(&texts, after);
+    cursor->range.after = cursor->after = keep_text(&texts, after);
     cursor->range.until = keep_text(&texts, until);
     cursor->store = store;
     call_init(&cursor->call);
@@ -127,6 +153,19 @@ bool cursor_step(struct cursor *cursor)
 const struct error *cursor_error(const struct cursor *cursor)
 {
     return &cursor->error;
+}
+
+/* Not every store begins behind a key: a listing that was to go on behind a folder may have begun anew instead. */
+static void look_at_begin(struct cursor *cursor)
+{
+    const struct store_page *page = &cursor->pages[cursor->using];
+    struct object_entry first;
+
+    if (!cursor->skipped || page->count == 0)
+        return;
+    page_entry(page, 0, &first);
+    cursor->vain = strcmp(first.key, cursor->skip) <= 0;
+    cursor->skipped = false;
 }
 
 /* ---- handing out ---- */
@@ -161,13 +200,24 @@ static bool is_state(const char *key)
     return text_begins(key, OBJECT_STATE_PREFIX);
 }
 
-/* Decodes the entry at the offset of the page in use; `again`: it is the one before. False, with the error set, for a key
+static bool has_been_there(const struct cursor *cursor, const struct object_entry *entry)
+{
+    return cursor->vain && strcmp(entry->key, cursor->skip) <= 0;
+}
+
+/* Decodes the entry at the offset of the page in use; `again`: it has been there before. False, with the error set, for a key
  * out of order. */
 static bool take_entry(struct cursor *cursor, bool *again)
 {
     struct object_entry entry;
     size_t used = page_entry(&cursor->pages[cursor->using], cursor->offset, &entry);
 
+    *again = has_been_there(cursor, &entry);
+    if (*again) {
+        cursor->offset += used;
+        cursor->taken++;
+        return true;
+    }
     *again = is_repeated(cursor, &entry);
     if (!*again && strcmp(entry.key, cursor->key) <= 0)
         return error_set(&cursor->error, ERROR_PROTOCOL,
@@ -199,7 +249,7 @@ void cursor_explain(const struct cursor *cursor, struct error *error)
 /* Not every store begins behind `after`. What is not known of a folder in which that lies is told. */
 static bool is_before(const struct cursor *cursor)
 {
-    const char *after = cursor->range.after;
+    const char *after = cursor->after;
     bool around = cursor->entry.unreadable != 0 && text_begins(after, cursor->key);
 
     return after[0] != '\0' && strcmp(cursor->key, after) <= 0 && !around;
@@ -207,7 +257,10 @@ static bool is_before(const struct cursor *cursor)
 
 static bool is_wanted(const struct cursor *cursor)
 {
-    return !is_before(cursor) && (!is_state(cursor->key) || is_state(cursor->range.prefix));
+    /* A folder that could not be read may have what is wanted in it. */
+    bool taken = cursor->entry.unreadable != 0 || filter_look(cursor->range.filter, cursor->key).taken;
+
+    return taken && !is_before(cursor) && (!is_state(cursor->key) || is_state(cursor->range.prefix));
 }
 
 /* Of the program's own state all must be known. */
@@ -241,6 +294,7 @@ enum cursor_state cursor_peek(struct cursor *cursor, const struct object_entry *
         cursor->using = 1 - cursor->using;
         cursor->taken = 0;
         cursor->offset = 0;
+        look_at_begin(cursor);
         if (!cursor->pages[cursor->using].last)
             fetch_page(cursor);
     }

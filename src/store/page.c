@@ -76,6 +76,7 @@ bool page_add(struct store_page *page, const struct object_entry *entry)
         page->arena.len = before;
         return false;
     }
+    page->tail = page->arena.len - key_len - 1;
     page->count++;
     return true;
 }
@@ -118,6 +119,16 @@ bool page_follow(struct store_page *page, const struct store_page *before)
 bool page_repeats(const struct store_page *page)
 {
     return strcmp(buf_str(&page->next), buf_str(&page->position)) == 0;
+}
+
+const char *page_last_key(const struct store_page *page)
+{
+    return page->arena.data + page->tail;
+}
+
+void page_begin_anew(struct store_page *page)
+{
+    buf_clear(&page->next);
 }
 
 size_t page_entry(const struct store_page *page, size_t offset, struct object_entry *entry)

@@ -5,16 +5,14 @@
 #include <stddef.h>
 #include <string.h>
 
-bool join_open(struct join *join, struct store *source, struct store *destination, const char *prefix,
-               struct plan_rule rule, struct error *error)
+bool join_open(struct join *join, struct store *source, struct store *destination,
+               const struct store_range *range, struct plan_rule rule, struct error *error)
 {
-    struct store_range range = {.prefix = prefix};
-
     *join = (struct join){.rule = rule};
-    join->source = cursor_open(source, &range, error);
+    join->source = cursor_open(source, range, error);
     if (join->source == NULL)
         return false;
-    join->destination = cursor_open(destination, &range, error);
+    join->destination = cursor_open(destination, range, error);
     if (join->destination == NULL) {
         join_close(join);
         return false;

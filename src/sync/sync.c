@@ -265,10 +265,11 @@ static void sync_path(struct sync *sync, const char *path)
         .compare = (enum compare)sync->job->settings->compare,
         .doubtful = sync->job->lease != NULL && sync->job->lease->after_failure,
     };
+    struct store_range range = {.prefix = path, .filter = settings_filter(sync->job->settings)};
     uint64_t listed_before = sync->job->report->listed;
 
     sync->listed = false;
-    if (!join_open(&sync->join, sync->job->source, sync->job->destination, path, rule, &sync->error))
+    if (!join_open(&sync->join, sync->job->source, sync->job->destination, &range, rule, &sync->error))
         return;
     report_path(sync->job->report, path);
     while (turn_sync(sync)) {
@@ -304,8 +305,8 @@ bool sync_run(struct sync_job *job, struct error *error)
         return error_set(error, ERROR_LOCAL, "out of memory");
     for (int i = 0; i < sync.slot_count; i++)
         transfer_init(&sync.slots[i].transfer, &sync.plan);
-    for (int i = 0; i < settings_path_count(job->settings) && sync.error.kind == ERROR_NONE; i++)
-        sync_path(&sync, settings_path(job->settings, i));
+    for (int i = 0; i < settings_part_count(job->settings) && sync.error.kind == ERROR_NONE; i++)
+        sync_path(&sync, settings_part(job->settings, i));
     if (sync.error.kind == ERROR_NONE && job->report->listed == 0)
         report_nothing(job->report, job->settings);
     for (int i = 0; i < sync.slot_count; i++)

@@ -33,6 +33,7 @@ struct script {
     int waiting; /* steps that a page takes */
     int walks;   /* how many *page_walk there are */
     char positions[8][32];
+    char afters[8][32]; /* of the range that is asked for */
 };
 
 /* call->impl */
@@ -49,10 +50,10 @@ static void script_list(struct store *store, struct call *call, const struct sto
     struct script *script = (struct script *)store;
     struct script_call *work = calloc(1, sizeof *work);
 
-    (void)range;
     assert_non_null(work);
     assert_null(call->impl);
     assert_true(script->listed < 8);
+    snprintf(script->afters[script->listed], sizeof script->afters[0], "%s", range->after);
     snprintf(script->positions[script->listed], sizeof script->positions[0], "%s", page_position(page));
     if (*page_walk(page) == NULL) {
         *page_walk(page) = &script->walks;
@@ -212,15 +213,15 @@ static void a_range_has_two_ends(void **state)
         const char *keys;
         int pages; /* one more is fetched while the last one is used, unless that is known to be it */
     } table[] = {
-        {{"", "", ""}, "a b b/1 b/2 c d e f end", 4},
-        {{"", NULL, NULL}, "a b b/1 b/2 c d e f end", 4},
-        {{"", "b", NULL}, "b/1 b/2 c d e f end", 4},
-        {{"", "b/0", "e"}, "b/1 b/2 c d end", 3},
-        {{"", NULL, "b/2"}, "a b b/1 end", 2},
-        {{"", "b/1", "b/2"}, "end", 2},
-        {{"", "a", "a"}, "end", 1},
-        {{"", "e", "z"}, "f end", 4},
-        {{"", "z", NULL}, "end", 4},
+        {{"", "", "", NULL}, "a b b/1 b/2 c d e f end", 4},
+        {{"", NULL, NULL, NULL}, "a b b/1 b/2 c d e f end", 4},
+        {{"", "b", NULL, NULL}, "b/1 b/2 c d e f end", 4},
+        {{"", "b/0", "e", NULL}, "b/1 b/2 c d end", 3},
+        {{"", NULL, "b/2", NULL}, "a b b/1 end", 2},
+        {{"", "b/1", "b/2", NULL}, "end", 2},
+        {{"", "a", "a", NULL}, "end", 1},
+        {{"", "e", "z", NULL}, "f end", 4},
+        {{"", "z", NULL, NULL}, "end", 4},
     };
 
     (void)state;
@@ -231,6 +232,81 @@ static void a_range_has_two_ends(void **state)
         assert_string_equal(walk_range(&script, table[i].range, &error), table[i].keys);
         assert_int_equal(script.listed, table[i].pages);
     }
+}
+
+/* Without a request more than there would be otherwise. */
+static void a_folder_that_is_not_wanted_is_skipped(void **state)
+{
+    static const struct script_page pages[] = {
+        {.keys = {"a", "b/1", "b/2"}, .next = "one"},
+        {.keys = {"b0", "c/x", "d/1"}, .next = "two"},
+        {.keys = {"d/2", "e", "f/1"}, .next = "three"},
+        {.keys = {"g"}},
+    };
+    struct script script = new_script(pages);
+    struct filter *filter = filter_new();
+    struct error error;
+
+    (void)state;
+    assert_null(filter_add(filter, &(struct filter_rule){false, "/b/", ""}));
+    assert_null(filter_add(filter, &(struct filter_rule){false, "f/", ""}));
+    assert_null(filter_add(filter, &(struct filter_rule){false, "x", ""}));
+    assert_string_equal(walk_range(&script, (struct store_range){"", "", "", filter}, &error),
+                        "a b0 d/1 d/2 e g end");
+    assert_int_equal(script.listed, 4);
+    assert_string_equal(script.afters[0], "");
+    assert_string_equal(script.positions[1], "");
+    assert_string_equal(script.afters[1], "b/\xF4\x8F\xBF\xBD");
+    assert_string_equal(script.positions[2], "two"); /* of that listing, so with the same range */
+    assert_string_equal(script.afters[2], "b/\xF4\x8F\xBF\xBD");
+    assert_string_equal(script.positions[3], "");
+    assert_string_equal(script.afters[3], "f/\xF4\x8F\xBF\xBD");
+    filter_free(filter);
+}
+
+/* A service may take no notice of where it is to begin: nothing is handed out twice or lost, and it is not asked that again. */
+static void a_listing_that_begins_anew_is_passed_over(void **state)
+{
+    static const struct script_page pages[] = {
+        {.keys = {"a", "b/1", "b/2"}, .next = "one"},
+        {.keys = {NULL}, .next = "none"},
+        {.keys = {"a", "b/1", "b/2"}, .next = "two"},
+        {.keys = {"b/3", "c", "d/1"}, .next = "three"},
+        {.keys = {"d/2", "e"}},
+    };
+    struct script script = new_script(pages);
+    struct filter *filter = filter_new();
+    struct error error;
+
+    (void)state;
+    assert_null(filter_add(filter, &(struct filter_rule){false, "/b/", ""}));
+    assert_null(filter_add(filter, &(struct filter_rule){false, "/d/", ""}));
+    assert_string_equal(walk_range(&script, (struct store_range){"", "", "", filter}, &error), "a c e end");
+    assert_int_equal(script.listed, 5);
+    assert_string_equal(script.positions[1], "");
+    assert_string_equal(script.positions[2], "none");
+    assert_string_equal(script.positions[3], "two");
+    assert_string_equal(script.positions[4], "three");
+    filter_free(filter);
+}
+
+/* What goes back behind the place where a listing began anew is as broken as ever. */
+static void order_is_checked_behind_a_skipped_folder(void **state)
+{
+    static const struct script_page pages[] = {
+        {.keys = {"a", "b/1"}, .next = "one"},
+        {.keys = {"a", "b/1", "c"}, .next = "two"},
+        {.keys = {"bb"}},
+    };
+    struct script script = new_script(pages);
+    struct filter *filter = filter_new();
+    struct error error;
+
+    (void)state;
+    assert_null(filter_add(filter, &(struct filter_rule){false, "/b/", ""}));
+    assert_string_equal(walk_range(&script, (struct store_range){"", "", "", filter}, &error), "a c failed");
+    assert_int_equal(error.kind, ERROR_PROTOCOL);
+    filter_free(filter);
 }
 
 static void state_keys_are_left_out(void **state)
@@ -567,6 +643,9 @@ int main(void)
         cmocka_unit_test(pages_in_a_row),
         cmocka_unit_test(nothing_at_all),
         cmocka_unit_test(a_range_has_two_ends),
+        cmocka_unit_test(a_folder_that_is_not_wanted_is_skipped),
+        cmocka_unit_test(a_listing_that_begins_anew_is_passed_over),
+        cmocka_unit_test(order_is_checked_behind_a_skipped_folder),
         cmocka_unit_test(state_keys_are_left_out),
         cmocka_unit_test(order_is_checked),
         cmocka_unit_test(what_is_repeated_is_passed_over),

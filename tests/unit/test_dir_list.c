@@ -448,6 +448,39 @@ static void a_directory_that_cannot_be_read(void **state)
         chmod(tempdir_path(root, closed[i]), 0755);
 }
 
+/* Not even to find out that it may not. */
+static void a_directory_that_is_not_wanted_is_not_read(void **state)
+{
+    struct filter *filter = filter_new();
+    struct error error;
+    struct object_entry entry;
+    struct dir_list *list;
+
+    (void)state;
+    assert_true(tempdir_file(root, "a/1", ""));
+    assert_true(tempdir_file(root, "b/c/1", ""));
+    assert_true(tempdir_file(root, "b/d/1", ""));
+    assert_null(filter_add(filter, &(struct filter_rule){false, "/b/c/", ""}));
+    assert_null(filter_add(filter, &(struct filter_rule){false, "*.tmp", ""}));
+    assert_int_equal(chmod(root, 0755), 0);
+    assert_int_equal(chmod(tempdir_path(root, "b/c"), 0), 0);
+    tempdir_not_root();
+    list = dir_list_open(&tree, "", DIR_LIST_WINDOW, &error);
+    dir_list_filter(list, filter);
+    assert_int_equal(dir_list_peek(list, &entry, &error), DIR_LIST_ENTRY);
+    assert_string_equal(entry.key, "a/1");
+    dir_list_next(list);
+    assert_int_equal(dir_list_peek(list, &entry, &error), DIR_LIST_ENTRY);
+    assert_string_equal(entry.key, "b/d/1");
+    assert_int_equal(entry.unreadable, 0);
+    dir_list_next(list);
+    assert_int_equal(dir_list_peek(list, &entry, &error), DIR_LIST_END);
+    tempdir_root_again();
+    dir_list_close(list);
+    filter_free(filter);
+    chmod(tempdir_path(root, "b/c"), 0755);
+}
+
 static void the_root_must_be_readable(void **state)
 {
     struct error error;
@@ -497,6 +530,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(things_that_change_meanwhile, set_up, tear_down),
         cmocka_unit_test_setup_teardown(both_a_plain_and_an_odd_name, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_directory_that_cannot_be_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_directory_that_is_not_wanted_is_not_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_root_must_be_readable, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_stop_ends_a_long_listing, set_up, tear_down),
     };

@@ -89,13 +89,29 @@ static void the_longest_name_fits(void **state)
     assert_int_equal(sizeof name - 1, SETTINGS_SEGMENT_MAX);
 }
 
+static void other_rules_are_another_job(void **state)
+{
+    const char *none = prefix_of(*state, "dev", ENVIRON("A=b"));
+    const char *one = prefix_of(*state, "dev", ENVIRON("STORSYNC_EXCLUDE=a,b"));
+
+    assert_string_not_equal(none, one);
+    assert_string_equal(one, prefix_of(*state, "dev", ENVIRON("STORSYNC_EXCLUDE=a, b,")));
+    assert_string_not_equal(one, prefix_of(*state, "dev", ENVIRON("STORSYNC_EXCLUDE=b,a")));
+    assert_string_not_equal(one, prefix_of(*state, "dev", ENVIRON("STORSYNC_INCLUDE=a,b")));
+    assert_string_not_equal(one, prefix_of(*state, "dev", ENVIRON("STORSYNC_EXCLUDE=a")));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(the_name_is_the_setting),           TEST(without_a_name_it_is_source_and_paths),
-        TEST(the_order_of_paths_does_not_count), TEST(another_source_or_path_is_another_job),
-        TEST(a_name_is_one_segment_of_a_key),    TEST(the_longest_name_fits),
+        TEST(the_name_is_the_setting),
+        TEST(without_a_name_it_is_source_and_paths),
+        TEST(the_order_of_paths_does_not_count),
+        TEST(another_source_or_path_is_another_job),
+        TEST(other_rules_are_another_job),
+        TEST(a_name_is_one_segment_of_a_key),
+        TEST(the_longest_name_fits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

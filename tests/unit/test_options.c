@@ -217,6 +217,49 @@ static void test_command(void **state)
     assert_refused(WORDS("--print-config", "app"), "only a deploy or --sync");
 }
 
+static void test_parts_of_a_sync(void **state)
+{
+    struct line line;
+    (void)state;
+
+    assert_parsed(&line, WORDS("--sync", "public/a", "s3://b/c", "--dry-run", "--", "bin/app"));
+    assert_int_equal(line.options.part_count, 2);
+    assert_ptr_equal(line.options.parts, &line.argv[2]);
+    assert_string_equal(line.options.flags[0].name, "dry-run");
+    assert_string_equal(line.options.command[0], "bin/app");
+    /* A command has no need of "--" as long as it cannot be taken for a path. */
+    for (int i = 0; i < 3; i++) {
+        static const char *const commands[] = {"app", "/bin/app", "./bin/app"};
+
+        assert_parsed(&line, WORDS("--sync", commands[i], "a/b"));
+        assert_null(line.options.parts);
+        assert_string_equal(line.options.command[0], commands[i]);
+    }
+    assert_parsed(&line, WORDS("--sync"));
+    assert_null(line.options.parts);
+    assert_refused(WORDS("--sync", "public/a", "private"), "has a slash in it: private");
+    assert_refused(WORDS("--sync", "public/a", "--dry-run", "app"), "a command needs --");
+    assert_refused(WORDS("--validate", "public/a"), "only a deploy or --sync");
+}
+
+static void test_explain(void **state)
+{
+    struct line line;
+    (void)state;
+
+    assert_parsed(&line, WORDS("--explain", "public/a", "--json", "--exclude", "*.a"));
+    assert_int_equal(line.options.mode, MODE_EXPLAIN);
+    assert_string_equal(line.options.key, "public/a");
+    assert_true(line.options.json);
+    assert_int_equal(line.options.flag_count, 1);
+    assert_parsed(&line, WORDS("--explain=--odd"));
+    assert_string_equal(line.options.key, "--odd");
+    assert_refused(WORDS("--explain"), "--explain needs a value");
+    assert_refused(WORDS("--explain", "a", "--sync"), "--sync does not go together");
+    assert_refused(WORDS("--sync", "--explain", "a"), "--explain does not go together");
+    assert_refused(WORDS("--explain", "a", "app"), "only a deploy or --sync");
+}
+
 static void test_modes_without_dashes(void **state)
 {
     static const char *const modes[] = {"sync",         "validate", "status",  "health",      "check-config",
@@ -305,6 +348,8 @@ int main(void)
         cmocka_unit_test(test_unknown_options),
         cmocka_unit_test(test_secrets_are_refused),
         cmocka_unit_test(test_command),
+        cmocka_unit_test(test_parts_of_a_sync),
+        cmocka_unit_test(test_explain),
         cmocka_unit_test(test_modes_without_dashes),
         cmocka_unit_test(test_too_many_settings),
         cmocka_unit_test(test_help),

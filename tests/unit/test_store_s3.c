@@ -638,7 +638,7 @@ static void test_list_range(void **state)
 
     (void)state;
     hand_begin(&hand, "http://h", "b");
-    hand_list_range(&hand, &(struct store_range){"p/", "p/a +", "p/e"});
+    hand_list_range(&hand, &(struct store_range){"p/", "p/a +", "p/e", NULL});
     for (int attempt = 0; attempt < 2; attempt++) { /* the second asks for the same again */
         assert_string_equal(
             hand_url(&hand),

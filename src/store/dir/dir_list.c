@@ -48,6 +48,7 @@ struct walk {
     char path[DIR_PATH_SIZE]; /* of the current level, then of the current file */
     size_t path_max;
     char filter[DIR_PATH_SIZE]; /* names of the first level begin with this */
+    struct filter *wanted;      /* by it; NULL: all */
     uint64_t left_out;
     int64_t stale;         /* as in struct dir_tree */
     bool tells_unreadable; /* as entries; else they are failures */
@@ -338,6 +339,8 @@ static bool next_name(struct walk *walk, struct level *level)
     char *at = walk->path + level->path_len;
 
     memcpy(at, name, len + 1);
+    if (at[len - 1] == '/' && filter_look(walk->wanted, walk->path).folder > 0)
+        return true;
     return at[len - 1] == '/' ? enter_level(walk, at) : look_at_file(walk, at);
 }
 
@@ -476,6 +479,12 @@ void dir_list_close(struct dir_list *list)
     walk_close(&list->plain);
     walk_close(&list->odd);
     free(list);
+}
+
+/* The paths of odd names say nothing of their keys' folders. */
+void dir_list_filter(struct dir_list *list, struct filter *filter)
+{
+    list->plain.wanted = filter;
 }
 
 static bool odd_on(struct dir_list *list)

@@ -27,6 +27,7 @@
 
 #include "dir_tree.h"
 #include "error.h"
+#include "filter.h"
 #include "object.h"
 
 #include <stddef.h>
@@ -42,6 +43,9 @@ enum dir_list_state { DIR_LIST_ENTRY, DIR_LIST_END, DIR_LIST_FAILED };
 struct dir_list *dir_list_open(const struct dir_tree *tree, const char *prefix, size_t window,
                                struct error *error);
 void dir_list_close(struct dir_list *list);
+
+/* From now on no directory is entered of which `filter` takes nothing; NULL takes all. Borrowed. */
+void dir_list_filter(struct dir_list *list, struct filter *filter);
 
 /* The next object; its key is valid until dir_list_next. ERROR_PERMISSION and the like with
  * DIR_LIST_FAILED. */

@@ -169,6 +169,8 @@ static void dir_op_list(struct store *store, struct call *call, const struct sto
         *page_walk(page) = dir_list_open(&dir->tree, range->prefix, DIR_LIST_WINDOW, &call->error);
     if (*page_walk(page) == NULL)
         list_failed(call, work);
+    else
+        dir_list_filter(*page_walk(page), range->filter);
 }
 
 static void dir_op_list_end(void *walk)
