@@ -55,6 +55,9 @@ const char *gcp_quota_project(const struct gcp *gcp);
 /* For people: "/secrets/key.json (service_account)", "Replit's sidecar", "Google's metadata server", "" if anonymous. */
 const char *gcp_source(const struct gcp *gcp);
 
+/* Are they Replit's? There a bucket has to be attached to the app. */
+bool gcp_of_replit(const struct gcp *gcp);
+
 /* Does this text, which a service sent, repeat a part of the token? Then it is for nobody's eyes. */
 bool gcp_quoted(const struct gcp *gcp, const char *text);
 

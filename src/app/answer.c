@@ -209,10 +209,10 @@ int answer_check_config(const struct options *options, const struct settings *se
 static const char *effective_region(const struct side *side, char *out, size_t room)
 {
     struct error ignored;
-    struct creds *creds = store_needs_network(side) ? creds_open(side, NULL, &ignored) : NULL;
+    struct creds *creds = store_is_s3(side) ? creds_open(side, NULL, &ignored) : NULL;
     const char *region = creds != NULL && *side->region == '\0' ? creds_region(creds) : side->region;
 
-    if (!store_needs_network(side))
+    if (!store_is_s3(side))
         region = "none needed";
     snprintf(out, room, "%s", *region != '\0' ? region : "us-east-1");
     creds_close(creds);

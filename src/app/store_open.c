@@ -89,6 +89,11 @@ static bool is_of_google(const struct side *side)
     return after_scheme(side->bucket, "gs://") != NULL || is_of_replit(side);
 }
 
+bool store_is_s3(const struct side *side)
+{
+    return store_needs_network(side) && !is_of_google(side);
+}
+
 static void describe_google(const struct side *side, struct buf *out)
 {
     struct error error = {0};

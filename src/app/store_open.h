@@ -16,6 +16,7 @@
  * service; asks it nothing. */
 struct store *store_open(const struct side *side, struct loop *loop, struct error *error);
 bool store_needs_network(const struct side *side);
+bool store_is_s3(const struct side *side); /* of which a region has to be known */
 
 /* For people: where a side's credentials would come from, or why that cannot be right; asks nobody. */
 void store_describe_credentials(const struct side *side, struct buf *out);

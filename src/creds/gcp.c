@@ -133,6 +133,11 @@ const char *gcp_source(const struct gcp *gcp)
     return gcp_anonymous(gcp) ? "" : creds_source(gcp->creds);
 }
 
+bool gcp_of_replit(const struct gcp *gcp)
+{
+    return !gcp_anonymous(gcp) && gcp->creds->steps[0].ops == &gcp_sidecar_credential;
+}
+
 bool gcp_quoted(const struct gcp *gcp, const char *text)
 {
     return !gcp_anonymous(gcp) && creds_quoted(gcp->creds, text);

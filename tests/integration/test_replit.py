@@ -157,6 +157,15 @@ class Buckets(ReplitCase):
                             "PUBLIC_OBJECT_SEARCH_PATHS": f"/{DEV}/public"})
         self.assertEqual(tool.status["state"], "failed")
         self.assertIn("access denied: the credentials need storage.objects.", tool.err)
+        self.assertIn(self.HINT, tool.err)
+
+    HINT = "; at Replit set its id (replit-objstore-...), and attach it to this app"
+
+    def test_a_name_instead_of_an_id(self):
+        self.start_sidecar()
+        tool = self.deploy({**DEPLOYMENT, **CONFIGURED})
+        self.assertEqual(tool.status["state"], "failed")
+        self.assertIn(f"create it, or check its name{self.HINT}", tool.err)
 
     def test_whose_a_plain_name_is(self):
         for env, source in (({}, "Replit's sidecar"), ({"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}, "key_id"),
@@ -164,6 +173,7 @@ class Buckets(ReplitCase):
                             ({"DEV_STORAGE_BUCKET": "s3://dev"}, "no credentials: set AWS_ACCESS_KEY_ID")):
             config = self.tool("--print-config", "--json", env={**WORKSPACE, **CONFIGURED, **env}).json
             self.assertIn(source, config["credentials"]["source"], env)
+            self.assertEqual(config["region"]["source"], "us-east-1" if "AWS" in source or "key" in source else "none needed")
 
 
 class TheSidecar(ReplitCase):

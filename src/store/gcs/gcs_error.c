@@ -130,6 +130,14 @@ void gcs_explain_foreign(const struct gcs_call *c, struct error *error)
     error->status = c->base.request.status;
 }
 
+/* What is more likely where a bucket cannot be seen. */
+static const char *gcs_hint(const struct gcs_call *c)
+{
+    return gcp_of_replit(c->store->gcp)
+               ? "; at Replit set its id (replit-objstore-...), and attach it to this app"
+               : "";
+}
+
 /* The message names the right that is missing: "... does not have storage.objects.get access to ...". An object that
  * is not there is answered like this, too, if the bucket may not be listed. */
 static void gcs_explain_permission(const struct gcs_call *c, struct error *error)
@@ -143,8 +151,8 @@ static void gcs_explain_permission(const struct gcs_call *c, struct error *error
         needed = right + strlen(before);
         len = strcspn(needed, " ");
     }
-    error_set(error, ERROR_PERMISSION, "access denied: the credentials need %.*s%s", (int)len, needed,
-              gcs_operation(c)->about_bucket ? ", or there is no such bucket" : "");
+    error_set(error, ERROR_PERMISSION, "access denied: the credentials need %.*s%s%s", (int)len, needed,
+              gcs_operation(c)->about_bucket ? ", or there is no such bucket" : "", gcs_hint(c));
     snprintf(error->permission, sizeof error->permission, "%.*s", (int)strcspn(needed, ", "), needed);
 }
 
@@ -152,8 +160,8 @@ static bool gcs_explain_by_rule(const struct gcs_call *c, const struct gcs_rule 
 {
     if (rule->kind == ERROR_NO_BUCKET || (rule->kind == ERROR_NOT_FOUND && gcs_operation(c)->about_bucket))
         return error_set(error, ERROR_NO_BUCKET,
-                         "bucket \"%s\" does not exist at %s: create it, or check its name", c->store->bucket,
-                         c->store->service);
+                         "bucket \"%s\" does not exist at %s: create it, or check its name%s",
+                         c->store->bucket, c->store->service, gcs_hint(c));
     if (rule->kind == ERROR_PRECONDITION && rule->text == NULL)
         return error_set(error, ERROR_PRECONDITION, "%s",
                          c->when == STORE_IF_ABSENT ? "it exists already" : "it has changed meanwhile");
