@@ -24,6 +24,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define SUPERVISOR_UNKNOWN 10000   /* ms: most time until the policy has to be known */
 #define SUPERVISOR_NAMES_SIZE 8193 /* drop_env is a text setting: at most 8,192 bytes */
@@ -53,6 +54,33 @@ struct supervisor_result {
 };
 
 void supervisor_run(const struct supervisor_task *task, struct supervisor_result *result);
+
+/* The same in steps, for who has more to wait for. A worker, and after it, if need be, the process that tells of it. All but
+ * `process` and `fd` is the supervisor's own. */
+struct supervisor_watch {
+    const struct supervisor_task *task;
+    struct supervisor_result *result;
+    struct wire_reader reader;
+    pid_t process;
+    int fd;           /* the worker's messages; -1 when there are none any more */
+    int64_t limit_at; /* mono: when it is killed, by the policy ... */
+    int64_t
+        soon_at; /* ... because it was told to stop, or has said its last word; then, when it is given up */
+    bool has_messages, telling;
+    bool forwarded; /* the signal that asks to stop */
+    bool gone;      /* as far as is known */
+    bool killed;    /* by us */
+    bool reaped;    /* by whoever: with its end in `status` */
+    int status;     /* of waitpid, once reaped */
+};
+
+/* False: there is no process to be had. `task` and `result` are borrowed until the last step. */
+bool supervisor_start(struct supervisor_watch *watch, const struct supervisor_task *task,
+                      struct supervisor_result *result);
+
+/* Does what can be done, and says how long to wait for `fd` (-1: none), a signal or a child's end before the next step, in
+ * ms. Below 0: it is over, and `result` complete. */
+int supervisor_step(struct supervisor_watch *watch);
 
 /* Does something that may block in a process of its own, for a fraction of a second. False: there is none to be had,
  * or it crashed. */

@@ -31,21 +31,6 @@
 #define OOM_SCORE_MORE 200
 #define OOM_SCORE_MAX 1000L
 
-struct watch {
-    const struct supervisor_task *task;
-    struct supervisor_result *result;
-    struct wire_reader reader;
-    pid_t worker;
-    int fd;           /* the worker's messages; -1 when there are none any more */
-    int64_t limit_at; /* mono: when the worker is killed, by the policy ... */
-    int64_t
-        soon_at; /* ... and because it was told to stop, or has said its last word; then, when it is given up */
-    bool forwarded; /* the signal that asks to stop */
-    bool killed;    /* by us */
-    bool reaped;
-    int status; /* of waitpid, once reaped */
-};
-
 /* ---- messages ---- */
 
 static void take_names(struct supervisor_result *result, const char *text, size_t len)
@@ -110,7 +95,7 @@ static void send_message(void *ctx, const struct wire_message *message)
         ;
 }
 
-static void close_messages(struct watch *watch)
+static void close_messages(struct supervisor_watch *watch)
 {
     if (watch->fd >= 0)
         close(watch->fd);
@@ -118,7 +103,7 @@ static void close_messages(struct watch *watch)
 }
 
 /* Takes what has arrived. */
-static void read_messages(struct watch *watch)
+static void read_messages(struct supervisor_watch *watch)
 {
     struct wire_message message;
 
@@ -183,7 +168,7 @@ static _Noreturn void be_worker(const struct supervisor_task *task, pid_t parent
 }
 
 /* -1: no process. Without descriptors for a pipe its exit code has to do. */
-static pid_t start_worker(const struct supervisor_task *task, struct watch *watch)
+static pid_t start_worker(const struct supervisor_task *task, int *reader)
 {
     int messages[2] = {-1, -1};
     pid_t parent = getpid();
@@ -196,9 +181,21 @@ static pid_t start_worker(const struct supervisor_task *task, struct watch *watc
         be_worker(task, parent, messages);
     if (messages[1] >= 0)
         close(messages[1]);
-    watch->fd = messages[0];
-    if (pid < 0)
-        close_messages(watch);
+    *reader = messages[0];
+    return pid;
+}
+
+/* A process that does something and ends. -1: none is to be had. */
+static pid_t start_aside(const struct handoff *handoff, void (*what)(void *ctx), void *ctx)
+{
+    pid_t parent = getpid();
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        settle_child(handoff, parent);
+        what(ctx);
+        _exit(0);
+    }
     return pid;
 }
 
@@ -216,50 +213,18 @@ static bool reap_child(pid_t pid, int *status)
     return ended != 0;
 }
 
-/* Waits for its end, at most so long. */
-static bool reap_within(pid_t pid, int64_t ms, int *status)
-{
-    int64_t until = clock_mono() + ms;
-
-    for (;;) {
-        int64_t left = until - clock_mono();
-
-        if (reap_child(pid, status))
-            return true;
-        if (left <= 0)
-            return false;
-        handoff_wait(-1, (int)left);
-    }
-}
-
-static bool run_aside(const struct handoff *handoff, int64_t limit, void (*what)(void *ctx), void *ctx)
-{
-    pid_t parent = getpid();
-    pid_t pid = fork();
-    int status;
-
-    if (pid < 0)
-        return false;
-    if (pid == 0) {
-        settle_child(handoff, parent);
-        what(ctx);
-        _exit(0);
-    }
-    if (reap_within(pid, limit, &status))
-        return !WIFSIGNALED(status);
-    kill(pid, SIGKILL);
-    reap_within(pid, REAP_LIMIT, &status);
-    return true;
-}
-
-bool supervisor_aside(const struct handoff *handoff, void (*what)(void *ctx), void *ctx)
-{
-    return run_aside(handoff, TELL_LIMIT, what, ctx);
-}
-
 /* ---- watching ---- */
 
-static void kill_within(struct watch *watch, int64_t ms)
+/* Whom to watch from now on, and until when. */
+static void watch_process(struct supervisor_watch *watch, pid_t pid, int64_t limit_at)
+{
+    watch->process = pid;
+    watch->limit_at = limit_at;
+    watch->soon_at = NEVER;
+    watch->gone = watch->killed = watch->reaped = false;
+}
+
+static void kill_within(struct supervisor_watch *watch, int64_t ms)
 {
     int64_t at = clock_mono() + ms;
 
@@ -268,78 +233,80 @@ static void kill_within(struct watch *watch, int64_t ms)
 }
 
 /* When the worker has to be gone, as far as is known now. */
-static void set_limit(struct watch *watch)
+static int64_t limit_of(const struct supervisor_watch *watch)
 {
     const struct supervisor_result *result = watch->result;
     int64_t limit = result->policy_known ? result->policy.limit : watch->task->unknown;
 
-    watch->limit_at = limit != 0 ? watch->task->started + limit + GRACE : NEVER;
+    return limit != 0 ? watch->task->started + limit + GRACE : NEVER;
 }
 
 /* Messages, and what follows from them. */
-static void listen_to_worker(struct watch *watch)
+static void listen_to_worker(struct supervisor_watch *watch)
 {
     bool known = watch->result->policy_known;
     bool silent = watch->result->ended || watch->fd < 0;
 
     read_messages(watch);
     if (!known && watch->result->policy_known)
-        set_limit(watch);
+        watch->limit_at = limit_of(watch);
     if (!silent && (watch->result->ended || watch->fd < 0))
         kill_within(watch, END_GRACE);
 }
 
-/* The first signal that asks to stop; the second one ends this process, and the worker with it. */
-static void pass_signal_on(struct watch *watch)
+/* The first signal that asks to stop. */
+static void pass_signal_on(struct supervisor_watch *watch)
 {
     struct error why;
 
     if (watch->forwarded || !stop_signalled())
         return;
     stop_requested(&why);
-    kill(watch->worker, why.signal);
+    kill(watch->process, why.signal);
     kill_within(watch, STOP_GRACE);
     watch->forwarded = true;
 }
 
-static int64_t time_left(const struct watch *watch)
+static int64_t time_left(const struct supervisor_watch *watch)
 {
     int64_t at = watch->killed || watch->soon_at < watch->limit_at ? watch->soon_at : watch->limit_at;
 
     return at == NEVER ? WAIT_MAX : at - clock_mono();
 }
 
-static void kill_worker(struct watch *watch)
+static void kill_process(struct supervisor_watch *watch)
 {
-    kill(watch->worker, SIGKILL);
+    kill(watch->process, SIGKILL);
     watch->killed = true;
     watch->soon_at = clock_mono() + REAP_LIMIT;
 }
 
-/* One turn: false when the worker is gone, or will not go. */
-static bool watch_worker(struct watch *watch)
+/* How long it may be left alone, in ms; below 0: it is gone, or will not go. */
+static int64_t look_at_process(struct supervisor_watch *watch)
 {
     int64_t left;
 
-    watch->reaped = reap_child(watch->worker, &watch->status);
-    listen_to_worker(watch);
+    if (!watch->reaped)
+        watch->reaped = reap_child(watch->process, &watch->status);
+    if (watch->fd >= 0)
+        listen_to_worker(watch);
     if (watch->reaped)
-        return false;
-    pass_signal_on(watch);
+        return -1;
+    if (!watch->telling)
+        pass_signal_on(watch);
     left = time_left(watch);
     if (left <= 0 && watch->killed)
-        return false;
+        return -1;
     if (left <= 0) {
-        kill_worker(watch);
+        kill_process(watch);
         left = REAP_LIMIT;
     }
-    handoff_wait(watch->fd, (int)(left < WAIT_MAX ? left : WAIT_MAX));
-    return true;
+    return left < WAIT_MAX ? left : WAIT_MAX;
 }
 
 /* ---- how it ended ---- */
 
-static void explain_late(const struct watch *watch, struct error *error)
+static void explain_late(const struct supervisor_watch *watch, struct error *error)
 {
     if (!watch->result->policy_known)
         error_set(
@@ -354,7 +321,7 @@ static void explain_late(const struct watch *watch, struct error *error)
 }
 
 /* Of a worker that has not said how it ended. */
-static void explain_end(const struct watch *watch, struct error *error)
+static void explain_end(const struct supervisor_watch *watch, struct error *error)
 {
     int signal = watch->reaped && WIFSIGNALED(watch->status) ? WTERMSIG(watch->status) : 0;
 
@@ -381,34 +348,91 @@ static void explain_end(const struct watch *watch, struct error *error)
                   WEXITSTATUS(watch->status));
 }
 
-struct telling {
-    const struct supervisor_task *task;
-    const struct supervisor_result *result;
-};
-
 static void tell_result(void *ctx)
 {
-    const struct telling *telling = ctx;
+    const struct supervisor_watch *watch = ctx;
 
-    telling->task->tell(telling->task->ctx, telling->result);
+    watch->task->tell(watch->task->ctx, watch->result);
 }
 
-static void conclude_worker(const struct watch *watch, struct supervisor_result *result)
+/* What it has not said itself. True: a process that tells it is watched now. */
+static bool conclude_worker(struct supervisor_watch *watch)
 {
-    struct telling telling = {.task = watch->task, .result = result};
+    struct supervisor_result *result = watch->result;
+    pid_t teller;
 
+    if (!watch->has_messages && watch->reaped && WIFEXITED(watch->status))
+        take_end(result,
+                 &(struct wire_end){.kind = WEXITSTATUS(watch->status) == 0 ? ERROR_NONE : ERROR_LOCAL,
+                                    .code = (uint8_t)WEXITSTATUS(watch->status)});
     if (result->ended && (result->error.kind != ERROR_INTERRUPTED || stop_requested(&result->error)))
-        return;
+        return false;
     result->ended = false;
     explain_end(watch, &result->error);
     result->code = error_exit_code(&result->error);
     if (result->policy.forgive && result->error.kind != ERROR_INTERRUPTED)
         result->code = 0;
-    if (!run_aside(watch->task->handoff, watch->killed ? TELL_LATE : TELL_LIMIT, tell_result, &telling))
-        log_error("%s", result->error.text);
+    teller = start_aside(watch->task->handoff, tell_result, watch);
+    if (teller > 0)
+        watch_process(watch, teller, clock_mono() + (watch->killed ? TELL_LATE : TELL_LIMIT));
+    return teller > 0;
+}
+
+static bool died_of_itself(const struct supervisor_watch *watch)
+{
+    return watch->reaped && !watch->killed && WIFSIGNALED(watch->status);
+}
+
+/* What nobody else has told. */
+static void tell_here(const struct supervisor_watch *watch)
+{
+    bool told = watch->telling && !died_of_itself(watch);
+
+    if (!watch->result->ended && !told)
+        log_error("%s", watch->result->error.text);
 }
 
 /* ---- the interface ---- */
+
+bool supervisor_start(struct supervisor_watch *watch, const struct supervisor_task *task,
+                      struct supervisor_result *result)
+{
+    pid_t worker;
+
+    *result = (struct supervisor_result){.policy = task->policy};
+    *watch = (struct supervisor_watch){.task = task, .result = result};
+    worker = start_worker(task, &watch->fd);
+    if (worker < 0) {
+        close_messages(watch);
+        return false;
+    }
+    watch->has_messages = watch->fd >= 0;
+    watch_process(watch, worker, limit_of(watch));
+    handoff_set_worker(worker);
+    return true;
+}
+
+int supervisor_step(struct supervisor_watch *watch)
+{
+    int64_t left = -1;
+
+    if (!watch->gone) {
+        left = look_at_process(watch);
+        if (left >= 0)
+            return (int)left;
+        handoff_set_worker(0); /* its number may be somebody else's from now on */
+        close_messages(watch);
+        watch->gone = true;
+        if (!watch->telling)
+            return 0;
+    }
+    if (!watch->telling && conclude_worker(watch)) {
+        watch->telling = true;
+        return 0;
+    }
+    tell_here(watch);
+    return -1;
+}
 
 static void work_here(const struct supervisor_task *task, struct supervisor_result *result)
 {
@@ -420,25 +444,26 @@ static void work_here(const struct supervisor_task *task, struct supervisor_resu
 
 void supervisor_run(const struct supervisor_task *task, struct supervisor_result *result)
 {
-    struct watch watch = {.task = task, .result = result, .fd = -1, .soon_at = NEVER};
-    bool has_messages;
+    struct supervisor_watch watch;
+    int ms;
 
-    *result = (struct supervisor_result){.policy = task->policy};
-    watch.worker = start_worker(task, &watch);
-    if (watch.worker < 0) {
+    if (!supervisor_start(&watch, task, result)) {
         work_here(task, result);
         return;
     }
-    has_messages = watch.fd >= 0;
-    handoff_set_worker(watch.worker);
-    set_limit(&watch);
-    while (watch_worker(&watch))
-        ;
-    handoff_set_worker(0); /* first: its number may be somebody else's by now */
-    handoff_wait(-1, 0);   /* a signal that is waiting is looked at before the decision */
-    close_messages(&watch);
-    if (!has_messages && watch.reaped && WIFEXITED(watch.status))
-        take_end(result, &(struct wire_end){.kind = WEXITSTATUS(watch.status) == 0 ? ERROR_NONE : ERROR_LOCAL,
-                                            .code = (uint8_t)WEXITSTATUS(watch.status)});
-    conclude_worker(&watch, result);
+    while ((ms = supervisor_step(&watch)) >= 0)
+        handoff_wait(watch.fd, ms);
+}
+
+bool supervisor_aside(const struct handoff *handoff, void (*what)(void *ctx), void *ctx)
+{
+    struct supervisor_watch watch = {.fd = -1, .telling = true};
+    pid_t pid = start_aside(handoff, what, ctx);
+
+    if (pid < 0)
+        return false;
+    watch_process(&watch, pid, clock_mono() + TELL_LIMIT);
+    for (int64_t left; (left = look_at_process(&watch)) >= 0;)
+        handoff_wait(-1, (int)left);
+    return !died_of_itself(&watch);
 }
