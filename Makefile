@@ -324,7 +324,7 @@ need-fuzz:
 	@deps/need clang:clang
 	@deps/need "libclang-rt-$$(clang -dumpversion | cut -d . -f 1)-dev"
 need-integration:
-	@deps/need python3 python3-boto3 openssl:openssl ceph-mon ceph-osd radosgw nginx-light ip:iproute2
+	@deps/need python3 python3-boto3 openssl:openssl ceph-mon ceph-osd radosgw nginx-light ip:iproute2 tini:tini
 # Without them the tests say so in one line, and count as skipped.
 need-containers:
 	-@deps/need podman:podman runc:runc catatonit:catatonit mmdebstrap:mmdebstrap podman-compose:podman-compose python3-yaml

@@ -23,6 +23,7 @@
 
 #include "error.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -59,6 +60,26 @@ void handoff_set_worker(pid_t worker);
 
 /* Waits until `fd` (-1: none) can be read, a signal or the end of a child arrives, or `ms` have passed. */
 void handoff_wait(int fd, int ms);
+
+/* For a process that stays: from now on every signal that can be caught waits to be read from the descriptor that is
+ * returned, and handoff_wait is of no use any more. -1: such a thing is not to be had. */
+int handoff_collect(void);
+
+struct handoff_signal {
+    int number;
+    bool asks_to_stop; /* as above */
+    bool forwardable;  /* it is meant for whoever this process stands for */
+};
+
+/* Takes the next one. False: there is none. */
+bool handoff_take_signal(const struct handoff *handoff, int fd, struct handoff_signal *signal);
+
+/* Waits for descriptors, at most `ms` (below 0: no limit). Signals stay where they are. */
+void handoff_poll(struct pollfd *fds, int count, int ms);
+
+/* Stops as a job of a shell's, until the shell continues it. Who is no such job (PID 1, or nobody is there to continue it) goes
+ * on at once. */
+void handoff_stop(void);
 
 /* Takes variables out of the environment: names separated by commas or white space, where one that ends in '*' means
  * all that begin so. Returns how many there were. */

@@ -25,6 +25,7 @@ enum mode {
     MODE_HEALTH,
     MODE_CHECK_CONFIG,
     MODE_CHECK_ACCESS,
+    MODE_SERVE, /* while the command line is read; then it is a deploy with `serve` */
     MODE_PRINT_CONFIG,
     MODE_EXPLAIN,
     MODE_HELP,
@@ -37,6 +38,8 @@ struct options {
     enum mode mode;
     bool json;
     bool all;           /* --help all */
+    bool serve;         /* stay, and have others sync later */
+    bool asked;         /* one of these later syncs: nobody waits for it */
     const char *config; /* NULL: not given */
     struct settings_flag flags[OPTIONS_FLAGS_MAX];
     int flag_count;

@@ -23,8 +23,9 @@ struct worker {
 /* Returns the exit code where no application starts. */
 int worker_run(const struct worker *worker, const struct wire *wire);
 
-/* The application starts if all is well, or if the failure policy says so; after a signal it does not. */
-bool worker_starts_application(const struct options *options, bool start_on_failure, enum error_kind ended);
+/* What follows, the application or with --serve a process that stays, does so if all is well, or if the failure policy says
+ * so; after a signal it does not. */
+bool worker_goes_on(const struct options *options, bool start_on_failure, enum error_kind ended);
 
 /* Tells what became of a worker that could not do so itself: what the log, the status file and Kubernetes get to know.
  * `files`: its settings were read, so the files among them can be read again. */

@@ -7,6 +7,7 @@
 #include "handoff.h"
 #include "log.h"
 #include "options.h"
+#include "resident.h"
 #include "status.h"
 #include "supervisor.h"
 #include "worker.h"
@@ -56,29 +57,60 @@ static __attribute__((noinline)) int answer_from_settings(const struct options *
 /* ---- work ---- */
 
 struct work {
-    struct worker worker;
-    const struct handoff *handoff;
+    const struct options *options;
+    struct supervisor_task task;
     struct error error; /* why the application could not be executed */
 };
 
+static struct worker worker_of(const struct work *work)
+{
+    return (struct worker){.options = work->options, .started = work->task.started};
+}
+
 static int do_work(void *ctx, const struct wire *wire)
 {
-    const struct work *work = ctx;
+    struct worker worker = worker_of(ctx);
 
-    return worker_run(&work->worker, wire);
+    return worker_run(&worker, wire);
 }
 
 static void tell_end(void *ctx, const struct supervisor_result *result)
 {
-    const struct work *work = ctx;
+    struct worker worker = worker_of(ctx);
 
-    worker_speak_for(&work->worker, &(struct worker_end){
-                                        .files = result->policy_known,
-                                        .policy = result->policy,
-                                        .progress = result->progress,
-                                        .error = &result->error,
-                                    });
+    worker_speak_for(&worker, &(struct worker_end){
+                                  .files = result->policy_known,
+                                  .policy = result->policy,
+                                  .progress = result->progress,
+                                  .error = &result->error,
+                              });
 }
+
+static void set_up_work(struct work *work, const struct options *options, const struct handoff *handoff,
+                        const struct settings_peeked *peeked)
+{
+    *work = (struct work){
+        .options = options,
+        .task = {
+            .handoff = handoff,
+            .unknown = peeked->timeout_set && peeked->timeout != 0 && peeked->timeout < SUPERVISOR_UNKNOWN
+                           ? peeked->timeout
+                           : SUPERVISOR_UNKNOWN,
+            .policy = {.start = peeked->start,
+                       .forgive = options->mode == MODE_DEPLOY && peeked->start && peeked->on_failure_set},
+            .work = do_work,
+            .tell = tell_end,
+            .ctx = work,
+        }};
+}
+
+/* ---- the application ---- */
+
+struct becoming {
+    struct work *work;
+    const struct supervisor_result *result;
+    const char *drop_env; /* as long as the policy is not known */
+};
 
 static void tell_no_application(void *ctx)
 {
@@ -88,47 +120,71 @@ static void tell_no_application(void *ctx)
     status_termination_log(STATUS_TERMINATION_LOG, work->error.text);
 }
 
-static int become(struct work *work, const char *drop_env)
+static int become(void *ctx)
 {
+    const struct becoming *becoming = ctx;
+    struct work *work = becoming->work;
     int code;
 
-    handoff_drop_env(drop_env);
-    code = handoff_exec(work->handoff, work->worker.options->command, &work->error);
-    if (!supervisor_aside(work->handoff, tell_no_application, work))
+    handoff_drop_env(becoming->result->policy_known ? becoming->result->names : becoming->drop_env);
+    code = handoff_exec(work->task.handoff, work->options->command, &work->error);
+    if (!supervisor_aside(work->task.handoff, tell_no_application, work))
         log_error("%s", work->error.text);
     return code;
+}
+
+/* Large things are static: RLIMIT_STACK may be small. */
+static struct supervisor_result result;
+
+/* False: it cannot stay here, and has done nothing. */
+static bool serve(struct becoming *becoming, const struct settings_peeked *peeked, int *code)
+{
+    struct work *work = becoming->work;
+    static struct options asked;
+    struct work later;
+
+    asked = *work->options;
+    asked.mode = MODE_SYNC;
+    asked.command = NULL;
+    asked.serve = asked.json = false;
+    asked.asked = true;
+    set_up_work(&later, &asked, work->task.handoff, peeked);
+    if (resident_run(&(struct resident_task){.handoff = work->task.handoff,
+                                             .options = work->options,
+                                             .first = &work->task,
+                                             .later = &later.task,
+                                             .become = become,
+                                             .ctx = becoming},
+                     &result, code))
+        return true;
+    log_warn(
+        "--serve does not work here: too few processes or descriptors, or a sandbox that allows no signalfd; going on without it");
+    return false;
 }
 
 static int supervise(const struct handoff *handoff, const struct options *options,
                      const struct settings_input *input, int64_t started)
 {
-    struct work work = {.worker = {.options = options, .started = started}, .handoff = handoff};
-    static struct supervisor_result result; /* as in main */
     struct settings_peeked peeked;
+    struct work work;
+    struct becoming becoming = {.work = &work, .result = &result};
+    int code;
 
     settings_peek(input, &peeked);
-    supervisor_run(
-        &(struct supervisor_task){
-            .handoff = handoff,
-            .started = started,
-            .unknown = peeked.timeout_set && peeked.timeout != 0 && peeked.timeout < SUPERVISOR_UNKNOWN
-                           ? peeked.timeout
-                           : SUPERVISOR_UNKNOWN,
-            .policy = {.start = peeked.start,
-                       .forgive = options->mode == MODE_DEPLOY && peeked.start && peeked.on_failure_set},
-            .work = do_work,
-            .tell = tell_end,
-            .ctx = &work,
-        },
-        &result);
-    if (worker_starts_application(options, result.policy.start, result.error.kind))
-        return become(&work, result.policy_known ? result.names : peeked.drop_env);
-    return result.code;
+    set_up_work(&work, options, handoff, &peeked);
+    work.task.started = started;
+    becoming.drop_env = peeked.drop_env;
+    if (options->serve && serve(&becoming, &peeked, &code))
+        return code;
+    supervisor_run(&work.task, &result);
+    return worker_goes_on(options, result.policy.start, result.error.kind) && options->command != NULL
+               ? become(&becoming)
+               : result.code;
 }
 
 int main(int argc, char **argv)
 {
-    static struct handoff handoff; /* large things are static: RLIMIT_STACK may be small */
+    static struct handoff handoff;
     static struct options options;
     struct settings_input input;
     struct error error = {.kind = ERROR_NONE};

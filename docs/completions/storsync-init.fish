@@ -1,6 +1,7 @@
 # storsync-init completion for fish; made by `make docs`
 complete -c storsync-init -x -a '(__fish_complete_subcommand)'
 complete -c storsync-init -l sync -d 'sync now, whatever the marker and the interval say'
+complete -c storsync-init -l serve -d 'stay, with the command as a child'
 complete -c storsync-init -l validate -d 'compare both buckets'
 complete -c storsync-init -l status -d 'what the last run did'
 complete -c storsync-init -l health -d 'for health checks: did the sync go well?'

@@ -2,6 +2,7 @@
 # made by `make docs`
 _arguments -S -s \
 	'--sync[sync now, whatever the marker and the interval say]' \
+	'--serve[stay, with the command as a child]' \
 	'--validate[compare both buckets]' \
 	'--status[what the last run did]' \
 	'--health[for health checks\: did the sync go well?]' \

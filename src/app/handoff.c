@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@ static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, 
 
 static volatile sig_atomic_t worker_pid;     /* of the supervisor's worker, else 0 */
 static volatile sig_atomic_t supervisor_pid; /* in a worker, else 0 */
+static int collecting = -1;                  /* the descriptor of handoff_collect */
 
 /* ---- signals ---- */
 
@@ -175,6 +177,9 @@ void handoff_worker(const struct handoff *handoff)
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
         set_action(faults[i], &handoff->found[faults[i]]);
     signal(SIGCHLD, SIG_DFL);
+    signal(SIGTTOU, SIG_IGN); /* what it says is said, whoever the terminal belongs to */
+    if (collecting >= 0)
+        close(collecting);
     handoff_unblock();
 }
 
@@ -202,6 +207,65 @@ void handoff_wait(int fd, int ms)
     sigemptyset(&none);
     if (ppoll(&readable, 1, &limit, &none) < 0 && errno != EINTR)
         wait_blindly(ms);
+}
+
+/* The C library leaves out the signals that it uses itself. */
+static void block_each(void)
+{
+    static const uint64_t each = UINT64_MAX;
+
+    syscall(SYS_rt_sigprocmask, SIG_BLOCK, &each, NULL, KERNEL_MASK_SIZE);
+}
+
+int handoff_collect(void)
+{
+    static const uint64_t each = UINT64_MAX;
+
+    block_each();
+    signal(SIGCHLD, SIG_DFL); /* stopped children are of interest, too */
+    collecting = (int)syscall(SYS_signalfd4, -1, &each, KERNEL_MASK_SIZE, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (collecting < 0)
+        catch_signal(SIGCHLD, on_child);
+    return collecting;
+}
+
+bool handoff_take_signal(const struct handoff *handoff, int fd, struct handoff_signal *signal)
+{
+    struct signalfd_siginfo info;
+    int number;
+
+    if (read(fd, &info, sizeof info) != (ssize_t)sizeof info)
+        return false;
+    number = (int)info.ssi_signo;
+    *signal = (struct handoff_signal){
+        .number = number,
+        .asks_to_stop = is_caught(handoff, number) && (number != SIGHUP || info.ssi_code == SI_KERNEL),
+        /* Of our own doing are SIGPIPE and SIGXFSZ: of a log that cannot be written. */
+        .forwardable =
+            number != SIGCHLD && number != SIGTTIN && number != SIGTTOU && info.ssi_pid != (uint32_t)getpid(),
+    };
+    return true;
+}
+
+void handoff_poll(struct pollfd *fds, int count, int ms)
+{
+    struct timespec limit = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    struct timespec nap = {.tv_nsec = NAP * 1000000L};
+
+    block_each(); /* whatever the C library has unblocked meanwhile */
+    if (ppoll(fds, (nfds_t)count, ms < 0 ? NULL : &limit, NULL) < 0 && errno != EINTR)
+        nanosleep(&nap, NULL);
+}
+
+void handoff_stop(void)
+{
+    sigset_t stop;
+
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTSTP);
+    kill(getpid(), SIGTSTP);
+    sigprocmask(SIG_UNBLOCK, &stop, NULL);
+    block_all(NULL);
 }
 
 static bool is_separator(char c)

@@ -11,6 +11,7 @@ static const struct {
     const char *help;
 } modes[] = {
     {"sync", MODE_SYNC, "sync now, in any environment; all of it, or PATHs only"},
+    {"serve", MODE_SERVE, "stay, with COMMAND as a child; SIGUSR1 starts a sync"},
     {"validate", MODE_VALIDATE, "compare both sides; copy nothing"},
     {"status", MODE_STATUS, "show how the last run went"},
     {"health", MODE_HEALTH, "the same as an exit code, for a health check"},
@@ -211,6 +212,9 @@ bool options_parse(int argc, char **argv, struct options *options, struct error 
         else if (strcmp(word, "--sync") == 0)
             take_parts(options, argv, &i);
     }
+    options->serve = options->mode == MODE_SERVE;
+    if (options->serve)
+        options->mode = MODE_DEPLOY;
     return check_flags(options, error) &&
            (options->command == NULL || check_command(options, options->command[-1], error));
 }

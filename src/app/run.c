@@ -66,6 +66,7 @@ void run_begin(struct run *run, const struct options *options, const struct sett
     run_supervisor_listen(&run->supervisor, report, wire);
     if (options->mode != MODE_CHECK_ACCESS) /* an answer is no run */
         run_status_listen(&run->status, report, settings->status_file);
+    run->status.asked = options->asked;
     if (limit != 0)
         stop_at(started + limit);
 }

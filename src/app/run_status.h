@@ -6,8 +6,8 @@
  *
  * The status file is not touched by a dry run or a validation. One that cannot be written is warned about once, and
  * written all the same when it can be: each event tries again, and run_status_end does for the last one, when the
- * descriptors of the connections are free. With the end of the run, unless it was a dry one, Kubernetes' reason is
- * written too.
+ * descriptors of the connections are free. With the end of the run, unless it was a dry one or `asked` for while the process
+ * stays, Kubernetes' reason is written too.
  */
 #ifndef STORSYNC_RUN_STATUS_H
 #define STORSYNC_RUN_STATUS_H
@@ -29,6 +29,7 @@ struct run_status {
     const char *path;
     bool stale; /* the file could not be written the last time */
     bool told;  /* ... which was said, once */
+    bool asked; /* it is no reason for a container's end */
     int64_t due;
 };
 

@@ -122,9 +122,9 @@ static int check_access(const struct worker *worker, const struct settings *sett
 
 /* ---- what follows ---- */
 
-bool worker_starts_application(const struct options *options, bool start_on_failure, enum error_kind ended)
+bool worker_goes_on(const struct options *options, bool start_on_failure, enum error_kind ended)
 {
-    return options->command != NULL && ended != ERROR_INTERRUPTED &&
+    return (options->command != NULL || options->serve) && ended != ERROR_INTERRUPTED &&
            (ended == ERROR_NONE || start_on_failure);
 }
 
@@ -133,7 +133,7 @@ bool worker_starts_application(const struct options *options, bool start_on_fail
  * code tells what happened. */
 static bool forgives(const struct options *options, const struct settings *settings)
 {
-    return options->mode == MODE_DEPLOY && options->command == NULL &&
+    return options->mode == MODE_DEPLOY && options->command == NULL && !options->serve &&
            settings->on_failure == ON_FAILURE_START && !settings_is_default(settings, &settings->on_failure);
 }
 
@@ -147,6 +147,10 @@ static void tell_consequence(const struct options *options, bool start, bool for
         log_warn("ending with 0 all the same (on_failure=start)");
     else if (options->command != NULL && start)
         log_warn("starting the application all the same (on_failure=start)");
+    else if (options->serve && start)
+        log_warn("staying all the same (on_failure=start)");
+    else if (options->serve && options->command == NULL)
+        log_error("not staying (on_failure=stop)");
     else if (options->command != NULL)
         log_error("not starting the application (on_failure=stop)");
 }
@@ -196,7 +200,7 @@ int worker_run(const struct worker *worker, const struct wire *wire)
     tell_consequence(options, settings.on_failure == ON_FAILURE_START, forgives(options, &settings), &error);
     if (error.kind != ERROR_NONE && error.kind != ERROR_INTERRUPTED && forgives(options, &settings))
         code = 0;
-    if (worker_starts_application(options, settings.on_failure == ON_FAILURE_START, error.kind))
+    if (worker_goes_on(options, settings.on_failure == ON_FAILURE_START, error.kind))
         prepare_start(&settings);
     settings_free(&settings);
     stop_close();
@@ -234,7 +238,7 @@ void worker_speak_for(const struct worker *worker, const struct worker_end *end)
     if (options->json)
         print_report(&run, error_exit_code(end->error));
     run_end(&run);
-    if (worker_starts_application(options, end->policy.start, end->error->kind))
+    if (worker_goes_on(options, end->policy.start, end->error->kind))
         status_termination_log(STATUS_TERMINATION_LOG, "");
     settings_free(&settings);
 }

@@ -66,6 +66,49 @@ class Life(ContainerCase):
         self.assertIn("no-such-bucket-here", started.status()["message"])
 
 
+class Serve(ContainerCase):
+    """The same application as a child of who stays. `podman stop` ends it in each phase, and nothing is killed."""
+
+    def start_served(self, **env):
+        entrypoint = ["storsync-init", "--serve", "--"]
+        return self.start_app("node", "server.js", env=self.production(**env), flags=["--entrypoint", json.dumps(entrypoint)])
+
+    def stop(self, app, code):
+        ENGINE("stop", "--time", "60", app.name)
+        self.assertEqual(app.code, code)
+
+    def test_during_the_first_sync(self):
+        self.buckets()
+        proxy = self.proxy(RUN.rgw().endpoint)
+        proxy.fault(proxyfault.stall(), method="PUT", target="public/")
+        app = self.start_served(STORSYNC_DESTINATION_ENDPOINT=proxy.endpoint)
+        self.wait_until(lambda: any("public/" in r.target for r in proxy.requests))
+        self.stop(app, 128 + signal.SIGTERM)
+        self.assertNotIn("listening", app.logs)
+
+    def test_while_the_application_runs(self):
+        self.buckets()
+        app = self.start_served()
+        app.answers()
+        self.assertEqual(app.cmdline()[1:3], [b"--serve", b"--"])
+        self.stop(app, 0)
+        self.assertIn("SIGTERM: closing", app.logs)
+
+    def test_while_a_sync_runs(self):
+        self.buckets()
+        proxy = self.proxy(RUN.rgw().endpoint)
+        app = self.start_served(STORSYNC_DESTINATION_ENDPOINT=proxy.endpoint)
+        app.answers()
+        self.source.put("public/later", b"x")
+        proxy.fault(proxyfault.stall(), method="PUT", target="public/later")
+        ENGINE("kill", "--signal", "USR1", app.name)
+        self.wait_until(lambda: any("public/later" in r.target for r in proxy.requests))
+        self.stop(app, 0)
+        self.assertIn("SIGTERM: closing", app.logs)
+        self.assertIn("Sync Interrupted", app.logs)
+        self.assertNotEqual(self.destination.lease()["state"], "held")
+
+
 class Health(ContainerCase):
     """HEALTHCHECK of the example's Dockerfile. Here the tests are the timer."""
 

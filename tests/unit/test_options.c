@@ -215,6 +215,22 @@ static void test_command(void **state)
     assert_refused(WORDS("--check-config", "app"), "only a deploy or --sync");
     assert_refused(WORDS("--check-access", "app"), "only a deploy or --sync");
     assert_refused(WORDS("--print-config", "app"), "only a deploy or --sync");
+    assert_refused(WORDS("--serve", "--sync"), "--sync does not go together");
+    assert_refused(WORDS("--validate", "--serve"), "--serve does not go together");
+}
+
+static void test_serve(void **state)
+{
+    struct line line;
+    (void)state;
+
+    assert_parsed(&line, WORDS("app"));
+    assert_false(line.options.serve);
+    assert_parsed(&line, WORDS("--serve"));
+    assert_true(line.options.serve && line.options.mode == MODE_DEPLOY && line.options.command == NULL);
+    assert_parsed(&line, WORDS("--json", "--serve", "--", "app", "--sync"));
+    assert_true(line.options.serve && line.options.mode == MODE_DEPLOY);
+    assert_string_equal(line.options.command[1], "--sync");
 }
 
 static void test_parts_of_a_sync(void **state)
@@ -262,8 +278,8 @@ static void test_explain(void **state)
 
 static void test_modes_without_dashes(void **state)
 {
-    static const char *const modes[] = {"sync",         "validate", "status",  "health",      "check-config",
-                                        "print-config", "help",     "version", "check-access"};
+    static const char *const modes[] = {"sync",         "validate", "status",  "health",       "check-config",
+                                        "print-config", "help",     "version", "check-access", "serve"};
     struct line line;
     char meant[64];
     (void)state;
@@ -307,6 +323,7 @@ static void test_help(void **state)
         "  --health ",
         "  --check-config ",
         "  --check-access ",
+        "  --serve ",
         "  --json ",
         "  --timeout DURATION ",
         "STORSYNC_SIDE_SECRET_ACCESS_KEY",
@@ -351,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_parts_of_a_sync),
         cmocka_unit_test(test_explain),
         cmocka_unit_test(test_modes_without_dashes),
+        cmocka_unit_test(test_serve),
         cmocka_unit_test(test_too_many_settings),
         cmocka_unit_test(test_help),
     };

@@ -1,0 +1,44 @@
+/*
+ * resident - the supervisor that stays (--serve).
+ *
+ * It has the first worker do what a start does, deploy. Then it does not become the application: the application is its child,
+ * or there is none (a sidecar, a central service). From then on SIGUSR1 has another worker sync, whatever marker and
+ * interval say, in production and in development. There is one worker at a time: who asks for a second one is refused.
+ *
+ * It is a good parent, PID 1 or not:
+ * - Every signal that can be caught is passed on to the application, but for SIGUSR1. (SIGHUP means "read your configuration
+ *   again", so only the one of a terminal that is gone stops a worker as well.)
+ * - Every process that ends is reaped, orphans too.
+ * - It ends when the application ends, with its exit code, or with 128+N if signal N ended it.
+ *
+ * SIGTERM, SIGINT and SIGQUIT (none that was ignored at the start) stop it. While the first worker is at work: as without
+ * --serve (supervisor.h). Then no sync begins any more, and one that runs is told to end and has 1.5 s; a second signal kills
+ * it. The application has all the time that it takes. Without an application the end is exit code 0, or of a second signal
+ * 128+N at once.
+ *
+ * While nothing happens it sleeps. It opens no file, allocates nothing, and needs no answer from anybody.
+ */
+#ifndef STORSYNC_RESIDENT_H
+#define STORSYNC_RESIDENT_H
+
+#include "handoff.h"
+#include "options.h"
+#include "supervisor.h"
+
+#include <stdbool.h>
+
+struct resident_task {
+    const struct handoff *handoff;
+    const struct options *options;
+    const struct supervisor_task *first; /* the worker at the start */
+    struct supervisor_task *later;       /* each that is asked for; `started` is set here */
+    /* Becomes the application, in a process that may be this one. Returns only if that failed, with the exit code. */
+    int (*become)(void *ctx);
+    void *ctx;
+};
+
+/* Returns the exit code in *code. `result` is the workers', one after the other; at the start of the application that of the
+ * first. False: nothing was done, as signals cannot be collected here, or no process be made. */
+bool resident_run(const struct resident_task *task, struct supervisor_result *result, int *code);
+
+#endif
