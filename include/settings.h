@@ -41,6 +41,15 @@
 
 enum compare { COMPARE_SIZE, COMPARE_NEWER, COMPARE_ETAG };
 enum tags { TAGS_AUTO, TAGS_REQUIRE, TAGS_IGNORE };
+enum acl {
+    ACL_BUCKET, /* none is sent */
+    ACL_COPY,
+    ACL_PRIVATE, /* this one and all after it: the services' "canned" or "predefined" ones */
+    ACL_PUBLIC_READ,
+    ACL_AUTHENTICATED_READ,
+    ACL_OWNER_READ,
+    ACL_OWNER_FULL_CONTROL,
+};
 enum on_failure { ON_FAILURE_START, ON_FAILURE_STOP };
 enum path_style { PATH_STYLE_AUTO, PATH_STYLE_YES, PATH_STYLE_NO };
 enum endpoint_switch { SWITCH_AUTO, SWITCH_YES, SWITCH_NO }; /* auto: what the profile says, else no */
@@ -88,6 +97,7 @@ struct settings {
     int64_t part_size;    /* bytes */
     int64_t compare;      /* enum compare */
     int64_t tags;         /* enum tags */
+    int64_t acl;          /* enum acl */
     int64_t on_failure;   /* enum on_failure */
     int64_t dry_run;
     int64_t strict;       /* a validation fails for extra objects as well */

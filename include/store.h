@@ -66,6 +66,8 @@ struct store_target {
     uint64_t size;
     int64_t modified; /* what a store that keeps times sets; CLOCK_UNKNOWN: the time of its writing */
     const struct object_meta *meta;
+    const struct object_meta
+        *acl;                /* as store_acl tells it, or "acl" with the name of a canned one; NULL: none */
     struct object_hash hash; /* of all of it, if that is known */
     struct store_condition condition;
 };
@@ -87,6 +89,7 @@ struct store_traits {
     bool local;       /* to read an object costs no traffic */
     bool keeps_times; /* an object has the time that store_put is given, not that of its writing */
     bool plain;       /* bytes come and go without TLS, which would notice if one were changed on the way */
+    bool has_acls;    /* an object has one, which may be a canned one */
     bool checks_md5;  /* it compares a body with the MD5 that it is told, or tells the one of what it has */
     bool if_absent;   /* that condition is known to hold, in one step with the write. Learnt: store_probe */
     bool copies_version; /* what it copies is known to be of the version that is asked for, or nothing */
@@ -178,6 +181,13 @@ void store_remove(struct store *store, struct call *call, const char *key); /* a
 /* Fills call->meta's "tagging" from the object's tags. */
 void store_tags(struct store *store, struct call *call, const char *key);
 
+/* Can the ACLs of `from` be given to what is written to `to`? */
+bool store_shares_acls(const struct store *from, const struct store *to);
+/* Fills call->meta with the object's grants, as pairs that mean something only to a store of the same kind; none if it has only
+ * what every new one has. With a `key` of "" it is learnt who owns the bucket, to whom what an object's owner has is given
+ * when it is written there: to be asked of the destination before the first object with grants. */
+void store_acl(struct store *store, struct call *call, const char *key);
+
 /* Streams `length` bytes from `offset` into `sink` (closed at the end). offset 0 and length UINT64_MAX:
  * all of it; then sink->size is the size that it must have, if that is known. If a version is wanted: ERROR_PRECONDITION
  * if it is another by now, and an error if the answer does not say which it is.
@@ -191,7 +201,7 @@ void store_get(const struct store_source *from, struct call *call, uint64_t offs
  * service can (Content-MD5), else afterwards. */
 void store_put(struct store *to, struct call *call, const struct store_target *target, struct pipe *source);
 
-/* Copies inside the service, with all metadata (target->meta does not count); store_can_copy must hold. call->info has
+/* Copies inside the service, with all metadata (target->meta does not count, target->acl does); store_can_copy must hold. call->info has
  * version and hash of what came of it. */
 void store_copy(struct store *to, struct call *call, const struct store_target *target,
                 const struct store_source *from);

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* call->impl is NULL when an operation starts, 1 <= strlen(key) <= OBJECT_KEY_MAX, and no condition is NULL. These may be
- * missing: tags, copy, peek and upload_copy (answered with ERROR_UNSUPPORTED), same (compares the URLs),
+ * missing: tags, acl, copy, peek and upload_copy (answered with ERROR_UNSUPPORTED), same (compares the URLs),
  * can_copy (false), sees (true), check_pair (true), step, list_end. Two stores that are given at once are of the same
  * implementation. */
 struct store_ops {
@@ -32,6 +32,7 @@ struct store_ops {
     void (*head)(struct store *store, struct call *call, const char *key);
     void (*remove)(struct store *store, struct call *call, const char *key);
     void (*tags)(struct store *store, struct call *call, const char *key);
+    void (*acl)(struct store *store, struct call *call, const char *key); /* the key may be "" */
     void (*get)(const struct store_source *from, struct call *call, uint64_t offset, uint64_t length,
                 struct pipe *sink);
     void (*put)(struct store *to, struct call *call, const struct store_target *target, struct pipe *source);

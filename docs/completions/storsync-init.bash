@@ -36,6 +36,7 @@ _storsync_init() {
 	--lease-ttl) values='' ;;
 	--compare) values='size newer etag' ;;
 	--tags) values='auto require ignore' ;;
+	--acl) values='bucket copy private public-read authenticated-read bucket-owner-read bucket-owner-full-control' ;;
 	--concurrency) values='' ;;
 	--part-size) values='' ;;
 	--content-seed) values='' ;;
@@ -79,7 +80,7 @@ _storsync_init() {
 	--destination-role-session-name) values='' ;;
 	--destination-sts-endpoint) values='' ;;
 	--help) values='all' ;;
-	*) values='-- --sync --serve --validate --status --health --check-config --check-access --explain --print-config --json --help --version --environment --deployment-id --job --public-object-search-paths --private-object-dir --exclude --include --filter-file --min-interval --max-failures --on-failure --timeout --wait --lease-ttl --compare --tags --concurrency --part-size --dry-run --strict --content --content-seed --retries --connect-timeout --stall-timeout --request-timeout --drop-env --status-file --log-format --log-level --config --source-bucket --source-endpoint --source-region --source-path-style --source-use-fips-endpoint --source-use-dualstack-endpoint --source-request-payer --source-user-project --source-allow-http --source-ca-file --source-profile --source-access-key-id --source-role-arn --source-web-identity-token-file --source-role-session-name --source-sts-endpoint --destination-bucket --destination-endpoint --destination-region --destination-path-style --destination-use-fips-endpoint --destination-use-dualstack-endpoint --destination-request-payer --destination-user-project --destination-allow-http --destination-ca-file --destination-profile --destination-access-key-id --destination-role-arn --destination-web-identity-token-file --destination-role-session-name --destination-sts-endpoint' ;;
+	*) values='-- --sync --serve --validate --status --health --check-config --check-access --explain --print-config --json --help --version --environment --deployment-id --job --public-object-search-paths --private-object-dir --exclude --include --filter-file --min-interval --max-failures --on-failure --timeout --wait --lease-ttl --compare --tags --acl --concurrency --part-size --dry-run --strict --content --content-seed --retries --connect-timeout --stall-timeout --request-timeout --drop-env --status-file --log-format --log-level --config --source-bucket --source-endpoint --source-region --source-path-style --source-use-fips-endpoint --source-use-dualstack-endpoint --source-request-payer --source-user-project --source-allow-http --source-ca-file --source-profile --source-access-key-id --source-role-arn --source-web-identity-token-file --source-role-session-name --source-sts-endpoint --destination-bucket --destination-endpoint --destination-region --destination-path-style --destination-use-fips-endpoint --destination-use-dualstack-endpoint --destination-request-payer --destination-user-project --destination-allow-http --destination-ca-file --destination-profile --destination-access-key-id --destination-role-arn --destination-web-identity-token-file --destination-role-session-name --destination-sts-endpoint' ;;
 	esac
 	if [[ -n $values ]]; then mapfile -t COMPREPLY < <(compgen -W "$values" -- "$word"); fi
 }

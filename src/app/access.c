@@ -149,20 +149,22 @@ static void check_reading(struct access_check *check, const char *key)
     add_answer(check, "read", &call->error);
 }
 
-/* A store without tags has none that anybody would have to read. */
-static void check_tags(struct access_check *check, const char *key)
+typedef void asking(struct store *store, struct call *call, const char *key);
+
+/* Tags or ACL of that object. A store without them has none that anybody would have to read. */
+static void check_asking(struct access_check *check, const char *right, asking *ask, const char *key)
 {
     struct call *call = &check->call;
 
-    if (check->run->settings->tags == TAGS_IGNORE || !may_ask(check, "read-tags"))
+    if (!may_ask(check, right))
         return;
     if (key[0] == '\0') {
-        add_not_asked(check, "read-tags", no_object);
+        add_not_asked(check, right, no_object);
         return;
     }
-    store_tags(check->side->store, call, key);
+    ask(check->side->store, call, key);
     if (store_wait(call) || call->error.kind != ERROR_UNSUPPORTED)
-        add_answer(check, "read-tags", &call->error);
+        add_answer(check, right, &call->error);
 }
 
 static void check_source(struct access_check *check)
@@ -171,7 +173,10 @@ static void check_source(struct access_check *check)
 
     check_listing(check, NULL, key);
     check_reading(check, key);
-    check_tags(check, key);
+    if (check->run->settings->tags != TAGS_IGNORE)
+        check_asking(check, "read-tags", store_tags, key);
+    if (check->run->settings->acl == ACL_COPY)
+        check_asking(check, "read-acl", store_acl, key);
 }
 
 /* ---- writing ---- */

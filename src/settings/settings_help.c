@@ -11,7 +11,7 @@ const char *settings_word(const struct setting *setting)
 {
     switch (setting->type) {
     case SETTING_CHOICE:
-        return setting->choices;
+        return setting->word != NULL ? setting->word : setting->choices;
     case SETTING_NUMBER:
         return "NUMBER";
     case SETTING_DURATION:

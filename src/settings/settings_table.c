@@ -138,6 +138,15 @@ static const struct setting run_table[] = {
      .choices = "auto|require|ignore",
      .help =
          "objects' tags: auto leaves them out, with a warning, where the destination has none; require fails there; ignore never copies them"},
+    {.name = "acl",
+     .type = SETTING_CHOICE,
+     .offset = OF_RUN(acl),
+     .fallback = "bucket",
+     .choices =
+         "bucket|copy|private|public-read|authenticated-read|bucket-owner-read|bucket-owner-full-control",
+     .word = "ACL",
+     .help =
+         "objects' ACLs: bucket sends none, so the production bucket's default holds; copy gives the grants that the source has; private, public-read, authenticated-read, bucket-owner-read, bucket-owner-full-control are S3's"},
     {.name = "concurrency",
      .type = SETTING_NUMBER,
      .offset = OF_RUN(concurrency),

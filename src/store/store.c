@@ -200,6 +200,20 @@ void store_tags(struct store *store, struct call *call, const char *key)
         call_unsupported(call, store, "reading tags");
 }
 
+bool store_shares_acls(const struct store *from, const struct store *to)
+{
+    return from->ops == to->ops && to->ops->acl != NULL;
+}
+
+void store_acl(struct store *store, struct call *call, const char *key)
+{
+    call_begin(call, store);
+    if (store->ops->acl != NULL)
+        store->ops->acl(store, call, key);
+    else
+        call_unsupported(call, store, "reading ACLs");
+}
+
 void store_get(const struct store_source *from, struct call *call, uint64_t offset, uint64_t length,
                struct pipe *sink)
 {

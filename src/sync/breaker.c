@@ -17,7 +17,7 @@ static bool dooms_the_run(struct breaker *breaker, const struct error *error)
 /* Some failures say something of their object only, however many such objects there are. */
 static bool is_about_all(const struct error *error)
 {
-    return error->kind == ERROR_LOCAL || error->kind == ERROR_PROTOCOL ||
+    return error->kind == ERROR_LOCAL || error->kind == ERROR_PROTOCOL || error->kind == ERROR_CONFIG ||
            (error->kind == ERROR_PERMISSION && strcmp(error->code, "InvalidObjectState") != 0);
 }
 

@@ -293,6 +293,46 @@ static void sync_prepare(struct sync *sync, struct sync_job *job)
         .server_copy = store_can_copy(job->source, job->destination),
         .seen = store_sees(job->destination, job->source),
     };
+    object_meta_init(&sync->plan.acl);
+}
+
+/* Who owns the destination's bucket has to be known before grants can be given. */
+static bool prepare_grants(const struct sync *sync, struct error *error)
+{
+    struct call call;
+
+    call_init(&call);
+    store_acl(sync->plan.destination, &call, "");
+    store_wait(&call);
+    *error = call.error;
+    call_free(&call);
+    return error->kind == ERROR_NONE;
+}
+
+/* Whoever asks for ACLs where there are none is told so; the objects are what matters. */
+static bool prepare_acl(struct sync *sync, struct error *error)
+{
+    static const char *const canned[] = {
+        [ACL_PRIVATE] = "private",
+        [ACL_PUBLIC_READ] = "public-read",
+        [ACL_AUTHENTICATED_READ] = "authenticated-read",
+        [ACL_OWNER_READ] = "bucket-owner-read",
+        [ACL_OWNER_FULL_CONTROL] = "bucket-owner-full-control",
+    };
+    struct transfer_plan *plan = &sync->plan;
+    enum acl acl = (enum acl)sync->job->settings->acl;
+
+    if (acl == ACL_BUCKET || sync->job->settings->dry_run)
+        return true;
+    plan->copy_acl = acl == ACL_COPY && store_shares_acls(plan->source, plan->destination);
+    if (plan->copy_acl)
+        return prepare_grants(sync, error);
+    if (acl != ACL_COPY && store_traits(plan->destination)->has_acls)
+        return object_meta_add(&plan->acl, "acl", canned[acl]) ||
+               error_set(error, ERROR_LOCAL, "out of memory");
+    log_warn("no ACLs can be %s %s: objects get what is usual there (setting acl)",
+             acl == ACL_COPY ? "copied to" : "set in", store_name(plan->destination));
+    return true;
 }
 
 bool sync_run(struct sync_job *job, struct error *error)
@@ -300,6 +340,8 @@ bool sync_run(struct sync_job *job, struct error *error)
     struct sync sync = {.listed = false};
 
     sync_prepare(&sync, job);
+    if (!prepare_acl(&sync, error))
+        return false;
     sync.slots = calloc((size_t)sync.slot_count, sizeof *sync.slots);
     if (sync.slots == NULL)
         return error_set(error, ERROR_LOCAL, "out of memory");
@@ -312,6 +354,7 @@ bool sync_run(struct sync_job *job, struct error *error)
     for (int i = 0; i < sync.slot_count; i++)
         transfer_free(&sync.slots[i].transfer);
     free(sync.slots);
+    object_meta_free(&sync.plan.acl);
     *error = sync.error;
     return error->kind == ERROR_NONE;
 }

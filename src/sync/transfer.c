@@ -12,6 +12,7 @@ void transfer_init(struct transfer *t, struct transfer_plan *plan)
     call_init(&t->get);
     call_init(&t->put);
     object_meta_init(&t->meta);
+    object_meta_init(&t->acl);
 }
 
 void transfer_free(struct transfer *t)
@@ -19,6 +20,7 @@ void transfer_free(struct transfer *t)
     call_free(&t->get);
     call_free(&t->put);
     object_meta_free(&t->meta);
+    object_meta_free(&t->acl);
     pipe_free(&t->pipe);
     absence_end(&t->absence);
 }
@@ -44,6 +46,7 @@ struct store_target transfer_target(const struct transfer *t)
                                  .size = t->entry.size,
                                  .modified = t->entry.modified,
                                  .meta = &t->meta,
+                                 .acl = t->plan->copy_acl ? &t->acl : &t->plan->acl,
                                  .hash = t->entry.hash};
 }
 

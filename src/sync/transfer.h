@@ -26,7 +26,7 @@
  * all the same: if a file was replaced during it, the new version is copied at once, because the old one would look up to date.
  *
  * An answer with tags does not say of which version they are: where there are any, one more look shows that it is still
- * the version that is copied.
+ * the version that is copied. The same of its ACL, which the request carries that makes the object at the destination.
  *
  * A source that tells no version of an object is read in one stream, whatever its size: ranges of it could belong to
  * different ones. What can be known of the bytes is compared before the destination gets the last of them, or before an
@@ -62,6 +62,8 @@ struct transfer_plan {
     struct store *destination;
     uint64_t part_size;
     enum tags tags;
+    bool copy_acl;          /* each object with the grants that it has at the source ... */
+    struct object_meta acl; /* ... or with this, which may be empty */
     bool tags_dropped; /* the destination has none: an object went through without that did not with them */
     bool server_copy;  /* try server-side copies */
     bool seen;         /* the destination's credentials see the source's bucket */
@@ -82,7 +84,7 @@ struct transfer {
     /* Private. */
     struct transfer_plan *plan;
     void (*state)(struct transfer *transfer); /* what happens at the next step; NULL: idle */
-    void (*after_tags)(struct transfer *transfer);
+    void (*after_meta)(struct transfer *transfer), (*after_acl)(struct transfer *transfer);
     bool relay;      /* the bytes pass through here */
     bool one_stream; /* the source tells no version */
     bool untagged;   /* without its tags, which may be what the destination refused */
@@ -94,7 +96,7 @@ struct transfer {
     struct call get;     /* reading half; also heads */
     struct call put;     /* writing half; also copies and tags */
     struct absence absence;
-    struct object_meta meta;
+    struct object_meta meta, acl;
     struct pipe pipe;               /* allocated at the first relay */
     struct upload *upload;          /* open at the destination */
     struct store_part part;         /* the one under way */

@@ -110,9 +110,10 @@ static void wait_for_copy_check(struct transfer *t)
     } else if (t->get.info.false_hash) {
         t->plan->false_hashes = true;
         note_copied(t);
-    } else if (object_versions_equal(t->get.info.version, t->put.info.version) &&
+    } else if (object_versions_equal(t->get.info.version, t->put.info.version) && !t->plan->copy_acl &&
                transfer_adopt(t, &t->get.error)) {
-        /* Ceph RGW up to 16 ignores the version that is asked for: it has copied the new version. */
+        /* Ceph RGW up to 16 ignores the version that is asked for: it has copied the new version (and given it the grants
+           that the old one had, if they were asked for: then all is done anew). */
         note_copied(t);
     } else if (object_versions_equal(t->get.info.version, t->entry.version)) {
         log_warn(
@@ -193,6 +194,6 @@ void transfer_begin_copy(struct transfer *t)
     } else if (copies_in_parts(t)) {
         transfer_begin_parts(t);
     } else {
-        begin_whole_copy(t);
+        transfer_with_acl(t, begin_whole_copy);
     }
 }

@@ -3,6 +3,7 @@
  *
  *     transfer.c         a transfer's beginning and end, trying again, and what the source is by its own word
  *     transfer_copy.c    one copy inside the service, and what is made of a refusal
+ *     transfer_meta.c    what is asked of an object besides its bytes: metadata, tags, grants
  *     transfer_relay.c   the two halves of a relay; small objects: one get, one put
  *     transfer_parts.c   large objects, relayed or copied in parts
  *
@@ -65,14 +66,18 @@ int transfer_relay_settle(struct transfer *t);
 void transfer_upload_lost(struct transfer *t);
 /* t->put has failed for good. */
 void transfer_write_failed(struct transfer *t);
-/* Everything about the object is known but its tags; fetches them if it has any, then goes on with `next`. */
-void transfer_with_tags(struct transfer *t, void (*next)(struct transfer *t));
-void transfer_meta_too_large(struct transfer *t);
-bool transfer_keep_meta(struct transfer *t,
-                        const struct object_meta *from); /* no change of state; false: no room */
 /* Must the MD5 of the body be found before it is sent? No change of state. */
 bool transfer_must_measure(const struct transfer *t, bool whole);
 void transfer_begin_measure(struct transfer *t, uint64_t offset, uint64_t length);
+
+/* ---- transfer_meta.c ---- */
+
+/* All about the object is known but its tags and grants: takes over what `from` has, fetches them if they are wanted and there
+ * are any, then goes on with `next`. */
+void transfer_with_meta(struct transfer *t, const struct object_meta *from, void (*next)(struct transfer *t));
+/* The grants alone. They are not older than the version that is known: what is written next on the condition that it is still
+ * that one is about both. */
+void transfer_with_acl(struct transfer *t, void (*next)(struct transfer *t));
 
 /* ---- transfer_parts.c ---- */
 

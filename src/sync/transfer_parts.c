@@ -224,11 +224,7 @@ static void wait_for_head(struct transfer *t)
         relay_in_one_stream(t);
         return;
     }
-    object_meta_clear(&t->meta);
-    if (!transfer_keep_meta(t, &t->get.meta))
-        transfer_meta_too_large(t);
-    else
-        transfer_with_tags(t, begin_upload);
+    transfer_with_meta(t, &t->get.meta, begin_upload);
 }
 
 void transfer_begin_parts(struct transfer *t)

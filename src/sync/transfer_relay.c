@@ -117,32 +117,6 @@ int transfer_relay_settle(struct transfer *t)
     return t->get.done && t->put.done ? 1 : 0;
 }
 
-static bool wants_tags(const struct transfer *t)
-{
-    return t->plan->tags != TAGS_IGNORE && !t->plan->tags_dropped && !t->untagged;
-}
-
-bool transfer_keep_meta(struct transfer *t, const struct object_meta *from)
-{
-    const char *name;
-    const char *value;
-    size_t at = 0;
-
-    while (object_meta_next(from, &at, &name, &value))
-        if ((wants_tags(t) || strcmp(name, "tagging") != 0) && !object_meta_add(&t->meta, name, value))
-            return false;
-    if (from->mode != OBJECT_MODE_UNKNOWN)
-        t->meta.mode = from->mode;
-    return true;
-}
-
-void transfer_meta_too_large(struct transfer *t)
-{
-    error_set(&t->error, ERROR_LOCAL, "its metadata has more than %zu bytes", OBJECT_META_MAX);
-    call_cancel(&t->get, &t->error);
-    transfer_abandon(t, TRANSFER_FAILED, false);
-}
-
 /* ---- small objects: one get, one put ---- */
 
 static void wait_for_relay(struct transfer *t)
@@ -162,63 +136,6 @@ static void put_whole(struct transfer *t)
     t->state = wait_for_relay;
 }
 
-static void tags_failed(struct transfer *t)
-{
-    call_cancel(&t->get, &t->put.error);
-    transfer_source_failed(t, &t->put);
-}
-
-static void wait_for_tagged_version(struct transfer *t)
-{
-    if (!t->put.done)
-        return;
-    if (t->put.error.kind == ERROR_NONE && !object_versions_equal(t->put.info.version, t->get.info.version))
-        error_set(&t->put.error, ERROR_PRECONDITION, "it has changed while its tags were read");
-    if (t->put.error.kind != ERROR_NONE)
-        tags_failed(t);
-    else
-        t->after_tags(t);
-}
-
-static uint64_t count_tags(const struct object_meta *meta)
-{
-    const char *tagging = object_meta_get(meta, "tagging");
-    uint64_t count = tagging != NULL ? 1 : 0;
-
-    for (; tagging != NULL && (tagging = strchr(tagging, '&')) != NULL; tagging++)
-        count++;
-    return count;
-}
-
-/* An answer with tags does not say of which version they are. There have to be as many as this version has, and it
- * has to be the present one still. */
-static void wait_for_tags(struct transfer *t)
-{
-    if (!t->put.done)
-        return;
-    if (t->put.error.kind == ERROR_NONE && count_tags(&t->put.meta) != t->get.info.tags)
-        error_set(&t->put.error, ERROR_PRECONDITION, "it has other tags meanwhile");
-    if (t->put.error.kind != ERROR_NONE) {
-        tags_failed(t);
-    } else if (!transfer_keep_meta(t, &t->put.meta)) {
-        transfer_meta_too_large(t);
-    } else {
-        store_head(t->plan->source, &t->put, t->key);
-        t->state = wait_for_tagged_version;
-    }
-}
-
-void transfer_with_tags(struct transfer *t, void (*next)(struct transfer *t))
-{
-    t->after_tags = next;
-    if (t->get.info.tags == 0 || !wants_tags(t)) {
-        next(t);
-        return;
-    }
-    store_tags(t->plan->source, &t->put, t->key);
-    t->state = wait_for_tags;
-}
-
 static void wait_for_head_of_get(struct transfer *t)
 {
     if (t->get.done && t->get.error.kind != ERROR_NONE) {
@@ -228,11 +145,7 @@ static void wait_for_head_of_get(struct transfer *t)
     /* An empty body is known to be one when it has ended. */
     if (!t->get.head_known || (t->entry.size == 0 && !t->get.done))
         return;
-    object_meta_clear(&t->meta);
-    if (!transfer_keep_meta(t, &t->get.meta))
-        transfer_meta_too_large(t);
-    else
-        transfer_with_tags(t, put_whole);
+    transfer_with_meta(t, &t->get.meta, put_whole);
 }
 
 void transfer_begin_relay(struct transfer *t)

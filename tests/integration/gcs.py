@@ -95,6 +95,9 @@ class Object:
     created: float = field(default_factory=time.time)
     updated: float = 0
     composite: bool = False      # composed of others: it has no MD5
+    acl: str = ""                # the predefined one that it was written with
+    storage_class: str = "STANDARD"
+    csek: bool = False           # encrypted with a key that only its owner has
     held: str = ""               # the reason why it cannot be replaced: retentionPolicyNotMet, objectUnderActiveHold
     crc32c: str = ""
     md5: str = ""
@@ -118,18 +121,21 @@ class Bucket:
         self.server, self.name = server, name
         self.objects = {}
         self.requester_pays = False
+        self.uniform = False         # uniform access: no ACL is taken
         self.denied = set()          # rights that nobody has here: "storage.objects.list"
         self.requests_of = {}        # key: when it was last written, for the limit of one write a second
 
     # --- for the tests ---
 
-    def put(self, key, body=b"x", age=0, composite=False, held="", **fields):
+    def put(self, key, body=b"x", age=0, composite=False, held="", csek=False, acl="", storage_class="STANDARD",
+            **fields):
         """`age`: how many seconds ago it was written."""
         body = body.encode() if isinstance(body, str) else body
         with self.server.lock:
             self.objects[key] = Object(body, {"contentType": "application/octet-stream", **fields},
                                        self.server.next_generation(), created=time.time() - age,
-                                       composite=composite, held=held)
+                                       composite=composite, held=held, csek=csek, acl=acl,
+                                       storage_class=storage_class)
 
     def get(self, key):
         return self.objects[key].body
@@ -271,6 +277,11 @@ class GoogleStorage:
             raise Refusal(404, f"No such object: {bucket.name}/{key}", "notFound")
         return found
 
+    def open(self, found):
+        if found.csek:
+            raise Refusal(400, "The target object is encrypted by a customer-supplied encryption key.",
+                          "resourceIsEncryptedWithCustomerEncryptionKey")
+
     def check(self, found, query, names):
         """Conditions on `found`, which may be None."""
         has = {"Generation": found.generation if found else 0, "Metageneration": found.metageneration if found else 0}
@@ -308,14 +319,20 @@ class GoogleStorage:
                 raise Refusal(400, f"Provided {name} \"{resource[name]}\" doesn't match calculated \"{value}\".")
         check_metadata(made.metadata)
         self.begin_write(bucket, key, query)
+        made.acl = self.acl_for(bucket, query, "predefinedAcl")
         bucket.objects[key] = made
         return self.resource(bucket, key)
+
+    def acl_for(self, bucket, query, name):
+        if name in query and bucket.uniform:
+            raise Refusal(400, "Cannot insert legacy ACL for an object when uniform bucket-level access is enabled.")
+        return query.get(name, "")
 
     def resource(self, bucket, key):
         o = bucket.objects[key]
         told = {"kind": "storage#object", "id": f"{bucket.name}/{key}/{o.generation}", "name": key,
                 "bucket": bucket.name, "generation": str(o.generation), "metageneration": str(o.metageneration),
-                "storageClass": "STANDARD", "size": str(len(o.body)), "crc32c": o.crc32c,
+                "storageClass": o.storage_class, "size": str(len(o.body)), "crc32c": o.crc32c,
                 "etag": f"C{o.generation}=", "timeCreated": stamp(o.created), "updated": stamp(o.updated), **o.fields}
         if o.composite:
             told["componentCount"] = 2
@@ -345,6 +362,7 @@ class GoogleStorage:
 
     def rewrite(self, source, key, target, to, query, body):
         found = self.find(source, key, query, "sourceGeneration")
+        self.open(found)
         self.check(found, query, SOURCE_CONDITIONS)
         if "bucket" in body and "name" not in body:
             raise Refusal(400, "Required", "required")
@@ -365,7 +383,8 @@ class GoogleStorage:
             return answer
         self.begin_write(target, to, query)
         made = Object(found.body, given or dict(found.fields), self.next_generation(), composite=found.composite,
-                      crc32c=found.crc32c, md5=found.md5)
+                      crc32c=found.crc32c, md5=found.md5,
+                      acl=self.acl_for(target, query, "destinationPredefinedAcl"))
         target.objects[to] = made
         answer["resource"] = self.resource(target, to)
         return answer
@@ -509,9 +528,6 @@ def handler_of(server):
                 body = json.loads(self.data or b"{}")
             except ValueError as error:
                 raise Refusal(400, "Parse Error", "parseError") from error
-            if "acl" in body or "predefinedAcl" in self.query or "destinationPredefinedAcl" in self.query:
-                raise Refusal(400, "Cannot insert legacy ACL for an object when uniform bucket-level access is "
-                                   "enabled.")
             return body
 
         def authorize(self):
@@ -559,6 +575,7 @@ def handler_of(server):
             if self.command == "DELETE":
                 self.answer(204)
             elif self.query.get("alt") == "media":
+                server.open(found)
                 self.media(found)
             else:
                 self.tell(told)

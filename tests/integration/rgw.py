@@ -30,6 +30,8 @@ PACKAGES = {"/usr/bin/ceph-mon": "ceph-mon", "/usr/bin/ceph-osd": "ceph-osd", "/
             "/usr/lib/python3/dist-packages/boto3": "python3-boto3"}
 REGION = "us-east-1"
 DOMAIN = "s3.localhost"  # buckets are hosts below it
+COLD = "COLD"  # a storage class
+KMS_KEY = "test-key"
 
 User = collections.namedtuple("User", "name access_key secret_key")
 ALICE = User("alice", "ALICEACCESSKEY000001", "alicesecretkey/0000000000000000000+0001")
@@ -87,6 +89,9 @@ rgw_thread_pool_size = 64
 rgw_s3_auth_use_sts = true
 rgw_sts_key = abcdefghijklmnop
 rgw_sts_min_session_duration = 1
+rgw_crypt_require_ssl = false
+rgw_crypt_s3_kms_backend = testing
+rgw_crypt_s3_kms_encryption_keys = {kms_key}=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=
 debug_rgw = 1/1
 {extra}
 """
@@ -169,7 +174,7 @@ class Rgw:
             (self.dir / name).mkdir(parents=True, exist_ok=True)
         self.port, mon_port, mon_port_v1 = free_ports(3)
         fsid, osd = str(uuid.uuid4()), str(uuid.uuid4())
-        self._conf().write_text(CONF.format(fsid=fsid, dir=self.dir, port=self.port, domain=DOMAIN, mon_port=mon_port,
+        self._conf().write_text(CONF.format(fsid=fsid, dir=self.dir, port=self.port, domain=DOMAIN, kms_key=KMS_KEY, mon_port=mon_port,
                                             mon_port_v1=mon_port_v1, extra=self.extra))
         monmap = str(self.dir / "monmap")
         self._command("monmaptool", "--create", "--clobber", "--fsid", fsid, "--addv", "a",
@@ -179,11 +184,14 @@ class Rgw:
         self._command("ceph", "--connect-timeout", "20", "osd", "new", osd, "0")
         self._command("ceph-osd", "--mkfs", "-i", "0", "--osd-uuid", osd)
         self._spawn("ceph-osd", "-i", "0", "-f")
-        self._spawn("radosgw", "-n", "client.rgw", "-f")
-        self._wait_ready(60)
-        for user in self.users:
+        for user in self.users:  # the first one makes the zone as well, whose storage classes radosgw reads when it starts
             self._command("radosgw-admin", "user", "create", f"--uid={user.name}", f"--display-name={user.name}",
                           f"--access-key={user.access_key}", f"--secret-key={user.secret_key}")
+        for part, *pool in (("zonegroup",), ("zone", "--data-pool=default.rgw.buckets.data")):
+            self._command("radosgw-admin", part, "placement", "add", f"--rgw-{part}=default",
+                          "--placement-id=default-placement", f"--storage-class={COLD}", *pool)
+        self._spawn("radosgw", "-n", "client.rgw", "-f")
+        self._wait_ready(60)
 
     def _conf(self):
         return self.dir / "ceph.conf"

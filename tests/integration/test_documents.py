@@ -1,11 +1,13 @@
 """What documents say in numbers, in policies and in examples, done for real."""
 import collections
+import datetime
 import json
 import os
 import re
 import socket
 
 import forwardproxy
+import gcs
 import identity
 import proxyfault
 import rgw
@@ -131,6 +133,166 @@ class Uploads(TestCase):
         now = destination.contents()["public/file"].decode()
         self.assertIn(now, [what[1] for what in (ours, theirs) if what])
         return "leaves" if theirs and now == theirs[1] else "copies"
+
+
+ALL_USERS = "http://acs.amazonaws.com/groups/global/AllUsers"
+SSE_C = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": b"0" * 32}
+FAR = datetime.datetime(2037, 10, 21, tzinfo=datetime.timezone.utc)
+
+
+class InS3:
+    """An object, and what docs/METADATA.md says something of."""
+
+    PUBLIC = [("alice", "FULL_CONTROL"), (ALL_USERS, "READ")]
+
+    def __init__(self, bucket, key, **how):
+        self.ask = lambda what: getattr(bucket.client, what)(Bucket=bucket.name, Key=key, **how)
+        self.head = self.ask("head_object")["ResponseMetadata"]["HTTPHeaders"]
+
+    def named(self, pattern):
+        return {name: value for name, value in self.head.items() if re.fullmatch(pattern, name)}
+
+    headers = property(lambda self: self.named("content-(type|encoding|language|disposition)|cache-control"))
+    expires = property(lambda self: self.named("expires"))
+    metadata = property(lambda self: self.named("x-amz-meta-.*"))
+    storage_class = property(lambda self: self.named("x-amz-storage-class"))
+    encryption = property(lambda self: self.named("x-amz-server-side.*"))
+    lock = property(lambda self: self.named("x-amz-object-lock-(mode|legal-hold)"))
+    redirect = property(lambda self: self.named("x-amz-website.*"))
+    tags = property(lambda self: self.ask("get_object_tagging")["TagSet"])
+    acl = property(lambda self: sorted((grant["Grantee"].get("ID") or grant["Grantee"]["URI"], grant["Permission"])
+                                       for grant in self.ask("get_object_acl")["Grants"]))
+
+
+class InGoogle:
+    PUBLIC = "publicRead"
+
+    def __init__(self, bucket, key):
+        found = bucket.objects[key]
+        self.headers = {name: found.fields.get(name) for name in gcs.MEDIA_HEADERS}
+        self.metadata, self.custom_time = found.metadata, found.fields.get("customTime")
+        self.storage_class, self.lock, self.acl = found.storage_class, found.held, found.acl
+
+
+class Metadata(TestCase):
+    """The table of docs/METADATA.md: each cell is what becomes of an object."""
+
+    # Of each row: what is looked at, and an object that has it, in S3 and at Google. None: there is no such thing.
+    OWN_ACL, COPIED_ACL, SET_ACL = ("ACL, unless `acl` is set", "ACL, with `acl=copy`",
+                                    "ACL, with `acl=public-read` or the like")
+    CLIENT_KEY = "encryption with a key that the client has (SSE-C, CSEK)"
+    ROWS = {
+        "`Content-Type`, `-Encoding`, `-Language`, `-Disposition`, `Cache-Control`": (
+            "headers", {"ContentType": "text/x", "ContentEncoding": "zstd", "ContentLanguage": "de",
+                        "ContentDisposition": "inline", "CacheControl": "no-cache"},
+            {"contentType": "text/x", "contentEncoding": "zstd", "contentLanguage": "de",
+             "contentDisposition": "inline", "cacheControl": "no-cache"}),
+        "`Expires`": ("expires", {"Expires": FAR}, None),
+        "user metadata": ("metadata", {"Metadata": {"owner": "x", "empty": ""}},
+                          {"metadata": {"owner": "x", "empty": ""}}),
+        "user metadata whose name no header can have (`custom:aclPolicy`)": (
+            "metadata", None, {"metadata": {"custom:aclPolicy": "{}"}}),
+        "tags": ("tags", {"Tagging": "a=b&c=d"}, None),
+        OWN_ACL: ("acl", {"ACL": "public-read"}, {"acl": "publicRead"}),
+        COPIED_ACL: ("acl", {"GrantRead": f'uri="{ALL_USERS}", id="bob"', "GrantFullControl": 'id="alice"'},
+                     {"acl": "publicRead"}),
+        SET_ACL: ("acl", {}, {}),
+        "storage class": ("storage_class", {"StorageClass": rgw.COLD}, {"storage_class": "NEARLINE"}),
+        "encryption with a key of the service's (SSE-S3, SSE-KMS)": (
+            "encryption", {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": rgw.KMS_KEY}, None),
+        CLIENT_KEY: (None, SSE_C, {"csek": True}),
+        "retention, legal hold": ("lock", {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": FAR,
+                                           "ObjectLockLegalHoldStatus": "ON"}, {"held": "objectUnderActiveHold"}),
+        "website redirect": ("redirect", {"WebsiteRedirectLocation": "/there"}, None),
+        "`customTime`": ("custom_time", None, {"customTime": "2026-01-01T00:00:00.000Z"}),
+    }
+    SETTINGS = {COPIED_ACL: "copy", SET_ACL: "public-read"}
+
+    def setUp(self):
+        super().setUp()
+        self.server = gcs.GoogleStorage().start()
+        self.addCleanup(self.server.stop)
+
+    def column(self, name):
+        """{row: cell}, of the rows that apply to it."""
+        head, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]]
+                          for line in document("METADATA.md").split("## ACLs")[0].splitlines() if line.startswith("|")]
+        at = head.index(name)
+        return {row[0]: row[at] for row in rows if row[at] != "—"}
+
+    def in_s3(self):
+        """A bucket in which all of it can be; what has nothing to do with locks goes to one that is faster."""
+        name = RUN.fresh("bucket")
+        if self.acl != "bucket":
+            return self.s3_bucket()
+        RUN.rgw().client().create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+        return self.s3_bucket(name=name)
+
+    def in_google(self):
+        return self.server.bucket(RUN.fresh("bucket"))
+
+    def journey(self, acl, stations, **env):
+        """From one to the next. What was said on the way."""
+        said = []
+        for source, destination in zip(stations, stations[1:]):
+            tool = self.tool("--sync", env={**source.env("source"), **destination.env("destination"), **env,
+                                            "PUBLIC_OBJECT_SEARCH_PATHS": "/bucket/public",
+                                            "STORSYNC_PART_SIZE": "5MiB", "STORSYNC_ACL": acl})
+            said.append(tool.err)
+        return "".join(said)
+
+    def word(self, row, first, last, key, see, said):
+        look = self.ROWS[row][0]
+        if key not in last.keys("public/"):
+            self.assertRegex(said, rf"Failed: {re.escape(key[len('public/'):])} \(.*"
+                                   r"(encrypted with a key that only a client has|HTTP 400)")
+            return "fails"
+        was = see.PUBLIC if row == self.SET_ACL else getattr(see(first, key), look)
+        return "yes" if getattr(see(last, key), look) == was else "no"
+
+    def outcomes(self, rows, start, way, see, sizes=(1,), **env):
+        """{row: what becomes of its objects}; `start` and all of `way` make buckets."""
+        found = {}
+        for acl in ("bucket", *self.SETTINGS.values()):
+            self.acl = acl
+            mine = {row: f"public/{n}" for n, row in enumerate(rows) if self.SETTINGS.get(row, "bucket") == acl}
+            stations = [make() for make in (start, *way)]
+            for row, key in mine.items():
+                for size in sizes:
+                    stations[0].put(f"{key}-{size}", b"x" * size, **self.ROWS[row][1 if see is InS3 else 2])
+            said = self.journey(acl, stations, **env)
+            for row, key in mine.items():
+                words = {self.word(row, stations[0], stations[-1], f"{key}-{size}", see, said) for size in sizes}
+                found[row] = " and ".join(sorted(words))
+                if "warning" in rows[row]:
+                    self.assertIn("no ACLs can be copied" if "ACL" in row else "takes no tags", said)
+        return found
+
+    def check(self, name, start, way, see, **how):
+        cells = {row: cell for row, cell in self.column(name).items()
+                 if self.ROWS[row][1 if see is InS3 else 2] is not None}
+        words = {row: re.match(r"(?:Ceph: )?(yes|no|fails)\b", cell)[1] for row, cell in cells.items()}
+        self.assertEqual(self.outcomes(cells, start, way, see, **how), words)
+
+    def test_inside_s3(self):
+        self.check("copied inside S3", self.in_s3, [self.in_s3], InS3)
+
+    def test_from_s3_to_s3(self):
+        """Another endpoint is another service. In one piece, and in parts."""
+        proxy = self.proxy(RUN.rgw().plain)
+        self.check("from S3 to S3 through here", self.in_s3, [self.s3_bucket], InS3, sizes=(1, (5 << 20) + 1),
+                   STORSYNC_SOURCE_ENDPOINT=proxy.endpoint)
+
+    def test_through_a_directory(self):
+        self.check("S3, a directory, S3", self.in_s3, [self.dir_bucket, self.s3_bucket], InS3)
+
+    def test_inside_google(self):
+        self.check("copied inside Google", self.in_google, [self.in_google], InGoogle)
+
+    def test_s3_to_google_and_back(self):
+        name = "S3 to Google, or back"
+        self.check(name, self.in_s3, [self.in_google, self.s3_bucket], InS3)
+        self.check(name, self.in_google, [self.s3_bucket, self.in_google], InGoogle)
 
 
 class OnCall(TestCase):
@@ -319,6 +481,27 @@ class Policies(PoliciesCase):
         tool = self.sync(self.proxy(RUN.rgw().plain).endpoint)
         self.assertEqual((tool.code, tool.status["syncedFiles"], tool.status["failedFiles"]), (2, 2, 1))
         self.assertIn("access denied: the credentials need s3:GetObjectTagging", tool.err)
+
+
+    def test_grants(self):
+        """What acl=copy needs besides; without one of them the log names it."""
+        rights = {row[0]: row[1] for row in re.findall(r"(?m)^\| `(s3:\w+Acl)` at the (\w+) \|", document("POLICIES.md"))}
+        self.assertEqual(rights, {"s3:GetObjectAcl": "source", "s3:GetBucketAcl": "destination",
+                                  "s3:PutObjectAcl": "destination"})
+        production = next(s for s in self.statements if "s3:PutObject" in s["Action"])["Resource"][0].split("/")[0]
+        for action, side in rights.items():
+            on_bucket = action == "s3:GetBucketAcl"
+            name = "my-dev-storage" if side == "source" else production.rpartition(":")[2]
+            self.statements.append({"Action": [action], "Resource": [
+                f"arn:aws:s3:::{name}" + ("" if on_bucket else "/*")]})
+        for number, without in enumerate((None, "s3:GetObjectAcl", "s3:GetBucketAcl")):
+            self.allow(without=without)
+            self.source.put("public/small", "x" * number)
+            tool = self.sync(STORSYNC_ACL="copy", STORSYNC_DEPLOYMENT_ID=f"d{number}")
+            if without is None:
+                self.assertEqual((tool.code, tool.warnings), (0, []))
+            else:
+                self.assertIn("access denied: the credentials need " + without, tool.err)
 
 
 class SessionPolicies(PoliciesCase):

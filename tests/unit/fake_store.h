@@ -31,6 +31,7 @@ enum fake_op {
     FAKE_PEEK,
     FAKE_REMOVE,
     FAKE_TAGS,
+    FAKE_ACL,
     FAKE_GET,
     FAKE_PUT,
     FAKE_COPY,
@@ -49,6 +50,7 @@ struct fake_object {
     int64_t modified;
     char version[OBJECT_VERSION_SIZE]; /* its MD5, unless a test sets another */
     struct object_meta meta;
+    char acl[40];   /* "": the usual one */
     int tags;       /* told; there is one */
     bool encrypted; /* its version looks like an MD5 and is none, which a listing does not tell */
     int unreadable; /* it is what a listing cannot look at */
@@ -104,6 +106,7 @@ struct fake_upload {
     uint64_t part_size; /* of the first one that is copied */
     int64_t modified;
     struct object_meta meta;
+    char acl[40];
     enum store_when when;
     char version[OBJECT_VERSION_SIZE];
 };
@@ -121,6 +124,7 @@ struct fake_call {
     bool owned; /* `data` is ours */
     int64_t modified;
     struct object_meta meta;
+    char acl[40];
     struct fake_upload *upload;
     enum store_when when; /* it may write */
     char version[OBJECT_VERSION_SIZE];
@@ -375,6 +379,11 @@ static inline void fake_store_tags(struct store *base, struct call *call, const 
     fake_begin(base, call, FAKE_TAGS, key);
 }
 
+static inline void fake_store_acl(struct store *base, struct call *call, const char *key)
+{
+    fake_begin(base, call, FAKE_ACL, key);
+}
+
 static inline void fake_store_get(const struct store_source *from, struct call *call, uint64_t offset,
                                   uint64_t length, struct pipe *sink)
 {
@@ -410,11 +419,22 @@ static inline bool fake_wants_md5(struct call *call, struct store *base, const s
     return true;
 }
 
+static inline void fake_keep_acl(struct fake_call *state, const struct store_target *target)
+{
+    const char *name = "", *value = "";
+    size_t at = 0;
+
+    if (target->acl != NULL)
+        object_meta_next(target->acl, &at, &name, &value);
+    snprintf(state->acl, sizeof state->acl, "%s", value);
+}
+
 static inline void fake_aim(struct fake_call *state, const struct store_target *target)
 {
     state->size = (size_t)target->size;
     state->modified = target->modified;
     fake_copy_meta(&state->meta, target->meta);
+    fake_keep_acl(state, target);
     fake_expect(state, &target->condition);
 }
 
@@ -450,6 +470,7 @@ static inline void fake_store_copy(struct store *base, struct call *call, const 
     struct fake_object *object = fake_get_object(fake_seen(base, from->store), from->key);
 
     fake_expect(state, &target->condition);
+    fake_keep_acl(state, target);
     if (object == NULL) {
         fake_fail(call, ERROR_NOT_FOUND, false, "copy");
     } else if (!((struct fake_store *)base)->ignores_versions && from->version[0] != '\0' &&
@@ -565,6 +586,8 @@ static inline void fake_answer_object(struct call *call, struct fake_call *state
         buf_append(&call->body, object->data, object->size);
     if (state->op == FAKE_TAGS)
         object_meta_add(&call->meta, "tagging", "a=b");
+    if (state->op == FAKE_ACL && object->acl[0] != '\0')
+        object_meta_add(&call->meta, "grant", object->acl);
     if (state->op == FAKE_HEAD || state->op == FAKE_PEEK || state->op == FAKE_READ)
         fake_describe(call, object);
 }
@@ -576,6 +599,7 @@ static inline void fake_answer_stored(struct call *call, struct fake_call *state
         state->modified != CLOCK_UNKNOWN && state->op == FAKE_PUT ? state->modified : state->store->now);
 
     fake_copy_meta(&object->meta, &state->meta);
+    memcpy(object->acl, state->acl, sizeof object->acl);
     fake_name(state->store, object, &call->info.version, &call->info.hash);
 }
 
@@ -592,6 +616,7 @@ static inline void fake_answer_begin(struct call *call, const struct fake_call *
     memcpy(upload->version, state->version, sizeof upload->version);
     object_meta_init(&upload->meta);
     fake_copy_meta(&upload->meta, &state->meta);
+    memcpy(upload->acl, state->acl, sizeof upload->acl);
     state->store->open_uploads++;
     call->upload = &upload->base;
 }
@@ -599,10 +624,11 @@ static inline void fake_answer_begin(struct call *call, const struct fake_call *
 static inline void fake_answer_finish(struct fake_call *state)
 {
     struct fake_upload *upload = state->upload;
+    struct fake_object *object =
+        fake_put_bytes(state->store, upload->key, upload->data, upload->size, state->store->now);
 
-    fake_copy_meta(
-        &fake_put_bytes(state->store, upload->key, upload->data, upload->size, state->store->now)->meta,
-        &upload->meta);
+    fake_copy_meta(&object->meta, &upload->meta);
+    memcpy(object->acl, upload->acl, sizeof object->acl);
     fake_upload_free(upload);
 }
 
@@ -627,6 +653,7 @@ static inline void fake_answer(struct call *call, struct fake_call *state)
     case FAKE_HEAD:
     case FAKE_PEEK:
     case FAKE_TAGS:
+    case FAKE_ACL:
         fake_answer_object(call, state);
         break;
     case FAKE_WRITE:
@@ -732,6 +759,7 @@ static inline struct fake_store *fake_new(const char *name, struct loop *loop)
         .head = fake_store_head,
         .remove = fake_store_remove,
         .tags = fake_store_tags,
+        .acl = fake_store_acl,
         .get = fake_store_get,
         .put = fake_store_put,
         .copy = fake_store_copy,

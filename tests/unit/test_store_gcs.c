@@ -545,6 +545,45 @@ static void a_copy_in_several_requests(void **state)
     hand_end(&hand);
 }
 
+/* S3's names for what is the same here; nothing is sent unless asked for. */
+static void an_acl_is_sent_in_the_words_of_the_service(void **state)
+{
+    static const struct {
+        const char *name, *param;
+    } rows[] = {
+        {"private", "redefinedAcl=private"},
+        {"public-read", "redefinedAcl=publicRead"},
+        {"bucket-owner-full-control", "redefinedAcl=bucketOwnerFullControl"},
+        {NULL, NULL},
+    };
+    static const struct object_meta no_meta;
+    struct object_meta acl;
+    struct store_target target = {
+        .key = "k", .size = 3, .modified = CLOCK_UNKNOWN, .meta = &no_meta, .acl = &acl};
+    struct hand hand;
+
+    (void)state;
+    for (size_t i = 0; i < 3 * sizeof rows / sizeof rows[0]; i++) {
+        object_meta_init(&acl);
+        if (rows[i / 3].name != NULL)
+            object_meta_add(&acl, "acl", rows[i / 3].name);
+        gcs_hand_begin(&hand, "bucket");
+        if (i % 3 == 0)
+            store_put(hand.store, &hand.call, &target, &hand.pipe);
+        else if (i % 3 == 1)
+            store_upload_begin(hand.store, &hand.call, &target);
+        else
+            store_copy(hand.store, &hand.call, &target, &(struct store_source){hand.store, "x", ""});
+        assert_true(hand_attempt(&hand));
+        if (rows[i / 3].name != NULL)
+            assert_non_null(strstr(hand_url(&hand), rows[i / 3].param));
+        else
+            assert_null(strstr(hand_url(&hand), "Acl"));
+        hand_end(&hand);
+        object_meta_free(&acl);
+    }
+}
+
 static void a_copy_that_does_not_end(void **state)
 {
     int requests = 1;
@@ -858,6 +897,7 @@ int main(void)
         cmocka_unit_test(metadata_that_the_service_cannot_have),
         cmocka_unit_test(removed),
         cmocka_unit_test(a_copy_in_several_requests),
+        cmocka_unit_test(an_acl_is_sent_in_the_words_of_the_service),
         cmocka_unit_test(a_copy_that_does_not_end),
         cmocka_unit_test(an_upload),
         cmocka_unit_test(a_part_that_is_not_kept),

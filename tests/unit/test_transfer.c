@@ -32,6 +32,7 @@ static struct scene *scene_new(void)
         .destination = &scene->to->base,
         .part_size = 100 * 1000,
     };
+    object_meta_init(&scene->plan.acl);
     transfer_init(&scene->transfer, &scene->plan);
     return scene;
 }
@@ -49,6 +50,7 @@ static struct scene *scene_copying(void)
 static void scene_free(struct scene *scene)
 {
     transfer_free(&scene->transfer);
+    object_meta_free(&scene->plan.acl);
     store_close(&scene->from->base);
     store_close(&scene->to->base);
     loop_free(scene->loop);
@@ -191,6 +193,70 @@ static void fewer_tags_than_told_are_not_all(void **state)
     assert_int_equal(finish(scene), TRANSFER_FAILED);
     assert_null(fake_get_object(scene->to, "a"));
     scene_free(scene);
+}
+
+/* Whichever way an object goes, it is there with its grants at once, or with the one ACL that all get. */
+static void acls_travel(void **state)
+{
+    (void)state;
+    for (int shape = 0; shape < 8; shape++) {
+        struct scene *scene = (shape & 1) != 0 ? scene_copying() : scene_new();
+        bool copied = (shape & 4) != 0;
+
+        scene->to->base.traits.copy_max = LARGE - 1;
+        scene->plan.copy_acl = copied;
+        if (!copied)
+            object_meta_add(&scene->plan.acl, "acl", "public-read");
+        snprintf(add(scene->from, "a", (shape & 2) != 0 ? LARGE : 10)->acl, 40, "to you");
+        start(scene, "a");
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_arrived(scene, "a");
+        assert_string_equal(fake_get_object(scene->to, "a")->acl, copied ? "to you" : "public-read");
+        assert_int_equal(scene->from->calls[FAKE_ACL], copied);
+        assert_int_equal(scene->to->calls[FAKE_ACL], 0);
+        add(scene->from, "a", 20)->acl[0] = '\0';
+        start(scene, "a");
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_string_equal(fake_get_object(scene->to, "a")->acl, copied ? "" : "public-read");
+        scene_free(scene);
+    }
+}
+
+/* Another object takes the place of "a" right after its grants were read. */
+static void replace_after_grants(struct fake_store *store, enum fake_op op, const char *key)
+{
+    struct fake_store *from = store->peer;
+    size_t size = fake_get_object(from, "a")->size;
+
+    (void)key;
+    if ((op == FAKE_COPY || op == FAKE_HEAD) && from->calls[FAKE_ACL] == 1 && from->changes > 0) {
+        from->changes--;
+        snprintf(add(from, "a", size + 1)->acl, 40, "private");
+    }
+}
+
+/* An object whose grants were read just before another took its place. */
+static void grants_are_of_the_version_that_is_copied(void **state)
+{
+    (void)state;
+    for (int shape = 0; shape < 8; shape++) {
+        struct scene *scene = (shape & 1) != 0 ? scene_copying() : scene_new();
+        size_t size = (shape & 2) != 0 ? LARGE : 10;
+
+        scene->to->base.traits.copy_max = LARGE - 1;
+        scene->to->ignores_versions = (shape & 4) != 0; /* as Ceph RGW up to 16 does */
+        scene->plan.copy_acl = true;
+        snprintf(add(scene->from, "a", size)->acl, 40, "public");
+        scene->from->peer = scene->to->peer = scene->from;
+        scene->from->on_call = scene->to->on_call = replace_after_grants;
+        scene->from->changes = 1;
+        start(scene, "a");
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_int_equal(scene->from->changes, 0);
+        assert_arrived(scene, "a");
+        assert_string_equal(fake_get_object(scene->to, "a")->acl, "private");
+        scene_free(scene);
+    }
 }
 
 static void copies_inside_one_service(void **state)
@@ -1199,8 +1265,8 @@ static void retries_end(void **state)
 /* Whatever call fails for good: the error is told, nothing half-written shows, no upload stays open. */
 static void every_failure_leaves_nothing_behind(void **state)
 {
-    static const enum fake_op ops[] = {FAKE_GET,    FAKE_PUT,  FAKE_HEAD, FAKE_BEGIN,    FAKE_PART,
-                                       FAKE_FINISH, FAKE_TAGS, FAKE_COPY, FAKE_PART_COPY};
+    static const enum fake_op ops[] = {FAKE_GET,    FAKE_PUT,  FAKE_HEAD, FAKE_BEGIN, FAKE_PART,
+                                       FAKE_FINISH, FAKE_TAGS, FAKE_ACL,  FAKE_COPY,  FAKE_PART_COPY};
 
     (void)state;
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
@@ -1209,6 +1275,7 @@ static void every_failure_leaves_nothing_behind(void **state)
             struct fake_fault fault = {.op = ops[i], .times = 99, .kind = ERROR_LOCAL};
             enum transfer_result result;
 
+            scene->plan.copy_acl = true;
             scene->plan.server_copy = (shape & 1) != 0;
             if (scene->plan.server_copy)
                 scene->to->base.traits.copy_max = (shape & 2) != 0 ? 100 : LARGE;
@@ -1240,6 +1307,7 @@ static void a_stop_at_any_moment_is_clean(void **state)
     for (int steps = 0; ended_by_itself == 0; steps++) {
         struct scene *scene = scene_new();
 
+        scene->plan.copy_acl = true;
         add(scene->from, "large", LARGE)->tags = 1;
         start(scene, "large");
         for (int i = 0; i < steps; i++)
@@ -1286,6 +1354,8 @@ int main(void)
         cmocka_unit_test(relays_an_empty_object),
         cmocka_unit_test(relays_a_large_object_in_parts_of_one_version),
         cmocka_unit_test(tags_travel),
+        cmocka_unit_test(acls_travel),
+        cmocka_unit_test(grants_are_of_the_version_that_is_copied),
         cmocka_unit_test(tags_are_of_the_version_that_is_copied),
         cmocka_unit_test(fewer_tags_than_told_are_not_all),
         cmocka_unit_test(copies_inside_one_service),

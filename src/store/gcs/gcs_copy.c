@@ -75,6 +75,7 @@ void gcs_copy(struct store *to, struct call *call, const struct store_target *ta
     gcs_target_query(c, source);
     gcs_param_version(c, "ifSourceGenerationMatch", "ifSourceMetagenerationMatch", from->version);
     gcs_param_condition(c, &target->condition);
+    gcs_param_acl(c, "destinationPredefinedAcl", target);
     ((struct gcs_copy_call *)c)->asked = c->target.len;
     c->base.request.patience = REWRITE_PATIENCE;
     gcs_submit(c);

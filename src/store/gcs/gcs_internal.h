@@ -124,6 +124,8 @@ void gcs_param(struct gcs_call *c, const char *name, const char *value);
 /* Only that version. The names are of the parameters for its two numbers. */
 void gcs_param_version(struct gcs_call *c, const char *generation, const char *metageneration,
                        const char *version);
+/* A canned ACL, by the name that it has here; "publicRead". */
+void gcs_param_acl(struct gcs_call *c, const char *name, const struct store_target *target);
 /* The condition of a write. */
 void gcs_param_condition(struct gcs_call *c, const struct store_condition *condition);
 

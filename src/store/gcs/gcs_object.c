@@ -290,8 +290,10 @@ void gcs_put(struct store *to, struct call *call, const struct store_target *tar
     exchange_send(&c->base, source, target->size);
     if (target->size == 0)
         digest_of("", 0, source->md5);
-    if (gcs_begin_multipart(c, target->meta, source->md5, &target->condition))
-        gcs_submit(c);
+    if (!gcs_begin_multipart(c, target->meta, source->md5, &target->condition))
+        return;
+    gcs_param_acl(c, "predefinedAcl", target);
+    gcs_submit(c);
 }
 
 /* ---- removing ---- */

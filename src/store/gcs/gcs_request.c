@@ -1,6 +1,8 @@
 /* "Request endpoints" and "Encoding URL path parts", Cloud Storage documentation. */
 #include "gcs_internal.h"
 
+#include "text.h"
+
 #include <string.h>
 
 /* ---- the target ---- */
@@ -47,6 +49,18 @@ void gcs_param_version(struct gcs_call *c, const char *generation, const char *m
     buf_printf(&c->target, "&%s=%.*s", generation, (int)(dot - version), version);
     if (metageneration != NULL && dot[1] != '\0')
         gcs_param(c, metageneration, dot + 1);
+}
+
+/* "Predefined ACLs": S3's names in another spelling. */
+void gcs_param_acl(struct gcs_call *c, const char *name, const struct store_target *target)
+{
+    const char *acl = target->acl != NULL ? object_meta_get(target->acl, "acl") : NULL;
+
+    if (acl == NULL)
+        return;
+    buf_printf(&c->target, "&%s=", name);
+    for (; *acl != '\0'; acl++)
+        buf_putc(&c->target, *acl == '-' ? text_upper(*++acl) : *acl);
 }
 
 void gcs_param_condition(struct gcs_call *c, const struct store_condition *condition)

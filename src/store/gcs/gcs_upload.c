@@ -140,6 +140,7 @@ static void gcs_begin_target(struct gcs_call *c, const struct store_target *targ
     gcs_param(c, "name", target->key);
     gcs_param(c, "fields", GCS_FIELDS);
     gcs_param_condition(c, &target->condition);
+    gcs_param_acl(c, "predefinedAcl", target);
     snprintf(length, sizeof length, "%llu", (unsigned long long)target->size);
     exchange_field(&c->base, "x-upload-content-length", length);
     exchange_field(&c->base, "content-type", "application/json; charset=UTF-8");

@@ -15,9 +15,11 @@ struct rule {
     const char *text;
 };
 
+#define NO_ACLS "the bucket takes no ACLs: set acl = bucket"
 #define WRONG_KEY "check the access key, and that it belongs to this service"
 
 static const struct rule rules_by_code[] = {
+    {"AccessControlListNotSupported", ERROR_CONFIG, false, NO_ACLS},
     {"AccessDenied", ERROR_PERMISSION, false, NULL},
     {"AccountProblem", ERROR_CREDENTIALS, false, "the account cannot be used: ask the service's operator"},
     {"AllAccessDisabled", ERROR_CREDENTIALS, false, "the account cannot be used: ask the service's operator"},
@@ -123,6 +125,11 @@ static void explain_permission(const struct s3_call *c, struct error *error)
                   denied);
     else if (denied[0] != '\0')
         error_set(error, ERROR_PERMISSION, "access denied: the credentials need %s", denied);
+    else if (c->with_acl) /* The service may say no more of that it refuses public ones. */
+        error_set(
+            error, ERROR_PERMISSION,
+            "access denied: the credentials need %s and s3:PutObjectAcl, and the bucket must not block such ACLs (setting acl)",
+            needed);
     else /* RGW answers this also when it does not know the access key, or the signature is wrong, and Amazon when nobody
             has said that he would pay. */
         error_set(error, ERROR_PERMISSION,
@@ -314,7 +321,12 @@ bool s3_explain(struct s3_call *c)
         add_service_answer(c, error);
         return false;
     }
-    if (strcmp(c->reply.code, "AuthorizationHeaderMalformed") == 0 && c->reply.region[0] != '\0')
+    if (c->base.request.status == 400 && strstr(c->reply.message, "Server Side Encryption") != NULL)
+        error_set(error, ERROR_UNSUPPORTED,
+                  "it is encrypted with a key that only a client has: it cannot be copied");
+    else if (c->with_acl && c->base.request.status == 501 && strstr(c->reply.message, "x-amz-") != NULL)
+        error_set(error, ERROR_CONFIG, NO_ACLS);
+    else if (strcmp(c->reply.code, "AuthorizationHeaderMalformed") == 0 && c->reply.region[0] != '\0')
         error_set(error, rule->kind, "the service expects another region: set region to %s", c->reply.region);
     else if (rule->text != NULL && !is_version_gone(c))
         error_set(error, rule->kind, "%s", rule->text);

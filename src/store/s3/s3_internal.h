@@ -5,6 +5,7 @@
  *     s3_list.c      listing                              } the operations, each
  *     s3_object.c    one object, in one request           } with all that is
  *     s3_upload.c    one object, in parts                 } its own
+ *     s3_acl.c       who may do what with one             }
  *     s3_call.c      a call: what exchange.h has to know of this service
  *     s3_endpoint.c  where requests go: bucket, endpoint, region
  *     s3_meta.c      names of user metadata, of which headers cannot have all
@@ -37,6 +38,7 @@
 #define S3_BUCKET_SIZE 256
 #define S3_REGION_SIZE 64
 #define S3_TEXT_SIZE 200
+#define S3_OWNER_SIZE 128
 #define S3_META_NAME_SIZE 300 /* of user metadata, as part of a header's name */
 #define S3_PATH_MAX ((size_t)8 * 1024)
 #define S3_QUERY_MAX ((size_t)16 * 1024)
@@ -59,6 +61,7 @@ struct store_s3 {
     int64_t clock_offset;           /* ms to add to clock_wall for the service's time */
     bool plain_keys;                /* it ignores encoding-type=url in listings */
     char told_name[S3_BUCKET_SIZE]; /* what it calls the bucket in listings: `bucket`, but for gateways */
+    char owner[S3_OWNER_SIZE];      /* of the bucket, see store_acl */
 };
 
 struct s3_call;
@@ -120,6 +123,7 @@ struct s3_call {
     /* The same for every attempt. */
     struct buf query;     /* encoded, sorted */
     bool paid;            /* by us, whoever owns a bucket that it is about */
+    bool with_acl;        /* it writes an ACL */
     enum store_when when; /* it may write */
 
     /* What has happened so far. */
@@ -223,6 +227,11 @@ void s3_get(const struct store_source *from, struct call *call, uint64_t offset,
 void s3_put(struct store *to, struct call *call, const struct store_target *target, struct pipe *source);
 void s3_copy(struct store *to, struct call *call, const struct store_target *target,
              const struct store_source *from);
+
+/* s3_acl.c */
+void s3_acl(struct store *store, struct call *call, const char *key);
+/* The header fields that carry the ACL of what is written. */
+void s3_field_acl(struct s3_call *c, const struct object_meta *acl);
 
 /* s3_upload.c */
 #define S3_PART_COUNT_MAX 10000 /* "Amazon S3 multipart upload limits", Amazon S3 User Guide */

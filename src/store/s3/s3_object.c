@@ -102,6 +102,7 @@ void s3_put(struct store *to, struct call *call, const struct store_target *targ
     exchange_send(&c->base, source, target->size);
     s3_field_md5(c);
     s3_field_condition(c, &target->condition);
+    s3_field_acl(c, target->acl);
     if (!s3_meta_fields(c, target->meta, &error))
         s3_refuse(c, &error);
     else
@@ -129,6 +130,7 @@ void s3_copy(struct store *to, struct call *call, const struct store_target *tar
         return;
     s3_allow_for_copy(c, target->size);
     s3_field_condition(c, &target->condition);
+    s3_field_acl(c, target->acl);
     s3_submit_if(c, s3_add_copy_source(c, from));
 }
 

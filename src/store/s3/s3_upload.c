@@ -177,6 +177,7 @@ void s3_upload_begin(struct store *to, struct call *call, const struct store_tar
         return;
     }
     buf_puts(&c->query, "uploads=");
+    s3_field_acl(c, target->acl);
     if (upload != NULL && !s3_meta_fields(c, target->meta, &error))
         s3_refuse(c, &error);
     else

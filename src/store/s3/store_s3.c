@@ -51,6 +51,7 @@ struct store *store_s3_open(const struct side *side, const char *bucket, struct 
     store->base.traits.part_min = PART_MIN;
     store->base.traits.part_copy = PART_COPY;
     store->base.traits.part_count_max = S3_PART_COUNT_MAX;
+    store->base.traits.has_acls = true;
     store->base.traits.checks_md5 = true;
     store->side = side;
     store->http = loop_http(loop);
@@ -105,6 +106,7 @@ static const struct store_ops s3_ops = {
     .head = s3_head,
     .remove = s3_remove,
     .tags = s3_tags,
+    .acl = s3_acl,
     .get = s3_get,
     .put = s3_put,
     .copy = s3_copy,
