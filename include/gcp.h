@@ -6,7 +6,7 @@
  *
  *     a file        GOOGLE_APPLICATION_CREDENTIALS
  *     gcloud        application_default_credentials.json in CLOUDSDK_CONFIG or ~/.config/gcloud
- *     Replit        the sidecar on this machine, where REPL_ID is set
+ *     Replit        the sidecar on this machine, if this is Replit
  *     metadata      the metadata server of Compute Engine, GKE and Cloud Run, unless NO_GCE_CHECK=true
  *
  * The first source that is configured is the only one: if it does not work, that is an error which names it. With
@@ -31,6 +31,9 @@ struct http;
  * none at all, or ERROR_LOCAL. */
 struct gcp *gcp_open(const struct side *side, struct http *http, struct error *error);
 void gcp_close(struct gcp *gcp); /* cancels what is under way; NULL is fine */
+
+/* Is this Replit, by its variables? REPL_ID alone is no sign: apps that have moved elsewhere keep it for Replit's login. */
+bool gcp_at_replit(void);
 
 /* The URL of the service: https://storage.googleapis.com, or what STORAGE_EMULATOR_HOST says, which nobody has checked. */
 const char *gcp_endpoint(const struct gcp *gcp);

@@ -1,7 +1,6 @@
 #include "store_open.h"
 
 #include "creds.h"
-#include "env.h"
 #include "gcp.h"
 #include "store_dir.h"
 #include "store_gcs.h"
@@ -44,7 +43,7 @@ static struct store *open_bucket(const struct side *side, const char *name,
 static bool is_of_replit(const struct side *side)
 {
     return text_begins(side->bucket, SETTINGS_REPLIT_BUCKET) ||
-           (strpbrk(side->bucket, ":/") == NULL && *env_text("REPL_ID") != '\0' && *side->endpoint == '\0' &&
+           (strpbrk(side->bucket, ":/") == NULL && gcp_at_replit() && *side->endpoint == '\0' &&
             *side->access_key_id == '\0');
 }
 

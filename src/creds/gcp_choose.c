@@ -246,9 +246,20 @@ static enum creds_found choose_gcloud(struct gcp *gcp, struct error *error)
     return found;
 }
 
+bool gcp_at_replit(void)
+{
+    static const char *const signs[] = {"REPLIT_DEPLOYMENT", "REPL_DEPLOYMENT", "REPLIT_DEV_DOMAIN",
+                                        "REPL_OWNER", "REPL_SLUG"};
+    bool seen = false;
+
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
+        seen |= *env_text(signs[i]) != '\0';
+    return seen && *env_text("REPL_ID") != '\0';
+}
+
 static enum creds_found choose_replit(struct gcp *gcp, struct error *error)
 {
-    if (*env_text("REPL_ID") == '\0')
+    if (!gcp_at_replit())
         return CREDS_SILENT;
     add_gcp_step(gcp, &gcp_sidecar_credential, NULL, error);
     add_gcp_step(gcp, &gcp_sidecar_token, NULL, error);

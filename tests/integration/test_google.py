@@ -205,7 +205,8 @@ class CloudRun(CredentialsCase):
         self.source.put("public/a")
 
     def start_revision(self, name):
-        set_there = {"K_SERVICE": "my-app", "K_CONFIGURATION": "my-app", "K_REVISION": name, "PORT": "3000"}
+        set_there = {"K_SERVICE": "my-app", "K_CONFIGURATION": "my-app", "K_REVISION": name, "PORT": "3000",
+                     "REPL_ID": "for Replit's login", "REPLIT_DOMAINS": "an app that has moved keeps both"}
         app = self.app()
         tool = self.run_tool("--", app.path, env={**self.env, **set_there, "NODE_ENV": "production"})
         self.assertEqual((tool.code, app.started, tool.status["deploymentId"]), (0, True, name))

@@ -17,7 +17,7 @@ from harness import CHECKOUT, RUN
 
 WORKSPACE = {"REPL_ID": "3f1c6a52-0000-4000-8000-123456789abc", "REPL_OWNER": "somebody", "REPL_SLUG": "shop",
              "REPLIT_DOMAINS": "shop--somebody.replit.app"}
-DEPLOYMENT = {**WORKSPACE, "REPLIT_DEPLOYMENT": "1", "HOME": "/home/runner"}
+DEPLOYMENT = {"REPL_ID": WORKSPACE["REPL_ID"], "REPLIT_DEPLOYMENT": "1", "HOME": "/home/runner"}
 
 # The configuration of those who asked for this, as they wrote it; the defaults of the first two are the same.
 PATHS = {"PUBLIC_OBJECT_SEARCH_PATHS": "/bucket-name/public", "PRIVATE_OBJECT_DIR": "/bucket-name/private"}

@@ -50,10 +50,15 @@ struct gcp_fixture {
 static inline int gcp_set_up(void **state)
 {
     static const char *const unset[] = {
-        "STORAGE_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS",
-        "CLOUDSDK_CONFIG",       "REPL_ID",
-        "GCE_METADATA_HOST",     "GCE_METADATA_ROOT",
-        "NO_GCE_CHECK",          "GOOGLE_CLOUD_QUOTA_PROJECT",
+        "STORAGE_EMULATOR_HOST",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "CLOUDSDK_CONFIG",
+        "REPL_ID",
+        "REPL_OWNER",
+        "GCE_METADATA_HOST",
+        "GCE_METADATA_ROOT",
+        "NO_GCE_CHECK",
+        "GOOGLE_CLOUD_QUOTA_PROJECT",
     };
     struct gcp_fixture *f = calloc(1, sizeof *f);
     void *base = NULL;

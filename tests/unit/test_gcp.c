@@ -51,9 +51,14 @@ static void test_order(void **state)
     assert_string_equal(gcp_source(f->gcp), "Google's metadata server");
     assert_string_equal(gcp_endpoint(f->gcp), "https://storage.googleapis.com");
     assert_false(gcp_anonymous(f->gcp));
-    setenv("REPL_ID", "r", 1);
+    setenv("REPL_ID", "r", 1); /* as in apps that have moved elsewhere */
+    assert_true(open_gcp(f));
+    assert_string_equal(gcp_source(f->gcp), "Google's metadata server");
+    assert_false(gcp_of_replit(f->gcp));
+    setenv("REPL_OWNER", "o", 1);
     assert_true(open_gcp(f));
     assert_string_equal(gcp_source(f->gcp), "Replit's sidecar");
+    assert_true(gcp_of_replit(f->gcp));
     assert_true(tempdir_file(f->base.dir, ".config/gcloud/application_default_credentials.json", "{"));
     assert_gcp_refused(f, "application_default_credentials.json: not JSON");
     assert_true(tempdir_file(f->base.dir, "cloud/application_default_credentials.json",
@@ -148,6 +153,7 @@ static void open_sidecar(struct gcp_fixture *f, const struct act *script)
 {
     serve(&f->base, script);
     setenv("REPL_ID", "r", 1);
+    setenv("REPL_OWNER", "o", 1);
     setenv("http_proxy", "http://127.0.0.1:9", 1);
     assert_true(open_gcp(f));
     f->gcp->sidecar = f->base.url;
