@@ -198,6 +198,20 @@ static void test_sidecar_late(void **state)
     unsetenv("http_proxy");
 }
 
+/* It is given time, and then longer. What is longer than http waits for ends it. */
+static void test_sidecar_pause(void **state)
+{
+    static const struct act script[] = SCRIPT(ANSWER(JSON_HEAD("503 Busy")));
+    struct gcp_fixture *f = *state;
+
+    open_sidecar(f, script);
+    f->gcp->creds->pause = RETRY_AFTER_MAX + 1;
+    assert_no_bearer(f, ERROR_UNREACHABLE, "it gives no token");
+    assert_int_equal(f->gcp->creds->request.attempts, 1);
+    assert_int_equal(f->gcp->creds->request.retry_after, RETRY_AFTER_MAX + 1);
+    unsetenv("http_proxy");
+}
+
 static void test_sidecar_without_bucket(void **state)
 {
     static const struct act script[] = SCRIPT(ANSWER(CREDENTIAL(NO_JWT)), ANSWER(CREDENTIAL(NO_JWT)));
@@ -360,6 +374,7 @@ int main(void)
         TEST(test_bad_files),
         TEST(test_sidecar),
         TEST(test_sidecar_late),
+        TEST(test_sidecar_pause),
         TEST(test_sidecar_without_bucket),
         TEST(test_sidecar_refuses),
         TEST(test_metadata),
