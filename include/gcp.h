@@ -32,7 +32,7 @@ struct http;
 struct gcp *gcp_open(const struct side *side, struct http *http, struct error *error);
 void gcp_close(struct gcp *gcp); /* cancels what is under way; NULL is fine */
 
-/* Is this Replit, by its variables? REPL_ID alone is no sign: apps that have moved elsewhere keep it for Replit's login. */
+/* Is this Replit, by its variables? REPL_ID alone is no sign: apps that have moved away keep it for Replit's login. */
 bool gcp_at_replit(void);
 
 /* The URL of the service: https://storage.googleapis.com, or what STORAGE_EMULATOR_HOST says, which nobody has checked. */

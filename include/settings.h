@@ -11,8 +11,8 @@
  * The AWS_ variables are for both sides, so whatever a side has of its own, from any source, comes first. Profile,
  * key, secret, token and role are one unit: a side that has one of them takes none of AWS_PROFILE, AWS_ROLE_ARN, ...
  *
- * A side whose bucket nobody has set has the one of the app, if this is Replit's: the first in PUBLIC_OBJECT_SEARCH_PATHS that is
- * called like one of Replit's, else DEFAULT_OBJECT_STORAGE_BUCKET_ID, before the documented default.
+ * A side whose bucket nobody has set has the app's own, if there is one as at Replit: the first in
+ * PUBLIC_OBJECT_SEARCH_PATHS that is called like Replit's, else DEFAULT_OBJECT_STORAGE_BUCKET_ID. Only then the default.
  *
  * A value that cannot be used is replaced by the default with a problem noted that names the source, the value
  * and the default; so is an unknown INI key or STORSYNC_ variable, with the nearest known name. Problems are

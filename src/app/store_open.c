@@ -39,7 +39,7 @@ static struct store *open_bucket(const struct side *side, const char *name,
     return open(side, bucket, loop, error);
 }
 
-/* What Replit calls a bucket, without saying whose it is; and at Replit any name, where nothing speaks for an S3 service. */
+/* What Replit calls a bucket, without saying whose it is; and at Replit any name, where nothing speaks for S3. */
 static bool is_of_replit(const struct side *side)
 {
     return text_begins(side->bucket, SETTINGS_REPLIT_BUCKET) ||

@@ -108,7 +108,8 @@ static bool use_impersonation(struct gcp *gcp, yyjson_val *object, struct error 
            add_gcp_step(gcp, &gcp_impersonate, object, error);
 }
 
-/* Who we are at Amazon's, wherever that comes from there. The URLs in the file are those of its services, known here. */
+/* Who we are at Amazon's, wherever that comes from there. The URLs in the file are those of its services, which are
+ * known. */
 static bool use_aws(struct gcp *gcp, struct error *error)
 {
     struct creds *creds = gcp->creds;

@@ -272,7 +272,7 @@ static void collect_shared(struct settings_state *state, const char *const *envi
     }
 }
 
-/* An app at Replit has one bucket unless it was given more: the one that its paths name, else the one that is its default. */
+/* An app at Replit has one bucket unless it was given more: what its paths name, else what is its default. */
 static void offer_bucket_of_paths(struct settings_state *state, const char *const *environ_)
 {
     static const char name[] = "PUBLIC_OBJECT_SEARCH_PATHS";

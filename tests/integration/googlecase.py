@@ -1,6 +1,6 @@
 """Google Cloud Storage and who gives its tokens, at their own names and addresses, in a network of a test's own.
 
-    self.google                  the storage (gcs.py), which takes only tokens that were given out, once `tokens` is a list
+    self.google                  the storage (gcs.py), which takes only tokens that were given out, if any were
     self.front                   a FaultProxy before it, at https://storage.googleapis.com
     self.start_identity()        oauth2, sts and iamcredentials.googleapis.com, and a metadata server
     self.stranger                who is at any other name: everything that gets there has gone astray
@@ -55,8 +55,8 @@ class Request:
 
 
 class Identity:
-    """Gives a token to everybody. What was asked is for the test to judge: `requests`, of which `extra` says what is answered
-    to some paths. `status` is that of all answers."""
+    """Gives a token to everybody. What was asked (`requests`) is for the test to judge; `extra` says what is answered
+    to some paths, and `status` is that of all answers."""
 
     def __init__(self, google):
         self.google = google

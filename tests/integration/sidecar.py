@@ -1,4 +1,4 @@
-"""Replit's sidecar, which gives an app the tokens for its buckets: http://127.0.0.1:1106, an address that nothing changes.
+"""Replit's sidecar, which gives an app the tokens for its buckets, at an address that nothing changes.
 
 Replit documents it nowhere. What it is asked, and what it answers, is what Replit's own client libraries make of it.
 
