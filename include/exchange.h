@@ -43,6 +43,13 @@ struct exchange_operation {
     enum exchange_answer answer;
 };
 
+/* Whom is asked. Borrowed. */
+struct exchange_peer {
+    const struct side *side;
+    const char *address; /* for people: where the service is */
+    const char *bucket;  /* for people: whose object it is */
+};
+
 struct exchange_service {
     const char *md5_name; /* for error texts, what it calls the MD5 of an object's bytes: "ETag" */
 
@@ -60,6 +67,8 @@ struct exchange_service {
     const char *(*md5)(const struct exchange *x);
     /* A complete answer, of any status. Puts what is wrong with it into the request's error. */
     enum http_verdict (*judge)(struct exchange *x);
+    /* The error is that there is no service where it was looked for: says where to change that. */
+    void (*name_endpoint)(const struct exchange *x, struct error *error);
     /* The call is over, well or badly. Not called for one that is freed by `release` at once. */
     void (*settle)(struct exchange *x);
     /* Frees what the service's own call has, but not that itself. */
@@ -84,10 +93,7 @@ struct exchange {
     const struct exchange_operation *operation;
     struct http_request request;
 
-    /* Filled in by the service, before exchange_submit. Borrowed. */
-    struct http *http;
-    const char *address; /* for people: where the service is */
-    const char *bucket;  /* for people: whose object it is */
+    struct exchange_peer peer;
 
     /* The same for every attempt. */
     char key[OBJECT_KEY_MAX + 1]; /* "" for a request about the bucket; of a listing, the prefix */
@@ -113,7 +119,8 @@ struct exchange {
     /* Of this attempt. */
     size_t payload_sent, tail_sent;
     struct exchange_head head;
-    bool refused;         /* the service's: the answer says that it had no effect */
+    bool elsewhere; /* the service's: an error is not its own, but whoever's that gives the credentials */
+    bool refused;   /* the service's: the answer says that it had no effect */
     struct error failure; /* why the rest of the answer's body is thrown away */
     uint64_t wasted;      /* how much of it that was */
 };
@@ -122,10 +129,11 @@ struct exchange {
 
 /* `size` zeroed bytes that begin with a struct exchange, for that call. NULL: no memory, and the call is over. */
 struct exchange *exchange_new(struct call *call, size_t size, const struct exchange_service *service,
-                              const struct exchange_operation *operation);
+                              const struct exchange_operation *operation, const struct exchange_peer *peer);
 /* False: it is too long, and the call is over. */
 bool exchange_set_key(struct exchange *x, const char *key);
 void exchange_submit(struct exchange *x);
+void exchange_submit_if(struct exchange *x, bool ok);                /* or else refuses it, without memory */
 void exchange_refuse(struct exchange *x, const struct error *error); /* instead of exchange_submit */
 /* Once this request has ended well, the call goes on with another one: without fields, payload and `once`, which come
  * anew. */

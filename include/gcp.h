@@ -55,8 +55,11 @@ bool gcp_expired(struct gcp *gcp, unsigned generation);
 /* For x-goog-user-project: GOOGLE_CLOUD_QUOTA_PROJECT, else what the file says, else "". */
 const char *gcp_quota_project(const struct gcp *gcp);
 
-/* For people: "/secrets/key.json (service_account)", "Replit's sidecar", "Google's metadata server", "" if anonymous. */
+/* For people: "GOOGLE_APPLICATION_CREDENTIALS: /secrets/key.json (service_account)", "Replit's sidecar", "Google's metadata server", "" if anonymous. */
 const char *gcp_source(const struct gcp *gcp);
+
+/* The same, but the variable that names a file, or STORAGE_EMULATOR_HOST: where to change them. */
+const char *gcp_place(const struct gcp *gcp);
 
 /* Are they Replit's? There a bucket has to be attached to the app. */
 bool gcp_of_replit(const struct gcp *gcp);

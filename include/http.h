@@ -97,6 +97,7 @@ struct http_request {
     uint64_t received;   /* body bytes handed to `body` in this attempt */
     uint64_t sent;  /* body bytes taken from `upload` in this attempt; in `finish`, those that were sent */
     bool retryable; /* transport error after which another attempt makes sense (set by http) */
+    bool at_proxy;  /* the error is a proxy's, and names it */
     struct error error;
 
     struct http_transfer *transfer; /* http's own; NULL at rest */

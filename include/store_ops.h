@@ -69,5 +69,8 @@ struct upload {
 
 /* Puts in front of an error's text where it happened, and says so in its `side`: "destination my-prod (PROD_STORAGE_BUCKET): ". */
 void store_blame(const struct store *store, struct error *error);
+/* Appends to it where to change what it is about: " (AWS_REGION)". `field` is in the side. */
+void store_name_setting(const struct side *side, const void *field, struct error *error);
+void store_name_place(const char *place, struct error *error); /* the same with another place; "": none */
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define RENEW_EARLY (INT64_C(225) * 1000)
 #define ENDPOINT "https://storage.googleapis.com"
@@ -126,6 +127,16 @@ bool gcp_expired(struct gcp *gcp, unsigned generation)
 const char *gcp_quota_project(const struct gcp *gcp)
 {
     return gcp->quota_project;
+}
+
+const char *gcp_place(const struct gcp *gcp)
+{
+    static const char file[] = "GOOGLE_APPLICATION_CREDENTIALS";
+    const char *path = env_find((const char *const *)environ, file);
+
+    if (gcp_anonymous(gcp))
+        return "STORAGE_EMULATOR_HOST";
+    return path != NULL && *path != '\0' ? file : gcp_source(gcp);
 }
 
 const char *gcp_source(const struct gcp *gcp)

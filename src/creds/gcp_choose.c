@@ -191,7 +191,8 @@ bool gcp_use_text(struct gcp *gcp, const char *text, size_t len, struct error *e
     return gcp->file != NULL && use_type(gcp, yyjson_doc_get_root(gcp->file), true, error);
 }
 
-static enum creds_found use_file(struct gcp *gcp, const char *path, struct error *error)
+/* `variable` says that it is there; "": nobody had to. */
+static enum creds_found use_file(struct gcp *gcp, const char *variable, const char *path, struct error *error)
 {
     struct creds *creds = gcp->creds;
     size_t len;
@@ -207,8 +208,8 @@ static enum creds_found use_file(struct gcp *gcp, const char *path, struct error
         return CREDS_WRONG;
     }
     creds_warn_exposed(path);
-    snprintf(creds->source, sizeof creds->source, "%.300s (%s)", path,
-             json_text(yyjson_doc_get_root(gcp->file), "type", ""));
+    snprintf(creds->source, sizeof creds->source, "%s%s%.300s (%s)", variable, *variable != '\0' ? ": " : "",
+             path, json_text(yyjson_doc_get_root(gcp->file), "type", ""));
     return CREDS_GIVES;
 }
 
@@ -221,7 +222,7 @@ static enum creds_found choose_named_file(struct gcp *gcp, struct error *error)
 
     if (*path == '\0')
         return CREDS_SILENT;
-    if (use_file(gcp, path, error) == CREDS_GIVES)
+    if (use_file(gcp, name, path, error) == CREDS_GIVES)
         return CREDS_GIVES;
     error->kind = error->kind == ERROR_LOCAL ? ERROR_LOCAL : ERROR_CONFIG;
     error_prefix(error, "%s: ", name);
@@ -239,7 +240,7 @@ static enum creds_found choose_gcloud(struct gcp *gcp, struct error *error)
 
     if ((home && *env_text("HOME") == '\0') || (size_t)len >= sizeof path)
         return CREDS_SILENT;
-    found = use_file(gcp, path, error);
+    found = use_file(gcp, "", path, error);
     if (found == CREDS_SILENT)
         error_clear(error);
     else if (found == CREDS_WRONG && error->kind != ERROR_LOCAL)

@@ -89,6 +89,7 @@ static void name_proxy(struct http_request *request)
     size_t len = strlen(request->error.text);
     char host[HTTP_HOST_SIZE];
 
+    request->at_proxy = true;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *name = i < 2 && !tls ? "http_proxy" : names[i];
         const char *proxy = env_find((const char *const *)environ, name);

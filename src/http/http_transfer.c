@@ -311,6 +311,7 @@ void http_transfer_reset(struct http_request *request)
     request->received = 0;
     request->sent = 0;
     request->retryable = false;
+    request->at_proxy = false;
     error_clear(&request->error);
 }
 

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "store_ops.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- calls ---- */
@@ -109,6 +110,21 @@ void store_blame(const struct store *store, struct error *error)
     }
     error_prefix(error, "%s %s (%s): ", side->role, store->name, settings_place(side, &side->bucket, place));
     error->side = side->role;
+}
+
+void store_name_place(const char *place, struct error *error)
+{
+    size_t len = strlen(error->text);
+
+    if (*place != '\0')
+        snprintf(error->text + len, sizeof error->text - len, " (%s)", place);
+}
+
+void store_name_setting(const struct side *side, const void *field, struct error *error)
+{
+    char place[SETTINGS_PLACE_SIZE];
+
+    store_name_place(settings_place(side, field, place), error);
 }
 
 const struct store_traits *store_traits(const struct store *store)

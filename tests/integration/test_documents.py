@@ -11,6 +11,7 @@ import gcs
 import identity
 import proxyfault
 import rgw
+from googlecase import GoogleCase
 from harness import CHECKOUT, RUN, TestCase
 from proxyfault import FOREVER
 
@@ -386,26 +387,99 @@ class OnCall(TestCase):
         prefix = env.pop("prefix", ())
         base = {**self.source.env("source"), **self.destination.env("destination"), "STORSYNC_RETRIES": "0",
                 "STORSYNC_CONNECT_TIMEOUT": "2s", "STORSYNC_STALL_TIMEOUT": "2s"}
-        tool = self.tool("--sync", env={**base, **env}, prefix=prefix)
-        self.assertNotEqual(tool.code, 0, name)
-        lines = [line for line in tool.err.splitlines() if re.search(r"error: |=== Sync Failed", line)]
-        text = "\n".join(lines)
-        for found, instead in self.names.items():
-            text = text.replace(found, instead)
-            text = text.replace(found.partition("://")[2] or found, instead.partition("://")[2] or instead)
-        text = re.sub(r"request tx[\w-]+", "request tx0001", text)
-        return f"**{name}**\n\n```text\n{text}\nexit code {tool.code}\n```\n"
+        return transcript(self, name, self.tool("--sync", env={**base, **env}, prefix=prefix), self.names)
 
     def test_as_it_looks(self):
         if RUN.tls:
             self.skipTest("the document shows the servers without TLS in front")
-        found = "\n".join(self.shown(name, env) for name, env in self.cases())
-        path = CHECKOUT / "docs/MESSAGES.md"
-        head, between, tail = re.split(r"(?s)(?<=as it looks -->\n)(.*)(?=<!-- end of as it looks)", path.read_text())
-        if os.environ.get("STORSYNC_UPDATE"):
-            path.write_text(f"{head}\n{found}\n{tail}")
-        else:
-            self.assertEqual(between.strip(), found.strip())
+        compare_section(self, "as it looks", [self.shown(name, env) for name, env in self.cases()])
+
+
+def transcript(test, name, tool, names):
+    """What a run has said, with the names that people know."""
+    test.assertNotEqual(tool.code, 0, name)
+    lines = [line.strip() for line in tool.err.splitlines() if re.search(r"error: |=== Sync Failed|Failed: \w.* \(", line)]
+    text = "\n".join(lines)
+    for found, instead in names.items():
+        text = text.replace(found, instead)
+        text = text.replace(found.partition("://")[2] or found, instead.partition("://")[2] or instead)
+    text = re.sub(r"request tx[\w-]+", "request tx0001", text)
+    return f"**{name}**\n\n```text\n{text}\nexit code {tool.code}\n```\n"
+
+
+def compare_section(test, mark, found):
+    """What stands in docs/MESSAGES.md between the marks of that name is this."""
+    path = CHECKOUT / "docs/MESSAGES.md"
+    head, between, tail = re.split(rf"(?s)(?<=<!-- {mark} -->\n)(.*)(?=<!-- end of {mark} -->)", path.read_text())
+    if os.environ.get("STORSYNC_UPDATE"):
+        path.write_text("\n".join((head, *found, tail)))
+    else:
+        test.assertEqual(between.strip(), "\n".join(found).strip())
+
+
+class OnCallGoogle(GoogleCase):
+    """The same of buckets of Google's, with Google at its own names."""
+
+    def setUp(self):
+        super().setUp()
+        self.start_identity()
+        self.source, self.destination = self.google.bucket("my-dev"), self.google.bucket("my-prod")
+        self.source.put("public/logo.png")
+        self.key = self.dir / "key.json"
+        self.key.write_text(json.dumps({"type": "authorized_user", "client_id": "id.apps", "client_secret": "secret",
+                                        "refresh_token": "1//token"}))
+        self.key.chmod(0o600)
+
+    def damaged_key(self):
+        path = self.dir / "damaged.json"
+        path.write_text('{"type": "service_account"')
+        return {"GOOGLE_APPLICATION_CREDENTIALS": str(path)}
+
+    def of(self, bucket, **switches):
+        """Until the next case that bucket is as told."""
+        for name, value in switches.items():
+            before = getattr(bucket, name)
+            self.undo.append(lambda name=name, before=before: setattr(bucket, name, before))
+            setattr(bucket, name, value)
+        return {}
+
+    def refused(self):
+        self.front.fault(proxyfault.answer(401, gcs.error_body(401, "authError", "Invalid Credentials")), times=FOREVER)
+        self.undo.append(self.front.clear)
+        return {}
+
+    def held(self):
+        self.destination.put("public/logo.png", "y", held="objectUnderActiveHold", age=50)
+        self.undo.append(lambda: self.destination.objects.pop("public/logo.png"))
+        return {}
+
+    def cases(self):
+        yield "No such key file", lambda: {"GOOGLE_APPLICATION_CREDENTIALS": "/secrets/key.json"}
+        yield "A key file that is damaged", self.damaged_key
+        yield "A login that is over", lambda: self.of(self.identity, status=400)
+        yield "A token that is not taken", self.refused
+        yield "A right is missing at the source", lambda: self.of(self.source, denied={"storage.objects.list"})
+        yield "A right is missing at the destination", lambda: self.of(self.destination,
+                                                                       denied={"storage.objects.create"})
+        yield "A gs:// bucket that is not there", lambda: {"PROD_STORAGE_BUCKET": "gs://my-prodd"}
+        yield "Requesters pay", lambda: self.of(self.source, requester_pays=True)
+        yield "An object that is held", self.held
+        yield "A bucket with uniform access, and `acl=private`", lambda: {
+            "STORSYNC_ACL": "private", **self.of(self.destination, uniform=True)}
+        yield "`STORAGE_EMULATOR_HOST` is set, and nobody is there", lambda: {
+            "STORAGE_EMULATOR_HOST": "http://127.0.0.1:1"}
+
+    def shown(self, name, case):
+        self.undo = []
+        env = {"DEV_STORAGE_BUCKET": "gs://my-dev", "PROD_STORAGE_BUCKET": "gs://my-prod", "STORSYNC_RETRIES": "0", "STORSYNC_JOB": "shop",
+               "GOOGLE_APPLICATION_CREDENTIALS": str(self.key), **case()}
+        tool = self.run_tool("--sync", env=env)
+        for undo in self.undo:
+            undo()
+        return transcript(self, name, tool, {str(self.dir): "/secrets", "127.0.0.1:1": "127.0.0.1:4443"})
+
+    def test_as_it_looks(self):
+        compare_section(self, "as it looks at Google", [self.shown(*case) for case in self.cases()])
 
 
 class PoliciesCase(TestCase):

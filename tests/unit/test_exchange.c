@@ -156,6 +156,8 @@ static void scene_end(struct hand *hand)
 
 static struct exchange *begin(struct hand *hand, const struct exchange_operation *operation)
 {
+    static const struct side side = {.ca_file = ""};
+    static const struct exchange_peer peer = {&side, "toy.example", "shelf"};
     struct exchange *x;
 
     if (hand->call.impl != NULL)
@@ -163,11 +165,9 @@ static struct exchange *begin(struct hand *hand, const struct exchange_operation
     pipe_reset(&hand->pipe);
     hand->call.done = false;
     hand->call.head_known = false;
-    x = exchange_new(&hand->call, sizeof(struct toy), &toy_service, operation);
+    hand->call.loop = hand->loop;
+    x = exchange_new(&hand->call, sizeof(struct toy), &toy_service, operation, &peer);
     assert_non_null(x);
-    x->http = loop_http(hand->loop);
-    x->address = "toy.example";
-    x->bucket = "shelf";
     assert_true(exchange_set_key(x, "k"));
     return x;
 }

@@ -172,6 +172,15 @@ static enum http_verdict gcs_judge(struct exchange *x)
     return verdict;
 }
 
+/* There is one endpoint, unless a variable names another. */
+void gcs_name_endpoint(const struct exchange *x, struct error *error)
+{
+    const struct gcs_call *c = (const struct gcs_call *)x;
+
+    if (gcp_anonymous(c->store->gcp))
+        store_name_place(gcp_place(c->store->gcp), error);
+}
+
 static void gcs_settle(struct exchange *x)
 {
     struct gcs_call *c = (struct gcs_call *)x;
@@ -199,6 +208,7 @@ static const struct exchange_service gcs_service = {
     .check_version = gcs_check_version,
     .md5 = gcs_md5,
     .judge = gcs_judge,
+    .name_endpoint = gcs_name_endpoint,
     .settle = gcs_settle,
     .release = gcs_release,
 };
@@ -209,15 +219,12 @@ struct gcs_call *gcs_begin(struct store *base, struct call *call, const struct g
                            const char *key)
 {
     struct store_gcs *store = (struct store_gcs *)base;
+    struct exchange_peer peer = {store->side, store->service, store->bucket};
     struct gcs_call *c =
-        (struct gcs_call *)exchange_new(call, operation->size, &gcs_service, &operation->base);
+        (struct gcs_call *)exchange_new(call, operation->size, &gcs_service, &operation->base, &peer);
 
     if (c == NULL)
         return NULL;
-    c->base.http = store->http;
-    c->base.address = store->service;
-    c->base.bucket = store->bucket;
-    c->base.request.ca_file = store->side->ca_file[0] != '\0' ? store->side->ca_file : NULL;
     c->store = store;
     buf_init(&c->target, HTTP_URL_MAX);
     buf_init(&c->answer, GCS_ANSWER_MAX);
@@ -231,14 +238,7 @@ void gcs_refuse(struct gcs_call *c, const struct error *error)
 
 void gcs_submit(struct gcs_call *c)
 {
-    struct error error;
-
-    if (!c->target.failed && !c->base.payload.failed && !c->base.tail.failed) {
-        exchange_submit(&c->base);
-        return;
-    }
-    error_set(&error, ERROR_LOCAL, "out of memory for the request");
-    gcs_refuse(c, &error);
+    exchange_submit_if(&c->base, !c->target.failed && !c->base.payload.failed && !c->base.tail.failed);
 }
 
 static bool gcs_is_utf8(const char *text)

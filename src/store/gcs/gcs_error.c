@@ -102,12 +102,26 @@ static void gcs_read_error(struct gcs_call *c)
 
 /* ---- texts that need more than the table ---- */
 
+/* Says where to change what an error is about; `rule` is the one that it follows from. */
+static void gcs_name_cure(const struct gcs_call *c, const struct gcs_rule *rule, struct error *error)
+{
+    const struct side *side = c->store->side;
+
+    if (rule->kind == ERROR_CREDENTIALS || (rule->kind == ERROR_PERMISSION && rule->text == NULL))
+        store_name_place(gcp_place(c->store->gcp), error);
+    else if (rule->text != NULL && strstr(rule->text, "user_project") != NULL)
+        store_name_setting(side, &side->user_project, error);
+    else if (rule->kind == ERROR_NO_BUCKET || rule->kind == ERROR_PROTOCOL)
+        gcs_name_endpoint(&c->base, error);
+}
+
 /* "(HTTP 500, backendError: message)". */
-static void gcs_add_answer(const struct gcs_call *c, struct error *error)
+static void gcs_add_answer(const struct gcs_call *c, const struct gcs_rule *rule, struct error *error)
 {
     struct error bare = *error;
     struct buf text;
 
+    gcs_name_cure(c, rule, &bare);
     buf_init(&text, 2 * sizeof error->text);
     buf_printf(&text, "%s (HTTP %d", bare.text, c->base.request.status);
     if (c->reason[0] != '\0')
@@ -129,6 +143,7 @@ void gcs_explain_foreign(const struct gcs_call *c, struct error *error)
 
     error_set(error, ERROR_PROTOCOL, "%s does not answer like Google Cloud Storage (HTTP %d%s%.40s)",
               c->store->service, c->base.request.status, type[0] != '\0' ? ", " : "", type);
+    gcs_name_endpoint(&c->base, error);
     error->status = c->base.request.status;
 }
 
@@ -194,6 +209,6 @@ bool gcs_explain(struct gcs_call *c)
         return false;
     }
     gcs_explain_by_rule(c, rule, error);
-    gcs_add_answer(c, error);
+    gcs_add_answer(c, rule, error);
     return rule->again;
 }

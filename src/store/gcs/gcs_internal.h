@@ -42,7 +42,6 @@
 struct store_gcs {
     struct store base;
     const struct side *side;
-    struct http *http;
     struct gcp *gcp;
     char bucket[GCS_BUCKET_SIZE];
     struct uri endpoint; /* where requests go */
@@ -106,6 +105,7 @@ struct gcs_call {
 /* NULL: it is over. */
 struct gcs_call *gcs_begin(struct store *base, struct call *call, const struct gcs_operation *operation,
                            const char *key);
+void gcs_name_endpoint(const struct exchange *x, struct error *error); /* see exchange.h */
 const struct gcs_operation *gcs_operation(const struct gcs_call *c);
 void gcs_refuse(struct gcs_call *c, const struct error *error); /* instead of exchange_submit */
 /* The same if memory ran out, else exchange_submit. */

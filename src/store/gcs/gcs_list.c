@@ -80,7 +80,8 @@ static bool gcs_on_item(struct gcs_list_call *list, yyjson_val *item, struct err
     if (!gcs_number(item, "size", &entry.size))
         return error_set(error, ERROR_PROTOCOL, "the listing does not say how large \"%.100s\" is",
                          entry.key);
-    list->other |= strcmp(json_text(item, "bucket", list->base.base.bucket), list->base.base.bucket) != 0;
+    list->other |=
+        strcmp(json_text(item, "bucket", list->base.base.peer.bucket), list->base.base.peer.bucket) != 0;
     gcs_entry_times(item, &entry);
     gcs_version(item, entry.version);
     gcs_hash(json_text(item, "md5Hash", NULL), json_text(item, "crc32c", NULL), &entry.hash);

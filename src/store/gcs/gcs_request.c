@@ -88,6 +88,7 @@ static bool gcs_authorize(struct gcs_call *c, struct buf *headers, struct error 
     const char *project = gcp_quota_project(c->store->gcp);
     const char *bearer = gcp_bearer(c->store->gcp, &c->bearer, error);
 
+    c->base.elsewhere = bearer == NULL;
     if (bearer == NULL)
         return false;
     if (bearer[0] != '\0')

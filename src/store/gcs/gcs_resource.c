@@ -118,7 +118,7 @@ bool gcs_resource_info(struct gcs_call *c, yyjson_val *resource, struct error *e
 {
     struct object_info *info = &c->base.call->info;
 
-    if (strcmp(json_text(resource, "bucket", ""), c->base.bucket) != 0 ||
+    if (strcmp(json_text(resource, "bucket", ""), c->base.peer.bucket) != 0 ||
         strcmp(json_text(resource, "name", ""), c->base.key) != 0)
         return error_set(error, ERROR_PROTOCOL, "the answer is about another object");
     gcs_version(resource, info->version);

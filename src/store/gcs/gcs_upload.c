@@ -161,8 +161,7 @@ void gcs_upload_begin(struct store *to, struct call *call, const struct store_ta
     buf_init(&gcs_upload_call(c)->location, HTTP_URL_MAX);
     c->location = &gcs_upload_call(c)->location;
     if (upload == NULL) {
-        error_set(&error, ERROR_LOCAL, "out of memory");
-        gcs_refuse(c, &error);
+        exchange_submit_if(&c->base, false);
         return;
     }
     if (!gcs_check_key(c))

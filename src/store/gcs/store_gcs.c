@@ -46,7 +46,8 @@ static bool gcs_set_endpoint(struct store_gcs *store, struct error *error)
              endpoint->path);
     buf_free(&authority);
     snprintf(store->base.url, sizeof store->base.url, "gs://%s (%s)", store->bucket, store->service);
-    return store->base.traits.plain || http_check_trust(store->http, store->side->ca_file, error);
+    return store->base.traits.plain ||
+           http_check_trust(loop_http(store->base.loop), store->side->ca_file, error);
 }
 
 static void gcs_close(struct store *base)
@@ -81,10 +82,9 @@ struct store *store_gcs_open(const struct side *side, const char *bucket, struct
                                                .if_absent = true,
                                                .copies_version = true};
     store->side = side;
-    store->http = loop_http(loop);
     memcpy(store->bucket, bucket, strlen(bucket) + 1);
     memcpy(store->base.name, bucket, strlen(bucket) + 1);
-    store->gcp = gcp_open(side, store->http, error);
+    store->gcp = gcp_open(side, loop_http(loop), error);
     if (store->gcp == NULL || !gcs_set_endpoint(store, error)) {
         gcs_close(&store->base);
         return NULL;

@@ -19,7 +19,7 @@
 static const struct http_hooks exchange_hooks;
 
 struct exchange *exchange_new(struct call *call, size_t size, const struct exchange_service *service,
-                              const struct exchange_operation *operation)
+                              const struct exchange_operation *operation, const struct exchange_peer *peer)
 {
     struct exchange *x = calloc(1, size);
 
@@ -32,7 +32,9 @@ struct exchange *exchange_new(struct call *call, size_t size, const struct excha
     x->call = call;
     x->service = service;
     x->operation = operation;
+    x->peer = *peer;
     http_request_init(&x->request);
+    x->request.ca_file = peer->side->ca_file[0] != '\0' ? peer->side->ca_file : NULL;
     x->request.hooks = &exchange_hooks;
     x->request.ctx = x;
     buf_init(&x->payload, PAYLOAD_MAX);
@@ -59,10 +61,10 @@ bool exchange_set_key(struct exchange *x, const char *key)
 static void add_context(const struct exchange *x, struct error *error)
 {
     const struct store *store = x->call->store;
-    bool elsewhere = strcmp(x->bucket, store->name) != 0;
+    bool elsewhere = strcmp(x->peer.bucket, store->name) != 0;
 
     if (elsewhere)
-        error_prefix(error, " in %s: ", x->bucket);
+        error_prefix(error, " in %s: ", x->peer.bucket);
     else
         error_prefix(error, ": ");
     if (x->key[0] != '\0')
@@ -70,6 +72,13 @@ static void add_context(const struct exchange *x, struct error *error)
     else
         error_prefix(error, "%s", x->operation->doing);
     store_blame(store, error);
+}
+
+/* No answer has come, and that is neither a proxy's fault nor theirs who give the credentials. */
+static bool is_endpoint(const struct exchange *x, const struct error *error)
+{
+    return x->request.status == 0 && !x->request.at_proxy && !x->elsewhere && error->side != NULL &&
+           (error->kind == ERROR_UNREACHABLE || error->kind == ERROR_PROTOCOL || error->kind == ERROR_CONFIG);
 }
 
 static void end_call(struct exchange *x)
@@ -80,6 +89,8 @@ static void end_call(struct exchange *x)
     call->again = x->again;
     if (call->error.kind != ERROR_NONE)
         add_context(x, &call->error);
+    if (is_endpoint(x, &call->error))
+        x->service->name_endpoint(x, &call->error);
     x->service->settle(x);
     call->done = true;
 }
@@ -93,7 +104,19 @@ void exchange_refuse(struct exchange *x, const struct error *error)
 void exchange_submit(struct exchange *x)
 {
     x->request.method = x->operation->method;
-    http_submit(x->http, &x->request);
+    http_submit(loop_http(x->call->loop), &x->request);
+}
+
+void exchange_submit_if(struct exchange *x, bool ok)
+{
+    struct error error;
+
+    if (ok) {
+        exchange_submit(x);
+        return;
+    }
+    error_set(&error, ERROR_LOCAL, "out of memory");
+    exchange_refuse(x, &error);
 }
 
 void exchange_go_on(struct exchange *x, const struct exchange_operation *operation)
@@ -231,6 +254,7 @@ static bool on_prepare(struct http_request *request, struct error *error)
     struct exchange *x = request->ctx;
 
     exchange_answer_reset(x);
+    x->elsewhere = false;
     x->paused = false;
     x->payload_sent = x->tail_sent = 0;
     if (x->source != NULL || strcmp(request->method, "PUT") == 0 || strcmp(request->method, "POST") == 0)

@@ -165,7 +165,7 @@ static bool check_length(const struct exchange *x, struct error *error)
     return error_set(
         error, ERROR_PROTOCOL,
         "the answer has %llu bytes where this version has %llu: something between here and %s changes bodies (it may compress them), or the service lies",
-        (unsigned long long)x->head.content_length, (unsigned long long)expected, x->address);
+        (unsigned long long)x->head.content_length, (unsigned long long)expected, x->peer.address);
 }
 
 /* The headers of a good answer about an object are complete. Sets `failure` if it is not what was asked for. */
@@ -242,13 +242,13 @@ static enum http_verdict finish_body(struct exchange *x)
     if (x->sink->hashed && x->sink->md5[0] != '\0' && pipe_differs(x->sink, x->sink->md5)) {
         error_set(error, ERROR_PROTOCOL,
                   "the body is damaged: its MD5 is not the %s %s; check what is between here and %s",
-                  x->service->md5_name, x->sink->md5, x->address);
+                  x->service->md5_name, x->sink->md5, x->peer.address);
         return exchange_retry(x, HTTP_RETRY);
     }
     if (x->sink->must != NULL && !pipe_matches(x->sink, x->sink->must)) {
         error_set(error, ERROR_PROTOCOL,
                   "the body is damaged: its CRC32C is not the object's; check what is between here and %s",
-                  x->address);
+                  x->peer.address);
         return exchange_retry(x, HTTP_RETRY);
     }
     x->sink->closed = true;
@@ -283,5 +283,5 @@ bool exchange_check_stored(const struct exchange *x, struct error *error)
            error_set(
                error, ERROR_PROTOCOL,
                "the service has other bytes than were sent (%s %s): they were damaged on the way; check what is between here and %s",
-               x->service->md5_name, md5, x->address);
+               x->service->md5_name, md5, x->peer.address);
 }

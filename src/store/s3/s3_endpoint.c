@@ -90,15 +90,6 @@ bool s3_set_region(struct store_s3 *store, const char *region)
     return true;
 }
 
-void s3_name_setting(const struct store_s3 *store, const void *field, struct error *error)
-{
-    char place[SETTINGS_PLACE_SIZE];
-    size_t len = strlen(error->text);
-
-    if (*settings_place(store->side, field, place) != '\0')
-        snprintf(error->text + len, sizeof error->text - len, " (%s)", place);
-}
-
 /* Services whose consoles show an endpoint with the bucket in it. */
 static bool is_shown_with_bucket(const char *host)
 {
@@ -161,7 +152,7 @@ bool s3_set_endpoint(struct store_s3 *store, struct error *error)
     store->base.traits.copies_version = store->amazon;
     if (!store->amazon && !check_endpoint(store, endpoint, error)) {
         if (endpoint == side->endpoint)
-            s3_name_setting(store, &side->endpoint, error);
+            store_name_setting(side, &side->endpoint, error);
         return false;
     }
     store->virtual_host = label && (side->path_style == PATH_STYLE_NO ||
@@ -169,6 +160,6 @@ bool s3_set_endpoint(struct store_s3 *store, struct error *error)
     if (s3_set_region(store, region))
         return true;
     error_set(error, ERROR_CONFIG, "\"%s\" is not the name of a region", region);
-    s3_name_setting(store, &side->region, error);
+    store_name_setting(side, &side->region, error);
     return false;
 }

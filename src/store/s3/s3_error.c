@@ -193,12 +193,10 @@ static bool is_version_gone(const struct s3_call *c)
 /* Whose credentials these are. */
 static void name_credentials(const struct s3_call *c, const void *field, struct error *error)
 {
-    size_t len = strlen(error->text);
-
     if (c->store->side->access_key_id[0] != '\0')
-        s3_name_setting(c->store, field, error);
+        store_name_setting(c->store->side, field, error);
     else
-        snprintf(error->text + len, sizeof error->text - len, " (%s)", creds_source(c->store->creds));
+        store_name_place(creds_source(c->store->creds), error);
 }
 
 /* Which credential a service's code is about, if it is one of them. */
@@ -225,11 +223,11 @@ static void name_cure(const struct s3_call *c, struct error *error)
     else if (error->kind == ERROR_PERMISSION && (code[0] == '\0' || strcmp(code, "AccessDenied") == 0))
         name_credentials(c, &side->access_key_id, error);
     else if (error->kind == ERROR_CONFIG && strstr(error->text, "region") != NULL)
-        s3_name_setting(c->store, &side->region, error);
+        store_name_setting(side, &side->region, error);
     if ((error->kind == ERROR_NO_BUCKET || error->kind == ERROR_PROTOCOL ||
          (error->kind == ERROR_CONFIG && strstr(error->text, "endpoint") != NULL)) &&
         side->endpoint[0] != '\0')
-        s3_name_setting(c->store, &side->endpoint, error);
+        store_name_setting(side, &side->endpoint, error);
 }
 
 /* "(HTTP 500, InternalError: message, request tx0001)". The number of the request helps where only the

@@ -46,7 +46,6 @@
 struct store_s3 {
     struct store base;
     const struct side *side;
-    struct http *http;
     struct creds *creds;
     char bucket[S3_BUCKET_SIZE];
     bool amazon;         /* no endpoint was configured: it follows from the region */
@@ -143,8 +142,6 @@ struct s3_call {
 bool s3_check_bucket(const char *bucket, struct error *error);
 bool s3_set_endpoint(struct store_s3 *store, struct error *error);
 bool s3_set_region(struct store_s3 *store, const char *region); /* false: that cannot be one */
-/* Appends to an error's text where to change what it is about: " (AWS_REGION)". `field` is in the store's side. */
-void s3_name_setting(const struct store_s3 *store, const void *field, struct error *error);
 
 /* s3_call.c */
 /* NULL: it is over. */

@@ -62,7 +62,7 @@ void s3_peek(struct store *to, struct call *call, const struct store_source *fro
     if (c == NULL)
         return;
     c->named = (const struct store_s3 *)from->store;
-    c->base.bucket = c->named->bucket;
+    c->base.peer.bucket = c->named->bucket;
     c->paid |= c->named->side->request_payer == PAYER_REQUESTER;
     s3_submit(c);
 }

@@ -174,6 +174,7 @@ static bool s3_credentials(struct s3_call *c, struct sigv4_key *key, struct erro
 
     if (c->signer.generation == 0) {
         *error = c->no_signer;
+        c->base.elsewhere = true;
         return false;
     }
     if (store->generation != c->signer.generation) {

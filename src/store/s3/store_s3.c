@@ -20,7 +20,7 @@ static const struct store_ops s3_ops;
 static bool check_trust(const struct store_s3 *store, struct error *error)
 {
     return strcmp(store->endpoint.scheme, "https") != 0 ||
-           http_check_trust(store->http, store->side->ca_file, error);
+           http_check_trust(loop_http(store->base.loop), store->side->ca_file, error);
 }
 
 static void s3_close(struct store *base)
@@ -54,11 +54,10 @@ struct store *store_s3_open(const struct side *side, const char *bucket, struct 
     store->base.traits.has_acls = true;
     store->base.traits.checks_md5 = true;
     store->side = side;
-    store->http = loop_http(loop);
     memcpy(store->bucket, bucket, strlen(bucket) + 1);
     memcpy(store->base.name, bucket, strlen(bucket) + 1);
     memcpy(store->told_name, bucket, strlen(bucket) + 1);
-    store->creds = creds_open(side, store->http, error);
+    store->creds = creds_open(side, loop_http(loop), error);
     if (store->creds == NULL || !s3_set_endpoint(store, error) || !check_trust(store, error)) {
         s3_close(&store->base);
         return NULL;
