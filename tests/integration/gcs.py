@@ -218,6 +218,7 @@ class GoogleStorage:
         self.sessions = {}
         self.rewrites = {}
         self.requests = []
+        self.scheme = "http"         # how clients reach it: https, if something before it ends TLS
         self.tokens = None           # the bearers that are taken; None: anything, also nothing
         self.page_size = PAGE_MAX
         self.empty_pages = 0         # so many pages more are empty, and have a token all the same
@@ -648,8 +649,8 @@ def handler_of(server):
                 server.check(bucket.objects.get(self.query["name"]), self.query, ("ifGenerationMatch",))
                 number = uuid.uuid4().hex
                 server.sessions[number] = Session(bucket, self.query["name"], resource, self.query)
-            self.answer(200, headers={"Location": f"http://{self.headers['Host']}{self.path}&upload_id={number}",
-                                      "X-GUploader-UploadID": number})
+            session = f"{server.scheme}://{self.headers['Host']}{self.path}&upload_id={number}"
+            self.answer(200, headers={"Location": session, "X-GUploader-UploadID": number})
 
         def session(self):
             number = self.query["upload_id"]

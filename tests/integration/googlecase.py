@@ -115,6 +115,7 @@ class GoogleCase(TestCase):
         certificate = RUN.pki.issue("Google", RUN.authority, names=[*NAMES])
         self.tls = pki.server_context(RUN.pki.pem(certificate))
         self.google = GoogleStorage().start()
+        self.google.scheme = "https"
         self.addCleanup(self.google.stop)
         self.front = self.at(STORAGE, self.google.endpoint)
         self.stranger = self.at(STRANGER)

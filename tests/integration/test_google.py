@@ -351,14 +351,3 @@ class Rights(AccessCase):
             **self.source.env("source"), **self.destination.env("destination"), "STORSYNC_RETRIES": "10"})
         self.assertEqual((tool.code, not_ok(tool)), (0, {}))
         self.assertIn(429, [r.status for r in self.server.requests])
-
-    def test_uniform_access(self):
-        """Somebody between here and the service asks for an ACL."""
-        proxy = self.proxy(self.server.endpoint)
-        text = "Cannot insert legacy ACL for an object when uniform bucket-level access is enabled"
-        proxy.fault(proxyfault.answer(400, error_body(400, "invalid", text)), method="POST",
-                    target="rewriteTo|public%2Fa|private%2Fb", times=proxyfault.FOREVER)
-        env = production(self.source, self.destination, STORAGE_EMULATOR_HOST=proxy.endpoint)
-        tool = self.tool("--sync", env=env)
-        self.assertEqual(tool.code, 2)
-        self.assertIn("the bucket has uniform access and takes no ACLs: set acl = bucket", tool.err)
