@@ -73,7 +73,7 @@ static size_t sign(const br_skey_decoder_context *decoder, const void *data, siz
     br_sha256_init(&sha256);
     br_sha256_update(&sha256, data, len);
     br_sha256_out(&sha256, hash);
-    return br_rsa_i31_pkcs1_sign(BR_HASH_OID_SHA256, hash, sizeof hash, key, out) ? (key->n_bitlen + 7) / 8
+    return br_rsa_i62_pkcs1_sign(BR_HASH_OID_SHA256, hash, sizeof hash, key, out) ? (key->n_bitlen + 7) / 8
                                                                                   : 0;
 }
 
