@@ -119,8 +119,13 @@ build/deps-%/done: build/deps-src/done deps/build build/config
 	@touch $@
 
 # The roots built in, or none: make ROOTS=no. What makes them out of ca-certificates runs here, whatever is built for.
-build/roots/generate: deps/roots.c src/tls/tls_cert.c src/tls/tls_der.c src/tls/tls_pem.c src/base/clock.c src/base/text.c src/base/utf8.c src/tls/tls_cert.h include/clock.h include/text.h | need-host
-	$(call step,HOSTCC) $(HOSTCC) -std=c11 -D_GNU_SOURCE -Iinclude -Isrc/tls $(WARNINGS) -O1 -o $@ $(filter %.c,$^)
+build/roots/generate: deps/roots.c src/tls/tls_cert.c src/tls/tls_der.c src/tls/tls_pem.c src/base/clock.c src/base/text.c src/base/utf8.c src/tls/tls_cert.h include/clock.h include/text.h build/roots/sha256.o | need-host
+	$(call step,HOSTCC) $(HOSTCC) -std=c11 -D_GNU_SOURCE -Iinclude -Isrc/tls -isystem build/deps-src/bearssl/inc $(WARNINGS) -O1 -o $@ \
+		$(filter %.c %.o,$^)
+# BearSSL's, for the machine that builds.
+build/roots/sha256.o: build/deps-src/done | need-host
+	$(call step,HOSTCC) $(HOSTCC) -O1 -Ibuild/deps-src/bearssl/inc -Ibuild/deps-src/bearssl/src -r -nostdlib -o $@ \
+		$(addprefix build/deps-src/bearssl/src/,hash/sha2small.c codec/dec32be.c codec/enc32be.c)
 build/roots/tls_roots_data.h: build/roots/generate build/roots/config build/deps-src/done
 ifeq ($(ROOTS),no)
 	@printf '%s\n' '#define TLS_ROOTS_VERSION ""' 'static const unsigned char tls_roots_data[] = {0};' \

@@ -17,6 +17,7 @@
  */
 #include "tls_cert.h"
 
+#include <bearssl_hash.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,23 +161,26 @@ static void write_bytes(struct tls_span bytes)
         printf("%u,%s", bytes.data[i], ++written % 32 == 0 ? "\n" : "");
 }
 
-static void write_number(size_t number)
+static void write_hash(struct tls_span name)
 {
-    const unsigned char bytes[2] = {(unsigned char)(number >> 8), (unsigned char)number};
+    br_sha256_context sha256;
+    unsigned char hash[br_sha256_SIZE];
 
-    write_bytes((struct tls_span){bytes, 2});
+    br_sha256_init(&sha256);
+    br_sha256_update(&sha256, name.data, name.len);
+    br_sha256_out(&sha256, hash);
+    write_bytes((struct tls_span){hash, TLS_NAME_HASH});
 }
 
 static void write_root(const struct tls_cert *cert)
 {
     const unsigned char kind = cert->key == TLS_KEY_RSA ? TLS_ROOT_RSA : (unsigned char)cert->curve;
     struct tls_span key = cert->key == TLS_KEY_RSA ? cert->n : cert->q;
+    const unsigned char head[] = {kind, (unsigned char)cert->e.len, (unsigned char)(key.len >> 8),
+                                  (unsigned char)key.len};
 
-    write_bytes((struct tls_span){&kind, 1});
-    write_number(cert->subject.len);
-    write_number(key.len);
-    write_number(cert->e.len);
-    write_bytes(cert->subject);
+    write_bytes((struct tls_span){head, sizeof head});
+    write_hash(cert->subject);
     write_bytes(key);
     write_bytes(cert->e);
 }

@@ -112,6 +112,9 @@ void tls_text_append(char *out, size_t room, struct tls_span text);
 /* Kind of key in the records of built-in roots (tls_roots.c); else it is the curve. */
 #define TLS_ROOT_RSA 1
 
+/* How many bytes of a name's SHA-256 stand for the name in a trust anchor: deps/patches/bearssl says why that is enough. */
+#define TLS_NAME_HASH 8
+
 /* ---- tls_pem.c: certificates in a file (RFC 7468, and what OpenSSL writes) ---- */
 
 /*

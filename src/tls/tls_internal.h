@@ -23,7 +23,7 @@ struct tls_trust {
     struct tls_trust *next;
     char *file; /* NULL: the roots built in */
     size_t count;
-    br_x509_trust_anchor anchors[]; /* names and keys are behind them, or in the binary */
+    br_x509_trust_anchor anchors[]; /* hashes of names, and keys, are behind them, or in the binary */
 };
 
 /* What is remembered of a certificate, for tls_explain. */
@@ -78,6 +78,11 @@ extern const br_x509_class tls_peer_vtable;
 
 /* Sends no client certificate, and notes that one was wanted. */
 extern const br_ssl_client_certificate_class tls_peer_answer;
+
+/* ---- tls_trust.c ---- */
+
+/* What an anchor has instead of this name. */
+void tls_name_hash(struct tls_span name, unsigned char out[TLS_NAME_HASH]);
 
 /* ---- tls_roots.c: the roots built into the binary ---- */
 

@@ -72,8 +72,11 @@ static void on_append(const br_x509_class **ctx, const unsigned char *data, size
 
 static bool is_anchor(const struct tls_trust *trust, struct tls_span name)
 {
+    unsigned char hash[TLS_NAME_HASH];
+
+    tls_name_hash(name, hash);
     for (size_t i = 0; i < trust->count; i++) {
-        if (tls_span_equal(name, (struct tls_span){trust->anchors[i].dn.data, trust->anchors[i].dn.len}))
+        if (memcmp(trust->anchors[i].dn.data, hash, sizeof hash) == 0)
             return true;
     }
     return false;

@@ -1,8 +1,7 @@
 /*
  * The roots that Debian trusts for servers, as deps/roots makes them out of Mozilla's certdata.txt: one block
  * of constant data, records one after the other: kind of key (TLS_ROOT_RSA, or the number of the curve),
- * length of the name, of the key and of the RSA exponent (two bytes each, the high one first), name, key,
- * exponent.
+ * length of the RSA exponent, length of the key (two bytes, the high one first), hash of the name, key, exponent.
  */
 #include "tls_internal.h"
 
@@ -16,14 +15,6 @@ size_t tls_roots_count(void)
 const char *tls_roots_version(void)
 {
     return TLS_ROOTS_VERSION;
-}
-
-static size_t take_record_length(const unsigned char **at)
-{
-    size_t len = (size_t)(*at)[0] << 8 | (*at)[1];
-
-    *at += 2;
-    return len;
 }
 
 /* BearSSL's structures have no const, but it does not write there. */
@@ -44,13 +35,13 @@ void tls_roots_fill(br_x509_trust_anchor *anchors)
 
     for (size_t i = 0; i < tls_roots_records; i++) {
         br_x509_pkey *key = &anchors[i].pkey;
-        int kind = *at++;
-        size_t name_len = take_record_length(&at);
-        size_t key_len = take_record_length(&at);
-        size_t exponent_len = take_record_length(&at);
+        int kind = at[0];
+        size_t exponent_len = at[1];
+        size_t key_len = (size_t)at[2] << 8 | at[3];
         unsigned char *data;
 
-        anchors[i].dn = (br_x500_name){take_record_bytes(&at, name_len), name_len};
+        at += 4;
+        anchors[i].dn = (br_x500_name){take_record_bytes(&at, TLS_NAME_HASH), TLS_NAME_HASH};
         anchors[i].flags = BR_X509_TA_CA;
         data = take_record_bytes(&at, key_len);
         if (kind == TLS_ROOT_RSA) {

@@ -49,7 +49,7 @@ void tls_describe(const char *ca_file, char *out, size_t room)
 
 struct bundle {
     size_t count; /* of usable certificates */
-    size_t bytes; /* of their names and keys */
+    size_t bytes; /* of the hashes of their names, and of their keys */
     int unusable;
 };
 
@@ -62,8 +62,19 @@ static bool count_certificate(void *ctx, const struct tls_cert *cert)
         return false;
     }
     bundle->count++;
-    bundle->bytes += cert->subject.len + cert->n.len + cert->e.len + cert->q.len;
+    bundle->bytes += TLS_NAME_HASH + cert->n.len + cert->e.len + cert->q.len;
     return true;
+}
+
+void tls_name_hash(struct tls_span name, unsigned char out[TLS_NAME_HASH])
+{
+    br_sha256_context sha256;
+    unsigned char hash[br_sha256_SIZE];
+
+    br_sha256_init(&sha256);
+    br_sha256_update(&sha256, name.data, name.len);
+    br_sha256_out(&sha256, hash);
+    memcpy(out, hash, TLS_NAME_HASH);
 }
 
 static unsigned char *append_bytes(unsigned char **to, struct tls_span from)
@@ -79,7 +90,9 @@ static void fill_anchor(br_x509_trust_anchor *anchor, const struct tls_cert *cer
 {
     br_x509_pkey *key = &anchor->pkey;
 
-    anchor->dn = (br_x500_name){append_bytes(room, cert->subject), cert->subject.len};
+    anchor->dn = (br_x500_name){*room, TLS_NAME_HASH};
+    tls_name_hash(cert->subject, *room);
+    *room += TLS_NAME_HASH;
     anchor->flags = tls_cert_is_authority(cert) ? BR_X509_TA_CA : 0;
     if (cert->key == TLS_KEY_RSA) {
         key->key_type = BR_KEYTYPE_RSA;
