@@ -70,7 +70,7 @@ UNIT_TESTS = $(patsubst tests/unit/%.c,build/san/unit/%,$(wildcard tests/unit/te
 FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS = $(FUZZERS:%=build/san/fuzz/%)
 AARCH64_TESTS = build/aarch64/storsync-init $(UNIT_TESTS:build/san/%=build/aarch64/%) $(REPLAYS:build/san/%=build/aarch64/%)
-C_FILES = $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch]) deps/roots.c $(wildcard docs/*.c)
+C_FILES = $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch]) $(wildcard deps/*.c docs/*.c)
 SCRIPTS = $(shell find .ci deps dist docs tests -maxdepth 2 -type f -exec \
 	awk 'FNR == 1 && /^.! ?\/(usr\/)?bin\/(env )?(ba)?sh/ { print FILENAME }' {} + | sort)
 
@@ -114,7 +114,7 @@ build/deps-san/done: DEPS_CC = $(san_CC)
 build/deps-san/done: | need-san
 build/deps-fuzz/done: DEPS_CC = $(fuzz_CC)
 build/deps-fuzz/done: | need-fuzz
-build/deps-%/done: build/deps-src/done deps/build build/config
+build/deps-%/done: build/deps-src/done deps/build $(wildcard deps/curl_*) build/config
 	@CC='$(DEPS_CC)' CFLAGS='$($*_CFLAGS)' deps/build $(if $(filter musl aarch64,$*),musl,host) build/deps-src $(@D)
 	@touch $@
 

@@ -106,7 +106,6 @@ _Static_assert(sizeof(long) == SIZEOF_LONG && sizeof(void *) == SIZEOF_SIZE_T, "
 #define HAVE_POLL_H 1
 #define HAVE_PTHREAD_H 1
 #define HAVE_PWD_H 1
-#define HAVE_REALPATH 1
 #define HAVE_RECV 1
 #define HAVE_SA_FAMILY_T 1
 #define HAVE_SCHED_YIELD 1

@@ -39,22 +39,16 @@ static CURLcode get(const char *host, curl_ssl_ctx_callback callback, void *ctx,
     char url[600];
     int port;
     int fd = listen_somewhere(&port);
-    struct curl_slist *resolve = NULL;
     CURLcode code;
 
     assert_non_null(easy);
     detail[0] = '\0';
-    snprintf(url, sizeof url, "%s:%d:127.0.0.1", host, port);
-    resolve = curl_slist_append(NULL, url);
     snprintf(url, sizeof url, "https://%s:%d/", host, port);
     curl_easy_setopt(easy, CURLOPT_URL, url);
-    curl_easy_setopt(easy, CURLOPT_RESOLVE, resolve);
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, detail);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT, 30L);
-    /* Nothing of this helps. */
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, 30000L);
+    /* This does not help. */
     curl_easy_setopt(easy, CURLOPT_CAINFO, "/etc/ssl/certs/ca-certificates.crt");
     if (callback != NULL) {
         curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, callback);
@@ -62,7 +56,6 @@ static CURLcode get(const char *host, curl_ssl_ctx_callback callback, void *ctx,
     }
     code = curl_easy_perform(easy);
     curl_easy_cleanup(easy);
-    curl_slist_free_all(resolve);
     close(fd);
     return code;
 }
@@ -90,9 +83,9 @@ static void somebody_who_does_nothing(void **state)
     char host[256] = "";
 
     (void)state;
-    assert_int_equal(get("a.example", look, host, detail), CURLE_SSL_CONNECT_ERROR);
+    assert_int_equal(get("a.localhost", look, host, detail), CURLE_SSL_CONNECT_ERROR);
     assert_non_null(strstr(detail, "set up no verification"));
-    assert_string_equal(host, "a.example");
+    assert_string_equal(host, "a.localhost");
     assert_int_equal(get("127.0.0.1", look, host, detail), CURLE_SSL_CONNECT_ERROR);
     assert_string_equal(host, "127.0.0.1");
 }
@@ -122,7 +115,7 @@ static void a_host_that_is_too_long(void **state)
     memset(host, 'a', sizeof host);
     for (size_t i = 50; i < sizeof host; i += 50)
         host[i] = '.';
-    host[260] = '\0';
+    strcpy(host + 260, ".localhost"); /* which libcurl does not ask a name server for */
     assert_int_not_equal(get(host, look, host, detail), CURLE_OK);
 }
 
