@@ -55,7 +55,8 @@ fuzz_CC = clang
 LIBS = -lcurl -lbearssl -lexpat -linih -lyyjson
 LDFLAGS = -Wl,--gc-sections,--build-id -Wl,-z,relro,-z,now,-z,noexecstack
 # Seen as a whole, gcc makes it 1 KiB smaller; clang always looks at all.
-musl_LDFLAGS = -Wl,-z,pack-relative-relocs $(if $(filter %gcc cc,$(notdir $(firstword $(CC)))),-flto-partition=one)
+aarch64_LDFLAGS = -Wl,-T,deps/readonly.ld
+musl_LDFLAGS = $(aarch64_LDFLAGS) -Wl,-z,pack-relative-relocs $(if $(filter %gcc cc,$(notdir $(firstword $(CC)))),-flto-partition=one)
 test_LDFLAGS = $(musl_LDFLAGS)
 
 # The rooms of the house: docs/DESIGN.md has the map, tests/layers who may know whom.
@@ -178,13 +179,13 @@ $(patsubst %,build/%/tls/tls_roots.o,musl aarch64 test san fuzz): build/roots/tl
 
 build/storsync-init: build/storsync-init.debug
 	$(call step,STRIP) strip -o $@ $<
-build/storsync-init.debug: $(call objects,musl)
+build/storsync-init.debug: $(call objects,musl) deps/readonly.ld
 	$(call link,musl)
-build/test/storsync-init: $(call objects,test)
+build/test/storsync-init: $(call objects,test) deps/readonly.ld
 	$(call link,test)
 build/aarch64/storsync-init: build/aarch64/storsync-init.debug
 	$(call step,STRIP) aarch64-linux-gnu-strip -o $@ $<
-build/aarch64/storsync-init.debug: $(call objects,aarch64)
+build/aarch64/storsync-init.debug: $(call objects,aarch64) deps/readonly.ld
 	$(call link,aarch64)
 build/aarch64/parts.a: $(filter-out %/main.o,$(call objects,aarch64))
 	$(archive)
