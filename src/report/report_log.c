@@ -61,7 +61,15 @@ static void log_environment(struct report_log *log, const struct report *report)
               found->platform[0] != '\0' ? ", " : "", found->platform);
     if (found->warning[0] != '\0')
         log_warn("%s", found->warning);
-    if (found->production && found->hint[0] != '\0')
+}
+
+/* Where it would have made a difference. */
+static void log_hint(const struct report *report)
+{
+    const struct detection *found = &report->detection;
+    bool counts = report->state == REPORT_SYNCED || report->state == REPORT_TOO_SOON;
+
+    if (counts && report->mode == REPORT_DEPLOY && found->production && found->hint[0] != '\0')
         log_info("without a deployment id only the interval decides; on %s %s", found->platform, found->hint);
 }
 
@@ -429,6 +437,7 @@ static void log_finished(const struct report_log *log, const struct report *repo
         log_end_of_validation(log, report);
     else
         log_end_of_sync(log, report);
+    log_hint(report);
 }
 
 /* ---- progress ---- */

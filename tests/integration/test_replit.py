@@ -131,6 +131,7 @@ class Buckets(ReplitCase):
                     tool = self.deploy(env)
                     self.assertEqual((tool.status["state"], tool.warnings), ("nothing-to-do", []))
                     self.assertIn("share one bucket, as is usual at Replit", tool.status["message"])
+                    self.assertNotIn("without a deployment id", tool.err, "what nobody needs here")
         told = self.tool("--status", env={"STORSYNC_STATUS_FILE": str(self.status_file)})
         self.assertEqual(told.code, 0)
         self.assertIn("share one bucket", told.out)

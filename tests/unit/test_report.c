@@ -317,19 +317,32 @@ static void test_environment_without_anything(void **state)
         "storsync-init: environment is development because nothing says otherwise; no deployment id\n");
 }
 
+/* Said where an id would have made a difference. */
 static void test_the_hint_is_for_production(void **state)
 {
+    static const struct {
+        enum report_mode mode;
+        enum report_state state;
+        bool production, told;
+    } rows[] = {
+        {REPORT_DEPLOY, REPORT_TOO_SOON, true, true},       {REPORT_DEPLOY, REPORT_SYNCED, true, true},
+        {REPORT_DEPLOY, REPORT_NOTHING_TO_DO, true, false}, {REPORT_DEPLOY, REPORT_INACTIVE, false, false},
+        {REPORT_DEPLOY, REPORT_TOO_SOON, false, false},     {REPORT_SYNC, REPORT_SYNCED, true, false},
+    };
+
     (void)state;
     report.detection.deployment_id[0] = '\0';
     report.detection.hint = "set it";
-    report_environment(&report);
-    assert_non_null(strstr(
-        output(),
-        "no deployment id, Heroku\nstorsync-init: without a deployment id only the interval decides; on Heroku set it\n"));
-    log_lines.environment_shown = false;
-    report.detection.production = false;
-    report_environment(&report);
-    assert_null(strstr(output(), "set it"));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *text;
+
+        report.mode = rows[i].mode;
+        report.detection.production = rows[i].production;
+        report_finish(&report, rows[i].state, NULL, STARTED);
+        text = strstr(output(),
+                      "storsync-init: without a deployment id only the interval decides; on Heroku set it\n");
+        assert_int_equal(text != NULL, rows[i].told);
+    }
 }
 
 static void test_keys_are_shown_without_the_path(void **state)
