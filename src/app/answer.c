@@ -87,18 +87,19 @@ static bool look_into(struct store *store, int index, const struct settings *set
 }
 
 /* A run ends with what is wrong with the source; whoever checks wants to hear of the destination as well. */
-static void check_destination_too(const struct run *run)
+static void check_destination_too(const struct run *run, struct error *error)
 {
-    struct error error = {.kind = ERROR_NONE};
-    struct store *store = run_open_side(run, &run->settings->destination, &error);
+    struct store *store = run_open_side(run, &run->settings->destination, error);
 
-    if (store == NULL || !look_into(store, 1, run->settings, &error))
-        log_error("%s", error.text);
+    if (store == NULL || !look_into(store, 1, run->settings, error))
+        log_error("%s", error->text);
     store_close(store);
 }
 
-/* What a run would find before it asks anybody, by the code that finds it there. */
-static bool check_stores(const struct options *options, const struct settings *settings, struct error *error)
+/* What a run would find before it asks anybody, by the code that finds it there; and in *second what it would find after
+ * that. */
+static bool check_stores(const struct options *options, const struct settings *settings, struct error *error,
+                         struct error *second)
 {
     const struct detection unknown = {.platform = "", .hint = ""};
     struct run run;
@@ -110,7 +111,7 @@ static bool check_stores(const struct options *options, const struct settings *s
     if (source)
         good = good && look_into(run.destination, 1, settings, error);
     else if (run.loop != NULL)
-        check_destination_too(&run);
+        check_destination_too(&run, second);
     run_end(&run);
     return source && good;
 }
@@ -146,8 +147,30 @@ static void tell_credentials(const struct settings *settings, int index)
     buf_free(&text);
 }
 
+static bool put_check_error(yyjson_mut_doc *doc, yyjson_mut_val *object, const struct error *error)
+{
+    bool failed = error->kind != ERROR_NONE;
+
+    return json_add_text(doc, object, "error", failed ? error->text : NULL) &&
+           json_add_text(doc, object, "kind", error_kind_name(error->kind)) &&
+           json_add_text(doc, object, "side", failed ? error->side : NULL);
+}
+
+/* The first of two errors is that of a run; `errors` has both. */
+static bool put_check_errors(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct error errors[2])
+{
+    bool ok = put_check_error(doc, root, &errors[0]);
+    yyjson_mut_val *array = yyjson_mut_obj_add_arr(doc, root, "errors");
+
+    for (int i = 0; ok && i < 2; i++)
+        if (errors[i].kind != ERROR_NONE)
+            ok = put_check_error(doc, yyjson_mut_arr_add_obj(doc, array), &errors[i]);
+    return ok;
+}
+
 /* The same and more as JSON. */
-static bool put_check(const struct settings *settings, const struct error *error, bool good, struct buf *out)
+static bool put_check(const struct settings *settings, const struct error errors[2], bool good,
+                      struct buf *out)
 {
     static const struct {
         const char *name;
@@ -158,13 +181,9 @@ static bool put_check(const struct settings *settings, const struct error *error
         {"notes", settings_note},
         {"assumptions", settings_assumption},
     };
-    bool failed = error->kind != ERROR_NONE;
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_obj(doc);
-    bool ok = yyjson_mut_obj_add_bool(doc, root, "valid", good) &&
-              json_add_text(doc, root, "error", failed ? error->text : NULL) &&
-              json_add_text(doc, root, "kind", error_kind_name(error->kind)) &&
-              json_add_text(doc, root, "side", failed ? error->side : NULL);
+    bool ok = yyjson_mut_obj_add_bool(doc, root, "valid", good) && put_check_errors(doc, root, errors);
 
     yyjson_mut_doc_set_root(doc, root);
     for (size_t i = 0; ok && i < sizeof lists / sizeof lists[0]; i++) {
@@ -178,18 +197,19 @@ static bool put_check(const struct settings *settings, const struct error *error
     return ok && buf_putc(out, '\n');
 }
 
-static int print_check(const struct settings *settings, const struct error *error, int code)
+static int print_check(const struct settings *settings, const struct error errors[2], int code)
 {
     struct buf out;
 
     buf_init(&out, OUTPUT_MAX);
-    out.failed |= !put_check(settings, error, code == 0, &out);
+    out.failed |= !put_check(settings, errors, code == 0, &out);
     return answer_print(&out, code);
 }
 
 int answer_check_config(const struct options *options, const struct settings *settings, struct error *error)
 {
-    bool good = error->kind == ERROR_NONE && check_stores(options, settings, error);
+    struct error errors[2] = {[1] = {.kind = ERROR_NONE}};
+    bool good = error->kind == ERROR_NONE && check_stores(options, settings, error, &errors[1]);
 
     tell_refusals(settings, error);
     for (int i = 0; good && i < 2; i++)
@@ -202,7 +222,8 @@ int answer_check_config(const struct options *options, const struct settings *se
         log_info(settings_note(settings, 0) != NULL || settings_assumption(settings, 0) != NULL
                      ? "the configuration can be used; is what is warned about meant so?"
                      : "the configuration is fine");
-    return options->json ? print_check(settings, error, good ? 0 : 78) : good ? 0 : 78;
+    errors[0] = *error;
+    return options->json ? print_check(settings, errors, good ? 0 : 78) : good ? 0 : 78;
 }
 
 /* The region that requests to this side are signed for at first. */

@@ -67,6 +67,16 @@ class Configuration(TestCase):
         self.assertIn("STORSYNC_SOURCE_ENDPOINT", tool.json["error"])
         self.assertEqual(len(tool.json["problems"]), 1)
 
+    def test_both_sides_as_json(self):
+        env = {side + "_STORAGE_BUCKET": f"file://{self.dir}/no-{side}" for side in ("DEV", "PROD")}
+        tool = self.tool("--check-config", "--json", env=env)
+        self.assertEqual(tool.code, 78)
+        self.assertEqual([(e["side"], e["kind"]) for e in tool.json["errors"]], [("source", "no-bucket"), ("destination", "no-bucket")])
+        self.assertEqual(tool.json["error"], tool.json["errors"][0]["error"])
+        self.assertIn("no-PROD", tool.json["errors"][1]["error"])
+        good = {name: self.dir_bucket().url for name in env}
+        self.assertEqual(self.tool("--check-config", "--json", env=good).json["errors"], [])
+
     def test_what_counts_in_the_end(self):
         env = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s", "AWS_EC2_METADATA_DISABLED": "true",
                "NODE_ENV": "production", "STORSYNC_DEPLOYMENT_ID": "v7", "STORSYNC_SOURCE_REGION": "eu-west-1"}
