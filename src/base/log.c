@@ -201,20 +201,6 @@ void log_end(void)
     tell_dropped();
 }
 
-/* Blanks rather than an escape sequence: any terminal knows them. */
-static void erase_transient(void)
-{
-    char blank[LOG_LINE_MAX + 2];
-
-    if (state.transient == 0)
-        return;
-    blank[0] = '\r';
-    memset(blank + 1, ' ', state.transient);
-    blank[state.transient + 1] = '\r';
-    write_transient(blank, state.transient + 2);
-    state.transient = 0;
-}
-
 /* What fits into one line of the terminal. The last column stays free: some go on to the next line when it is used. */
 static size_t transient_room(void)
 {
@@ -224,11 +210,30 @@ static size_t transient_room(void)
     return columns - 1 < TRANSIENT_MAX ? columns - 1 : TRANSIENT_MAX;
 }
 
+/* Blanks rather than an escape sequence: any terminal knows them. If it is narrower by now, a whole line of it and no more. */
+static void erase_transient(void)
+{
+    char blank[TRANSIENT_MAX + 3];
+    size_t room = transient_room(), len = state.transient <= room ? state.transient : room + 1;
+
+    if (state.transient == 0)
+        return;
+    blank[0] = '\r';
+    memset(blank + 1, ' ', len);
+    blank[len + 1] = '\r';
+    write_transient(blank, len + 2);
+    state.transient = 0;
+}
+
+/* No character is cut in two. */
 static void show_transient(void)
 {
     size_t room = transient_room(), len = strlen(state.kept);
 
-    state.transient = len < room ? len : room;
+    if (len > room)
+        for (len = room; len > 0 && (state.kept[len] & 0xC0) == 0x80;)
+            len--;
+    state.transient = len;
     write_transient(state.kept, state.transient);
 }
 
