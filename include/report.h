@@ -86,6 +86,7 @@ struct report_last {
     char finished_at[CLOCK_RFC3339_SIZE]; /* "": none is known */
     char mode[16];
     char deployment_id[sizeof((struct detection *)0)->deployment_id];
+    char job[80];
     uint64_t synced, total_size;
 };
 
@@ -96,6 +97,8 @@ struct report {
     char source[1100], destination[1100]; /* store names */
     bool configured;                      /* both buckets were set, not defaulted */
     bool dry_run;
+    bool by_hand;   /* no application waits for it, nor is it of a process that has one */
+    char job[80];   /* what the sync is called at the destination; "" while that is not known */
     int64_t due_at; /* wall; with REPORT_TOO_SOON when the interval is over, else CLOCK_UNKNOWN */
 
     /* How far it is. */

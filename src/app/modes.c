@@ -10,6 +10,7 @@
 #include "validate.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* How long giving the lease back may take, in ms. */
@@ -61,6 +62,14 @@ static void conclude_marker(struct run *run, const struct marker_finding *found,
 
 /* ---- steps ---- */
 
+/* The segment of its prefix that is its own. */
+static void name_job(struct run *run)
+{
+    const char *name = run->job.prefix + strlen(OBJECT_STATE_PREFIX);
+
+    snprintf(run->report.job, sizeof run->report.job, "%.*s", (int)strcspn(name, "/"), name);
+}
+
 /* True if the stores are open and differ. False: the run is over, *error says how. */
 static bool begin_sync(struct run *run, struct error *error)
 {
@@ -73,6 +82,7 @@ static bool begin_sync(struct run *run, struct error *error)
         return false;
     }
     job_init(&run->job, run->settings, run->source, run->destination);
+    name_job(run);
     log_debug("state of this job: %s in %s", run->job.prefix, store_name(run->destination));
     return true;
 }

@@ -59,6 +59,7 @@ void run_begin(struct run *run, const struct options *options, const struct sett
     report->mode = mode_of(options);
     report->detection = *detection;
     report->dry_run = settings->dry_run != 0;
+    report->by_hand = options->mode != MODE_DEPLOY && options->command == NULL && !options->asked;
     report->configured = !settings_is_default(settings, &settings->source.bucket) &&
                          !settings_is_default(settings, &settings->destination.bucket);
     show_bucket(settings->source.bucket, report->source, sizeof report->source);

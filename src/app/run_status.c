@@ -72,7 +72,8 @@ static void save_status(struct run_status *status, const struct report *report)
 
     buf_init(&json, JSON_MAX);
     if (report_json(report, true, &json) && !json.failed)
-        written = status_write(status->path, &json, &error);
+        written = report->by_hand ? status_write_by_hand(status->path, &json, &error)
+                                  : status_write(status->path, &json, &error);
     else
         error_set(&error, ERROR_LOCAL, "the status document does not fit into memory");
     note_result(status, written, &error);

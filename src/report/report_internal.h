@@ -7,8 +7,11 @@
 #include "json.h"
 #include "report.h"
 
-/* Does a status document tell of a run that goes on, and nobody has written it for too long? */
-bool report_has_died(yyjson_val *root);
+/* How one knows that the run which a status document tells of, as one that goes on, has died; NULL: nothing says so. */
+const char *report_death(yyjson_val *root);
+
+/* Nothing waited for that run: somebody has started it by hand. */
+bool report_is_by_hand(yyjson_val *root);
 
 /* What a run that goes on waits for. */
 #define REPORT_AWAITED_SIZE 160

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "json.h"
+#include "machine.h"
 #include "version.h"
 
 #include <stdio.h>
@@ -66,6 +67,23 @@ static const char *const leases[] = {
     [REPORT_ADVISORY] = "advisory",
 };
 
+/* How long it took, or the process that is at it. */
+static void put_whereabouts(struct object *root, const struct report *report)
+{
+    struct machine_process self;
+
+    if (report->finished != CLOCK_UNKNOWN) {
+        int64_t took = report->finished - report->started;
+
+        put_integer(root, "durationMs", took > 0 ? (uint64_t)took : 0);
+        return;
+    }
+    machine_self(&self);
+    put_text(root, "machine", self.machine);
+    put_integer(root, "pid", (uint64_t)self.pid);
+    put_integer(root, "pidStarted", (uint64_t)self.started);
+}
+
 static void put_situation(struct object *root, const struct report *report)
 {
     const struct detection *found = &report->detection;
@@ -86,11 +104,14 @@ static void put_situation(struct object *root, const struct report *report)
     put_text(root, "source", report->source);
     put_text(root, "destination", report->destination);
     put_flag(root, "dryRun", report->dry_run);
+    put_flag(root, "byHand", report->by_hand);
+    put_text(root, "job", report->job);
     put_text(root, "lease", leases[report->lease]);
     put_text(root, "waitingFor", report->state == REPORT_WAITING ? report->waiting_for : "");
     put_time(root, "startedAt", report->started);
     put_time(root, "finishedAt", report->finished);
     put_time(root, "updatedAt", clock_wall());
+    put_whereabouts(root, report);
 }
 
 static void put_figures(struct object *root, const struct report *report)
@@ -124,12 +145,14 @@ static void put_last_sync(struct object *root, const struct report *report)
         put_time(&last, "finishedAt", report->finished);
         put_text(&last, "mode", report_mode_name(report->mode));
         put_text(&last, "deploymentId", report->detection.deployment_id);
+        put_text(&last, "job", report->job);
         put_integer(&last, "syncedFiles", report->synced);
         put_integer(&last, "totalSize", report->total_size);
     } else if (report->last.finished_at[0] != '\0') {
         put_text(&last, "finishedAt", report->last.finished_at);
         put_text(&last, "mode", report->last.mode);
         put_text(&last, "deploymentId", report->last.deployment_id);
+        put_text(&last, "job", report->last.job);
         put_integer(&last, "syncedFiles", report->last.synced);
         put_integer(&last, "totalSize", report->last.total_size);
     } else {
@@ -156,6 +179,7 @@ void report_remember(struct report *report, const char *json, size_t len)
     snprintf(last->finished_at, sizeof last->finished_at, "%s", json_text(found, "finishedAt", ""));
     snprintf(last->mode, sizeof last->mode, "%s", json_text(found, "mode", ""));
     snprintf(last->deployment_id, sizeof last->deployment_id, "%s", json_text(found, "deploymentId", ""));
+    snprintf(last->job, sizeof last->job, "%s", json_text(found, "job", ""));
     last->synced = synced > 0 ? (uint64_t)synced : 0;
     last->total_size = size > 0 ? (uint64_t)size : 0;
     yyjson_doc_free(doc);

@@ -3,20 +3,35 @@
 
 #include "clock.h"
 #include "log.h"
+#include "machine.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* A run that goes on writes its document every two seconds. */
 #define SILENCE_MAX (INT64_C(60) * 1000) /* ms */
 
-bool report_has_died(yyjson_val *root)
+const char *report_death(yyjson_val *root)
 {
     int64_t updated = clock_parse_rfc3339(json_text(root, "updatedAt", ""));
+    struct machine_process process = {.pid = json_number(root, "pid", 0),
+                                      .started = json_number(root, "pidStarted", 0)};
     enum report_state state;
 
-    return report_state_parse(json_text(root, "state", ""), &state) && state <= REPORT_WAITING &&
-           updated != CLOCK_UNKNOWN && clock_wall() - updated > SILENCE_MAX;
+    if (!report_state_parse(json_text(root, "state", ""), &state) || state > REPORT_WAITING)
+        return NULL;
+    snprintf(process.machine, sizeof process.machine, "%s", json_text(root, "machine", ""));
+    if (machine_has_lost(&process))
+        return "its process is gone: that run has died";
+    return updated != CLOCK_UNKNOWN && clock_wall() - updated > SILENCE_MAX
+               ? "not updated for over a minute: that run has died"
+               : NULL;
+}
+
+bool report_is_by_hand(yyjson_val *root)
+{
+    return json_flag(root, "byHand", strcmp(json_text(root, "mode", ""), "sync") == 0);
 }
 
 static void say_line(struct buf *out, const char *label, const char *text)
@@ -119,10 +134,25 @@ static void say_last_sync(struct buf *out, yyjson_val *last)
                strcmp(json_text(last, "mode", ""), "sync") == 0 ? ", by hand" : "");
 }
 
+static void say_state(struct buf *out, const char *label, yyjson_val *root)
+{
+    const char *death = report_death(root);
+
+    say_pair(out, label, json_text(root, "state", ""), death != NULL ? death : "");
+}
+
+/* The last run by hand, beside the last one of a deployment. */
+static void say_by_hand(struct buf *out, yyjson_val *run)
+{
+    say_state(out, "By hand", run);
+    say_text(out, "By hand, message", run, "message");
+    say_text(out, "By hand, started", run, "startedAt");
+    say_text(out, "By hand, finished", run, "finishedAt");
+}
+
 static void say_document(struct buf *out, yyjson_val *root)
 {
-    say_pair(out, "State", json_text(root, "state", ""),
-             report_has_died(root) ? "not updated for over a minute: that run has died" : "");
+    say_state(out, "State", root);
     say_text(out, "Message", root, "message");
     say_pair(out, "Environment", json_text(root, "environment", ""),
              json_text(root, "environmentSource", ""));
@@ -148,6 +178,7 @@ static void say_document(struct buf *out, yyjson_val *root)
         say_size(out, "Total size", root, "totalSize");
     }
     say_list(out, "Errors", yyjson_obj_get(root, "errors"), "error");
+    say_by_hand(out, yyjson_obj_get(root, "manual"));
 }
 
 bool report_text(const char *json, size_t len, struct buf *out, struct error *error)

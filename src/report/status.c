@@ -15,6 +15,14 @@
 #include <unistd.h>
 
 static const struct status_places defaults = {STATUS_DEFAULT, STATUS_FALLBACK};
+static const struct status_places defaults_by_hand = {STATUS_DEFAULT STATUS_BY_HAND,
+                                                      STATUS_FALLBACK STATUS_BY_HAND};
+
+/* Of a run by hand, beside that of deployments. The rest of the path is cut, and the file not there. */
+static void name_beside(const char *path, char beside[PATH_MAX])
+{
+    snprintf(beside, PATH_MAX, "%s%s", path, *path != '\0' ? STATUS_BY_HAND : "");
+}
 
 /* ---- writing ---- */
 
@@ -109,9 +117,15 @@ bool status_write_places(const struct status_places *places, const struct buf *j
     return error_set(error, error->kind, "%.200s; %.200s", error->text, second.text);
 }
 
+static bool write_status(const char *path, const struct status_places *places, const struct buf *json,
+                         struct error *error)
+{
+    return *path != '\0' ? write_place(path, json, error) : status_write_places(places, json, error);
+}
+
 bool status_write(const char *path, const struct buf *json, struct error *error)
 {
-    return *path != '\0' ? write_place(path, json, error) : status_write_places(&defaults, json, error);
+    return write_status(path, &defaults, json, error);
 }
 
 void status_termination_log(const char *path, const char *text)
@@ -203,12 +217,13 @@ bool status_read_places(const struct status_places *places, struct buf *out, con
     return read_all(take_second ? second : first, path, out, error);
 }
 
-bool status_read(const char *path, struct buf *out, const char **found, struct error *error)
+static bool read_status(const char *path, const struct status_places *places, struct buf *out,
+                        const char **found, struct error *error)
 {
     struct stat info;
 
     if (*path == '\0')
-        return status_read_places(&defaults, out, found, error);
+        return status_read_places(places, out, found, error);
     int fd = open_regular(path, 0, &info, error);
     if (fd < 0)
         return false;
@@ -217,10 +232,105 @@ bool status_read(const char *path, struct buf *out, const char **found, struct e
     return read_all(fd, path, out, error);
 }
 
+/* ---- runs by hand ---- */
+
+/* Is it the document of a run that an application waited for? */
+static bool is_of_deployment(const struct buf *json)
+{
+    struct error ignored;
+    yyjson_doc *doc = json_parse(buf_str(json), json->len, &ignored);
+    bool is = yyjson_is_obj(yyjson_doc_get_root(doc)) && !report_is_by_hand(yyjson_doc_get_root(doc));
+
+    yyjson_doc_free(doc);
+    return is;
+}
+
+bool status_write_by_hand(const char *path, const struct buf *json, struct error *error)
+{
+    char beside[PATH_MAX];
+    struct error ignored;
+    struct buf there;
+    bool taken;
+
+    buf_init(&there, JSON_MAX);
+    taken = read_status(path, &defaults, &there, NULL, &ignored) && is_of_deployment(&there);
+    buf_free(&there);
+    if (!taken)
+        return status_write(path, json, error);
+    name_beside(path, beside);
+    return write_status(beside, &defaults_by_hand, json, error);
+}
+
+/* The later of both runs' last sync is the last sync. */
+static void take_last_sync(yyjson_mut_doc *doc, yyjson_val *root, yyjson_val *by_hand)
+{
+    yyjson_val *last = yyjson_obj_get(by_hand, "lastSync");
+
+    if (strcmp(json_text(last, "finishedAt", ""),
+               json_text(yyjson_obj_get(root, "lastSync"), "finishedAt", "")) > 0)
+        yyjson_mut_obj_put(yyjson_mut_doc_get_root(doc), yyjson_mut_str(doc, "lastSync"),
+                           yyjson_val_mut_copy(doc, last));
+}
+
+/* Puts the run by hand into the document of the deployment, as its member `manual`. */
+static void join_documents(struct buf *json, const struct buf *by_hand)
+{
+    struct error ignored;
+    yyjson_doc *main = json_parse(buf_str(json), json->len, &ignored);
+    yyjson_doc *other = json_parse(buf_str(by_hand), by_hand->len, &ignored);
+    yyjson_val *root = yyjson_doc_get_root(main), *manual = yyjson_doc_get_root(other);
+    struct buf joined;
+
+    buf_init(&joined, json->max);
+    if (yyjson_is_obj(root) && yyjson_is_obj(manual) && !report_is_by_hand(root)) {
+        yyjson_mut_doc *doc = yyjson_doc_mut_copy(main, NULL);
+
+        take_last_sync(doc, root, manual);
+        yyjson_mut_obj_put(yyjson_mut_doc_get_root(doc), yyjson_mut_str(doc, "manual"),
+                           yyjson_val_mut_copy(doc, manual));
+        if (json_write(doc, true, &joined) && buf_putc(&joined, '\n')) {
+            buf_clear(json);
+            buf_append(json, joined.data, joined.len);
+        }
+        yyjson_mut_doc_free(doc);
+    }
+    buf_free(&joined);
+    yyjson_doc_free(main);
+    yyjson_doc_free(other);
+}
+
+bool status_read(const char *path, struct buf *out, const char **found, struct error *error)
+{
+    char beside[PATH_MAX];
+    struct error ignored;
+    struct buf by_hand;
+
+    if (!read_status(path, &defaults, out, found, error))
+        return false;
+    name_beside(path, beside);
+    buf_init(&by_hand, JSON_MAX);
+    if (read_status(beside, &defaults_by_hand, &by_hand, NULL, &ignored))
+        join_documents(out, &by_hand);
+    buf_free(&by_hand);
+    return true;
+}
+
 /* ---- health ---- */
+
+/* Has a run by hand done since what the deployment's did not? Only one that synced the same. */
+static bool is_mended(yyjson_val *root, enum report_state state)
+{
+    yyjson_val *last = yyjson_obj_get(root, "lastSync");
+    const char *job = json_text(root, "job", "");
+
+    return state > REPORT_WAITING && *job != '\0' && strcmp(json_text(last, "job", ""), job) == 0 &&
+           strcmp(json_text(last, "finishedAt", ""), json_text(root, "finishedAt", "~")) > 0;
+}
 
 static bool judge_document(yyjson_val *root, struct buf *why)
 {
+    bool healthy;
+    const char *death;
     char safe[LOG_SAFE_SIZE];
     enum report_state state;
     int64_t schema = json_number(root, "schema", 0);
@@ -234,11 +344,17 @@ static bool judge_document(yyjson_val *root, struct buf *why)
         buf_printf(why, "unhealthy: unknown state \"%s\"", log_safe(name, safe));
         return false;
     }
-    buf_printf(why, "%s (%s%s): %s", report_state_healthy(state) ? "healthy" : "unhealthy",
-               report_state_name(state), strcmp(json_text(root, "mode", ""), "sync") == 0 ? ", by hand" : "",
-               report_has_died(root) ? "not updated for over a minute: that run has died"
-                                     : log_safe(json_text(root, "message", ""), safe));
-    return report_state_healthy(state);
+    death = report_death(root);
+    healthy = report_state_healthy(state);
+    if (!healthy && is_mended(root, state)) {
+        buf_printf(why, "healthy (%s, then synced by hand at %s)", report_state_name(state),
+                   log_safe(json_text(yyjson_obj_get(root, "lastSync"), "finishedAt", ""), safe));
+        return true;
+    }
+    buf_printf(why, "%s (%s%s): %s", healthy ? "healthy" : "unhealthy", report_state_name(state),
+               report_is_by_hand(root) ? ", by hand" : "",
+               death != NULL ? death : log_safe(json_text(root, "message", ""), safe));
+    return healthy;
 }
 
 int status_health(const struct buf *json, struct buf *why)

@@ -289,6 +289,13 @@ def children(pid):
         return []
 
 
+def alive(pid):
+    try:
+        return re.search(r"(?m)^State:\s+(\S)", Path(f"/proc/{pid}/status").read_text())[1] not in "XZ"
+    except OSError:
+        return False
+
+
 def read_all(file):
     return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0)
 

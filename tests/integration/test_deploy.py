@@ -4,9 +4,10 @@ import os
 import re
 import threading
 import time
+from pathlib import Path
 
 import proxyfault
-from harness import JOB, RUN, TestCase, production, sides
+from harness import JOB, RUN, TestCase, alive, production, sides
 
 
 class DirCase(TestCase):
@@ -438,20 +439,98 @@ class Status(DirCase):
         self.assertEqual(self.succeed("--status", "--json").json, tool.status)
         self.assertIn("synced", self.succeed("--status").out)
 
-    def test_last_sync_beside_the_last_run(self):
+    def missing_source(self):
+        return {**self.env(), "STORSYNC_SOURCE_BUCKET": f"file://{self.dir}/missing"}
+
+    def by_hand(self):
+        return json.loads(Path(f"{self.status_file}.by-hand").read_bytes())
+
+    def test_a_failed_run_by_hand_is_not_the_deployments(self):
         self.succeed(env=self.env())
         done = self.succeed("--health", "--json").json
         self.assertEqual((done["healthy"], done["state"], done["mode"]), (True, "synced", "deploy"))
-        tool = self.tool("--sync", env={**self.env(), "STORSYNC_SOURCE_BUCKET": f"file://{self.dir}/missing"})
-        self.assertEqual((tool.status["state"], tool.status["exitCode"]), ("failed", 69))
-        self.assertEqual(tool.status["error"]["side"], "source")
-        self.assertEqual((tool.status["lastSync"]["mode"], tool.status["lastSync"]["syncedFiles"]), ("deploy", 3))
-        health = self.tool("--health")
-        self.assertEqual(health.code, 1)
-        self.assertIn("unhealthy (failed, by hand): source file://", health.out)
-        self.assertIn("\nLast sync: ", self.succeed("--status").out)
+        tool = self.tool("--sync", env=self.missing_source())
+        self.assertEqual((tool.status["state"], tool.status["mode"], tool.status["byHand"]), ("synced", "deploy", False))
+        self.assertEqual((self.by_hand()["state"], self.by_hand()["exitCode"], self.by_hand()["byHand"]), ("failed", 69, True))
+        self.assertEqual(self.by_hand()["error"]["side"], "source")
+        self.assertEqual((self.by_hand()["lastSync"]["mode"], self.by_hand()["lastSync"]["syncedFiles"]), ("deploy", 3))
+        self.assertIn("healthy (synced): ", self.succeed("--health").out)
+        told = self.succeed("--status").out
+        self.assertIn("State: synced\n", told)
+        self.assertIn("By hand: failed\nBy hand, message: source file://", told)
+        self.assertIn("\nLast sync: ", told)
+        told = self.succeed("--status", "--json").json
+        self.assertEqual((told["state"], told["manual"]["state"], told["lastSync"]["mode"]), ("synced", "failed", "deploy"))
         nothing = self.tool("--health", "--json", env={"STORSYNC_STATUS_FILE": str(self.dir / "none")})
         self.assertEqual((nothing.code, nothing.json["healthy"], nothing.json["state"]), (1, False, None))
+
+    def test_a_run_by_hand_mends_a_failed_deployment(self):
+        """If it syncs the same."""
+        self.source.root.rename(self.dir / "elsewhere")
+        self.tool(env=self.env())
+        (self.dir / "elsewhere").rename(self.source.root)
+        self.assertIn("unhealthy (failed): ", self.tool("--health").out)
+        self.succeed("--sync", env={**self.env(), "STORSYNC_JOB": "another"})
+        self.assertIn("unhealthy (failed): ", self.tool("--health").out)
+        self.succeed("--sync", env=self.env())
+        self.assertIn("healthy (failed, then synced by hand at 20", self.succeed("--health").out)
+        self.assertEqual(self.succeed("--status", "--json").json["lastSync"]["mode"], "sync")
+        self.tool("--sync", env=self.missing_source())
+        self.succeed("--health")
+
+    def test_runs_by_hand_alone(self):
+        """Where no deployment writes the file, theirs is what there is."""
+        tool = self.tool("--sync", env=self.missing_source())
+        self.assertEqual((tool.status["mode"], tool.status["byHand"]), ("sync", True))
+        self.assertIn("unhealthy (failed, by hand): source file://", self.tool("--health").out)
+        self.succeed("--sync", env=self.env())
+        self.assertIn("healthy (synced, by hand): ", self.succeed("--health").out)
+        self.assertFalse(Path(f"{self.status_file}.by-hand").exists())
+        app = self.app()
+        self.succeed("--sync", "--", app.path, env=self.env())
+        self.assertEqual(app.status_json["byHand"], False)
+        self.assertIn("healthy (synced): ", self.succeed("--health").out)
+
+    def test_a_validation_is_nobodys_affair(self):
+        self.succeed(env=self.env())
+        before = self.status_file.read_bytes()
+        self.destination.put("public/style.css", "another size")
+        self.assertEqual(self.tool("--validate", env=self.env()).code, 1)
+        self.assertEqual(self.status_file.read_bytes(), before)
+        self.succeed("--health")
+
+    def test_a_run_by_hand_that_goes_on(self):
+        self.succeed(env=self.env())
+        source = self.proxy()
+        source.fault(proxyfault.stall())
+        tool = self.start("--sync", env={**self.env(), **self.silent_source(source)})
+        tool.wait_for(lambda: source.requests and Path(f"{self.status_file}.by-hand").exists())
+        self.assertIn("healthy (synced): ", self.succeed("--health").out)
+        self.assertIn("\nBy hand: running\n", self.succeed("--status").out)
+
+    def test_a_run_that_was_killed(self):
+        """All of it at once, as the kernel does when memory is short. It is known at once: this is the same machine."""
+        source = self.proxy()
+        source.fault(proxyfault.stall())
+        tool = self.start(env={**self.env(), **self.silent_source(source)})
+        tool.wait_for(lambda: source.requests and self.status_file.exists() and tool.status["state"] == "running")
+        worker = tool.worker
+        self.assertEqual((tool.status["pid"], tool.status["exitCode"]), (worker, None))
+        self.assertIn("State: running\n", self.succeed("--status").out)
+        tool.kill()
+        tool.wait()
+        until = time.monotonic() + 5 * RUN.slow
+        while alive(worker) and time.monotonic() < until:
+            time.sleep(0.005)
+        self.assertIn("State: running (its process is gone: that run has died)\n", self.succeed("--status").out)
+        self.assertIn("its process is gone", self.tool("--health").out)
+        document = tool.status
+        self.status_file.write_text(json.dumps({**document, "machine": "another"}))
+        self.assertIn("State: running\n", self.succeed("--status").out)
+
+    def silent_source(self, proxy):
+        return {"STORSYNC_SOURCE_BUCKET": "b", "STORSYNC_SOURCE_REGION": "r", "STORSYNC_SOURCE_ENDPOINT": proxy.endpoint,
+                "STORSYNC_SOURCE_ACCESS_KEY_ID": "a", "STORSYNC_SOURCE_SECRET_ACCESS_KEY": "s"}
 
     def test_health(self):
         self.assertEqual(self.tool("--health").code, 1, "no status yet")
@@ -495,9 +574,7 @@ class Status(DirCase):
     def test_is_there_while_running(self):
         source = self.proxy()  # an answer that takes longer than we look
         source.fault(proxyfault.stall())
-        env = {**self.destination.env("destination"), "STORSYNC_SOURCE_BUCKET": "b", "STORSYNC_SOURCE_REGION": "r",
-               "STORSYNC_SOURCE_ENDPOINT": source.endpoint, "STORSYNC_SOURCE_ACCESS_KEY_ID": "a",
-               "STORSYNC_SOURCE_SECRET_ACCESS_KEY": "s", "STORSYNC_ENVIRONMENT": "production"}
+        env = {**self.destination.env("destination"), **self.silent_source(source), "STORSYNC_ENVIRONMENT": "production"}
         tool = self.start(env=env)
         tool.wait_for(lambda: source.requests and self.status_file.exists())
         self.assertEqual(tool.status["state"], "running")

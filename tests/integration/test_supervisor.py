@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import proxyfault
-from harness import RUN, TestCase, production
+from harness import RUN, TestCase, alive, production
 from proxyfault import FOREVER
 
 LIMIT = 2  # s
@@ -60,13 +60,6 @@ class SupervisorCase(TestCase):
         self.assertLess(time.monotonic() - sent, 2 * RUN.slow)
         self.assertFalse(tool.application.started)
         self.assertEqual([pid for pid in family if alive(pid)], [], "nothing of it is left")
-
-
-def alive(pid):
-    try:
-        return re.search(r"(?m)^State:\s+(\S)", Path(f"/proc/{pid}/status").read_text())[1] not in "XZ"
-    except OSError:
-        return False
 
 
 class Died(SupervisorCase):

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "json.h"
 #include "log.h"
+#include "machine.h"
 #include "stop.h"
 #include "version.h"
 
@@ -15,6 +16,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -899,6 +901,60 @@ static void test_text_of_a_run_that_has_died(void **state)
                 "State: failed\nUpdated: 2025-11-24T16:00:00.000Z\n");
 }
 
+/* Where that can be known, at once. The pid is nobody's. */
+static void test_text_of_a_run_whose_process_is_gone(void **state)
+{
+    struct machine_process self;
+    char json[400];
+
+    (void)state;
+    machine_self(&self);
+    snprintf(json, sizeof json, "{\"state\":\"running\",\"machine\":\"%s\",\"pid\":%d,\"pidStarted\":1}",
+             self.machine, INT_MAX);
+    assert_text(json, "State: running (its process is gone: that run has died)\n");
+    snprintf(json, sizeof json, "{\"state\":\"running\",\"machine\":\"another\",\"pid\":%d}", INT_MAX);
+    assert_text(json, "State: running\n");
+}
+
+static void test_text_with_a_run_by_hand(void **state)
+{
+    (void)state;
+    assert_text(
+        "{\"state\":\"synced\",\"manual\":{\"state\":\"running\",\"message\":\"Syncing\",\"startedAt\":\"s\",\"finishedAt\":null,\"updatedAt\":\"2025-11-24T16:00:00.000Z\"}}",
+        "State: synced\n"
+        "By hand: running (not updated for over a minute: that run has died)\n"
+        "By hand, message: Syncing\nBy hand, started: s\n");
+}
+
+static void test_a_document_says_whose_run_it_is(void **state)
+{
+    yyjson_doc *doc;
+    yyjson_val *root;
+    struct machine_process self;
+
+    (void)state;
+    machine_self(&self);
+    report.by_hand = true;
+    strcpy(report.job, "shop");
+    doc = document();
+    root = yyjson_doc_get_root(doc);
+    assert_true(json_flag(root, "byHand", false));
+    assert_string_equal(json_text(root, "job", ""), "shop");
+    assert_string_equal(json_text(root, "machine", ""), self.machine);
+    assert_int_equal(json_number(root, "pid", 0), getpid());
+    assert_int_equal(json_number(root, "pidStarted", 0), self.started);
+    assert_null(yyjson_obj_get(root, "durationMs"));
+    yyjson_doc_free(doc);
+    report_finish(&report, REPORT_SYNCED, NULL, STARTED + 1234);
+    doc = document();
+    root = yyjson_doc_get_root(doc);
+    assert_int_equal(json_number(root, "durationMs", 0), 1234);
+    assert_string_equal(json_text(root, "version", ""), STORSYNC_VERSION);
+    assert_null(yyjson_obj_get(root, "pid"));
+    assert_string_equal(json_text(yyjson_obj_get(root, "lastSync"), "job", ""), "shop");
+    yyjson_doc_free(doc);
+}
+
 /* The last sync stays in the document through runs that do not sync. */
 static void test_the_last_sync_is_kept(void **state)
 {
@@ -1278,6 +1334,9 @@ int main(void)
         TEST(lists_have_a_ceiling),
         TEST(document_without_room),
         TEST(text_of_a_run_that_has_died),
+        TEST(text_of_a_run_whose_process_is_gone),
+        TEST(text_with_a_run_by_hand),
+        TEST(a_document_says_whose_run_it_is),
         TEST(the_last_sync_is_kept),
         TEST(text_of_a_document),
         TEST(text_of_a_validation),

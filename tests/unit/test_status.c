@@ -385,6 +385,103 @@ static void test_health_says_whose_run_it_is(void **state)
         1, "unhealthy (running): not updated for over a minute: that run has died");
 }
 
+/* ---- runs by hand ---- */
+
+#define DEPLOY(more) "{\"schema\":1,\"mode\":\"deploy\",\"byHand\":false," more "}"
+#define BY_HAND(more) "{\"schema\":1,\"mode\":\"sync\",\"byHand\":true," more "}"
+
+static void write_by_hand(const char *path, const char *text)
+{
+    struct buf json = text_buf(text);
+
+    assert_true(status_write_by_hand(path, &json, &error));
+    buf_free(&json);
+}
+
+static yyjson_doc *read_document(const char *path)
+{
+    struct buf json;
+    yyjson_doc *doc;
+
+    buf_init(&json, JSON_MAX);
+    assert_true(status_read(path, &json, NULL, &error));
+    doc = json_parse(buf_str(&json), json.len, &error);
+    assert_non_null(doc);
+    buf_free(&json);
+    return doc;
+}
+
+static const char *state_of(yyjson_val *run)
+{
+    return json_text(run, "state", "none");
+}
+
+static void test_a_run_by_hand_stands_beside_a_deployment(void **state)
+{
+    struct buf json = text_buf(DEPLOY("\"state\":\"synced\",\"lastSync\":{\"finishedAt\":\"2026-01-01\"}"));
+    char beside[sizeof second + sizeof STATUS_BY_HAND];
+    yyjson_doc *doc;
+
+    (void)state;
+    assert_true(status_write(second, &json, &error));
+    write_by_hand(second, BY_HAND("\"state\":\"running\",\"lastSync\":{\"finishedAt\":\"2026-01-02\"}"));
+    doc = read_document(second);
+    assert_string_equal(state_of(yyjson_doc_get_root(doc)), "synced");
+    assert_string_equal(state_of(yyjson_obj_get(yyjson_doc_get_root(doc), "manual")), "running");
+    assert_string_equal(json_text(yyjson_obj_get(yyjson_doc_get_root(doc), "lastSync"), "finishedAt", ""),
+                        "2026-01-02");
+    yyjson_doc_free(doc);
+    /* what is no document beside it changes nothing */
+    snprintf(beside, sizeof beside, "%s" STATUS_BY_HAND, second);
+    make_file(beside, "[1]");
+    doc = read_document(second);
+    assert_null(yyjson_obj_get(yyjson_doc_get_root(doc), "manual"));
+    yyjson_doc_free(doc);
+    buf_free(&json);
+}
+
+/* With no deployment there, a run by hand is all there is; the next deployment takes its place. */
+static void test_runs_by_hand_alone(void **state)
+{
+    struct buf json = text_buf(DEPLOY("\"state\":\"inactive\""));
+    yyjson_doc *doc;
+
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        write_by_hand(second, BY_HAND("\"state\":\"synced\""));
+    doc = read_document(second);
+    assert_string_equal(state_of(yyjson_doc_get_root(doc)), "synced");
+    assert_null(yyjson_obj_get(yyjson_doc_get_root(doc), "manual"));
+    yyjson_doc_free(doc);
+    assert_true(status_write(second, &json, &error));
+    doc = read_document(second);
+    assert_string_equal(state_of(yyjson_doc_get_root(doc)), "inactive");
+    yyjson_doc_free(doc);
+    buf_free(&json);
+}
+
+static void test_a_run_by_hand_can_mend_and_not_break(void **state)
+{
+#define FAILED(state_, last)                                                                                 \
+    DEPLOY("\"state\":\"" state_                                                                             \
+           "\",\"message\":\"m\",\"job\":\"a\",\"finishedAt\":\"2026-01-02\",\"lastSync\":" last)
+    (void)state;
+    assert_health(FAILED("failed", "{\"job\":\"a\",\"finishedAt\":\"2026-01-03\"}"), 0,
+                  "healthy (failed, then synced by hand at 2026-01-03)");
+    assert_health(FAILED("partial", "{\"job\":\"a\",\"finishedAt\":\"2026-01-03\"}"), 0,
+                  "healthy (partial, then synced by hand at 2026-01-03)");
+    assert_health(FAILED("failed", "{\"job\":\"a\",\"finishedAt\":\"2026-01-01\"}"), 1,
+                  "unhealthy (failed): m");
+    assert_health(FAILED("failed", "{\"job\":\"b\",\"finishedAt\":\"2026-01-03\"}"), 1,
+                  "unhealthy (failed): m");
+    assert_health(FAILED("running", "{\"job\":\"a\",\"finishedAt\":\"2026-01-03\"}"), 1,
+                  "unhealthy (running): m");
+    assert_health(FAILED("failed", "null"), 1, "unhealthy (failed): m");
+    assert_health(DEPLOY("\"state\":\"synced\",\"message\":\"m\",\"manual\":{\"state\":\"failed\"}"), 0,
+                  "healthy (synced): m");
+    assert_health(BY_HAND("\"state\":\"failed\",\"message\":\"m\""), 1, "unhealthy (failed, by hand): m");
+}
+
 static void test_health_as_json(void **state)
 {
     static const char json[] = "{\"schema\":1,\"state\":\"synced\",\"mode\":\"deploy\",\"message\":\"m\"}";
@@ -451,6 +548,9 @@ int main(void)
         TEST(termination_log),
         TEST(health_of_each_state),
         TEST(health_says_whose_run_it_is),
+        TEST(a_run_by_hand_stands_beside_a_deployment),
+        TEST(runs_by_hand_alone),
+        TEST(a_run_by_hand_can_mend_and_not_break),
         TEST(health_as_json),
         TEST(health_of_what_is_no_document),
     };
