@@ -33,6 +33,7 @@
 #include <stdint.h>
 
 #define HTTP_URL_MAX ((size_t)8 * 1024)      /* ceiling of request->url */
+#define HTTP_HOST_SIZE 300                   /* of a host's name with its port */
 #define HTTP_HEADERS_MAX ((size_t)32 * 1024) /* ceiling of request->headers */
 
 struct http;
@@ -123,6 +124,10 @@ void http_cancel(struct http_request *request, const struct error *why);
 /* Moves everything that can move. Before that it waits, at most `wait` ms, for the network, for a backoff or
  * limit to end, or (once) for stop_fd(); with nothing under way this is a sleep that a signal ends. For the loop (loop.h). */
 void http_step(struct http *http, int wait);
+
+/* Who is waited for: host[:port] of the oldest request that is under way or will be tried again, and does not itself wait for
+ * its owner; "" if there is none. */
+const char *http_awaited(const struct http *http, char out[HTTP_HOST_SIZE]);
 
 /* The shared budget, for retries that only an owner can do (a relay must rewind both of its halves). */
 struct retry *http_retry(struct http *http);

@@ -108,6 +108,7 @@ struct report {
     int64_t waiting_epoch; /* ... and of which epoch its lease is */
     const char *path;      /* the prefix that is being worked on, borrowed; NULL: none */
     int active;            /* transfers under way */
+    char host[120];        /* who is being waited for, "" if that is nobody, or not known */
     uint64_t moved;        /* bytes, by finished transfers and those */
 
     uint64_t listed;                                     /* objects at the source that were compared */

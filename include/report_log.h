@@ -23,7 +23,8 @@ struct report_log_reason {
     int status;
     char code[48];
     uint64_t count;                  /* in this path; 0: the place is free */
-    char prefix[OBJECT_KEY_MAX + 1]; /* of those without a line, that all have */
+    char key[OBJECT_KEY_MAX + 1];    /* of the first one without a line */
+    size_t shared;                   /* so many bytes of it all of those begin with */
 };
 
 struct report_log {

@@ -87,7 +87,11 @@ void run_end(struct run *run)
 /* `ctx` is the run. */
 static void tick(void *ctx)
 {
-    report_tick(&((struct run *)ctx)->report);
+    struct run *run = ctx;
+    char host[HTTP_HOST_SIZE];
+
+    snprintf(run->report.host, sizeof run->report.host, "%s", http_awaited(loop_http(run->loop), host));
+    report_tick(&run->report);
 }
 
 static bool make_loop(struct run *run, struct error *error)

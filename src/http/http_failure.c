@@ -31,6 +31,15 @@ static const char *authority_of(const char *url, char out[HTTP_HOST_SIZE])
     return out;
 }
 
+const char *http_awaited(const struct http *http, char out[HTTP_HOST_SIZE])
+{
+    const struct http_transfer *each = http->transfers;
+
+    while (each != NULL && (each->body_paused || each->upload_paused || each->blocked))
+        each = each->next;
+    return authority_of(each != NULL ? buf_str(&each->request->url) : "", out);
+}
+
 const char *http_host(const char *url, char out[HTTP_HOST_SIZE])
 {
     char *end;

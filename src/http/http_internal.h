@@ -89,7 +89,6 @@ int64_t http_limit_of(const struct http_transfer *transfer);
 /* ---- http_failure.c ---- */
 
 /* The host of a URL, an IPv6 address with its brackets; returns `out`. */
-#define HTTP_HOST_SIZE 300
 const char *http_host(const char *url, char out[HTTP_HOST_SIZE]);
 
 /* Sets the request's error to "host:port: ...". */

@@ -14,7 +14,7 @@ const char *report_death(yyjson_val *root);
 bool report_is_by_hand(yyjson_val *root);
 
 /* What a run that goes on waits for. */
-#define REPORT_AWAITED_SIZE 160
+#define REPORT_AWAITED_SIZE 200
 const char *report_awaited(const struct report *report, char out[REPORT_AWAITED_SIZE]);
 
 /* Sets `message` to what the state means for a person. */

@@ -208,33 +208,36 @@ static void count_failed(struct report_log *log, const struct report *report,
                          const struct report_event *event)
 {
     struct report_log_reason *reason = reason_of(log, event->error);
-    bool first;
+    size_t shared;
 
     if (reason == NULL || ++reason->count <= REPORT_LOG_FAILED || log_enabled(LOG_DEBUG)) {
         log_failed(report, event);
         return;
     }
-    first = reason->count == REPORT_LOG_FAILED + 1;
-    if (first)
-        snprintf(reason->prefix, sizeof reason->prefix, "%s", event->key);
-    else
-        reason->prefix[shared_length(reason->prefix, event->key)] = '\0';
+    if (reason->count == REPORT_LOG_FAILED + 1) {
+        snprintf(reason->key, sizeof reason->key, "%s", event->key);
+        reason->shared = strlen(reason->key);
+    }
+    shared = shared_length(reason->key, event->key);
+    if (shared < reason->shared)
+        reason->shared = shared;
 }
 
 /* One line for all that had none. */
 static void log_failed_more(const struct report_log_reason *reason)
 {
     uint64_t more = reason->count - REPORT_LOG_FAILED;
-    char http[24] = "";
+    char http[24] = "", prefix[OBJECT_KEY_MAX + 1];
 
     if (reason->status != 0)
         snprintf(http, sizeof http, ", HTTP %d", reason->status);
+    snprintf(prefix, sizeof prefix, "%.*s", (int)reason->shared, reason->key);
     log_event(LOG_ERROR, LOG_FAIL, "failed-more",
-              LOG_FIELDS(LOG_NUM("count", more), LOG_STR("prefix", reason->prefix),
+              LOG_FIELDS(LOG_NUM("count", more), LOG_STR("prefix", prefix), LOG_STR("firstKey", reason->key),
                          LOG_STR("kind", error_kind_name(reason->kind)),
                          LOG_NUM("httpStatus", reason->status), LOG_STR("code", reason->code)),
-              "Failed: %" PRIu64 " more that begin with \"%s\", like the first %d (%s%s%s%s)", more,
-              reason->prefix, REPORT_LOG_FAILED, error_kind_name(reason->kind), http,
+              "Failed: %" PRIu64 " more that begin with \"%s\" (\"%s\" and so on), like the first %d (%s%s%s%s)", more,
+              prefix, reason->key, REPORT_LOG_FAILED, error_kind_name(reason->kind), http,
               reason->code[0] != '\0' ? " " : "", reason->code);
 }
 

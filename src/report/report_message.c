@@ -85,6 +85,8 @@ static void say_validation(struct report *report)
 
 const char *report_awaited(const struct report *report, char out[REPORT_AWAITED_SIZE])
 {
+    size_t len;
+
     if (report->state == REPORT_STARTING)
         snprintf(out, REPORT_AWAITED_SIZE, "the first answers of the buckets");
     else if (report->state == REPORT_WAITING)
@@ -94,6 +96,9 @@ const char *report_awaited(const struct report *report, char out[REPORT_AWAITED_
                  report->active == 1 ? "" : "s");
     else
         snprintf(out, REPORT_AWAITED_SIZE, "the listings");
+    len = strlen(out);
+    if (report->state != REPORT_WAITING && report->host[0] != '\0')
+        snprintf(out + len, REPORT_AWAITED_SIZE - len, " (%s)", report->host);
     return out;
 }
 

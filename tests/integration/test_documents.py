@@ -407,9 +407,9 @@ def transcript(test, name, tool, names):
     return f"**{name}**\n\n```text\n{text}\nexit code {tool.code}\n```\n"
 
 
-def compare_section(test, mark, found):
-    """What stands in docs/MESSAGES.md between the marks of that name is this."""
-    path = CHECKOUT / "docs/MESSAGES.md"
+def compare_section(test, mark, found, name="MESSAGES.md"):
+    """What stands in that document between the marks of that name is this."""
+    path = CHECKOUT / "docs" / name
     head, between, tail = re.split(rf"(?s)(?<=<!-- {mark} -->\n)(.*)(?=<!-- end of {mark} -->)", path.read_text())
     if os.environ.get("STORSYNC_UPDATE"):
         path.write_text("\n".join((head, *found, tail)))
@@ -480,6 +480,108 @@ class OnCallGoogle(GoogleCase):
 
     def test_as_it_looks(self):
         compare_section(self, "as it looks at Google", [self.shown(*case) for case in self.cases()])
+
+
+class Log(TestCase):
+    """The examples of docs/LOG.md, and its table of events, by runs that show them."""
+
+    COMMON = {"time", "level", "event", "message"}
+    # What no short run shows: tests/unit/test_report.c has them.
+    LONG = {"progress", "waiting"}
+
+    def setUp(self):
+        super().setUp()
+        self.source, self.destination = (self.s3_bucket(name=f"dedw3n-{name}-storage") for name in ("dev", "production"))
+        for bucket in (self.source, self.destination):
+            self.addCleanup(bucket.client.delete_bucket, Bucket=bucket.name)
+            self.addCleanup(lambda b=bucket: [b.client.delete_object(Bucket=b.name, Key=key) for key in b.keys()])
+        self.server = self.proxy(RUN.rgw().plain)
+
+    def env(self, **more):
+        return {**production(self.source, self.destination), **self.source.env("source", self.server.endpoint),
+                **self.destination.env("destination", self.server.endpoint), "STORSYNC_CONCURRENCY": "1",
+                "STORSYNC_ENVIRONMENT": "", "NODE_ENV": "production", "STORSYNC_DEPLOYMENT_ID": "v42",
+                "STORSYNC_JOB": "shop", "LANG": "C.UTF-8", **more}
+
+    def fill(self):
+        for key, size in (("avatars/user123.png", 148_808), ("images/product456.jpg", 535_736), ("private.key", 20),
+                          ("videos/demo.mp4", 1000)):
+            self.source.put(f"public/{key}", b"x" * size)
+        self.destination.put("public/videos/demo.mp4", b"x" * 1000)
+        self.deny("private.key")
+
+    def deny(self, target):
+        denied = proxyfault.answer(403, proxyfault.s3_error("AccessDenied"), {"Content-Type": "application/xml"})
+        for method in ("GET", "PUT"):
+            self.server.fault(denied, method=method, target=target, times=FOREVER)
+
+    def shown(self, tool):
+        text = re.sub(r"took [\d.]+ s", "took 1.2 s", tool.err).replace(": made up by the test", "")
+        return [f"```\n{text}```\n"]
+
+    def test_a_sync(self):
+        self.fill()
+        compare_section(self, "a sync", self.shown(self.tool(env=self.env())), "LOG.md")
+
+    def test_a_validation(self):
+        for key in ("logo.png", "new.png", "same.png"):
+            self.source.put(f"public/{key}", "xx")
+        for key, body in (("logo.png", "x"), ("same.png", "xx"), ("upload.jpg", "x")):
+            self.destination.put(f"public/{key}", body)
+        compare_section(self, "a validation", self.shown(self.tool("--validate", env=self.env())), "LOG.md")
+
+    def table(self):
+        """{event: (levels, fields)}"""
+        found = {}
+        for line in document("LOG.md").partition("| event |")[2].splitlines()[2:]:
+            if not line.startswith("|"):
+                break
+            names, levels, cell = (part.strip() for part in line.split("|")[1:-1])
+            cell = re.sub(r"\([^)]*\)|as of `[\w-]+`|the status document's .*?;", "", cell.replace("as of `sync-finished`", "SAME"))
+            fields = set(re.findall(r"`(\w+)`", cell))
+            if "SAME" in cell:
+                fields = found["sync-finished"][1]
+            elif cell.startswith("the same"):
+                fields = before
+            before = fields
+            for name in re.findall(r"`([\w-]+)`", names):
+                found[name] = ({name} if levels == "as the name" else set(levels.split(", ")), fields)
+        return found
+
+    def runs(self):
+        """Everything that can happen in short runs."""
+        self.fill()
+        self.source.put(".storsync/x", "x")
+        yield self.env()
+        yield self.env(STORSYNC_TIMEOUT="x", STORSYNC_LOG_LEVEL="debug")
+        yield self.env(STORSYNC_DRY_RUN="yes")
+        for number in range(12):
+            self.source.put(f"private/{number:03}", b"x")
+        self.deny("private/0")
+        many = self.dir_bucket(), self.dir_bucket()
+        for bucket in many:
+            for number in range(101):
+                bucket.put(f"public/{number}", b"x", age=50)
+        yield self.env(PRIVATE_OBJECT_DIR="/b/private")
+        yield self.env(**many[0].env("source"), **many[1].env("destination"), STORSYNC_SOURCE_ENDPOINT="",
+                       STORSYNC_DESTINATION_ENDPOINT="")
+        yield self.env(STORSYNC_SOURCE_BUCKET="no-such-bucket")
+
+    def test_events(self):
+        said = []
+        for env in self.runs():
+            for args in (["--sync", "--", "/no/such/command"], ["--validate"]):
+                tool = self.tool(*args, env={**env, "STORSYNC_LOG_FORMAT": "json"})
+                said += [json.loads(line) for line in tool.err.splitlines()]
+        table = self.table()
+        for event in said:
+            levels, fields = table[event["event"]]
+            self.assertEqual(set(event) - self.COMMON, fields, event["event"])
+            self.assertIn(event["level"], levels, event["event"])
+        self.assertEqual({event["event"] for event in said}, table.keys() - self.LONG)
+        example = json.loads(re.search(r"(?s)```json\n(.*?)```", document("LOG.md"))[1])
+        real = next(event for event in said if event["event"] == "synced" and event["key"] == example["key"])
+        self.assertEqual({**real, "time": example["time"]}, example)
 
 
 class PoliciesCase(TestCase):

@@ -277,6 +277,29 @@ class Permanent(FaultCase):
             self.assertLess(tool.peak_rss, 10 * data.MIB)
 
 
+class AllInVain(TestCase):
+    def test_max_failures(self):
+        """The run ends as the failure's, and its log is short."""
+        source, destination = self.s3_bucket(), self.dir_bucket()
+        for number in range(60):
+            source.put(f"public/img/{number:02}.png")
+        reader = self.proxy(source.server.endpoint)
+        reader.fault(answer(403, s3_error("AccessDenied"), XML), method="GET", target="public/img", times=FOREVER)
+        env = {**production(source, destination), **source.env("source", endpoint=reader.endpoint)}
+        tool = self.tool(env={**env, "STORSYNC_MAX_FAILURES": "30", "STORSYNC_CONCURRENCY": "1"})
+        self.assertEqual((tool.code, tool.status["state"], tool.status["failedFiles"]), (77, "failed", 30))
+        self.assertEqual(len(reader.requests), 1 + 30, "a listing, and each object once")
+        why = "=== Sync Failed: 30 objects in a row failed for one reason (setting max_failures), the last one: "
+        self.assertEqual([line for line in tool.errors if line.startswith(why)], tool.errors)
+        lines = [line.split("Failed: ")[1] for line in tool.err.splitlines() if line.startswith("  x Failed: ")]
+        self.assertEqual([line.split(" ")[0] for line in lines], [*(f"img/{n:02}.png" for n in range(10)), "20"])
+        self.assertEqual(lines[-1], '20 more that begin with "public/img/" ("public/img/10.png" and so on), like the first 10 '
+                                    "(permission, HTTP 403 AccessDenied)")
+        self.assertEqual(destination.markers(), [])
+        tool = self.tool(env={**env, "STORSYNC_MAX_FAILURES": "0", "STORSYNC_DEPLOYMENT_ID": "d2"})
+        self.assertEqual((tool.code, tool.status["failedFiles"]), (2, 60))
+
+
 class Deadline(FaultCase):
     def test_timeout_bounds_the_delay(self):
         self.reader.fault(proxyfault.stall(), times=FOREVER)

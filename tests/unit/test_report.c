@@ -230,10 +230,11 @@ static void test_a_time_limit_says_what_it_was_waiting_for(void **state)
     assert_true(stop_requested(&error));
     report_begin(&report);
     report_progress(&report, 2, 0);
+    strcpy(report.host, "s3.example.com:9000");
     report_finish(&report, REPORT_FAILED, &error, STARTED);
     assert_string_equal(
         report.message,
-        "the time limit for the whole sync passed (setting timeout); it was waiting for 2 objects under way");
+        "the time limit for the whole sync passed (setting timeout); it was waiting for 2 objects under way (s3.example.com:9000)");
     stop_reset();
     report.message[0] = '\0';
     report_finish(&report, REPORT_FAILED, &error, STARTED);
@@ -410,7 +411,7 @@ static void test_failures_for_one_reason_are_one_line(void **state)
     assert_non_null(strstr(log, "Failed: img/0009 (access denied)\n"));
     assert_non_null(strstr(
         log,
-        "Failed: 990 more that begin with \"a/img/0\", like the first 10 (permission, HTTP 403 AccessDenied)\n"));
+        "Failed: 990 more that begin with \"a/img/0\" (\"a/img/0010\" and so on), like the first 10 (permission, HTTP 403 AccessDenied)\n"));
     assert_int_equal(report.failed, REPORT_LOG_FAILED + 990);
 
     log_setup(LOG_JSON, LOG_INFO, true);
@@ -420,7 +421,8 @@ static void test_failures_for_one_reason_are_one_line(void **state)
     report_path_end(&report);
     log = strstr(output(), "\"failed-more\"");
     assert_non_null(log);
-    assert_non_null(strstr(log, "\"count\":2,\"prefix\":\"b/\",\"kind\":\"permission\""));
+    assert_non_null(
+        strstr(log, "\"count\":2,\"prefix\":\"b/\",\"firstKey\":\"b/1\",\"kind\":\"permission\""));
 
     log_setup(LOG_TEXT, LOG_DEBUG, true);
     report_path(&report, "c/");
@@ -446,6 +448,7 @@ static void test_never_silent(void **state)
 
     report.state = REPORT_RUNNING;
     report.listed = 7;
+    strcpy(report.host, "s3.example.com");
     report_progress(&report, 3, 30 * 1024);
     log_lines.told -= REPORT_LOG_SILENCE;
     report_tick(&report);
@@ -453,7 +456,8 @@ static void test_never_silent(void **state)
     assert_non_null(strstr(said, "7 objects looked at, 0 synced, 0 failed, 30.00 KB moved, "));
     /* 1 KiB a second, or less by what this test takes. */
     assert_true(strstr(said, " moved, 1.00 KB/s; ") != NULL || strstr(said, " B/s; ") != NULL);
-    assert_non_null(strstr(said, "/s; waiting for 3 objects under way\n"));
+    assert_non_null(strstr(said, "/s; waiting for 3 objects under way (s3.example.com)\n"));
+    report.host[0] = '\0';
     report_progress(&report, 0, 30 * 1024);
     log_lines.told -= REPORT_LOG_SILENCE;
     report_tick(&report);
