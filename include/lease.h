@@ -101,6 +101,10 @@ int64_t lease_wake(const struct lease *lease);
 /* Makes sure now, waiting for the answers: false, with *error, when the lease is not ours. Before the marker. */
 bool lease_confirm(struct lease *lease, struct error *error);
 
+/* Held: may somebody who had the lease before have written what the destination says was written at `time` (wall)? What is
+ * older than all that is known of them counts as theirs. */
+bool lease_wrote(const struct lease *lease, int64_t time);
+
 /* Gives it back, if it is held: `clean` says how the pass went. Waits at most `limit` ms, and also after a stop. A
  * release that does not get through only costs the others a TTL. */
 void lease_release(struct lease *lease, bool clean, int64_t limit);

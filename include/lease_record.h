@@ -25,6 +25,12 @@
 #define LEASE_BACKOFF_BASE INT64_C(30000)
 #define LEASE_BACKOFF_MAX INT64_C(900000)
 
+/* So many spans of time are told apart. Of more, the two oldest become one, with what was between them. */
+#define LEASE_SPANS_MAX 16
+struct lease_span {
+    int64_t from, to; /* wall ms, by the destination's clock */
+};
+
 enum lease_state { LEASE_HELD, LEASE_RELEASED, LEASE_FAILED };
 
 /* What an epoch's object holds. */
@@ -37,6 +43,10 @@ struct lease_record {
     uint64_t renewals;
     int64_t ttl;  /* ms, the owner's */
     int attempts; /* of this deployment in a row, without a clean pass */
+    int64_t
+        began; /* by the destination's clock, no later than the owner's first write; 0: that is not known */
+    struct lease_span spans[LEASE_SPANS_MAX]; /* in which the owners before it may have written, in order */
+    int span_count;
     bool strange; /* read: nobody knows what it says, or who wrote it; all else is zero, and the state HELD */
 };
 

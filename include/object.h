@@ -44,7 +44,9 @@ struct object_entry {
     uint64_t size;
     int64_t modified; /* wall milliseconds, by the store's clock */
     int64_t touched;  /* by how much later its metadata alone were changed; 0 also if that is not told */
-    int unreadable;   /* errno; 0: an object */
+    int64_t
+        written; /* when it was put there, if `modified` is another time: that of its source; 0: `modified` is it */
+    int unreadable; /* errno; 0: an object */
     struct object_hash hash;
     char version[OBJECT_VERSION_SIZE];
 };

@@ -113,7 +113,8 @@ struct report {
 
     uint64_t listed;                                     /* objects at the source that were compared */
     uint64_t synced, skipped, failed, extra, total_size; /* total_size: bytes of the synced objects */
-    uint64_t gone;                                       /* from the source, before they could be copied */
+    uint64_t overwritten, kept; /* changed in production; the former are among the synced */
+    uint64_t gone;              /* from the source, before they could be copied */
     struct report_failure failures[REPORT_ERRORS_MAX];
     int failure_count;
     struct report_validation validation;
@@ -134,12 +135,14 @@ enum report_event_kind {
     REPORT_EVENT_LEASED,      /* this replica syncs */
     REPORT_EVENT_BEGUN,       /* a pass through the paths */
     REPORT_EVENT_PATH,
-    REPORT_EVENT_SYNCED,     /* key, size, reason; in a dry run: would be */
-    REPORT_EVENT_SKIPPED,    /* key, reason */
-    REPORT_EVENT_GONE,       /* key, reason */
-    REPORT_EVENT_FAILED,     /* key, error */
-    REPORT_EVENT_DIFFERENCE, /* key, reason, difference */
-    REPORT_EVENT_CHANGED,    /* key, reason */
+    REPORT_EVENT_SYNCED,      /* key, size, reason; in a dry run: would be */
+    REPORT_EVENT_SKIPPED,     /* key, reason */
+    REPORT_EVENT_GONE,        /* key, reason */
+    REPORT_EVENT_OVERWRITTEN, /* key; it comes after the one that it is synced */
+    REPORT_EVENT_KEPT,        /* key, reason */
+    REPORT_EVENT_FAILED,      /* key, error */
+    REPORT_EVENT_DIFFERENCE,  /* key, reason, difference */
+    REPORT_EVENT_CHANGED,     /* key, reason */
     REPORT_EVENT_PATH_END,
     REPORT_EVENT_NOTHING,  /* settings: under none of their paths has the source an object */
     REPORT_EVENT_PROGRESS, /* `active` and `moved` are up to date */
@@ -186,6 +189,9 @@ void report_synced(struct report *report, const struct object_entry *entry, cons
 void report_skipped(struct report *report, const struct object_entry *entry, const char *reason);
 /* It is no longer at the source: nothing is left to copy. */
 void report_gone(struct report *report, const struct object_entry *entry);
+/* Production had changed it; nevertheless, or therefore. */
+void report_overwritten(struct report *report, const char *key);
+void report_kept(struct report *report, const char *key);
 void report_failed(struct report *report, const char *key, const struct error *error);
 /* With `all` every difference goes into the document, up to REPORT_DETAILS_MAX; else the first ten. */
 void report_difference(struct report *report, enum report_difference difference, const char *key,

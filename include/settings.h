@@ -40,6 +40,7 @@
 #include <stdint.h>
 
 enum compare { COMPARE_SIZE, COMPARE_NEWER, COMPARE_ETAG };
+enum conflict { CONFLICT_OVERWRITE, CONFLICT_KEEP, CONFLICT_FAIL };
 enum tags { TAGS_AUTO, TAGS_REQUIRE, TAGS_IGNORE };
 enum acl {
     ACL_BUCKET, /* none is sent */
@@ -96,6 +97,7 @@ struct settings {
     int64_t max_failures; /* in a row, for one reason; 0: however many there are */
     int64_t part_size;    /* bytes */
     int64_t compare;      /* enum compare */
+    int64_t conflict;     /* enum conflict */
     int64_t tags;         /* enum tags */
     int64_t acl;          /* enum acl */
     int64_t on_failure;   /* enum on_failure */

@@ -227,6 +227,21 @@ void report_gone(struct report *report, const struct object_entry *entry)
                      .kind = REPORT_EVENT_GONE, .key = entry->key, .reason = "no longer at the source"});
 }
 
+static const char of_production[] = "changed in production";
+
+void report_overwritten(struct report *report, const char *key)
+{
+    report->overwritten++;
+    tell(report,
+         (struct report_event){.kind = REPORT_EVENT_OVERWRITTEN, .key = key, .reason = of_production});
+}
+
+void report_kept(struct report *report, const char *key)
+{
+    report->kept++;
+    tell(report, (struct report_event){.kind = REPORT_EVENT_KEPT, .key = key, .reason = of_production});
+}
+
 static void keep_failure(struct report *report, const char *key, const struct error *error)
 {
     struct report_failure *failure = &report->failures[report->failure_count];

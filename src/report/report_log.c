@@ -153,6 +153,15 @@ static void log_skipped(const struct report *report, const struct report_event *
               shown_key(report, event->key), event->reason);
 }
 
+/* What was changed in production. */
+static void log_conflict(const struct report *report, const struct report_event *event, const char *name,
+                         const char *word)
+{
+    log_event(LOG_WARN, LOG_SKIP, name,
+              LOG_FIELDS(LOG_STR("key", event->key), LOG_STR("reason", event->reason)), "%s: %s (%s)", word,
+              shown_key(report, event->key), event->reason);
+}
+
 /* There may be millions of these. */
 static void count_skipped(struct report_log *log, const struct report *report,
                           const struct report_event *event)
@@ -314,12 +323,17 @@ static void log_figures(const struct report *report)
     log_event(LOG_INFO, LOG_HEADING, "summary",
               LOG_FIELDS(LOG_NUM("syncedFiles", report->synced), LOG_NUM("skippedFiles", report->skipped),
                          LOG_NUM("goneFiles", report->gone), LOG_NUM("failedFiles", report->failed),
+                         LOG_NUM("overwrittenFiles", report->overwritten), LOG_NUM("keptFiles", report->kept),
                          LOG_NUM("totalSize", report->total_size)),
               "Sync Summary");
     log_layout(LOG_OK, "%s: %" PRIu64, report->dry_run ? "Would sync" : "Synced", report->synced);
     log_layout(LOG_SKIP, "Skipped: %" PRIu64, report->skipped);
     if (report->gone > 0)
         log_layout(LOG_SKIP, "Gone: %" PRIu64, report->gone);
+    if (report->overwritten > 0)
+        log_layout(LOG_SKIP, "Overwrote: %" PRIu64 " changed in production", report->overwritten);
+    if (report->kept > 0)
+        log_layout(LOG_SKIP, "Kept: %" PRIu64 " changed in production", report->kept);
     log_layout(LOG_FAIL, "Failed: %" PRIu64, report->failed);
     log_layout(LOG_PLAIN, "Total Size: %s", report_size(report->total_size, size));
     blank_line();
@@ -542,6 +556,12 @@ static void on_event(void *ctx, const struct report *report, const struct report
     case REPORT_EVENT_GONE:
     case REPORT_EVENT_CHANGED:
         log_skipped(report, event);
+        break;
+    case REPORT_EVENT_OVERWRITTEN:
+        log_conflict(report, event, "overwritten", "Overwrote");
+        break;
+    case REPORT_EVENT_KEPT:
+        log_conflict(report, event, "kept", "Kept");
         break;
     case REPORT_EVENT_FAILED:
         count_failed(log, report, event);

@@ -41,15 +41,17 @@ const char *report_size(uint64_t bytes, char out[32])
 static void figures(const struct report *report, char *out, size_t out_size)
 {
     char size[32];
-    char gone[40] = "", failed[40] = "";
+    char gone[40] = "", kept[64] = "", failed[40] = "";
 
     if (report->gone > 0)
         snprintf(gone, sizeof gone, ", %" PRIu64 " gone", report->gone);
+    if (report->kept > 0)
+        snprintf(kept, sizeof kept, ", %" PRIu64 " kept as production changed it", report->kept);
     if (report->failed > 0)
         snprintf(failed, sizeof failed, ", %" PRIu64 " failed", report->failed);
-    snprintf(out, out_size, "%s %" PRIu64 " object%s (%s), %" PRIu64 " already up to date%s%s",
+    snprintf(out, out_size, "%s %" PRIu64 " object%s (%s), %" PRIu64 " already up to date%s%s%s",
              report->dry_run ? "Would sync" : "Synced", report->synced, report->synced == 1 ? "" : "s",
-             report_size(report->total_size, size), report->skipped, gone, failed);
+             report_size(report->total_size, size), report->skipped, gone, kept, failed);
 }
 
 static void say_validation(struct report *report)

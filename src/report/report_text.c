@@ -174,6 +174,10 @@ static void say_document(struct buf *out, yyjson_val *root)
         say_number(out, "Synced", root, "syncedFiles");
         say_number(out, "Skipped", root, "skippedFiles");
         say_number(out, "Gone", root, "goneFiles");
+        if (json_number(root, "overwrittenFiles", 0) > 0)
+            say_number(out, "Overwrote", root, "overwrittenFiles");
+        if (json_number(root, "keptFiles", 0) > 0)
+            say_number(out, "Kept", root, "keptFiles");
         say_number(out, "Failed", root, "failedFiles");
         say_size(out, "Total size", root, "totalSize");
     }

@@ -38,6 +38,26 @@ bool lease_parse_key(const struct job *job, const char *key, uint64_t *epoch)
     return *epoch > 0 && *epoch <= LEASE_EPOCH_MAX;
 }
 
+/* As one list of numbers: from, to, from, to ... */
+static bool add_spans(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct lease_record *record)
+{
+    yyjson_mut_val *list = yyjson_mut_obj_add_arr(doc, root, "spans");
+    bool ok = list != NULL;
+
+    for (int i = 0; ok && i < record->span_count; i++)
+        ok = yyjson_mut_arr_add_int(doc, list, record->spans[i].from) &&
+             yyjson_mut_arr_add_int(doc, list, record->spans[i].to);
+    return ok;
+}
+
+/* Of a list that is too long the rest is left out, and of one that is none everything. */
+static void read_spans(yyjson_val *list, struct lease_record *out)
+{
+    for (size_t i = 0; i + 1 < yyjson_arr_size(list) && out->span_count < LEASE_SPANS_MAX; i += 2)
+        out->spans[out->span_count++] = (struct lease_span){yyjson_get_sint(yyjson_arr_get(list, i)),
+                                                            yyjson_get_sint(yyjson_arr_get(list, i + 1))};
+}
+
 bool lease_write_record(const struct lease_record *record, struct buf *out)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
@@ -53,6 +73,7 @@ bool lease_write_record(const struct lease_record *record, struct buf *out)
               yyjson_mut_obj_add_uint(doc, root, "renewals", record->renewals) &&
               yyjson_mut_obj_add_int(doc, root, "ttl", record->ttl) &&
               yyjson_mut_obj_add_int(doc, root, "attempts", record->attempts) &&
+              yyjson_mut_obj_add_int(doc, root, "began", record->began) && add_spans(doc, root, record) &&
               json_write(doc, false, out) && buf_putc(out, '\n');
     yyjson_mut_doc_free(doc);
     return ok;
@@ -88,6 +109,8 @@ bool lease_read_record(const char *json, size_t len, struct lease_record *out)
         out->renewals = (uint64_t)renewals;
         out->ttl = ttl;
         out->attempts = (int)attempts;
+        out->began = json_number(root, "began", 0);
+        read_spans(yyjson_obj_get(root, "spans"), out);
     }
     yyjson_doc_free(doc);
     return ok;

@@ -149,6 +149,44 @@ static void remove_older(struct lease *lease, const struct lease_epochs *epochs)
     }
 }
 
+/* When the owners before us may have written: what the last one knows of those before it, and its own time. A time that the
+ * destination does not tell is as early, or as late, as can be. */
+static void take_over_spans(struct lease *lease, const struct lease_watch *watch)
+{
+    const struct lease_record *last = &watch->record;
+    struct lease_record *own = &lease->own;
+    int64_t end = INT64_MAX, now = watch->info.served;
+
+    own->span_count = 0;
+    own->began = 0;
+    if (watch->epoch == 0)
+        return;
+    if (watch->info.modified != CLOCK_UNKNOWN)
+        end = watch->info.modified + LEASE_CLOCK_MARGIN +
+              (last->state == LEASE_HELD ? lease_watch_patience(watch) : 0);
+    memcpy(own->spans, last->spans, sizeof own->spans);
+    own->span_count = last->span_count;
+    if (own->span_count == LEASE_SPANS_MAX) {
+        own->spans[1].from = own->spans[0].from;
+        memmove(own->spans, own->spans + 1, sizeof own->spans - sizeof own->spans[0]);
+        own->span_count--;
+    }
+    own->spans[own->span_count++] = (struct lease_span){last->began, end};
+    if (now == CLOCK_UNKNOWN && store_traits(lease->job->store)->keeps_times)
+        now = clock_wall() - LEASE_CLOCK_MARGIN;
+    own->began = now != CLOCK_UNKNOWN && now > end ? now : end;
+}
+
+bool lease_wrote(const struct lease *lease, int64_t time)
+{
+    const struct lease_record *own = &lease->own;
+
+    for (int i = 0; i < own->span_count; i++)
+        if (time >= own->spans[i].from && time <= own->spans[i].to)
+            return true;
+    return own->span_count == 0;
+}
+
 static void begin_epoch(struct lease *lease, const struct lease_watch *watch)
 {
     lease->own.epoch = watch->epoch + 1;
@@ -156,6 +194,7 @@ static void begin_epoch(struct lease *lease, const struct lease_watch *watch)
     lease->own.renewals = 0;
     lease->own.attempts = lease_watch_attempts(watch) + 1;
     lease->after_failure |= watch->epoch != 0 && watch->record.state != LEASE_RELEASED;
+    take_over_spans(lease, watch);
     lease->renewed = clock_mono();
     lease->next_try = 0;
     make_nonce(lease->own.nonce);

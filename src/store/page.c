@@ -17,9 +17,11 @@ struct numbers {
     uint8_t hash_kind;
     bool named_by_hash; /* the version is left out */
     bool touched;       /* a number follows that says by how much */
+    bool written;       /* another one says when */
 };
 #define ENTRY_MAX                                                                                            \
-    (sizeof(struct numbers) + sizeof(int64_t) + OBJECT_HASH_SIZE + OBJECT_VERSION_SIZE + OBJECT_KEY_MAX + 1)
+    (sizeof(struct numbers) + 2 * sizeof(int64_t) + OBJECT_HASH_SIZE + OBJECT_VERSION_SIZE +                 \
+     OBJECT_KEY_MAX + 1)
 
 /* Ceiling of a position. Continuation tokens are opaque; the longest seen are a little longer than a key. */
 #define POSITION_MAX ((size_t)16 * 1024)
@@ -59,7 +61,8 @@ bool page_add(struct store_page *page, const struct object_entry *entry)
                               .unreadable = entry->unreadable,
                               .hash_kind = (uint8_t)entry->hash.kind,
                               .named_by_hash = is_named_by_hash(entry),
-                              .touched = entry->touched != 0};
+                              .touched = entry->touched != 0,
+                              .written = entry->written != 0};
     size_t key_len = strnlen(entry->key, OBJECT_KEY_MAX + 1);
     size_t before = page->arena.len;
 
@@ -70,6 +73,7 @@ bool page_add(struct store_page *page, const struct object_entry *entry)
         return true;
     if (!buf_append(&page->arena, &numbers, sizeof numbers) ||
         (numbers.touched && !buf_append(&page->arena, &entry->touched, sizeof entry->touched)) ||
+        (numbers.written && !buf_append(&page->arena, &entry->written, sizeof entry->written)) ||
         !buf_append(&page->arena, entry->hash.bytes, object_hash_size(entry->hash.kind)) ||
         (!numbers.named_by_hash && !buf_append(&page->arena, entry->version, strlen(entry->version) + 1)) ||
         !buf_append(&page->arena, entry->key, key_len + 1)) {
@@ -142,11 +146,16 @@ size_t page_entry(const struct store_page *page, size_t offset, struct object_en
     entry->size = numbers.size;
     entry->modified = numbers.modified;
     entry->touched = 0;
+    entry->written = 0;
     entry->unreadable = numbers.unreadable;
     entry->hash.kind = (enum object_hash_kind)numbers.hash_kind;
     if (numbers.touched) {
         memcpy(&entry->touched, at, sizeof entry->touched);
         at += sizeof entry->touched;
+    }
+    if (numbers.written) {
+        memcpy(&entry->written, at, sizeof entry->written);
+        at += sizeof entry->written;
     }
     hash_size = object_hash_size(entry->hash.kind);
     memcpy(entry->hash.bytes, at, hash_size);

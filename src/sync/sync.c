@@ -17,6 +17,7 @@ static const int grace[STOP_REASONS] = {SYNC_STOP_GRACE, [STOP_SIGNAL] = 800, [S
 struct slot {
     struct transfer transfer;
     enum plan_reason reason;
+    bool overwrites; /* what was changed in production */
 };
 
 struct sync {
@@ -49,6 +50,20 @@ static void stop_sync(struct sync *sync, const struct error *why)
 
 /* ---- transfers ---- */
 
+/* Production has changed the object, which would be copied over. */
+static void leave_alone(const struct sync *sync, const char *key)
+{
+    struct error why;
+
+    if (sync->job->settings->conflict == CONFLICT_KEEP) {
+        report_kept(sync->job->report, key);
+        return;
+    }
+    error_set(&why, ERROR_PRECONDITION,
+              "it was changed in production since it was synced (setting conflict)");
+    report_failed(sync->job->report, key, &why);
+}
+
 static void settle(struct sync *sync, struct slot *slot)
 {
     struct report *report = sync->job->report;
@@ -60,7 +75,12 @@ static void settle(struct sync *sync, struct slot *slot)
         breaker_success(&sync->breaker);
         sync->bytes += transfer->entry.size;
         report_synced(report, &transfer->entry, plan_reason_text(slot->reason));
+        if (slot->overwrites)
+            report_overwritten(report, transfer->key);
         crash_point("copying");
+        break;
+    case TRANSFER_CONFLICT:
+        leave_alone(sync, transfer->key);
         break;
     case TRANSFER_GONE:
         report_gone(report, &transfer->entry);
@@ -127,6 +147,32 @@ static void tell_unreadable(const struct sync *sync)
     report_failed(sync->job->report, key, &why);
 }
 
+/* Has the destination an object at the heads that none of our syncs wrote? A dry run, which has no lease, does not know. */
+static bool is_of_production(const struct sync *sync)
+{
+    const struct object_entry *there = sync->join.destination_entry;
+    const struct lease *lease = sync->job->lease;
+    int64_t written;
+
+    if (lease == NULL || !sync->join.step.take_destination)
+        return false;
+    written = there->written != 0 ? there->written : there->modified;
+    return written != CLOCK_UNKNOWN && !lease_wrote(lease, written + there->touched);
+}
+
+static void start_transfer(const struct sync *sync, struct slot *slot)
+{
+    const struct join *join = &sync->join;
+
+    slot->reason = join->step.reason;
+    slot->overwrites = is_of_production(sync);
+    if (sync->job->settings->conflict == CONFLICT_OVERWRITE)
+        transfer_start(&slot->transfer, join->source_entry);
+    else
+        transfer_start_over(&slot->transfer, join->source_entry,
+                            join->step.take_destination ? join->destination_entry : NULL);
+}
+
 /* Carries out the step at the heads of the listings. False: no slot is free for it. */
 static bool act_on_step(struct sync *sync)
 {
@@ -140,11 +186,14 @@ static bool act_on_step(struct sync *sync)
             report_synced(report, entry, plan_reason_text(sync->join.step.reason));
             break;
         }
+        if (sync->job->settings->conflict != CONFLICT_OVERWRITE && is_of_production(sync)) {
+            leave_alone(sync, entry->key);
+            break;
+        }
         slot = free_slot(sync);
         if (slot == NULL)
             return false;
-        slot->reason = sync->join.step.reason;
-        transfer_start(&slot->transfer, entry);
+        start_transfer(sync, slot);
         if (transfer_idle(&slot->transfer))
             settle(sync, slot);
         break;

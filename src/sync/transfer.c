@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "log.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void transfer_init(struct transfer *t, struct transfer_plan *plan)
@@ -40,9 +41,21 @@ struct store_source transfer_source(const struct transfer *t)
     return (struct store_source){.store = t->plan->source, .key = t->key, .version = t->entry.version};
 }
 
+static struct store_condition condition_of(const struct transfer *t)
+{
+    struct store_condition condition = {.when = STORE_ALWAYS, .version = t->over};
+
+    if (t->guarded)
+        condition.when = t->over[0] != '\0' ? STORE_IF_VERSION : STORE_IF_ABSENT;
+    if (t->plan->lacks[condition.when])
+        condition.when = STORE_ALWAYS;
+    return condition;
+}
+
 struct store_target transfer_target(const struct transfer *t)
 {
-    return (struct store_target){.key = t->key,
+    return (struct store_target){.condition = condition_of(t),
+                                 .key = t->key,
                                  .size = t->entry.size,
                                  .modified = t->entry.modified,
                                  .meta = &t->meta,
@@ -113,6 +126,56 @@ void transfer_give_up(struct transfer *t, const struct error *error)
         transfer_ask_source(t, wait_for_doubt);
     else
         transfer_abandon(t, TRANSFER_FAILED, false);
+}
+
+/* Is what the destination has, as t->put was just told, what this is to replace? An answer that names no version says nothing
+ * against it. */
+static bool is_still_there(const struct transfer *t)
+{
+    const char *now = t->put.info.version;
+
+    if (t->put.error.kind == ERROR_NOT_FOUND)
+        return t->over[0] == '\0';
+    return t->over[0] != '\0' && (now[0] == '\0' || object_versions_equal(now, t->over));
+}
+
+/* Ceph RGW up to 18 refuses any write on the condition of a version, whatever it has. */
+static void wait_for_reason(struct transfer *t)
+{
+    if (!t->put.done)
+        return;
+    if (is_still_there(t)) {
+        t->plan->lacks[condition_of(t).when] = true;
+        transfer_abandon(t, TRANSFER_FAILED, true);
+    } else {
+        /* After an attempt whose outcome is not known it may be that one which is there. */
+        transfer_abandon(t, t->attempt > 0 || t->version_changes > 0 ? TRANSFER_FAILED : TRANSFER_CONFLICT,
+                         false);
+    }
+}
+
+bool transfer_settle_condition(struct transfer *t)
+{
+    enum store_when when = condition_of(t).when;
+
+    if (when == STORE_ALWAYS ||
+        (t->put.error.kind != ERROR_PRECONDITION && t->put.error.kind != ERROR_UNSUPPORTED))
+        return false;
+    t->error = t->put.error;
+    if (t->put.error.kind == ERROR_UNSUPPORTED) {
+        t->plan->lacks[when] = true;
+        transfer_abandon(t, TRANSFER_FAILED, true);
+    } else {
+        store_head(t->plan->destination, &t->put, t->key);
+        t->state = wait_for_reason;
+    }
+    return true;
+}
+
+void transfer_over_own(struct transfer *t)
+{
+    snprintf(t->over, sizeof t->over, "%s", t->put.info.version);
+    t->guarded = t->guarded && t->over[0] != '\0';
 }
 
 /* ---- trying again ---- */
@@ -275,6 +338,7 @@ static void wait_for_last_look(struct transfer *t)
         transfer_end(t, TRANSFER_COPIED);
         return;
     }
+    transfer_over_own(t);
     transfer_begin(t);
 }
 
@@ -350,7 +414,7 @@ void transfer_begin(struct transfer *t)
     }
 }
 
-void transfer_start(struct transfer *t, const struct object_entry *entry)
+static void prepare(struct transfer *t, const struct object_entry *entry)
 {
     size_t len = strnlen(entry->key, OBJECT_KEY_MAX);
 
@@ -369,8 +433,48 @@ void transfer_start(struct transfer *t, const struct object_entry *entry)
     t->untagged = false;
     t->one_stream = false;
     t->measured[0] = '\0';
+    t->guarded = false;
+    t->put.once = false;
     t->stopping = false;
+}
+
+void transfer_start(struct transfer *t, const struct object_entry *entry)
+{
+    prepare(t, entry);
     transfer_begin(t);
+}
+
+/* What was removed since it was listed is no change that could be lost. */
+static void wait_for_there(struct transfer *t)
+{
+    if (!t->put.done)
+        return;
+    if (t->put.error.kind == ERROR_NOT_FOUND)
+        t->over[0] = '\0';
+    else if (t->put.error.kind != ERROR_NONE) {
+        transfer_fail(t, &t->put.error);
+        return;
+    }
+    if (is_still_there(t))
+        transfer_begin(t);
+    else
+        transfer_end(t, TRANSFER_CONFLICT);
+}
+
+void transfer_start_over(struct transfer *t, const struct object_entry *entry,
+                         const struct object_entry *there)
+{
+    prepare(t, entry);
+    t->guarded = true;
+    t->put.once = true;
+    snprintf(t->over, sizeof t->over, "%s", there != NULL ? there->version : "");
+    if (there != NULL && t->over[0] == '\0') { /* nothing to compare with */
+        t->guarded = false;
+        transfer_begin(t);
+        return;
+    }
+    store_head(t->plan->destination, &t->put, t->key);
+    t->state = wait_for_there;
 }
 
 bool transfer_step(struct transfer *t)

@@ -67,11 +67,13 @@ struct transfer_plan {
     bool tags_dropped; /* the destination has none: an object went through without that did not with them */
     bool server_copy;  /* try server-side copies */
     bool seen;         /* the destination's credentials see the source's bucket */
+    /* Conditions (enum store_when) that the destination has not, or misjudges: a look before the write has to do. */
+    bool lacks[STORE_IF_VERSION + 1];
     bool false_hashes; /* what the source's listing shows as hashes is none of the content */
     struct copy_way whole, parts;
 };
 
-enum transfer_result { TRANSFER_NONE, TRANSFER_COPIED, TRANSFER_GONE, TRANSFER_FAILED };
+enum transfer_result { TRANSFER_NONE, TRANSFER_COPIED, TRANSFER_GONE, TRANSFER_FAILED, TRANSFER_CONFLICT };
 
 struct transfer {
     /* Valid from transfer_start until the next one. */
@@ -88,7 +90,9 @@ struct transfer {
     bool relay;      /* the bytes pass through here */
     bool one_stream; /* the source tells no version */
     bool untagged;   /* without its tags, which may be what the destination refused */
-    bool stopping;   /* transfer_stop was called */
+    bool guarded;    /* only over this version of the destination's; "": only if it has none */
+    char over[OBJECT_VERSION_SIZE];
+    bool stopping; /* transfer_stop was called */
     bool again_after_abort;
     int attempt;         /* of the object or part at hand */
     int version_changes; /* how often the source changed under us, or all parts were in vain */
@@ -112,6 +116,11 @@ void transfer_free(struct transfer *transfer);
 
 /* Begins with a copy of `entry`. The transfer must be idle. */
 void transfer_start(struct transfer *transfer, const struct object_entry *entry);
+
+/* The same, but only if the destination still has `there`, or nothing if that is NULL: TRANSFER_CONFLICT if it has anything
+ * else. It is looked at once more, and the write is on that condition where the service has those. */
+void transfer_start_over(struct transfer *transfer, const struct object_entry *entry,
+                         const struct object_entry *there);
 
 bool transfer_idle(const struct transfer *transfer);
 

@@ -67,6 +67,8 @@ static void wait_for_truth(struct transfer *t)
         transfer_wait_for_look(t);
         return;
     }
+    if (transfer_settle_condition(t))
+        return;
     error_set(&why, ERROR_NOT_FOUND, "the destination's credentials do not see what the source's do: %s",
               t->put.error.text);
     copy_refused(t, &why);
@@ -87,6 +89,8 @@ void transfer_copy_failed(struct transfer *t)
         transfer_fail(t, &t->put.error);
         break;
     default:
+        if (transfer_settle_condition(t))
+            break;
         copy_refused(t, &t->put.error);
         relay_instead(t);
         break;
@@ -120,6 +124,7 @@ static void wait_for_copy_check(struct transfer *t)
             "a copy of \"%s\" inside the service has other content than the source: it is copied again, and all others as well, through this machine",
             t->key);
         t->plan->server_copy = false;
+        transfer_over_own(t);
         transfer_begin(t);
     } else {
         transfer_wait_for_look(t);

@@ -30,6 +30,12 @@ void transfer_abandon(struct transfer *t, enum transfer_result result, bool agai
 void transfer_fail(struct transfer *t, const struct error *error);
 /* The same when something was being written, which may have happened all the same. */
 void transfer_give_up(struct transfer *t, const struct error *error);
+/* t->put, a write, has failed. Can it be its condition, or that the service has none? Then the transfer is on another course
+ * already. Where an attempt before it may have been what changed the destination it ends as a failure, so that the next sync
+ * doubts what is there. */
+bool transfer_settle_condition(struct transfer *t);
+/* What t->put has written is what the next write is to replace. No change of state. */
+void transfer_over_own(struct transfer *t);
 /* A half of a relay broke in a way that another attempt may mend: the same again after a backoff, if there is one left. */
 void transfer_try_again(struct transfer *t, const struct error *error);
 /* The budget that this is counted against. */

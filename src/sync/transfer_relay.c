@@ -13,6 +13,8 @@ static bool may_be_the_tags(const struct transfer *t)
 
 void transfer_write_failed(struct transfer *t)
 {
+    if (transfer_settle_condition(t))
+        return;
     if (may_be_the_tags(t)) {
         t->untagged = true;
         transfer_abandon(t, TRANSFER_NONE, true);

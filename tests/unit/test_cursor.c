@@ -588,6 +588,14 @@ static void versions_and_hashes_come_back(void **state)
     assert_int_equal(page_entry(&page, at + used, &got), 24 + 8 + sizeof "17.2" + sizeof "k");
     assert_int_equal(got.touched, 1234567890123);
     assert_string_equal(got.version, "17.2");
+    assert_int_equal(got.written, 0);
+    at = page.arena.len;
+    entry.written = 1700000000123;
+    assert_true(page_add(&page, &entry));
+    assert_int_equal(page_entry(&page, at, &got), 24 + 8 + 8 + sizeof "17.2" + sizeof "k");
+    assert_int_equal(got.touched, 1234567890123);
+    assert_int_equal(got.written, 1700000000123);
+    assert_string_equal(got.version, "17.2");
     page_free(&page);
 }
 

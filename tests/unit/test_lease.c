@@ -130,7 +130,10 @@ static void a_record_round_trips(void **state)
                               .deployment = "d/1",
                               .renewals = 3,
                               .ttl = 30000,
-                              .attempts = 4};
+                              .attempts = 4,
+                              .began = 1700000000000,
+                              .spans = {{0, 17}, {20, INT64_MAX}},
+                              .span_count = 2};
     struct lease_record out;
     struct buf json;
 
@@ -146,6 +149,9 @@ static void a_record_round_trips(void **state)
     assert_int_equal(out.renewals, 3);
     assert_int_equal(out.ttl, 30000);
     assert_int_equal(out.attempts, 4);
+    assert_int_equal(out.began, 1700000000000);
+    assert_int_equal(out.span_count, 2);
+    assert_memory_equal(out.spans, in.spans, 2 * sizeof in.spans[0]);
     assert_false(lease_read_record("{}", 2, &out));
     assert_int_equal(out.state, LEASE_HELD);
     assert_false(lease_read_record("nonsense", 8, &out));
@@ -157,6 +163,73 @@ static void a_record_round_trips(void **state)
     assert_true(lease_read_record("{\"schema\":1,\"ttl\":3600000}", 26, &out));
     assert_false(out.strange);
     buf_free(&json);
+}
+
+/* Every owner hands on when those before it may have written. */
+static void who_wrote_when_is_handed_on(void **state)
+{
+    struct lease_record old = {.epoch = 1, .state = LEASE_RELEASED, .ttl = LONG_TTL, .deployment = "v1"};
+    struct scene *scene = scene_new();
+    struct lease *lease = replica(scene, "a");
+    struct error error;
+
+    (void)state;
+    /* The first one knows of nobody: all that is there may be its own. */
+    assert_int_equal(lease_acquire(lease, &scene->wait, &error), LEASE_WON);
+    assert_true(lease_wrote(lease, 0));
+    assert_true(lease_wrote(lease, 1000000));
+    lease_release(lease, true, 1000);
+    drop(lease);
+
+    /* A record without times, as older versions write: everything before its end. The owner after it begins later. */
+    put_record(scene, &old, 1000000);
+    scene->store->served = 2000000;
+    lease = replica(scene, "b");
+    assert_int_equal(lease_acquire(lease, &scene->wait, &error), LEASE_WON);
+    assert_true(lease_wrote(lease, 0));
+    assert_true(lease_wrote(lease, 1000000 + LEASE_CLOCK_MARGIN));
+    assert_false(lease_wrote(lease, 1000001 + LEASE_CLOCK_MARGIN));
+    assert_false(lease_wrote(lease, 2000000));
+    scene->store->now = 2050000;
+    lease_release(lease, true, 1000);
+    drop(lease);
+
+    scene->store->served = 3000000;
+    lease = replica(scene, "c");
+    assert_int_equal(lease_acquire(lease, &scene->wait, &error), LEASE_WON);
+    assert_true(lease_wrote(lease, 1000000));
+    assert_false(lease_wrote(lease, 1999999));
+    assert_true(lease_wrote(lease, 2000000));
+    assert_true(lease_wrote(lease, 2050000 + LEASE_CLOCK_MARGIN));
+    assert_false(lease_wrote(lease, 2050001 + LEASE_CLOCK_MARGIN));
+    lease_release(lease, true, 1000);
+    drop(lease);
+    scene_free(scene);
+}
+
+/* There is an end to what is remembered: the oldest become one. */
+static void old_spans_become_one(void **state)
+{
+    struct lease_record old = {.epoch = 1, .state = LEASE_RELEASED, .ttl = LONG_TTL, .began = 990000};
+    struct scene *scene = scene_new();
+    struct lease *lease = replica(scene, "a");
+    struct error error;
+
+    (void)state;
+    old.span_count = LEASE_SPANS_MAX;
+    for (int i = 0; i < LEASE_SPANS_MAX; i++)
+        old.spans[i] = (struct lease_span){100 * i + 1, 100 * i + 50};
+    put_record(scene, &old, 1000000);
+    assert_int_equal(lease_acquire(lease, &scene->wait, &error), LEASE_WON);
+    assert_int_equal(lease->own.span_count, LEASE_SPANS_MAX);
+    assert_true(lease_wrote(lease, 75));
+    assert_false(lease_wrote(lease, 175));
+    assert_true(lease_wrote(lease, 250));
+    assert_true(lease_wrote(lease, 995000));
+    assert_false(lease_wrote(lease, 0));
+    lease_release(lease, true, 1000);
+    drop(lease);
+    scene_free(scene);
 }
 
 static void keys_sort_as_their_epochs(void **state)
@@ -986,6 +1059,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_round_trips),
+        cmocka_unit_test(who_wrote_when_is_handed_on),
+        cmocka_unit_test(old_spans_become_one),
         cmocka_unit_test(keys_sort_as_their_epochs),
         cmocka_unit_test(backoff_doubles_to_its_limit),
         cmocka_unit_test(the_first_one_wins_at_once),

@@ -188,6 +188,34 @@ static void test_failures_are_shown(void **state)
     assert_string_equal(report.message, "Synced 0 objects (0 B), 0 already up to date, 1 failed");
 }
 
+static void test_what_production_changed_is_counted(void **state)
+{
+    struct buf json, text;
+    struct error error;
+
+    (void)state;
+    report_begin(&report);
+    report_path(&report, "public/");
+    report_overwritten(&report, "public/a");
+    report_kept(&report, "public/b");
+    report_kept(&report, "c");
+    report_path_end(&report);
+    report_finish(&report, REPORT_SYNCED, NULL, STARTED);
+    const char *log = output();
+    assert_non_null(
+        strstr(log, "\n  - Overwrote: a (changed in production)\n  - Kept: b (changed in production)\n"));
+    assert_non_null(strstr(log, "\n- Overwrote: 1 changed in production\n- Kept: 2 changed in production\n"));
+    assert_non_null(strstr(report.message, ", 2 kept as production changed it"));
+    buf_init(&json, REPORT_DETAILS_MAX);
+    buf_init(&text, REPORT_DETAILS_MAX);
+    assert_true(report_json(&report, false, &json));
+    assert_non_null(strstr(buf_str(&json), "\"overwrittenFiles\":1,\"keptFiles\":2"));
+    assert_true(report_text(buf_str(&json), json.len, &text, &error));
+    assert_non_null(strstr(buf_str(&text), "Overwrote: 1\nKept: 2\n"));
+    buf_free(&json);
+    buf_free(&text);
+}
+
 static void test_gone_objects_are_counted_apart(void **state)
 {
     struct object_entry entry = {.key = "public/x", .size = 5};
@@ -1311,6 +1339,7 @@ int main(void)
         TEST(the_log_of_a_dry_run_in_ascii),
         TEST(failures_are_shown),
         TEST(gone_objects_are_counted_apart),
+        TEST(what_production_changed_is_counted),
         TEST(the_end_of_a_failed_run),
         TEST(a_time_limit_says_what_it_was_waiting_for),
         TEST(quiet_levels_keep_what_matters),

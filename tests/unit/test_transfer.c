@@ -1347,6 +1347,133 @@ static void a_stop_cuts_a_backoff_short(void **state)
     scene_free(scene);
 }
 
+/* ---- over a version of the destination's ---- */
+
+/* `there`: what was listed at the destination is there; else nothing was. */
+static void start_over(struct scene *scene, bool there)
+{
+    const struct fake_object *object = fake_get_object(scene->from, "a");
+    struct object_entry entry = {.key = "a", .size = object->size, .modified = object->modified};
+    struct object_entry listed = {.key = "a"};
+
+    fake_name(scene->from, object, &entry.version, &entry.hash);
+    if (there)
+        fake_name(scene->to, fake_get_object(scene->to, "a"), &listed.version, &listed.hash);
+    transfer_start_over(&scene->transfer, &entry, there ? &listed : NULL);
+}
+
+static struct scene *scene_over(size_t size, bool there)
+{
+    struct scene *scene = scene_new();
+
+    add(scene->from, "a", size);
+    if (there)
+        fake_put_bytes(scene->to, "a", "old", 3, 500);
+    return scene;
+}
+
+static void over_what_was_listed(void **state)
+{
+    static const size_t sizes[] = {1000, LARGE};
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct scene *scene = scene_over(sizes[i / 2], i % 2 == 0);
+
+        start_over(scene, i % 2 == 0);
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_arrived(scene, "a");
+        assert_int_equal(scene->to->calls[FAKE_HEAD], 1);
+        scene_free(scene);
+    }
+}
+
+static void what_changed_since_it_was_listed_is_left_alone(void **state)
+{
+    (void)state;
+    for (int there = 0; there < 2; there++) {
+        struct scene *scene = scene_over(1000, there != 0);
+
+        start_over(scene, there != 0);
+        fake_put_bytes(scene->to, "a", "production's", 12, 600);
+        assert_int_equal(finish(scene), TRANSFER_CONFLICT);
+        assert_int_equal(scene->to->calls[FAKE_PUT], 0);
+        assert_int_equal(fake_get_object(scene->to, "a")->size, 12);
+        scene_free(scene);
+    }
+}
+
+static void change_peer(struct fake_store *store, enum fake_op op, const char *key)
+{
+    if (op == FAKE_GET && store->changes++ == 0)
+        fake_put_bytes(store->peer, key, "production's", 12, 600);
+}
+
+static void what_changes_during_the_copy_is_left_alone(void **state)
+{
+    static const size_t sizes[] = {1000, LARGE};
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct scene *scene = scene_over(sizes[i / 2], i % 2 == 0);
+
+        scene->from->peer = scene->to;
+        scene->from->on_call = change_peer;
+        start_over(scene, i % 2 == 0);
+        assert_int_equal(finish(scene), TRANSFER_CONFLICT);
+        assert_int_equal(fake_get_object(scene->to, "a")->size, 12);
+        assert_int_equal(scene->to->open_uploads, 0);
+        scene_free(scene);
+    }
+}
+
+static void what_is_gone_meanwhile_is_made_anew(void **state)
+{
+    struct scene *scene = scene_over(1000, true);
+
+    (void)state;
+    start_over(scene, true);
+    fake_drop_object(scene->to, "a");
+    assert_int_equal(finish(scene), TRANSFER_COPIED);
+    assert_arrived(scene, "a");
+    scene_free(scene);
+}
+
+/* A service that has no conditions says so; one that misjudges them is found out by what it has. */
+static void conditions_are_not_everywhere(void **state)
+{
+    static const enum error_kind kinds[] = {ERROR_UNSUPPORTED, ERROR_PRECONDITION};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct scene *scene = scene_over(1000, true);
+
+        fake_fault(scene->to, (struct fake_fault){.op = FAKE_PUT, .times = 1, .kind = kinds[i]});
+        start_over(scene, true);
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_arrived(scene, "a");
+        assert_true(scene->plan.lacks[STORE_IF_VERSION]);
+        assert_false(scene->plan.lacks[STORE_IF_ABSENT]);
+        assert_int_equal(scene->to->calls[FAKE_PUT], 2);
+        scene_free(scene);
+    }
+}
+
+/* What stands in the way may be an attempt of ours: that is no conflict that could be passed over. */
+static void an_attempt_without_an_answer_is_doubtful(void **state)
+{
+    struct scene *scene = scene_over(1000, true);
+
+    (void)state;
+    fake_fault(scene->to,
+               (struct fake_fault){
+                   .op = FAKE_PUT, .times = 1, .kind = ERROR_UNREACHABLE, .again = true, .happens = true});
+    start_over(scene, true);
+    assert_int_equal(finish(scene), TRANSFER_FAILED);
+    assert_int_equal(scene->transfer.error.kind, ERROR_PRECONDITION);
+    scene_free(scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1405,6 +1532,12 @@ int main(void)
         cmocka_unit_test(every_failure_leaves_nothing_behind),
         cmocka_unit_test(a_stop_at_any_moment_is_clean),
         cmocka_unit_test(a_stop_cuts_a_backoff_short),
+        cmocka_unit_test(over_what_was_listed),
+        cmocka_unit_test(what_changed_since_it_was_listed_is_left_alone),
+        cmocka_unit_test(what_changes_during_the_copy_is_left_alone),
+        cmocka_unit_test(what_is_gone_meanwhile_is_made_anew),
+        cmocka_unit_test(conditions_are_not_everywhere),
+        cmocka_unit_test(an_attempt_without_an_answer_is_doubtful),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

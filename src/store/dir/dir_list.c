@@ -325,7 +325,8 @@ static bool look_at_file(struct walk *walk, const char *name)
         errno = ENOENT;
         return false;
     }
-    walk->file = (struct object_entry){.size = (uint64_t)status.st_size, .modified = dir_modified(&status)};
+    walk->file = (struct object_entry){
+        .size = (uint64_t)status.st_size, .modified = dir_modified(&status), .written = dir_written(&status)};
     dir_version(&status, walk->file.version);
     walk->state = WALK_FILE;
     return true;

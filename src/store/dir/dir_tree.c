@@ -278,16 +278,26 @@ bool dir_read(int fd, struct buf *out)
 
 /* ---- what a file's status says ---- */
 
-int64_t dir_modified(const struct stat *status)
+static int64_t wall_of(const struct timespec *time)
 {
     const int64_t limit = INT64_MAX / 1000 - 1;
-    int64_t seconds = status->st_mtim.tv_sec;
+    int64_t seconds = time->tv_sec;
 
     if (seconds > limit)
         seconds = limit;
     if (seconds < -limit)
         seconds = -limit;
-    return seconds * 1000 + status->st_mtim.tv_nsec / 1000000;
+    return seconds * 1000 + time->tv_nsec / 1000000;
+}
+
+int64_t dir_modified(const struct stat *status)
+{
+    return wall_of(&status->st_mtim);
+}
+
+int64_t dir_written(const struct stat *status)
+{
+    return wall_of(&status->st_ctim);
 }
 
 /* Unsigned: a time that does not fit wraps around, and is as good a version as any. */

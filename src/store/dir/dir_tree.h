@@ -94,6 +94,7 @@ bool dir_is_absent(int error);
 /* ---- what a file's status says ---- */
 
 int64_t dir_modified(const struct stat *status); /* wall ms */
+int64_t dir_written(const struct stat *status);  /* or its name or rights changed: what nobody can set */
 
 /*
  * "<size>-<modification time in ns>", hexadecimal: what names a version of a body also in a copy or a backup
