@@ -16,6 +16,9 @@
 int64_t clock_mono(void);
 int64_t clock_wall(void);
 
+/* Days since 1970-01-01 in the proleptic Gregorian calendar; months and days count from 1. */
+int64_t clock_days(int64_t year, int month, int day);
+
 /* RFC 3339 in UTC with milliseconds: "2026-11-22T15:04:05.678Z". */
 #define CLOCK_RFC3339_SIZE 25
 void clock_format_rfc3339(int64_t wall, char out[CLOCK_RFC3339_SIZE]);

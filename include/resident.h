@@ -5,6 +5,10 @@
  * or there is none (a sidecar, a central service). From then on SIGUSR1 has another worker sync, whatever marker and
  * interval say, in production and in development. There is one worker at a time: who asks for a second one is refused.
  *
+ * The settings `schedule` and `validate_schedule` have workers as well, which tell it of them (schedule.h has what happens
+ * when one is due while another runs, and when the clock is set). It is woken when the next one is due, and when the clock
+ * is set.
+ *
  * It is a good parent, PID 1 or not:
  * - Every signal that can be caught is passed on to the application, but for SIGUSR1. (SIGHUP means "read your configuration
  *   again", so only the one of a terminal that is gone stops a worker as well.)
@@ -30,8 +34,8 @@
 struct resident_task {
     const struct handoff *handoff;
     const struct options *options;
-    const struct supervisor_task *first; /* the worker at the start */
-    struct supervisor_task *later;       /* each that is asked for; `started` is set here */
+    const struct supervisor_task *first;       /* the worker at the start */
+    struct supervisor_task *later[WIRE_TASKS]; /* each that is asked for, or due; `started` is set here */
     /* Becomes the application, in a process that may be this one. Returns only if that failed, with the exit code. */
     int (*become)(void *ctx);
     void *ctx;

@@ -91,6 +91,8 @@ struct settings {
     const char *status_file;                                 /* "": the defaults of status.h, in turn */
     const char *config;                                      /* the INI file; "" if there is none */
     const char *drop_env;                                    /* names, comma-separated */
+    const char *schedule, *validate_schedule;                /* cron.h; "": none */
+    int64_t schedule_jitter;                                 /* ms */
     int64_t min_interval, timeout, wait, lease_ttl;          /* ms */
     int64_t connect_timeout, stall_timeout, request_timeout; /* ms */
     int64_t concurrency, retries;

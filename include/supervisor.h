@@ -51,6 +51,8 @@ struct supervisor_result {
     struct wire_policy policy;
     struct wire_progress progress;
     char names[SUPERVISOR_NAMES_SIZE];
+    struct wire_schedule schedules[WIRE_TASKS];
+    bool schedules_known[WIRE_TASKS];
 };
 
 void supervisor_run(const struct supervisor_task *task, struct supervisor_result *result);

@@ -10,6 +10,9 @@
 #ifndef STORSYNC_WIRE_H
 #define STORSYNC_WIRE_H
 
+#include "cron.h"
+#include "zone.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,7 +23,7 @@
 #define WIRE_MAX (WIRE_HEAD + WIRE_BODY_MAX)
 #define WIRE_LIMIT_MAX (INT64_C(7) * 24 * 3600 * 1000) /* ms; more than any setting allows */
 
-enum wire_type { WIRE_POLICY = 1, WIRE_NAMES, WIRE_PROGRESS, WIRE_END };
+enum wire_type { WIRE_POLICY = 1, WIRE_NAMES, WIRE_PROGRESS, WIRE_SCHEDULE, WIRE_END };
 
 /* What the settings say, as soon as they are known. */
 struct wire_policy {
@@ -34,6 +37,16 @@ struct wire_policy {
 /* How far the work is. */
 struct wire_progress {
     uint64_t synced, skipped, failed, extra, total_size;
+};
+
+/* When something comes by itself, for a supervisor that stays. */
+enum wire_task { WIRE_SYNC, WIRE_VALIDATE };
+#define WIRE_TASKS 2
+struct wire_schedule {
+    uint8_t task;                 /* enum wire_task */
+    int64_t delay;                /* ms; 0 to WIRE_LIMIT_MAX: how much later than the schedule says */
+    char cron[CRON_TEXT_MAX + 1]; /* "": it does not */
+    char zone[ZONE_TEXT_MAX + 1];
 };
 
 /* The last one: everything is done and told. */
@@ -51,6 +64,7 @@ struct wire_message {
             char text[WIRE_BODY_MAX]; /* the next part of drop_env: no NUL in it, and none behind it */
         } names;
         struct wire_progress progress;
+        struct wire_schedule schedule;
         struct wire_end end;
     };
 };

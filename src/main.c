@@ -140,19 +140,22 @@ static struct supervisor_result result;
 static bool serve(struct becoming *becoming, const struct settings_peeked *peeked, int *code)
 {
     struct work *work = becoming->work;
-    static struct options asked;
-    struct work later;
+    static const enum mode modes[WIRE_TASKS] = {[WIRE_SYNC] = MODE_SYNC, [WIRE_VALIDATE] = MODE_VALIDATE};
+    static struct options asked[WIRE_TASKS];
+    struct work later[WIRE_TASKS];
 
-    asked = *work->options;
-    asked.mode = MODE_SYNC;
-    asked.command = NULL;
-    asked.serve = asked.json = false;
-    asked.asked = true;
-    set_up_work(&later, &asked, work->task.handoff, peeked);
+    for (int i = 0; i < WIRE_TASKS; i++) {
+        asked[i] = *work->options;
+        asked[i].mode = modes[i];
+        asked[i].command = NULL;
+        asked[i].serve = asked[i].json = false;
+        asked[i].asked = true;
+        set_up_work(&later[i], &asked[i], work->task.handoff, peeked);
+    }
     if (resident_run(&(struct resident_task){.handoff = work->task.handoff,
                                              .options = work->options,
                                              .first = &work->task,
-                                             .later = &later.task,
+                                             .later = {&later[WIRE_SYNC].task, &later[WIRE_VALIDATE].task},
                                              .become = become,
                                              .ctx = becoming},
                      &result, code))

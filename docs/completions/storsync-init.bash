@@ -29,6 +29,9 @@ _storsync_init() {
 	--include) values='' ;;
 	--filter-file) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	--min-interval) values='' ;;
+	--schedule) values='' ;;
+	--validate-schedule) values='' ;;
+	--schedule-jitter) values='' ;;
 	--max-failures) values='' ;;
 	--on-failure) values='start stop' ;;
 	--timeout) values='' ;;
@@ -81,7 +84,7 @@ _storsync_init() {
 	--destination-role-session-name) values='' ;;
 	--destination-sts-endpoint) values='' ;;
 	--help) values='all' ;;
-	*) values='-- --sync --serve --validate --status --health --check-config --check-access --explain --print-config --json --help --version --environment --deployment-id --job --public-object-search-paths --private-object-dir --exclude --include --filter-file --min-interval --max-failures --on-failure --timeout --wait --lease-ttl --compare --conflict --tags --acl --concurrency --part-size --dry-run --strict --content --content-seed --retries --connect-timeout --stall-timeout --request-timeout --drop-env --status-file --log-format --log-level --config --source-bucket --source-endpoint --source-region --source-path-style --source-use-fips-endpoint --source-use-dualstack-endpoint --source-request-payer --source-user-project --source-allow-http --source-ca-file --source-profile --source-access-key-id --source-role-arn --source-web-identity-token-file --source-role-session-name --source-sts-endpoint --destination-bucket --destination-endpoint --destination-region --destination-path-style --destination-use-fips-endpoint --destination-use-dualstack-endpoint --destination-request-payer --destination-user-project --destination-allow-http --destination-ca-file --destination-profile --destination-access-key-id --destination-role-arn --destination-web-identity-token-file --destination-role-session-name --destination-sts-endpoint' ;;
+	*) values='-- --sync --serve --validate --status --health --check-config --check-access --explain --print-config --json --help --version --environment --deployment-id --job --public-object-search-paths --private-object-dir --exclude --include --filter-file --min-interval --schedule --validate-schedule --schedule-jitter --max-failures --on-failure --timeout --wait --lease-ttl --compare --conflict --tags --acl --concurrency --part-size --dry-run --strict --content --content-seed --retries --connect-timeout --stall-timeout --request-timeout --drop-env --status-file --log-format --log-level --config --source-bucket --source-endpoint --source-region --source-path-style --source-use-fips-endpoint --source-use-dualstack-endpoint --source-request-payer --source-user-project --source-allow-http --source-ca-file --source-profile --source-access-key-id --source-role-arn --source-web-identity-token-file --source-role-session-name --source-sts-endpoint --destination-bucket --destination-endpoint --destination-region --destination-path-style --destination-use-fips-endpoint --destination-use-dualstack-endpoint --destination-request-payer --destination-user-project --destination-allow-http --destination-ca-file --destination-profile --destination-access-key-id --destination-role-arn --destination-web-identity-token-file --destination-role-session-name --destination-sts-endpoint' ;;
 	esac
 	if [[ -n $values ]]; then mapfile -t COMPREPLY < <(compgen -W "$values" -- "$word"); fi
 }

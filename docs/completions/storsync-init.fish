@@ -21,6 +21,9 @@ complete -c storsync-init -l exclude -d 'what not to sync of that: patterns of k
 complete -c storsync-init -l include -d 'what to sync of that, and nothing else; the first pattern that matches decides' -x
 complete -c storsync-init -l filter-file -d 'file with more of both, which come after these: a line each, "- *.tmp" or "+ *.css"' -r -F
 complete -c storsync-init -l min-interval -d 'least time between two automatic syncs' -x
+complete -c storsync-init -l schedule -d 'with --serve, when to sync: five fields as in crontab, or @hourly, @daily and the like' -x
+complete -c storsync-init -l validate-schedule -d 'with --serve, when to validate' -x
+complete -c storsync-init -l schedule-jitter -d 'each replica is later than the schedule says by its own part of this' -x
 complete -c storsync-init -l max-failures -d 'objects in a row that may fail for one reason before the run gives up; 0 is no limit' -x
 complete -c storsync-init -l on-failure -d 'after a failed sync, start the application nevertheless, or stop with the exit code' -x -a 'start stop'
 complete -c storsync-init -l timeout -d 'most time that the application may be kept waiting; 0 is no limit' -x

@@ -22,6 +22,9 @@ _arguments -S -s \
 	'--include=[what to sync of that, and nothing else; the first pattern that matches decides]:PATTERNS:' \
 	'--filter-file=[file with more of both, which come after these\: a line each, "- *.tmp" or "+ *.css"]:FILE:_files' \
 	'--min-interval=[least time between two automatic syncs]:value:' \
+	'--schedule=[with --serve, when to sync\: five fields as in crontab, or @hourly, @daily and the like]:SCHEDULE:' \
+	'--validate-schedule=[with --serve, when to validate]:SCHEDULE:' \
+	'--schedule-jitter=[each replica is later than the schedule says by its own part of this]:value:' \
 	'--max-failures=[objects in a row that may fail for one reason before the run gives up; 0 is no limit]:value:' \
 	'--on-failure=[after a failed sync, start the application nevertheless, or stop with the exit code]:value:(start stop)' \
 	'--timeout=[most time that the application may be kept waiting; 0 is no limit]:value:' \

@@ -68,6 +68,11 @@ void run_begin(struct run *run, const struct options *options, const struct sett
     if (options->mode != MODE_CHECK_ACCESS) /* an answer is no run */
         run_status_listen(&run->status, report, settings->status_file);
     run->status.asked = options->asked;
+    if (options->serve || options->asked) {
+        timetable_read(&run->timetable, settings);
+        timetable_tell(&run->timetable, wire);
+    }
+    report->next_sync = timetable_next_sync(&run->timetable, clock_wall());
     if (limit != 0)
         stop_at(started + limit);
 }
@@ -168,6 +173,7 @@ bool run_open(struct run *run, struct error *error)
 
 void run_finish(struct run *run, enum report_state state, const struct error *error)
 {
+    run->report.next_sync = timetable_next_sync(&run->timetable, clock_wall());
     report_finish(&run->report, state, error, clock_wall());
 }
 

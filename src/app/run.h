@@ -13,6 +13,7 @@
 #include "run_status.h"
 #include "settings.h"
 #include "store.h"
+#include "timetable.h"
 #include "wire.h"
 
 #include <stdbool.h>
@@ -28,6 +29,7 @@ struct run {
     struct job job; /* of a sync, once both stores are open */
     struct run_supervisor supervisor;
     struct run_status status;
+    struct timetable timetable; /* with --serve, else empty */
 };
 
 /* How long the whole run may take from the start of the process, in ms; 0: as long as it needs. */

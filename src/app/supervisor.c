@@ -73,6 +73,10 @@ static void take_message(void *ctx, const struct wire_message *message)
     case WIRE_PROGRESS:
         result->progress = message->progress;
         break;
+    case WIRE_SCHEDULE:
+        result->schedules[message->schedule.task] = message->schedule;
+        result->schedules_known[message->schedule.task] = true;
+        break;
     case WIRE_END:
         if (message->end.kind <= ERROR_PARTIAL)
             take_end(result, &message->end);

@@ -45,9 +45,9 @@ int64_t clock_wall(void)
     return clock_read(CLOCK_REALTIME) + clock_jump();
 }
 
-/* Days since 1970-01-01 in the proleptic Gregorian calendar. Years are counted from March, so that the leap day
+/* Years are counted from March, so that the leap day
  * is the last of its year, and in eras of 400 years, which all have 146,097 days. */
-static int64_t days_from_civil(int64_t year, int month, int day)
+int64_t clock_days(int64_t year, int month, int day)
 {
     int64_t y = month <= 2 ? year - 1 : year;
     int64_t era = (y >= 0 ? y : y - 399) / 400;
@@ -190,7 +190,7 @@ int64_t clock_parse_rfc3339(const char *text)
     ms = take_milliseconds(&text);
     if (ms < 0 || !take_offset(&text, &offset) || *text != '\0')
         return CLOCK_UNKNOWN;
-    seconds += days_from_civil(year, month, day) * SECONDS_PER_DAY - offset * INT64_C(60);
+    seconds += clock_days(year, month, day) * SECONDS_PER_DAY - offset * INT64_C(60);
     return seconds * MS_PER_SECOND + ms;
 }
 
@@ -223,5 +223,5 @@ int64_t clock_parse_http(const char *text)
     if (year < 0 || !date_exists(month, day) || !take_char(&text, ' ') || !take_hms(&text, &seconds) ||
         strcmp(text, " GMT") != 0)
         return CLOCK_UNKNOWN;
-    return (days_from_civil(year, month, day) * SECONDS_PER_DAY + seconds) * MS_PER_SECOND;
+    return (clock_days(year, month, day) * SECONDS_PER_DAY + seconds) * MS_PER_SECOND;
 }

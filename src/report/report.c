@@ -65,6 +65,7 @@ void report_init(struct report *report, int64_t now)
         .started = now,
         .finished = CLOCK_UNKNOWN,
         .due_at = CLOCK_UNKNOWN,
+        .next_sync = CLOCK_UNKNOWN,
     };
     for (int i = 0; i < REPORT_DIFFERENCES; i++)
         buf_init(&report->validation.lists[i].json, REPORT_DETAILS_MAX);

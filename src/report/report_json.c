@@ -263,6 +263,7 @@ bool report_json(const struct report *report, bool pretty, struct buf *out)
     put_figures(&root, report);
     put_end(&root, report);
     put_last_sync(&root, report);
+    put_time(&root, "nextSync", report->next_sync);
     put_errors(&root, report);
     if (report->validation.done)
         put_validation(&root, report);

@@ -168,6 +168,7 @@ static void say_document(struct buf *out, yyjson_val *root)
     say_text(out, "Finished", root, "finishedAt");
     say_text(out, "Updated", root, "updatedAt");
     say_last_sync(out, yyjson_obj_get(root, "lastSync"));
+    say_text(out, "Next sync", root, "nextSync");
     if (yyjson_obj_get(root, "valid") != NULL) {
         say_comparison(out, root);
     } else {

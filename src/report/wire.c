@@ -6,6 +6,7 @@
 #define POLICY_SIZE 13
 #define PROGRESS_SIZE 40
 #define END_SIZE 2
+#define SCHEDULE_HEAD 9 /* before the texts: the first one with a NUL behind it */
 
 /* ---- numbers ---- */
 
@@ -48,6 +49,17 @@ static size_t encode_progress(const struct wire_progress *progress, unsigned cha
     return PROGRESS_SIZE;
 }
 
+static size_t encode_schedule(const struct wire_schedule *schedule, unsigned char *out)
+{
+    size_t cron = strlen(schedule->cron) + 1, zone = strlen(schedule->zone);
+
+    *out++ = schedule->task;
+    out = put_number(out, (uint64_t)schedule->delay);
+    memcpy(out, schedule->cron, cron);
+    memcpy(out + cron, schedule->zone, zone);
+    return SCHEDULE_HEAD + cron + zone;
+}
+
 static size_t encode_body(const struct wire_message *message, unsigned char *out)
 {
     switch (message->type) {
@@ -58,6 +70,8 @@ static size_t encode_body(const struct wire_message *message, unsigned char *out
         return message->names.len;
     case WIRE_PROGRESS:
         return encode_progress(&message->progress, out);
+    case WIRE_SCHEDULE:
+        return encode_schedule(&message->schedule, out);
     case WIRE_END:
         out[0] = message->end.kind;
         out[1] = message->end.code;
@@ -138,6 +152,25 @@ static void decode_progress(const unsigned char *in, struct wire_progress *progr
     progress->total_size = get_number(in + 32);
 }
 
+static bool decode_schedule(const unsigned char *in, size_t len, struct wire_schedule *schedule)
+{
+    const unsigned char *cron = in + SCHEDULE_HEAD, *zone;
+    uint64_t delay;
+
+    if (len <= SCHEDULE_HEAD || in[0] >= WIRE_TASKS)
+        return false;
+    delay = get_number(in + 1);
+    zone = memchr(cron, '\0', len - SCHEDULE_HEAD);
+    if (zone++ == NULL || delay > (uint64_t)WIRE_LIMIT_MAX || (size_t)(zone - cron) > sizeof schedule->cron ||
+        (size_t)(in + len - zone) >= sizeof schedule->zone ||
+        memchr(zone, '\0', (size_t)(in + len - zone)) != NULL)
+        return false;
+    *schedule = (struct wire_schedule){.task = in[0], .delay = (int64_t)delay};
+    memcpy(schedule->cron, cron, (size_t)(zone - cron));
+    memcpy(schedule->zone, zone, (size_t)(in + len - zone));
+    return true;
+}
+
 static bool decode_body(const unsigned char *in, size_t len, struct wire_message *message)
 {
     switch (message->type) {
@@ -154,6 +187,8 @@ static bool decode_body(const unsigned char *in, size_t len, struct wire_message
             return false;
         decode_progress(in, &message->progress);
         return true;
+    case WIRE_SCHEDULE:
+        return decode_schedule(in, len, &message->schedule);
     case WIRE_END:
         if (len != END_SIZE)
             return false;

@@ -3,14 +3,18 @@
 #include "application.h"
 #include "clock.h"
 #include "log.h"
+#include "schedule.h"
 #include "stop.h"
 #include "worker.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 struct resident {
@@ -18,7 +22,9 @@ struct resident {
     struct supervisor_result *result;
     struct supervisor_watch watch; /* of the worker, while there is one */
     struct application application;
+    struct schedule schedules[WIRE_TASKS];
     int signals; /* descriptor */
+    int timer;   /* likewise, for what is due next; -1 until there is such a thing */
     int stops;   /* so many signals have asked to stop */
     bool starting, working;
     bool over; /* nothing more begins */
@@ -33,20 +39,100 @@ static void end_with(struct resident *resident, int code)
 
 /* ---- the worker ---- */
 
+static void start_worker_for(struct resident *resident, enum wire_task what)
+{
+    struct supervisor_task *task = resident->task->later[what];
+
+    task->started = clock_mono();
+    resident->working = supervisor_start(&resident->watch, task, resident->result);
+    if (!resident->working)
+        log_error(
+            "no sync: no process could be made for it; is the limit of processes reached (pids, RLIMIT_NPROC)?");
+}
+
 static void ask_for_sync(struct resident *resident, const char *who)
 {
     if (stop_signalled()) {
         log_warn("%s: no sync is started any more, as this process was told to end", who);
     } else if (resident->working) {
-        log_warn("%s: a sync is running; no second one is started, ask again when it has ended", who);
+        log_warn("%s: another run is under way; no second one is started, ask again when it has ended", who);
     } else {
         log_info("%s: starting a sync", who);
-        resident->task->later->started = clock_mono();
-        resident->working = supervisor_start(&resident->watch, resident->task->later, resident->result);
-        if (!resident->working)
-            log_error(
-                "no sync: no process could be made for it; is the limit of processes reached (pids, RLIMIT_NPROC)?");
+        start_worker_for(resident, WIRE_SYNC);
     }
+}
+
+/* ---- the schedule ---- */
+
+static const char *const task_names[WIRE_TASKS] = {"sync", "validation"};
+
+/* The earlier one; a timer that the clock's being set ends as well. */
+static void set_timer(struct resident *resident)
+{
+    int64_t due = INT64_MAX, left;
+    struct itimerspec at = {.it_value = {.tv_sec = 0}};
+
+    for (int i = 0; i < WIRE_TASKS; i++)
+        if (schedule_due(&resident->schedules[i]) < due)
+            due = schedule_due(&resident->schedules[i]);
+    if (due != INT64_MAX && resident->timer < 0) {
+        resident->timer = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+        if (resident->timer < 0)
+            log_warn(
+                "no schedule: a timer (timerfd_create) is not allowed here, or the limit of descriptors is reached");
+    }
+    if (resident->timer < 0)
+        return;
+    if (due != INT64_MAX) {
+        left = due - clock_wall();
+        clock_gettime(CLOCK_REALTIME, &at.it_value);
+        at.it_value.tv_sec += (time_t)(left / 1000) + 1; /* never early */
+    }
+    timerfd_settime(resident->timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &at, NULL);
+}
+
+static void tell_next(const struct resident *resident)
+{
+    char next[CLOCK_RFC3339_SIZE];
+
+    for (int i = 0; i < WIRE_TASKS; i++)
+        if (resident->schedules[i].set) {
+            clock_format_rfc3339(schedule_due(&resident->schedules[i]), next);
+            log_info("next %s: %s", task_names[i], next);
+        }
+}
+
+/* What the worker that has ended said of it. */
+static void take_schedules(struct resident *resident)
+{
+    for (int i = 0; i < WIRE_TASKS; i++)
+        if (resident->result->schedules_known[i])
+            schedule_set(&resident->schedules[i], &resident->result->schedules[i], clock_wall());
+    set_timer(resident);
+    if (!resident->over)
+        tell_next(resident);
+}
+
+/* It has come, or the clock was set. */
+static void look_at_timer(struct resident *resident)
+{
+    uint64_t times;
+
+    if (resident->timer < 0 || (read(resident->timer, &times, sizeof times) < 0 && errno == EAGAIN))
+        return;
+    for (int i = 0; i < WIRE_TASKS; i++)
+        schedule_look(&resident->schedules[i], clock_wall());
+    set_timer(resident);
+}
+
+static void begin_what_is_due(struct resident *resident)
+{
+    for (int i = 0; i < WIRE_TASKS && !resident->working; i++)
+        if (resident->schedules[i].waiting && !stop_signalled()) {
+            resident->schedules[i].waiting = false;
+            log_info("schedule: starting a %s", task_names[i]);
+            start_worker_for(resident, (enum wire_task)i);
+        }
 }
 
 static void start_application(struct resident *resident)
@@ -87,6 +173,7 @@ static void end_worker(struct resident *resident)
     else if (resident->result->error.kind != ERROR_NONE && resident->application.pid != 0)
         log_warn("the application goes on; the next sync copies what is missing");
     resident->starting = false;
+    take_schedules(resident);
 }
 
 /* ---- signals ---- */
@@ -156,6 +243,8 @@ static int turn(struct resident *resident)
 
     take_signals(resident);
     reap(resident);
+    look_at_timer(resident);
+    begin_what_is_due(resident);
     if (!resident->working)
         return -1;
     ms = supervisor_step(&resident->watch);
@@ -173,7 +262,7 @@ static bool is_over(const struct resident *resident)
 
 bool resident_run(const struct resident_task *task, struct supervisor_result *result, int *code)
 {
-    struct resident resident = {.task = task, .result = result, .starting = true};
+    struct resident resident = {.task = task, .result = result, .starting = true, .timer = -1};
 
     resident.signals = handoff_collect();
     if (resident.signals < 0)
@@ -187,10 +276,11 @@ bool resident_run(const struct resident_task *task, struct supervisor_result *re
         struct pollfd fds[] = {
             {.fd = resident.signals, .events = POLLIN},
             {.fd = resident.working ? resident.watch.fd : -1, .events = POLLIN},
+            {.fd = resident.timer, .events = POLLIN},
         };
 
         if (!is_over(&resident))
-            handoff_poll(fds, 2, ms);
+            handoff_poll(fds, 3, ms);
     }
     *code = resident.code;
     return true;

@@ -1,5 +1,7 @@
 #include "object.h"
 #include "settings_internal.h"
+
+#include "cron.h"
 #include "text.h"
 
 #include <stdio.h>
@@ -39,6 +41,16 @@ static void put_consequence(const struct slot *slot, struct buf *out)
         buf_printf(out, "using the careful value %s", careful);
 }
 
+/* Appends what is wrong with it, where there is more to say than what it has to be. */
+static void put_reason(const struct slot *slot, const char *text, struct buf *out)
+{
+    struct error why;
+    struct cron cron;
+
+    if (slot->setting->type == SETTING_SCHEDULE && !cron_parse(text, &cron, &why))
+        buf_printf(out, " (%s)", why.text);
+}
+
 static void add_bad_value(struct settings_state *state, const struct slot *slot,
                           const struct settings_value *value)
 {
@@ -53,6 +65,7 @@ static void add_bad_value(struct settings_state *state, const struct slot *slot,
         buf_printf(&text, "%s: ", slot->setting->name);
     buf_printf(&text, "%s is not ", shown);
     settings_expected(slot->setting, &text);
+    put_reason(slot, value->text, &text);
     buf_puts(&text, "; ");
     put_consequence(slot, &text);
     settings_add(state, &state->problems, "%s", buf_str(&text));

@@ -23,6 +23,7 @@ const char *settings_word(const struct setting *setting)
     case SETTING_ENVIRONMENT:
     case SETTING_SECRET:
     case SETTING_SEGMENT:
+    case SETTING_SCHEDULE:
     case SETTING_TEXT:
     case SETTING_URL:
         break;

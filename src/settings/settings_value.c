@@ -2,6 +2,8 @@
  * The grammar of values: see settings.h.
  */
 #include "settings_internal.h"
+
+#include "cron.h"
 #include "text.h"
 #include "uri.h"
 
@@ -36,7 +38,8 @@ static const struct unit *units_of(const struct setting *setting)
 static bool is_text(const struct setting *setting)
 {
     return setting->type == SETTING_TEXT || setting->type == SETTING_URL || setting->type == SETTING_SECRET ||
-           setting->type == SETTING_ENVIRONMENT || setting->type == SETTING_SEGMENT;
+           setting->type == SETTING_ENVIRONMENT || setting->type == SETTING_SEGMENT ||
+           setting->type == SETTING_SCHEDULE;
 }
 
 /* ---- reading ---- */
@@ -169,6 +172,14 @@ static bool is_segment(const char *text)
     return len <= SETTINGS_SEGMENT_MAX && strspn(text, usable) == len && strchr("-_.", *text) == NULL;
 }
 
+static bool is_schedule(const char *text)
+{
+    struct error ignored;
+    struct cron cron;
+
+    return cron_parse(text, &cron, &ignored);
+}
+
 /* Control characters have no place in a name, and would let a value break out of a header or a log line. */
 static bool parse_text(const struct setting *setting, const char *text, const char **out)
 {
@@ -181,6 +192,8 @@ static bool parse_text(const struct setting *setting, const char *text, const ch
         return true;
     }
     if (setting->type == SETTING_SEGMENT && *text != '\0' && !is_segment(text))
+        return false;
+    if (setting->type == SETTING_SCHEDULE && *text != '\0' && !is_schedule(text))
         return false;
     if (strlen(text) > SETTINGS_TEXT_MAX)
         return false;
@@ -266,6 +279,7 @@ void settings_range(const struct setting *setting, struct buf *out)
     switch (setting->type) {
     case SETTING_TEXT:
     case SETTING_SEGMENT:
+    case SETTING_SCHEDULE:
     case SETTING_URL:
     case SETTING_SECRET:
     case SETTING_FLAG:
@@ -298,6 +312,9 @@ void settings_expected(const struct setting *setting, struct buf *out)
             out,
             "a name of at most %d letters, digits, '-', '_' and '.' that begins with one of the first two and that .storsync/ does not use otherwise",
             SETTINGS_SEGMENT_MAX);
+        break;
+    case SETTING_SCHEDULE:
+        buf_puts(out, "a schedule like 0 3 * * * or @daily");
         break;
     case SETTING_ENVIRONMENT:
     case SETTING_CHOICE:

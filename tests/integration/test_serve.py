@@ -290,6 +290,87 @@ class Requests(ServeCase):
         self.assertEqual(re.search(switches, status.read_text())[1], before, "it was awake")
 
 
+class Scheduled(ServeCase):
+    """By the clock, which a test binary sees jump by two minutes half a second after it looked at it for the first time."""
+
+    def scheduled(self, env=(), script="sleep 1000"):
+        if not RUN.test_binary:
+            self.skipTest("STORSYNC_TEST_BIN is not set")
+        tool = self.serve(script, {"STORSYNC_SCHEDULE": "* * * * *", "STORSYNC_CLOCK_JUMP": "120", **dict(env)},
+                          binary=RUN.test_binary)
+        tool.wait_for(lambda: "next sync: " in tool.err)
+        time.sleep(0.6)
+        return tool
+
+    def test_missed_once(self):
+        """At the end of a sync by hand the next one is two minutes late."""
+        tool = self.scheduled({"STORSYNC_ENVIRONMENT": "development"})
+        self.source.put("public/later", "x")
+        tool.kill(USR1)
+        tool.wait_for(lambda: "schedule: starting a sync" in tool.err)
+        tool.wait_for(lambda: tool.err.count("Sync Complete") == 2)
+        tool.wait_for(lambda: tool.err.count("next sync: ") == 3)
+        self.assertEqual(tool.err.count("schedule: starting"), 1)
+        told = re.findall(r"next sync: (\S+):00\.000Z", tool.err)
+        self.assertLess(told[0], told[2])
+        self.assertRegex(tool.status["nextSync"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:00\.000Z$")
+        shown = self.succeed("--status")
+        self.assertIn(f"Next sync: {tool.status['nextSync']}", shown.out)
+
+    def test_waits_for_the_one_that_runs(self):
+        """Both are late at once."""
+        proxy, env = self.development()
+        tool = self.scheduled({**env, "STORSYNC_VALIDATE_SCHEDULE": "* * * * *"})
+        os.kill(self.ask(tool), KILL)
+        tool.wait_for(lambda: "schedule: starting a sync" in tool.err)
+        tool.kill(USR1)
+        tool.wait_for(lambda: "no second one is started" in tool.err)
+        self.assertNotIn("schedule: starting a validation", tool.err)
+        application = int(re.search(r"runs as process (\d+)", tool.err)[1])
+        (sync,) = {*children(tool.pid)} - {application}
+        os.kill(sync, KILL)
+        tool.wait_for(lambda: "schedule: starting a validation" in tool.err)
+
+    def test_validation(self):
+        tool = self.scheduled({"STORSYNC_SCHEDULE": "0 0 1 1 *", "STORSYNC_VALIDATE_SCHEDULE": "* * * * *",
+                               "STORSYNC_ENVIRONMENT": "development"})
+        tool.kill(USR1)
+        tool.wait_for(lambda: "schedule: starting a validation" in tool.err)
+        tool.wait_for(lambda: "=== Validation Complete: equal ===" in tool.err)
+        self.assertNotIn("schedule: starting a sync", tool.err)
+
+    def next_of(self, zone, **env):
+        tool = self.tool("--serve", "--", "/bin/true", env={**self.env, "STORSYNC_SCHEDULE": "30 14 * * *", "TZ": zone, **env})
+        self.assertEqual(tool.code, 0)
+        return re.search(r"next sync: \S+T(\S+)\.000Z", tool.err)[1], tool.err
+
+    def test_time_zones(self):
+        for zone, expected in (("UTC", "14:30:00"), ("JST-9", "05:30:00"), ("<+0545>-5:45", "08:45:00"), (":Asia/Kolkata", "09:00:00"),
+                               ("Asia/Tokyo", "05:30:00")):
+            if "/" in zone and not Path("/usr/share/zoneinfo", zone.lstrip(":")).exists():
+                continue
+            with self.subTest(zone=zone):
+                self.assertEqual(self.next_of(zone)[0], expected)
+        for zone in ("Nowhere/Land", "../../../etc/passwd", "/etc/passwd"):
+            due, log = self.next_of(zone)
+            self.assertEqual(due, "14:30:00")
+            self.assertIn("schedules go by UTC", log)
+
+    def test_jitter(self):
+        """A part of it, the same every time."""
+        found = {self.next_of("UTC", STORSYNC_SCHEDULE_JITTER="1h")[0] for _ in range(2)}
+        self.assertEqual(len(found), 1)
+        self.assertRegex(found.pop(), r"^1[45]:")
+
+    def test_mistake(self):
+        env = {**self.env, "STORSYNC_SCHEDULE": "0 25 * * *"}
+        tool = self.tool("--check-config", env=env)
+        self.assertEqual(tool.code, 78)
+        self.assertIn('hour "25": 0 to 23', tool.err)
+        tool = self.succeed("--serve", "--", "/bin/true", env=env)
+        self.assertNotIn("next sync", tool.err)
+
+
 class Ends(ServeCase):
     """Being told to end, in each phase."""
 

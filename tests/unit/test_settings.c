@@ -416,6 +416,13 @@ static void test_bad_values_name_their_source(void **state)
         fixture,
         ENVIRON("STORSYNC_CONCURRENCY: \"many\" is not a whole number from 1 to 64; using the default 16"));
     assert_int_equal(fixture->settings.concurrency, 16);
+    assert_true(load_environ(fixture, ENVIRON("STORSYNC_SCHEDULE=0 25 * * *")));
+    assert_problem(fixture, ENVIRON("STORSYNC_SCHEDULE: \"0 25 * * *\" is not a schedule like 0 3 * * *",
+                                    "(hour \"25\": 0 to 23"));
+    assert_string_equal(fixture->settings.schedule, "");
+    assert_true(load_environ(fixture, ENVIRON("STORSYNC_SCHEDULE=@daily", "STORSYNC_VALIDATE_SCHEDULE=")));
+    assert_no_problem(fixture);
+    assert_string_equal(fixture->settings.schedule, "@daily");
     assert_true(load_ini(fixture, "# a comment\nconcurrency = many\n", ENVIRON("A=b")));
     snprintf(place, sizeof place, "%s:2: concurrency: \"many\" is not", fixture->file);
     assert_problem(fixture, ENVIRON(place));

@@ -83,6 +83,65 @@ static void test_byte_by_byte(void **state)
     assert_int_equal(message.policy.limit, 300000);
 }
 
+static void test_schedules(void **state)
+{
+    static const struct wire_message given = {
+        .type = WIRE_SCHEDULE,
+        .schedule = {.task = WIRE_VALIDATE, .delay = 90000, .cron = "0 3 * * *", .zone = "CET-1CEST"},
+    };
+    static const struct wire_message none = {.type = WIRE_SCHEDULE};
+    unsigned char bytes[WIRE_MAX];
+
+    (void)state;
+    feed(bytes, wire_encode(&given, bytes));
+    assert_true(wire_next(&reader, &message));
+    assert_int_equal(message.schedule.task, WIRE_VALIDATE);
+    assert_int_equal(message.schedule.delay, 90000);
+    assert_string_equal(message.schedule.cron, "0 3 * * *");
+    assert_string_equal(message.schedule.zone, "CET-1CEST");
+    feed(bytes, wire_encode(&none, bytes));
+    assert_true(wire_next(&reader, &message));
+    assert_string_equal(message.schedule.cron, "");
+    assert_string_equal(message.schedule.zone, "");
+}
+
+/* A task that there is not, a delay of years, texts that are too long or not ended. */
+static void test_schedules_refused(void **state)
+{
+    static const struct {
+        size_t at;
+        unsigned char value;
+        unsigned len;
+    } faults[] = {{0, WIRE_TASKS, 11}, {8, 1, 11}, {0, 0, 9}, {9, 'x', 10}, {10, 0, 12}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        unsigned char body[WIRE_BODY_MAX] = {0}, head[WIRE_HEAD] = {'S', WIRE_VERSION, WIRE_SCHEDULE};
+
+        memset(&reader, 0, sizeof reader);
+        memset(body + 9, 'x', sizeof body - 9);
+        body[9] = '\0';
+        body[faults[i].at] = faults[i].value;
+        head[4] = (unsigned char)faults[i].len;
+        feed(head, sizeof head);
+        feed(body, faults[i].len);
+        if (wire_next(&reader, &message) || !reader.broken)
+            fail_msg("fault %zu is not seen", i);
+    }
+    for (size_t text = 0; text < 2; text++) {
+        unsigned char body[WIRE_BODY_MAX] = {0}, head[WIRE_HEAD] = {'S', WIRE_VERSION, WIRE_SCHEDULE};
+        unsigned len = text == 0 ? 9 + CRON_TEXT_MAX + 2 : 9 + 1 + ZONE_TEXT_MAX + 1;
+
+        memset(&reader, 0, sizeof reader);
+        memset(body + (text == 0 ? 9 : 10), 'x', len - (text == 0 ? 10 : 10));
+        head[4] = (unsigned char)len;
+        feed(head, sizeof head);
+        feed(body, len);
+        assert_false(wire_next(&reader, &message));
+        assert_true(reader.broken);
+    }
+}
+
 /* ---- names ---- */
 
 static char names[2000];
@@ -187,6 +246,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_messages_survive, set_up),
         cmocka_unit_test_setup(test_byte_by_byte, set_up),
+        cmocka_unit_test_setup(test_schedules, set_up),
+        cmocka_unit_test_setup(test_schedules_refused, set_up),
         cmocka_unit_test_setup(test_names_of_any_length, set_up),
         cmocka_unit_test_setup(test_what_does_not_fit_breaks_it, set_up),
         cmocka_unit_test_setup(test_empty_names_are_none, set_up),
