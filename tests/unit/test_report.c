@@ -460,6 +460,55 @@ static void test_failures_for_one_reason_are_one_line(void **state)
     assert_int_equal(count_lines(output(), "Failed: "), REPORT_LOG_FAILED + 2);
 }
 
+/* What the terminal shows: with the rate of the last second, or of as much longer as this test takes. */
+static const char *progress_line(int terminal, uint64_t moved)
+{
+    ssize_t n;
+
+    log_lines.progress_shown = 0;
+    log_lines.rate.since -= 1000;
+    report_progress(&report, 2, moved);
+    n = read(terminal, seen, sizeof seen - 1);
+    assert_true(n > 0);
+    seen[n] = '\0';
+    return strrchr(seen, '\r') != NULL ? strrchr(seen, '\r') + 1 : seen;
+}
+
+static void test_the_progress_line_tells_the_rate(void **state)
+{
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY), fd;
+    unsigned long long hundredths = 0;
+    char unit = 0;
+    const char *line;
+
+    (void)state;
+    if (terminal < 0)
+        skip();
+    assert_int_equal(grantpt(terminal), 0);
+    assert_int_equal(unlockpt(terminal), 0);
+    fd = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+    assert_true(fd >= 0);
+    log_to(fd);
+    report.state = REPORT_RUNNING;
+    log_lines.rate.since = clock_mono();
+    assert_string_equal(progress_line(terminal, 0),
+                        "  0 synced, 0 skipped, 0 failed; 2 under way, 0 B, 0 B/s");
+    line = progress_line(terminal, 2048000);
+    assert_non_null(strstr(line, "; 2 under way, 1.95 MB, "));
+    line = strstr(line, "MB, ") + strlen("MB, ");
+    assert_int_equal(sscanf(line, "%llu.%*2u %cB/s", &hundredths, &unit), 2);
+    assert_true((unit == 'M' && hundredths == 1) || (unit == 'K' && hundredths > 50)); /* 1.95, a second */
+    /* of a validation */
+    report.mode = REPORT_VALIDATE;
+    report.validation.checked = 7;
+    report.validation.read = 3;
+    assert_non_null(strstr(progress_line(terminal, 2048000),
+                           "  7 compared, 3 of them read; 2 under way, 1.95 MB, 0 B/s"));
+    log_transient(NULL);
+    close(fd);
+    close(terminal);
+}
+
 /* A run that goes on says so every 30 seconds, and what it waits for. */
 static void test_never_silent(void **state)
 {
@@ -1351,6 +1400,7 @@ int main(void)
         TEST(keys_are_shown_without_the_path),
         TEST(skipped_lines_are_limited_per_path),
         TEST(failures_for_one_reason_are_one_line),
+        TEST(the_progress_line_tells_the_rate),
         TEST(never_silent),
         TEST(json_events_of_a_sync),
         TEST(json_event_of_a_run_without_a_header),
