@@ -10,12 +10,15 @@
  * that has changed since it was listed, or is gone by now (absence.h), is CONTENT_CHANGED. So is what differs from a hash that turns
  * out to be none of the content (SSE-KMS): then both are read.
  *
- * A read that breaks is tried again from its beginning, within the shared retry budget.
+ * What is larger than a piece is read in ranges, one after the other, so that no request takes too long for its limits; a source
+ * that tells no version is read in one stream. A read that breaks is tried again from the beginning of its piece, within the shared
+ * retry budget.
  */
 #ifndef STORSYNC_CONTENT_H
 #define STORSYNC_CONTENT_H
 
 #include "absence.h"
+#include "digest.h"
 #include "error.h"
 #include "object.h"
 #include "pipe.h"
@@ -41,6 +44,11 @@ struct content {
         struct call call;
         struct pipe pipe; /* allocated when it is needed first */
     } sides[2];           /* source, destination */
+    uint64_t piece;       /* the largest range that is asked for at once */
+    uint64_t offset;      /* all before it is known to be the same, or is in ... */
+    struct digest hash;   /* ... this one, if it is an MD5 that is wanted, */
+    struct digest more;   /* (with what comes in now) */
+    uint32_t sum;         /* or in this one */
     int one;              /* which side alone is read, and compared with the other's hash ... */
     bool both;            /* ... unless both are */
     int attempt;
@@ -48,8 +56,8 @@ struct content {
     struct absence absence;
 };
 
-/* Both stores have one loop. */
-void content_init(struct content *content, struct store *source, struct store *destination);
+/* Both stores have one loop. `piece`: bytes. */
+void content_init(struct content *content, struct store *source, struct store *destination, uint64_t piece);
 void content_free(struct content *content);
 
 /* Begins. It must be idle; the entries have one key. */

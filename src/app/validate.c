@@ -229,7 +229,7 @@ static bool make_looks(struct validation *v)
     if (v->slots == NULL)
         return false;
     for (; v->slot_count < count; v->slot_count++)
-        content_init(&v->slots[v->slot_count], v->source, v->destination);
+        content_init(&v->slots[v->slot_count], v->source, v->destination, (uint64_t)v->settings->part_size);
     return true;
 }
 

@@ -10,9 +10,9 @@
 
 static void begin_reading(struct content *c);
 
-void content_init(struct content *c, struct store *source, struct store *destination)
+void content_init(struct content *c, struct store *source, struct store *destination, uint64_t piece)
 {
-    *c = (struct content){.sides = {{.store = source}, {.store = destination}}};
+    *c = (struct content){.sides = {{.store = source}, {.store = destination}}, .piece = piece};
     call_init(&c->sides[SOURCE].call);
     call_init(&c->sides[DESTINATION].call);
 }
@@ -101,6 +101,8 @@ static void wait_for_looks(struct content *c)
         return;
     if (!c->both && told->call.info.false_hash) {
         c->both = true;
+        c->offset = 0;
+        error_clear(&c->error);
         begin_reading(c);
     } else {
         end_look(c, c->error.kind != ERROR_NONE ? CONTENT_FAILED : CONTENT_DIFFERS);
@@ -176,6 +178,27 @@ static void conclude_reading(struct content *c, bool same)
     ask_both_again(c);
 }
 
+/* How much of it is read at once: ranges of what tells no version could be of different ones. */
+static uint64_t piece_length(const struct content *c)
+{
+    uint64_t left = c->sides[SOURCE].entry.size - c->offset;
+    bool versions =
+        c->sides[SOURCE].entry.version[0] != '\0' && c->sides[DESTINATION].entry.version[0] != '\0';
+
+    return versions && left > c->piece ? c->piece : left;
+}
+
+/* False: that was the last one. */
+static bool begin_next_piece(struct content *c)
+{
+    c->offset += piece_length(c);
+    c->attempt = 0;
+    if (c->offset == c->sides[SOURCE].entry.size)
+        return false;
+    begin_reading(c);
+    return true;
+}
+
 static void wait_for_one(struct content *c)
 {
     struct content_side *side = &c->sides[c->one];
@@ -188,7 +211,10 @@ static void wait_for_one(struct content *c)
     }
     if (!side->call.done || has_failed(c, side))
         return;
-    conclude_reading(c, pipe_matches(&side->pipe, &c->sides[1 - c->one].entry.hash));
+    c->hash = side->pipe.digest = c->more;
+    c->sum = side->pipe.sum;
+    if (!begin_next_piece(c))
+        conclude_reading(c, pipe_matches(&side->pipe, &c->sides[1 - c->one].entry.hash));
 }
 
 /* As far as both are here. False: there is a difference. */
@@ -225,8 +251,11 @@ static void wait_for_both(struct content *c)
     }
     if (has_failed(c, &c->sides[SOURCE]) || has_failed(c, &c->sides[DESTINATION]))
         return;
-    if (c->sides[SOURCE].call.done && c->sides[DESTINATION].call.done)
-        conclude_reading(c, c->sides[SOURCE].pipe.len == 0 && c->sides[DESTINATION].pipe.len == 0);
+    if (!c->sides[SOURCE].call.done || !c->sides[DESTINATION].call.done)
+        return;
+    same = c->sides[SOURCE].pipe.len == 0 && c->sides[DESTINATION].pipe.len == 0;
+    if (!same || !begin_next_piece(c))
+        conclude_reading(c, same);
 }
 
 /* False: no memory. */
@@ -237,12 +266,17 @@ static bool read_side(struct content *c, struct content_side *side)
     if (side->pipe.data == NULL && !pipe_init(&side->pipe))
         return false;
     pipe_reset(&side->pipe);
-    side->pipe.size = side->entry.size;
+    c->more = c->hash;
     if (!c->both && c->sides[1 - c->one].entry.hash.kind == OBJECT_HASH_MD5)
-        pipe_hash(&side->pipe);
+        side->pipe.more = &c->more;
     else if (!c->both)
-        pipe_sum(&side->pipe, 0);
-    store_get(&from, &side->call, 0, UINT64_MAX, &side->pipe);
+        pipe_sum(&side->pipe, c->sum);
+    if (piece_length(c) < side->entry.size) {
+        store_get(&from, &side->call, c->offset, piece_length(c), &side->pipe);
+    } else {
+        side->pipe.size = side->entry.size;
+        store_get(&from, &side->call, 0, UINT64_MAX, &side->pipe);
+    }
     return true;
 }
 
@@ -280,6 +314,9 @@ void content_start(struct content *c, const struct object_entry *source,
     error_clear(&c->error);
     c->read = 0;
     c->attempt = 0;
+    c->offset = 0;
+    c->sum = 0;
+    digest_begin(&c->hash);
     if (source->size == 0)
         end_look(c, CONTENT_SAME);
     else

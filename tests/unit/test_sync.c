@@ -666,6 +666,41 @@ static void hashes_that_differ_are_looked_into_where_they_do_not_count(void **st
     scene_free(scene);
 }
 
+/* What is large is read in ranges, of which only a broken one is read again. */
+static void a_large_object_is_read_in_pieces(void **state)
+{
+    static char from[1000], to[sizeof from];
+    struct error error;
+
+    (void)state;
+    memset(from, 'x', sizeof from);
+    for (int i = 0; i < 8; i++) { /* both are read, or one for an MD5 or a CRC32C; and in one stream */
+        struct scene *scene = scene_new(all_content, 2);
+        int pieces = i < 6 ? 4 : 1;
+
+        scene->settings.part_size = 300;
+        scene->from->hashless = i < 2 || i >= 6;
+        scene->from->sums = i >= 4 && i < 6;
+        scene->to->hashless = true;
+        memset(to, 'x', sizeof to);
+        to[950] = i % 2 == 0 ? 'x' : 'y';
+        fake_put_bytes(scene->from, "public/a", from, sizeof from, 10);
+        fake_put_bytes(scene->to, "public/a", to, sizeof to, 20);
+        if (i >= 6)
+            fake_get_object(scene->from, "public/a")->version[0] = '\0';
+        fake_fault(scene->to, (struct fake_fault){.op = FAKE_GET,
+                                                  .skip = i < 6 ? 2 : 0,
+                                                  .times = 1,
+                                                  .kind = ERROR_UNREACHABLE,
+                                                  .again = true,
+                                                  .after = 7});
+        assert_true(validate_scene(scene, &error));
+        assert_content(scene, 1, (uint64_t)i % 2, 0);
+        assert_int_equal(scene->to->calls[FAKE_GET], pieces + 1);
+        scene_free(scene);
+    }
+}
+
 /* Nor is one that a look shows to be none of the content: SSE-KMS. */
 static void a_false_hash_is_no_difference(void **state)
 {
@@ -901,6 +936,7 @@ int main(void)
         cmocka_unit_test(content_is_compared_with_the_hash_of_the_other_side),
         cmocka_unit_test(hashes_are_compared_without_reading),
         cmocka_unit_test(hashes_that_differ_are_looked_into_where_they_do_not_count),
+        cmocka_unit_test(a_large_object_is_read_in_pieces),
         cmocka_unit_test(a_false_hash_is_no_difference),
         cmocka_unit_test(what_changes_meanwhile_is_told_apart),
         cmocka_unit_test(what_is_listed_and_not_found_is_a_failure),
