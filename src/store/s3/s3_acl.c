@@ -106,11 +106,13 @@ static bool acl_element(struct s3_call *c, const char *path, const char *text, s
 static enum http_verdict acl_answered(struct s3_call *c, struct error *error)
 {
     struct acl_call *a = acl_call(c);
+    bool bucket = c->base.key[0] == '\0';
 
-    (void)error;
-    if (a->usual || c->base.key[0] == '\0')
+    if (a->usual || bucket)
         object_meta_clear(&c->base.call->meta);
-    if (c->base.key[0] == '\0')
+    if (bucket && a->owner[0] == '\0') /* MinIO, which would take no notice of grants */
+        error_set(error, ERROR_CONFIG, "the bucket has no owner, and so takes no grants: set acl = bucket");
+    if (bucket)
         memcpy(c->store->owner, a->owner, sizeof a->owner);
     return HTTP_DONE;
 }
