@@ -143,7 +143,7 @@ static void remove_older(struct lease *lease, const struct lease_epochs *epochs)
             continue;
         if (lease->call.error.kind == ERROR_PERMISSION)
             log_warn(
-                "old epochs of the lease cannot be removed, and each sync leaves one more (the right s3:DeleteObject on %s* is enough): %s",
+                "old epochs of the lease cannot be removed, and each sync leaves one more (the right to remove what is below %s is enough): %s",
                 lease->job->prefix, lease->call.error.text);
         return;
     }
