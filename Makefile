@@ -249,7 +249,7 @@ deps-bundle: build/deps-src/done build/deps-tests/done ## pack all dependencies 
 
 # --- tests ---
 
-TEST_PARTS = integration-a + integration-b model deps dist + unit fuzz-corpus layers docs aarch64 https
+TEST_PARTS = integration-a + integration-b model deps dist + unit fuzz-corpus layers docs aarch64 https gs
 TEST_PROGRAMS = build/test/storsync-init $(DOCUMENT_MAKERS) build/san/main.o $(UNIT_TESTS) $(REPLAYS) $(AARCH64_TESTS)
 # What is packed for the tests only may be of versions that no lock has.
 test test-all test-dist test-reproducible: export STORSYNC_UNLOCKED = yes
@@ -279,6 +279,8 @@ test-tls: all build/test/storsync-init | need-integration ## the same with nginx
 	@STORSYNC_TEST_TLS=1 tests/run integration
 test-containers: all | need-integration need-containers ## run the image and all of examples/ in containers (podman, root)
 	@tests/run containers
+test-gs: all build/test/storsync-init | need-integration ## the main job's tests again, with a stand-in for Google Cloud Storage as one side or both
+	@tests/run gs-all
 test-compat: all | need-integration need-compat ## run the binary with servers of others and Google's own client (Go, pip, npm)
 	@tests/run compat
 test-san: san | need-integration ## the same with the ASan and UBSan binary
@@ -370,7 +372,7 @@ help: ## list these targets
 	@sed -n 's/^\([a-z0-9-]*\):.* ## \(.*\)/\1\t\2/p' Makefile | expand -t 20
 
 .PHONY: all aarch64 san fuzz run fuzz-run docs install uninstall image dist deps-bundle deps-update test test-unit test-fuzz-corpus test-aarch64 test-dist \
-	test-reproducible test-layers test-deps test-docs test-integration test-tls test-compat test-containers test-all test-san test-valgrind \
+	test-reproducible test-layers test-deps test-docs test-integration test-tls test-gs test-compat test-containers test-all test-san test-valgrind \
 	model bench lint format need-host need-aarch64 need-qemu need-san need-fuzz need-integration need-containers need-compat need-dist need-docs need-lint \
 	need-model refresh clean distclean help
 

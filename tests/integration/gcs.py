@@ -36,6 +36,7 @@ EDITABLE = ("contentType", "contentEncoding", "contentLanguage", "contentDisposi
 MEDIA_HEADERS = {"contentType": "Content-Type", "contentEncoding": "Content-Encoding", "cacheControl": "Cache-Control",
                  "contentLanguage": "Content-Language", "contentDisposition": "Content-Disposition"}
 OTHER_TYPE = "Content-Type specified in the upload does not match Content-Type specified in metadata."
+EXPIRES = "storsync.expires"     # S3 has a header, the service no field
 SOURCE_CONDITIONS = ("ifSourceGenerationMatch", "ifSourceMetagenerationMatch")
 
 
@@ -127,10 +128,16 @@ class Bucket:
 
     # --- for the tests ---
 
+    url = property(lambda self: f"gs://{self.name}")
+    shown = property(lambda self: self.name)
+
     def put(self, key, body=b"x", age=0, composite=False, held="", csek=False, acl="", storage_class="STANDARD",
             **fields):
-        """`age`: how many seconds ago it was written."""
+        """`age`: how many seconds ago it was written. The fields may have S3's names as well."""
         body = body.encode() if isinstance(body, str) else body
+        fields = {name[0].lower() + name[1:]: value for name, value in fields.items()}
+        if "expires" in fields:
+            fields.setdefault("metadata", {})[EXPIRES] = fields.pop("expires")
         with self.server.lock:
             self.objects[key] = Object(body, {"contentType": "application/octet-stream", **fields},
                                        self.server.next_generation(), created=time.time() - age,
@@ -139,6 +146,21 @@ class Bucket:
 
     def get(self, key):
         return self.objects[key].body
+
+    def remove(self, key):
+        del self.objects[key]
+
+    def look(self, key):
+        """What data.snapshot tells of it: as S3 would show it."""
+        o = self.objects[key]
+        content = {MEDIA_HEADERS[name].lower(): value for name, value in o.fields.items() if name in MEDIA_HEADERS}
+        user = {f"x-amz-meta-{name}": value for name, value in o.metadata.items() if name != EXPIRES}
+        expires = {"expires": o.metadata[EXPIRES]} if EXPIRES in o.metadata else {}
+        return {"sha256": hashlib.sha256(o.body).hexdigest(), "content-length": str(len(o.body)), **content, **user,
+                **expires}
+
+    def unfinished_uploads(self):
+        return [session.key for session in self.server.sessions.values() if session.bucket is self and not session.done]
 
     def patch(self, key, **metadata):
         """Changes metadata alone: another metageneration and time, the same generation."""
@@ -161,8 +183,9 @@ class Bucket:
         with self.server.lock:
             return {k: (o.body, o.fields) for k, o in self.objects.items() if state or not k.startswith(".storsync/")}
 
-    def env(self, side, endpoint=None):
-        return {f"STORSYNC_{side.upper()}_BUCKET": f"gs://{self.name}",
+    def env(self, side, endpoint=None, **_):
+        """There is one endpoint for both sides, and no keys."""
+        return {f"STORSYNC_{side.upper()}_BUCKET": self.url,
                 "STORAGE_EMULATOR_HOST": endpoint or self.server.endpoint}
 
     def state(self, name):
@@ -201,6 +224,7 @@ class Request:
     status: int = 0
 
     path = property(lambda self: self.target.partition("?")[0])
+    query = property(lambda self: self.target.partition("?")[2])
 
 
 class Listener(ThreadingHTTPServer):
@@ -244,6 +268,13 @@ class GoogleStorage:
     def bucket(self, name):
         with self.lock:
             return self.buckets.setdefault(name, Bucket(self, name))
+
+    def mark(self):
+        """For requests_since, as an RGW has it."""
+        return len(self.requests)
+
+    def requests_since(self, mark):
+        return self.requests[mark:]
 
     def next_generation(self):
         self._generation += 1

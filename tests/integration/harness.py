@@ -4,6 +4,7 @@ RUN is the one object shared by all tests: the binary, the temporary directory, 
 Nothing is started before a test asks for it, so directory tests run on a machine without Ceph.
 """
 import ctypes
+import hashlib
 import itertools
 import json
 import os
@@ -22,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
+import gcs
 import nginx
 import pki
 import proxyfault
@@ -30,6 +32,8 @@ import rgw
 CHECKOUT = Path(__file__).resolve().parents[2]
 PATH = "/usr/bin:/bin"
 NOBODY = 65534
+HEADERS = ("content-type", "cache-control", "content-encoding", "content-disposition", "content-language", "expires",
+           "content-length")
 SANITIZER = re.compile(rb"(?m)^==\d+== |AddressSanitizer|LeakSanitizer|runtime error: ")
 
 
@@ -44,6 +48,7 @@ class Run:
         self.instrumented = False  # memory and time of a wrapped or sanitized binary say nothing
         self.tmp = None
         self.tls = os.environ.get("STORSYNC_TEST_TLS") == "1"  # the tool meets every server over https
+        self.gs = os.environ.get("STORSYNC_TEST_GS", "")  # which sides are Google's, where a test leaves that open
         self._rgws = []
         self._fronts = []
         self._children = set()
@@ -90,6 +95,11 @@ class Run:
                 server.front = self.nginx(server.plain)
                 self._fronts.append(server.front)
         return self._rgws[number]
+
+    @cached_property
+    def google(self):
+        """The one stand-in for Google Cloud Storage of this run."""
+        return gcs.GoogleStorage().start()
 
     def nginx(self, upstream=None, **how):
         """An https server with a certificate of `authority`, for whoever wants one; to be stopped by the caller."""
@@ -314,7 +324,7 @@ class DirBucket:
         self.root = Path(root)
         self.root.mkdir(parents=True)
 
-    url = property(lambda self: "file://" + urllib.parse.quote(str(self.root)))
+    shown = url = property(lambda self: "file://" + urllib.parse.quote(str(self.root)))
 
     def env(self, side):
         return {f"STORSYNC_{side.upper()}_BUCKET": self.url}
@@ -329,6 +339,12 @@ class DirBucket:
 
     def get(self, key):
         return (self.root / key).read_bytes()
+
+    def remove(self, key):
+        (self.root / key).unlink()
+
+    def keys(self, prefix=""):
+        return sorted(key for key in self.contents(state=True) if key.startswith(prefix))
 
     def contents(self, state=False):
         """{key: body} of everything, the tool's own state apart."""
@@ -374,6 +390,19 @@ class S3Bucket:
 
     def get(self, key):
         return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
+
+    def remove(self, key):
+        self.client.delete_object(Bucket=self.name, Key=key)
+
+    def look(self, key):
+        """The body's hash and every header that a copy must keep, as the server sends them."""
+        answer = self.client.get_object(Bucket=self.name, Key=key)
+        digest = hashlib.sha256()
+        for piece in answer["Body"].iter_chunks(1 << 20):
+            digest.update(piece)
+        headers = answer["ResponseMetadata"]["HTTPHeaders"]
+        kept = {name: value for name, value in headers.items() if name in HEADERS or name.startswith("x-amz-meta-")}
+        return {"sha256": digest.hexdigest(), **kept}
 
     def keys(self, prefix=""):
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
@@ -505,6 +534,8 @@ class TestCase(unittest.TestCase):
         """Starts the tool with only the given variables (and a status file of this test, unless `bare`)."""
         full = {} if bare else {"PATH": PATH, "STORSYNC_STATUS_FILE": str(self.status_file)}
         full["AWS_EC2_METADATA_DISABLED"] = "true"  # no test sends anything to 169.254.169.254
+        if RUN.gs:
+            full["STORAGE_EMULATOR_HOST"] = RUN.google.endpoint  # nor to Google, whatever names a test makes up
         full.update({name: os.environ[name] for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS") if name in os.environ})
         full.update(env or {})
         tool = Tool(args, full, full.get("STORSYNC_STATUS_FILE", self.status_file), **how)
@@ -555,6 +586,19 @@ class TestCase(unittest.TestCase):
 
     def s3_bucket(self, number=0, user=rgw.ALICE, name=None):
         return S3Bucket(RUN.rgw(number), user, name)
+
+    def bucket(self, side, usual=None, name=None):
+        """Of the kind that `usual` makes (s3_bucket), unless STORSYNC_TEST_GS says that this side is Google's."""
+        if RUN.gs in (side, "both"):
+            return self.gs_bucket(name)
+        return (usual or self.s3_bucket)()
+
+    def gs_bucket(self, name=None):
+        return RUN.google.bucket(name or RUN.fresh("bucket"))
+
+    def not_with_gs(self, why):
+        if RUN.gs:
+            self.skipTest(f"not with gs://: {why}")
 
     def proxy(self, upstream=None, **how):
         """Between the tool and a server, over https if the server is."""

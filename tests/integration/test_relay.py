@@ -3,22 +3,22 @@ import json
 
 import data
 import rgw
-from harness import RUN, S3Bucket, TestCase, production, sides
+from harness import RUN, TestCase, production, sides
 
 PREFIXES = data.Dataset.PREFIXES
 EVERYTHING = {"PUBLIC_OBJECT_SEARCH_PATHS": "/bucket/public", "PRIVATE_OBJECT_DIR": "/bucket/private"}
 
 
-def dataset():
+def dataset(make):
     """Made once per run, only read."""
     if "dataset" not in RUN.cache:
         size = (400, 20 * data.MIB) if RUN.instrumented else (2500, 200 * data.MIB)
-        RUN.cache["dataset"] = data.Dataset(S3Bucket(RUN.rgw()), *size)
+        RUN.cache["dataset"] = data.Dataset(make(), *size)
     return RUN.cache["dataset"]
 
 
 def listings(requests):
-    return [r for r in requests if r.method == "GET" and "list-type=2" in r.query]
+    return [r for r in requests if r.method == "GET" and ("list-type=2" in r.query or r.path.endswith("/o"))]
 
 
 class RelayCase(TestCase):
@@ -29,7 +29,7 @@ class RelayCase(TestCase):
 class DatasetCase(RelayCase):
     def setUp(self):
         super().setUp()
-        self.data = dataset()
+        self.data = dataset(lambda: self.bucket("source"))
         self.source = self.data.bucket
 
     def assert_equal_to_source(self, bucket):
@@ -44,7 +44,7 @@ class DatasetCase(RelayCase):
 class OneService(DatasetCase):
     def test_deploy_again_and_sync(self):
         """One deploy run leaves both equal, the next makes one request, a manual sync only listings."""
-        destination = self.s3_bucket()
+        destination = self.bucket("destination")
         server, env = destination.server, production(self.source, destination)
 
         mark = server.mark()
@@ -54,9 +54,10 @@ class OneService(DatasetCase):
                          ("synced", len(self.data.sizes), 0))
         self.assertEqual(status["totalSize"], self.data.total)
         self.assert_equal_to_source(destination)
-        bodies = [r for r in first if r.method == "GET" and r.path.startswith(f"/{self.source.name}/p")
+        bodies = [r for r in first if r.method == "GET" and f"/{self.source.name}/" in r.path and r not in listings(first)
                   and "tagging" not in r.query]
-        self.assertEqual(bodies, [], "copied by the server, no body passed through")
+        if RUN.gs in ("", "both"):
+            self.assertEqual(bodies, [], "copied by the server, no body passed through")
 
         mark = server.mark()
         self.assertEqual(self.run_tool(env=env).status["state"], "already-synced")
@@ -73,7 +74,9 @@ class OneService(DatasetCase):
 
     def test_without_server_side_copy(self):
         """The other endpoint is another service, as far as one can see: every byte passes through the tool."""
-        destination, proxy = self.s3_bucket(), self.proxy(self.source.server.endpoint)
+        if RUN.gs == "both":
+            self.skipTest("there is one endpoint for both sides; test_gcs.Copies refuses to copy")
+        destination, proxy = self.bucket("destination"), self.proxy(self.source.server.endpoint)
         env = {**sides(self.source, destination), **self.source.env("source", endpoint=proxy.endpoint)}
         tool = self.run_tool("--sync", env=env)
         self.assertEqual(tool.status["failedFiles"], 0)
@@ -84,7 +87,7 @@ class FewObjects(RelayCase):
     """What needs no large data set."""
 
     def test_changed_object(self):
-        source, destination = self.s3_bucket(), self.s3_bucket()
+        source, destination = self.bucket("source"), self.bucket("destination")
         for number in range(30):
             source.put(f"public/{number}", "before")
         self.run_tool(env=production(source, destination))
@@ -95,6 +98,7 @@ class FewObjects(RelayCase):
 
     def test_credentials_that_cannot_read_the_source(self):
         """Bob's copy of alice's bucket: the server would refuse to copy, so the bytes have to pass through."""
+        self.not_with_gs("a matter of S3's")
         source, destination = self.s3_bucket(), self.s3_bucket(user=rgw.BOB)
         for number in range(30):
             source.put(f"public/{number}", f"body {number}", Metadata={"n": str(number)})
@@ -103,6 +107,7 @@ class FewObjects(RelayCase):
 
     def test_settings_of_aws_count_for_both_sides(self):
         """All that a user of one service has to set; the secret from a file, as orchestrators mount them."""
+        self.not_with_gs("a matter of S3's")
         source, destination = self.s3_bucket(), self.s3_bucket()
         source.put("public/a", "a")
         common = {"DEV_STORAGE_BUCKET": source.name, "PROD_STORAGE_BUCKET": f"s3://{destination.name}",
@@ -120,6 +125,7 @@ class FewObjects(RelayCase):
 
     def test_bucket_in_the_host_name(self):
         """Virtual-hosted style: Amazon's way. curl knows by itself that *.localhost is this machine."""
+        self.not_with_gs("a matter of S3's")
         source, destination = self.s3_bucket(), self.s3_bucket()
         for key in data.hostile_keys():
             source.put("public/" + key, key)
@@ -137,6 +143,7 @@ class FewObjects(RelayCase):
         self.assertIn("/", asked, "a listing of a bucket that the path does not name")
 
     def test_one_forbidden_object(self):
+        self.not_with_gs("a matter of S3's")
         source, destination = self.s3_bucket(), self.s3_bucket()
         for name in "abc":
             source.put(f"public/{name}", name)
@@ -155,6 +162,7 @@ class FewObjects(RelayCase):
         self.assertLessEqual(len(refused), 2, "a refusal is not asked again and again")
 
     def test_tags(self):
+        self.not_with_gs("a matter of S3's")
         source, destination, other = self.s3_bucket(), self.s3_bucket(), self.s3_bucket()
         source.put("public/tagged", "x", Tagging="class=a%20b&%C3%A9=%2B")
         proxy = self.proxy(source.server.endpoint)
@@ -167,7 +175,7 @@ class FewObjects(RelayCase):
 
 class TwoServices(DatasetCase):
     def test_other_service_other_credentials(self):
-        destination = self.s3_bucket(1, rgw.BOB)
+        destination = self.bucket("destination", lambda: self.s3_bucket(1, rgw.BOB))
         env = production(self.source, destination)
         status = self.run_tool(env=env).status
         self.assertEqual((status["state"], status["failedFiles"]), ("synced", 0))
@@ -184,7 +192,8 @@ class TwoServices(DatasetCase):
 class ThroughDirectories(DatasetCase):
     def test_there_and_back(self):
         """S3 to a directory, to another, and to another S3: nothing is lost on the way, however odd the key."""
-        first, middle, destination = self.dir_bucket(), self.dir_bucket(), self.s3_bucket(1, rgw.BOB)
+        first, middle = self.dir_bucket(), self.dir_bucket()
+        destination = self.bucket("destination", lambda: self.s3_bucket(1, rgw.BOB))
         there, across, back = sides(self.source, first), sides(first, middle), sides(middle, destination)
         self.assertEqual(self.run_tool("--sync", env=there).status["syncedFiles"], len(self.data.sizes))
         self.assertEqual(self.run_tool("--sync", env=there).status["syncedFiles"], 0)
@@ -205,7 +214,7 @@ class ThroughDirectories(DatasetCase):
 class Directory(TestCase):
     def test_ordinary_files(self):
         """A directory that the tool never saw: whatever names a file system allows."""
-        source, destination = self.dir_bucket(), self.s3_bucket()
+        source, destination = self.dir_bucket(), self.bucket("destination")
         wanted = {}
         for number, key in enumerate(data.hostile_keys()):
             key = "public/" + key

@@ -11,10 +11,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import data
+import gcs
 import proxyfault
 from harness import JOB, RUN, TestCase, production
 from proxyfault import FOREVER, answer, s3_error
 
+OBJECTS = r"/public/|/o/public%2F"  # what is asked for, as S3 and as Google spell it
+XML = {"Content-Type": "application/xml"}
+LEASE = r"(/|%2F)lease(/|%2F)"
 GATE = ["/bin/sh", "-c", 'read -r _; exec "$@"', "sh"]  # runs what follows once its standard input ends
 TTL = 3  # seconds, where an owner is to lose its lease: on a busy machine nobody else should, for being slow
 SHORT = {"STORSYNC_LEASE_TTL": f"{TTL}s"}
@@ -68,6 +72,7 @@ class StartTogether(ReplicaCase):
 
     def test_sixteen_on_rgw(self):
         """Ten times: one syncs, fifteen wait for it, and the access log shows no object copied twice."""
+        self.not_with_gs("test_gcs.Replicas")
         source = self.s3_bucket()
         for number in range(self.OBJECTS):
             source.put(f"public/{number}", data.body(number, 500))
@@ -89,12 +94,12 @@ class StartTogether(ReplicaCase):
         self.assertGreater(total, 0 if RUN.instrumented else 10, "they really met")
 
     def test_eight_on_a_directory(self):
-        source = self.dir_bucket()
+        source = self.bucket("source", self.dir_bucket)
         for number in range(self.OBJECTS):
             source.put(f"public/{number}", data.body(number, 50_000), age=100)
         total = 0
         for number in range(2 if RUN.instrumented else 8):
-            destination = self.dir_bucket()
+            destination = self.bucket("destination", self.dir_bucket)
             tools = self.together(8, production(source, destination, f"d{number}", STORSYNC_CONCURRENCY="1"))
             self.assertEqual(destination.contents(), source.contents())
             marker = destination.marker(f"d{number}")
@@ -106,7 +111,7 @@ class StartTogether(ReplicaCase):
 
     def test_two_deployments(self):
         """The lease belongs to the destination: two deployments do not copy into it at the same time either."""
-        source, destination = self.dir_bucket(), self.dir_bucket()
+        source, destination = (self.bucket(side, self.dir_bucket) for side in ("source", "destination"))
         for number in range(self.OBJECTS):
             source.put(f"public/{number}", data.body(number, 50_000), age=100)
         env = production(source, destination, STORSYNC_MIN_INTERVAL="0s", STORSYNC_CONCURRENCY="1")
@@ -127,14 +132,14 @@ class SlowSource(ReplicaCase):
     def setUp(self):
         super().setUp()
         if "slow source" not in RUN.cache:
-            RUN.cache["slow source"] = source = self.s3_bucket()
+            RUN.cache["slow source"] = source = self.bucket("source")
             for number in range(self.OBJECTS):
                 source.put(f"public/{number}", data.body(number, 700_000 if number < 2 else 20_000))
         self.source = RUN.cache["slow source"]
         self.wanted = {f"public/{n}": data.body(n, 700_000 if n < 2 else 20_000) for n in range(self.OBJECTS)}
 
     def slow(self, proxy, delay=0.3):
-        proxy.fault(proxyfault.delay(delay), method="GET", target="/public/", times=FOREVER)
+        proxy.fault(proxyfault.delay(delay), method="GET", target=OBJECTS, times=FOREVER)
         return {**self.source.env("source", endpoint=proxy.endpoint), "STORSYNC_CONCURRENCY": "4"}
 
     def contents(self, bucket):
@@ -151,10 +156,10 @@ class SlowSource(ReplicaCase):
         go_on = threading.Event()
         self.addCleanup(go_on.set)
         proxy = self.proxy(self.source.server.endpoint)
-        proxy.fault(hold, method="GET", target="/public/", times=FOREVER)
+        proxy.fault(hold, method="GET", target=OBJECTS, times=FOREVER)
         tool = self.replica({**production(self.source, destination), "STORSYNC_STALL_TIMEOUT": "5m",
                              **self.source.env("source", endpoint=proxy.endpoint), **more})
-        tool.wait_for(lambda: any("/public/" in r.path for r in proxy.requests))
+        tool.wait_for(lambda: any(re.search(OBJECTS, r.path) for r in proxy.requests))
         return tool, go_on
 
 
@@ -227,10 +232,10 @@ class Crash(SlowSource):
                 self.assertEqual(errors[point], [])
 
     def test_rgw_another_waits(self):
-        self.all_points(self.s3_bucket, later=False)
+        self.all_points(lambda: self.bucket("destination"), later=False)
 
     def test_rgw_another_comes_later(self):
-        self.all_points(self.s3_bucket, later=True)
+        self.all_points(lambda: self.bucket("destination"), later=True)
 
     def test_directory_another_waits(self):
         self.all_points(self.dir_bucket, later=False)
@@ -269,14 +274,14 @@ class Sleeper(SlowSource):
         return owner
 
     def test_replaced_on_rgw(self):
-        destination = self.s3_bucket()
+        destination = self.bucket("destination")
         owner = self.sleep_and_wake(destination, replace=True)
         marker = destination.marker("d1")
         mark = destination.server.mark()
         owner.thaw()
         owner.wait()
         requests = destination.server.requests_since(mark)
-        writes = [r for r in requests if r.method in ("PUT", "POST") and "/lease/" not in r.path]
+        writes = [r for r in requests if r.method in ("PUT", "POST") and not re.search(LEASE, f"{r.path}?{r.query}")]
         self.assertEqual(writes, [], "it copies nothing more, and writes no marker")
         self.assert_noticed(owner)
         self.assertEqual(destination.marker("d1"), marker)
@@ -349,7 +354,7 @@ class Killed(SlowSource):
         self.assertEqual(self.contents(destination), self.wanted)
 
     def test_takeover_without_waiting_on_rgw(self):
-        self.takes_over_at_once(self.s3_bucket())
+        self.takes_over_at_once(self.bucket("destination"))
 
     def test_takeover_without_waiting_on_a_directory(self):
         destination = self.dir_bucket()
@@ -358,7 +363,8 @@ class Killed(SlowSource):
 
     def test_no_clock_no_takeover(self):
         """A service that does not say what time it is: its lease has to be watched."""
-        destination = self.s3_bucket()
+        self.not_with_gs("the time is in a resource, which is not taken for one without it")
+        destination = self.bucket("destination")
         died, env = self.kill_an_owner(destination)
         proxy = self.proxy(destination.server.endpoint)
         proxy.fault(without_last_modified, method="GET", target="/lease/|/clock", times=FOREVER)
@@ -397,15 +403,15 @@ class Killed(SlowSource):
 class Rights(SlowSource):
     def test_without_the_right_to_delete(self):
         """Old epochs stay: said once, with the name of the right."""
-        destination = self.s3_bucket()
+        destination = self.bucket("destination")
         proxy = self.proxy(destination.server.endpoint)
-        proxy.fault(answer(403, s3_error("AccessDenied"), {"Content-Type": "application/xml"}), method="DELETE",
-                    times=FOREVER)
+        refused = (gcs.error_body(403, "forbidden"), {}) if RUN.gs == "destination" else (s3_error("AccessDenied"), XML)
+        proxy.fault(answer(403, *refused), method="DELETE", times=FOREVER)
         env = {**production(self.source, destination), **destination.env("destination", endpoint=proxy.endpoint)}
         for number in range(3):
             tool = self.replica(env, "--sync", command=False).wait()
             self.assertEqual((tool.code, tool.status["state"]), (0, "synced"))
-            told = [w for w in tool.warnings if "s3:DeleteObject" in w]
+            told = [w for w in tool.warnings if "s3:DeleteObject" in w or "storage.objects.delete" in w]
             self.assertEqual(len(told), 1 if number > 0 else 0, tool.warnings)
         self.assertEqual(len(destination.state("lease")), 3)
 
@@ -418,11 +424,13 @@ class Unneeded(SlowSource):
                             json.dumps({"schema": 1, "deploymentId": "d1", "finishedAt": "2026-01-01T00:00:00.000Z"}))
             proxyfault.passthrough(x)
 
-        destination = self.s3_bucket()
+        destination = self.bucket("destination")
         destination.put(f".storsync/{JOB}/lease/{1:016}", json.dumps({"schema": 1, "epoch": 1, "state": "failed"}))
         proxy = self.proxy(destination.server.endpoint)
-        proxy.fault(proxyfault.named(done_meanwhile, "done_meanwhile"), method="PUT", target="/lease/", times=1)
-        proxy.fault(proxyfault.stall(), method="PUT", target="/lease/", skip=1, times=FOREVER)
+        google = RUN.gs == "destination"
+        write = {"method": "POST" if google else "PUT", "target": LEASE}
+        proxy.fault(proxyfault.named(done_meanwhile, "done_meanwhile"), **write, times=1)
+        proxy.fault(proxyfault.stall(), **write, skip=0 if google else 1, times=FOREVER)
         tool = self.replica({**production(self.source, destination), "STORSYNC_LEASE_TTL": "1h", "STORSYNC_WAIT": "1h",
                              **destination.env("destination", endpoint=proxy.endpoint)}).wait()
         self.assertEqual((tool.code, tool.status["state"]), (0, "already-synced"))
@@ -441,7 +449,7 @@ def refuse_precondition(x):
     """A server that does not know If-None-Match with PUT, and says so."""
     if "if-none-match" not in x.request.headers:
         return proxyfault.passthrough(x)
-    return answer(501, s3_error("NotImplemented"), {"Content-Type": "application/xml"})(x)
+    return answer(501, s3_error("NotImplemented"), XML)(x)
 
 
 def ignore_precondition(client, bucket):
@@ -459,6 +467,10 @@ def ignore_precondition(client, bucket):
 class Advisory(SlowSource):
     """Servers without create-if-absent."""
 
+    def setUp(self):
+        self.not_with_gs("create-if-absent is the service's own")
+        super().setUp()
+
     def behind(self, destination, action):
         proxy = self.proxy(destination.server.endpoint)
         proxy.fault(action, method="PUT", target=r"/\.storsync/[^/]*/lease/", times=FOREVER)
@@ -473,7 +485,7 @@ class Advisory(SlowSource):
         """It syncs, and says what it could not do."""
         for name, action in self.servers():
             with self.subTest(server=name):
-                destination = self.s3_bucket()
+                destination = self.bucket("destination")
                 _, env = self.behind(destination, action(destination))
                 tool = self.replica(env).wait()
                 self.assertEqual((tool.code, tool.status["state"], tool.status["lease"]), (0, "synced", "advisory"))
@@ -484,7 +496,7 @@ class Advisory(SlowSource):
     def test_four_together(self):
         for name, action in self.servers():
             with self.subTest(server=name):
-                destination = self.s3_bucket()
+                destination = self.bucket("destination")
                 proxy, env = self.behind(destination, action(destination))
                 tools = self.together(4, env)
                 self.assertEqual([tool.code for tool in tools], [0] * 4)
@@ -494,7 +506,7 @@ class Advisory(SlowSource):
                 self.assertIn("synced", {tool.status["state"] for tool in tools})
 
     def test_real_server_is_exclusive(self):
-        destination = self.s3_bucket()
+        destination = self.bucket("destination")
         paths = {name: path.replace("bucket", destination.name) for name, path in PATHS.items()}
         tool = self.replica({**production(self.source, destination), **paths}).wait()
         self.assertEqual((tool.status["lease"], tool.warnings), ("exclusive", []))
@@ -504,7 +516,7 @@ class Losers(SlowSource):
     """Those who wait: for how long, how politely, and what then."""
 
     def test_no_time_to_wait(self):
-        destination = self.s3_bucket()
+        destination = self.bucket("destination")
         self.owner(destination)
         env = production(self.source, destination)
         for limit, least in (("0", 0), ("1500ms", 1.5)):
@@ -532,7 +544,7 @@ class Losers(SlowSource):
 
     def test_waits_politely_and_goes_on_at_once(self):
         """At most a request a second, whom it waits for is told, and it starts when the marker is there."""
-        destination = self.s3_bucket()
+        destination = self.bucket("destination")
         owner, go_on = self.owner(destination)
         proxy = self.proxy(destination.server.endpoint)
         tool = self.replica({**production(self.source, destination),
@@ -541,10 +553,10 @@ class Losers(SlowSource):
         self.assertEqual(tool.status["waitingFor"], socket.gethostname())
         self.assertIn(f"waiting for replica {socket.gethostname()}", tool.err)
         seen, began = len(proxy.requests), time.monotonic()
-        tool.wait_for(lambda: len([r for r in proxy.requests[seen:] if "/lease/" in r.path]) >= 4)
+        tool.wait_for(lambda: len([r for r in proxy.requests[seen:] if re.search(LEASE, r.path)]) >= 4)
         polls = proxy.requests[seen:]
         self.assertLessEqual(len(polls), time.monotonic() - began + 1)
-        looks = [r for r in polls if "/lease/" in r.path]
+        looks = [r for r in polls if re.search(LEASE, r.path)]
         gaps = [b.at - a.at for a, b in zip(looks, looks[1:])]
         self.assertGreater(sum(gaps) / len(gaps), 0.95)
         self.assertGreater(max(gaps) - min(gaps), 0.001, "with jitter")
@@ -556,7 +568,7 @@ class Losers(SlowSource):
 
     def test_owner_that_fails_is_followed(self):
         """Whoever waited for one that failed tries itself."""
-        destination = self.s3_bucket()
+        destination = self.bucket("destination")
         owner, go_on = self.owner(destination, answer(500), STORSYNC_RETRIES="0")
         other = self.replica(production(self.source, destination))
         other.wait_for(lambda: "waiting for replica" in other.err)

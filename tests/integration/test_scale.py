@@ -37,7 +37,7 @@ class Scale(TestCase):
 
     def test_large_bodies_through_sixteen_transfers(self):
         """S3 to S3 through the tool: every transfer holds its buffer at the same time."""
-        source, destination = self.s3_bucket(), self.s3_bucket(1)
+        source, destination = self.bucket("source"), self.bucket("destination", lambda: self.s3_bucket(1))
         for number in range(24):
             source.put(f"public/{number}", bytes(9 * MIB))
         tool = self.succeed("--sync", "--concurrency", "16", env=sides(source, destination))
