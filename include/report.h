@@ -98,6 +98,7 @@ struct report {
     bool configured;                      /* both buckets were set, not defaulted */
     bool dry_run;
     bool by_hand;      /* no application waits for it, nor is it of a process that has one */
+    bool asked;        /* of a process that stays, which has begun its application long ago */
     char job[80];      /* what the sync is called at the destination; "" while that is not known */
     int64_t next_sync; /* wall; by the schedule, or CLOCK_UNKNOWN */
     int64_t due_at;    /* wall; with REPORT_TOO_SOON when the interval is over, else CLOCK_UNKNOWN */

@@ -53,7 +53,7 @@ void status_termination_log(const char *path, const char *text);
 
 /* 0 healthy, 1 not; `why` gets one line (without a newline). Healthy: synced, already-synced, too-soon,
  * inactive, nothing-to-do. Not: running and waiting (the application has not started), partial, failed,
- * interrupted, and a document that cannot be read. A deployment that is over and not healthy is mended by a run by hand that has
+ * interrupted, and a document that cannot be read. A run that goes on beside an application (--serve) is healthy. A deployment that is over and not healthy is mended by a run by hand that has
  * synced the same job since. */
 int status_health(const struct buf *json, struct buf *why);
 

@@ -59,6 +59,7 @@ void run_begin(struct run *run, const struct options *options, const struct sett
     report->mode = mode_of(options);
     report->detection = *detection;
     report->dry_run = settings->dry_run != 0;
+    report->asked = options->asked;
     report->by_hand = options->mode != MODE_DEPLOY && options->command == NULL && !options->asked;
     report->configured = !settings_is_default(settings, &settings->source.bucket) &&
                          !settings_is_default(settings, &settings->destination.bucket);
@@ -67,7 +68,6 @@ void run_begin(struct run *run, const struct options *options, const struct sett
     run_supervisor_listen(&run->supervisor, report, wire);
     if (options->mode != MODE_CHECK_ACCESS) /* an answer is no run */
         run_status_listen(&run->status, report, settings->status_file);
-    run->status.asked = options->asked;
     if (options->serve || options->asked) {
         timetable_read(&run->timetable, settings);
         timetable_tell(&run->timetable, wire);

@@ -99,7 +99,7 @@ static void write_down(void *ctx, const struct report *report, const struct repo
         return;
     if (report->mode != REPORT_VALIDATE)
         save_status(status, report);
-    if (event->kind == REPORT_EVENT_FINISHED && !status->asked)
+    if (event->kind == REPORT_EVENT_FINISHED && !report->asked)
         save_reason(report);
 }
 

@@ -29,7 +29,6 @@ struct run_status {
     const char *path;
     bool stale; /* the file could not be written the last time */
     bool told;  /* ... which was said, once */
-    bool asked; /* it is no reason for a container's end */
     int64_t due;
 };
 

@@ -105,6 +105,7 @@ static void put_situation(struct object *root, const struct report *report)
     put_text(root, "destination", report->destination);
     put_flag(root, "dryRun", report->dry_run);
     put_flag(root, "byHand", report->by_hand);
+    put_flag(root, "asked", report->asked);
     put_text(root, "job", report->job);
     put_text(root, "lease", leases[report->lease]);
     put_text(root, "waitingFor", report->state == REPORT_WAITING ? report->waiting_for : "");

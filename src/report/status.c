@@ -327,6 +327,12 @@ static bool is_mended(yyjson_val *root, enum report_state state)
            strcmp(json_text(last, "finishedAt", ""), json_text(root, "finishedAt", "~")) > 0;
 }
 
+/* A sync that nothing waits for is no reason to restart what runs beside it. */
+static bool goes_on_beside(yyjson_val *root, enum report_state state, const char *death)
+{
+    return state <= REPORT_WAITING && death == NULL && json_flag(root, "asked", false);
+}
+
 static bool judge_document(yyjson_val *root, struct buf *why)
 {
     bool healthy;
@@ -351,6 +357,7 @@ static bool judge_document(yyjson_val *root, struct buf *why)
                    log_safe(json_text(yyjson_obj_get(root, "lastSync"), "finishedAt", ""), safe));
         return true;
     }
+    healthy = healthy || goes_on_beside(root, state, death);
     buf_printf(why, "%s (%s%s): %s", healthy ? "healthy" : "unhealthy", report_state_name(state),
                report_is_by_hand(root) ? ", by hand" : "",
                death != NULL ? death : log_safe(json_text(root, "message", ""), safe));

@@ -383,6 +383,16 @@ static void test_health_says_whose_run_it_is(void **state)
     assert_health(
         "{\"schema\":1,\"state\":\"running\",\"message\":\"m\",\"updatedAt\":\"2025-11-24T16:00:00.000Z\"}",
         1, "unhealthy (running): not updated for over a minute: that run has died");
+    /* Beside an application that runs: going on is well, to have failed is not. */
+    assert_health(
+        "{\"schema\":1,\"mode\":\"sync\",\"byHand\":false,\"asked\":true,\"state\":\"running\",\"message\":\"Syncing\"}",
+        0, "healthy (running): Syncing");
+    assert_health(
+        "{\"schema\":1,\"mode\":\"sync\",\"byHand\":false,\"asked\":true,\"state\":\"failed\",\"message\":\"no\"}",
+        1, "unhealthy (failed): no");
+    assert_health(
+        "{\"schema\":1,\"asked\":true,\"state\":\"running\",\"updatedAt\":\"2026-01-01T00:00:00.000Z\",\"message\":\"Syncing\"}",
+        1, "unhealthy (running): not updated for over a minute: that run has died");
 }
 
 /* ---- runs by hand ---- */
