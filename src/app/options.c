@@ -153,12 +153,12 @@ static bool check_command(const struct options *options, const char *before, str
     return true;
 }
 
-/* What nobody looks at would seem to be done. */
+/* What nobody looks at would seem to be done. With --serve there may be validations later. */
 static bool check_flags(const struct options *options, struct error *error)
 {
     static const char *const of_validation[] = {"strict", "content", "content-seed"};
 
-    if (options->mode != MODE_DEPLOY && options->mode != MODE_SYNC)
+    if (options->serve || (options->mode != MODE_DEPLOY && options->mode != MODE_SYNC))
         return true;
     for (int i = 0; i < options->flag_count; i++)
         for (size_t n = 0; n < sizeof of_validation / sizeof of_validation[0]; n++)

@@ -78,6 +78,7 @@ static void test_what_needs_a_validation(void **state)
     assert_parsed(&line, WORDS("--content=5%", "--validate"));
     assert_string_equal(line.options.flags[0].value, "5%");
     assert_parsed(&line, WORDS("--print-config", "--strict"));
+    assert_parsed(&line, WORDS("--serve", "--content=5%", "--validate-schedule", "@daily"));
     assert_refused(WORDS("--content"), "--content needs --validate");
     assert_refused(WORDS("--strict", "--", "true"), "--strict needs --validate");
     assert_refused(WORDS("--sync", "--content-seed", "7"), "--content-seed needs --validate");
