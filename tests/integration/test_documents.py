@@ -486,8 +486,8 @@ class Log(TestCase):
     """The examples of docs/LOG.md, and its table of events, by runs that show them."""
 
     COMMON = {"time", "level", "event", "message"}
-    # What no short run shows: tests/unit/test_report.c has them.
-    LONG = {"progress", "waiting"}
+    # What no short run shows: tests/unit/test_report.c and test_conflicts have them.
+    LONG = {"progress", "waiting", "overwritten", "kept"}
 
     def setUp(self):
         super().setUp()
