@@ -7,7 +7,7 @@
 #include <strings.h>
 #include <time.h>
 
-#define MINUTE 60
+#define MINUTE INT64_C(60)
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
 #define YEARS_MAX 9 /* from one 29th of February to the next, where a century is between them, and more */
@@ -88,7 +88,7 @@ static bool take_part(struct text_piece part, const struct field *field, uint64_
         at++;
         step = take_value(&at, end, &(struct field){.max = field->max - field->min, .names = ""});
     }
-    if (at != end || first < field->min || last < first || last > field->max || step < 1 ||
+    if (at != end || first < 0 || first < field->min || last < first || last > field->max || step < 1 ||
         step > field->max - field->min)
         return false;
     for (int value = first; value <= last; value += step)

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #define DAY INT64_C(86400)
-#define HOUR 3600
+#define HOUR INT64_C(3600)
 
 /* ---- reading ---- */
 
@@ -53,7 +53,7 @@ static bool take_time(const char **text, int hours, int64_t *out)
     if (!take_number(text, hours, &part[0]) || (skip(text, ':') && !take_number(text, 59, &part[1])) ||
         (skip(text, ':') && !take_number(text, 59, &part[2])))
         return false;
-    *out = sign * (part[0] * HOUR + part[1] * 60 + part[2]);
+    *out = sign * (part[0] * HOUR + part[1] * INT64_C(60) + part[2]);
     return true;
 }
 
@@ -125,7 +125,7 @@ static int64_t weekday_of_month(int64_t year, const struct zone_change *change)
     int64_t first = clock_days(year, change->month, 1);
     int64_t next = change->month == 12 ? clock_days(year + 1, 1, 1) : clock_days(year, change->month + 1, 1);
     int64_t weekday = (first % 7 + 7 + 4) % 7; /* 1970 began on a Thursday */
-    int64_t day = first + (change->day - weekday + 7) % 7 + (change->week - 1) * 7;
+    int64_t day = first + (change->day - weekday + 7) % 7 + (change->week - 1) * INT64_C(7);
 
     return day < next ? day : day - 7;
 }
@@ -149,7 +149,7 @@ static int64_t change_in(int64_t year, const struct zone_change *change)
 int64_t zone_offset(const struct zone *zone, int64_t seconds)
 {
     int64_t begin, end, year;
-    bool daylight;
+    bool summer;
 
     if (!zone->has_daylight)
         return zone->standard;
@@ -157,8 +157,8 @@ int64_t zone_offset(const struct zone *zone, int64_t seconds)
     begin = change_in(year, &zone->begin) - zone->standard;
     end = change_in(year, &zone->end) - zone->daylight;
     if (begin < end)
-        daylight = seconds >= begin && seconds < end;
+        summer = seconds >= begin && seconds < end;
     else
-        daylight = seconds >= begin || seconds < end;
-    return daylight ? zone->daylight : zone->standard;
+        summer = seconds >= begin || seconds < end;
+    return summer ? zone->daylight : zone->standard;
 }
