@@ -14,5 +14,5 @@ class CompatCase(TestCase):
             if name in PEERS.why_not:
                 self.skipTest(f"NOT TESTED: no {name} ({PEERS.why_not[name]})")
 
-    def bucket(self, endpoint, name):
+    def google_bucket(self, endpoint, name):
         return ClientBucket(PEERS.client, endpoint, name, self.dir)

@@ -32,13 +32,13 @@ class Results(CompatCase):
             server.bucket("bucket").put(
                 key, data.body(key, size), metadata=test_gcs.ODD_METADATA[number % 4], contentType=f"image/x{number}",
                 cacheControl="no-cache", contentLanguage="de, en", contentDisposition='attachment; filename="ä.txt"')
-        before = self.bucket(server.endpoint, "bucket").snapshot()
+        before = self.google_bucket(server.endpoint, "bucket").snapshot()
         self.assertEqual(len(before), self.OBJECTS)
         RUN.cache["results"] = server, before
         return server, before
 
     def seen(self, name):
-        return self.bucket(self.server.endpoint, name).snapshot()
+        return self.google_bucket(self.server.endpoint, name).snapshot()
 
     def run_tool(self, destination, *args, **env):
         self.server.requests.clear()

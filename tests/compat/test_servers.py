@@ -34,7 +34,7 @@ class ServerCase(CompatCase):
         self.source, self.destination = self.made("bucket"), self.made("prod-bucket")
 
     def made(self, name):
-        bucket = self.bucket(self.endpoint, name)
+        bucket = self.google_bucket(self.endpoint, name)
         bucket.do("create")
         return bucket
 

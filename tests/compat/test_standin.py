@@ -19,7 +19,7 @@ class Standin(CompatCase):
         self.server = GoogleStorage().start()
         self.addCleanup(self.server.stop)
         self.truth = self.server.bucket("bucket")
-        self.seen = self.bucket(self.server.endpoint, "bucket")
+        self.seen = self.google_bucket(self.server.endpoint, "bucket")
 
     def refused(self, code, act, **more):
         with self.assertRaises(Refused) as caught:
@@ -145,7 +145,7 @@ class Standin(CompatCase):
     def test_errors(self):
         self.refused(404, "resource", name="nothing")
         with self.assertRaises(Refused) as caught:
-            self.bucket(self.server.endpoint, "nowhere").keys()
+            self.google_bucket(self.server.endpoint, "nowhere").keys()
         self.assertIn("The specified bucket does not exist", str(caught.exception))
         self.truth.put("a")
         self.truth.denied.add("storage.objects.get")
@@ -155,5 +155,5 @@ class Standin(CompatCase):
         proxy = self.proxy(self.server.endpoint)
         self.truth.put("a", b"x")
         busy = proxy.fault(proxyfault.answer(503, "<html>busy</html>", {"Content-Type": "text/html"}), times=1)
-        self.assertEqual(self.bucket(proxy.endpoint, "bucket").keys(), ["a"])
+        self.assertEqual(self.google_bucket(proxy.endpoint, "bucket").keys(), ["a"])
         self.assertEqual(busy.done, 1)
