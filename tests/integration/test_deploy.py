@@ -214,8 +214,9 @@ class Manual(DirCase):
         self.assertEqual(self.succeed("--sync", env=env).status["syncedFiles"], 3)
         self.succeed(env=self.env())
         self.source.put("public/new", "n")
-        tool = self.succeed("--sync", env=self.env())
-        self.assertEqual((tool.status["state"], tool.status["syncedFiles"]), ("synced", 1))
+        self.succeed("--sync", env=self.env())
+        status = json.loads(Path(f"{self.status_file}.by-hand").read_bytes())
+        self.assertEqual((status["state"], status["syncedFiles"]), ("synced", 1))
 
     def test_manual_sync_is_no_deployment(self):
         self.succeed("--sync", env=self.env())
