@@ -240,12 +240,6 @@ class DryRun(DirCase):
             self.assertFalse(self.status_file.exists())
             self.assertIn("Dry Run: YES", tool.err)
             self.assertIn("avatars/user123.png", tool.err)
-        named = {event["event"]: event for event in events}
-        for name in ("environment", "sync-started"):
-            self.assertEqual(named[name]["version"], tool.status["version"])
-        self.assertTrue(0 <= named["sync-finished"]["durationMs"] < 60_000 * RUN.slow)
-        self.assertEqual(named["sync-finished"]["durationMs"], tool.status["durationMs"])
-        self.assertIn(f"storsync-init {tool.status['version']}\n", self.succeed("--version").out)
 
     def test_same_decisions(self):
         self.succeed(env=self.env())
@@ -645,6 +639,12 @@ Total Size: 147.32 KB
         for event in events:
             self.assertEqual({"time", "level", "event", "message"} - event.keys(), set())
         self.assertIn("avatars/user123.png", tool.err)
+        named = {event["event"]: event for event in events}
+        for name in ("environment", "sync-started"):
+            self.assertEqual(named[name]["version"], tool.status["version"])
+        self.assertTrue(0 <= named["sync-finished"]["durationMs"] < 60_000 * RUN.slow)
+        self.assertEqual(named["sync-finished"]["durationMs"], tool.status["durationMs"])
+        self.assertIn(f"storsync-init {tool.status['version']}\n", self.succeed("--version").out)
 
     def test_keys_cannot_forge_lines(self):
         self.not_with_gs("no object can have such a name")
