@@ -33,7 +33,7 @@ struct xml;
 typedef bool xml_on_end(void *ctx, const char *path, const char *text, struct error *error);
 
 struct xml *xml_new(xml_on_end *on_end, void *ctx); /* NULL: no memory */
-void xml_reset(struct xml *xml);                    /* ready for another document */
+void xml_reset(struct xml *xml, void *ctx);         /* ready for another document, perhaps of somebody else */
 bool xml_push(struct xml *xml, const char *data, size_t len, struct error *error);
 bool xml_finish(struct xml *xml, struct error *error); /* false if the document is not complete */
 void xml_free(struct xml *xml);                        /* NULL is allowed */

@@ -157,8 +157,9 @@ struct xml *xml_new(xml_on_end *on_end, void *ctx)
     return xml;
 }
 
-void xml_reset(struct xml *xml)
+void xml_reset(struct xml *xml, void *ctx)
 {
+    xml->ctx = ctx;
     XML_ParserReset(xml->parser, ENCODING);
     xml_prepare(xml);
 }

@@ -255,6 +255,7 @@ class Tool:
         self.process.returncode = self.code = os.waitstatus_to_exitcode(status)
         self.seconds = time.monotonic() - self.started
         self.cpu = usage.ru_utime + usage.ru_stime
+        self.page_faults = usage.ru_minflt
         if SANITIZER.search(self.err_bytes):
             raise AssertionError("a sanitizer or valgrind reported an error, see the log")
         return self

@@ -44,6 +44,20 @@ class Scale(TestCase):
         self.assertEqual(tool.status["syncedFiles"], 24)
         self.assert_small(tool)
 
+    def test_memory_is_not_asked_for_anew(self):
+        """What one copy needed serves the next one (deps/patches/musl): the kernel has no page to find for it."""
+        if RUN.instrumented:
+            self.skipTest("another allocator")
+        source, destination = self.s3_bucket(), self.s3_bucket()
+        for number in range(300):
+            source.put(f"public/{number}", b"x")
+        env = sides(source, destination)
+        copied = self.succeed("--sync", env=env)
+        self.assertEqual(copied.status["syncedFiles"], 300)
+        compared = self.succeed("--sync", env=env)
+        self.assertEqual(compared.status["syncedFiles"], 0)
+        self.assertLess(copied.page_faults - compared.page_faults, 300)
+
     def assert_small(self, tool):
         if not RUN.instrumented:
             self.assertLess(tool.peak_rss, self.LIMIT)

@@ -59,7 +59,7 @@ static bool push(const char *text)
 
 static void again(void)
 {
-    xml_reset(xml);
+    xml_reset(xml, &trace);
     buf_clear(&trace.seen);
     error_clear(&error);
 }

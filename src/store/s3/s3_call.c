@@ -13,6 +13,7 @@ static void s3_settle(struct exchange *x)
 {
     struct s3_call *c = (struct s3_call *)x;
 
+    s3_reply_end(c);
     if (s3_operation(c)->settle != NULL)
         s3_operation(c)->settle(c);
 }
@@ -25,7 +26,7 @@ static void s3_release(struct exchange *x)
         s3_operation(c)->release(c);
     buf_free(&c->path);
     buf_free(&c->query);
-    xml_free(c->xml);
+    s3_reply_end(c);
 }
 
 static const struct exchange_service s3_service = {

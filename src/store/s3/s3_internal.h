@@ -61,6 +61,8 @@ struct store_s3 {
     bool plain_keys;                /* it ignores encoding-type=url in listings */
     char told_name[S3_BUCKET_SIZE]; /* what it calls the bucket in listings: `bucket`, but for gateways */
     char owner[S3_OWNER_SIZE];      /* of the bucket, see store_acl */
+
+    struct xml *spare; /* a parser between two answers: one is mostly enough, and to make it costs more than to use it */
 };
 
 struct s3_call;
@@ -134,7 +136,7 @@ struct s3_call {
     char signed_region[S3_REGION_SIZE];
     struct creds_key signer; /* of the attempt that begins now, or the generation of the one that was made */
     struct error no_signer;  /* why there is none */
-    struct xml *xml;         /* NULL until needed */
+    struct xml *xml;         /* from the first byte of its body to its end */
     struct s3_reply reply;
 };
 
@@ -185,6 +187,8 @@ const struct s3_operation *s3_operation(const struct s3_call *c);
 bool s3_header(struct exchange *x, const char *name, const char *value);
 void s3_text(struct exchange *x, const char *data, size_t len);
 void s3_reply_reset(struct s3_call *c);
+/* The parser is not needed any more. */
+void s3_reply_end(struct s3_call *c);
 const char *s3_md5(const struct exchange *x); /* the ETag, if that is one */
 void s3_copy_etag(char out[OBJECT_VERSION_SIZE], const char *value);
 void s3_copy_text(char *out, size_t size, const char *text);

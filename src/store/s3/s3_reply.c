@@ -21,8 +21,18 @@ const struct s3_operation *s3_operation(const struct s3_call *c)
 void s3_reply_reset(struct s3_call *c)
 {
     c->reply = (struct s3_reply){.body_len = 0};
-    if (c->xml != NULL)
-        xml_reset(c->xml);
+    s3_reply_end(c);
+}
+
+void s3_reply_end(struct s3_call *c)
+{
+    if (c->xml == NULL)
+        return;
+    if (c->store->spare == NULL)
+        c->store->spare = c->xml;
+    else
+        xml_free(c->xml);
+    c->xml = NULL;
 }
 
 /* ETags go into header fields of later requests: nothing may be in them that ends one. */
@@ -244,6 +254,17 @@ static bool on_xml(void *ctx, const char *path, const char *text, struct error *
     return !c->reply.senseless;
 }
 
+static struct xml *take_xml(struct s3_call *c)
+{
+    struct xml *xml = c->store->spare;
+
+    if (xml == NULL)
+        return xml_new(on_xml, c);
+    c->store->spare = NULL;
+    xml_reset(xml, c);
+    return xml;
+}
+
 void s3_text(struct exchange *x, const char *data, size_t len)
 {
     struct s3_call *c = (struct s3_call *)x;
@@ -261,7 +282,7 @@ void s3_text(struct exchange *x, const char *data, size_t len)
     reply->body_begun |= len > 0;
     reply->body_len += len;
     if (c->xml == NULL)
-        c->xml = xml_new(on_xml, c);
+        c->xml = take_xml(c);
     if (c->xml == NULL)
         error_set(&reply->xml_error, ERROR_LOCAL, "out of memory");
     else if (reply->body_len > max)

@@ -216,6 +216,7 @@ enum http_verdict s3_judge(struct exchange *x)
 
     if (reply->body_begun && reply->xml_error.kind == ERROR_NONE)
         xml_finish(c->xml, &reply->xml_error);
+    s3_reply_end(c);
     if (!exchange_is_success(x) || reply->code[0] != '\0')
         return finish_failure(c);
     if (operation->root != NULL && (reply->xml_error.kind != ERROR_NONE || !reply->root_closed))

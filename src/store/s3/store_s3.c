@@ -28,6 +28,7 @@ static void s3_close(struct store *base)
     struct store_s3 *store = (struct store_s3 *)base;
 
     creds_close(store->creds);
+    xml_free(store->spare);
     explicit_bzero(&store->derived, sizeof store->derived);
     free(store);
 }
