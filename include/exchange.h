@@ -98,6 +98,7 @@ struct exchange {
     /* The same for every attempt. */
     char key[OBJECT_KEY_MAX + 1]; /* "" for a request about the bucket; of a listing, the prefix */
     struct object_meta fields;    /* header fields, names in lower case */
+    bool cramped;                 /* there was no memory for `sink` */
     bool bad_field;               /* one of them cannot be carried by a header */
     struct buf payload;  /* body that is sent from memory, or what is sent before the one from `source` */
     struct pipe *source; /* where a body that is sent comes from; NULL: from memory, or there is none */

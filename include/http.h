@@ -32,6 +32,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define HTTP_BUFFER_MIN ((size_t)16 * 1024)
+#define HTTP_BUFFER_MAX ((size_t)64 * 1024)
 #define HTTP_URL_MAX ((size_t)8 * 1024)      /* ceiling of request->url */
 #define HTTP_HOST_SIZE 300                   /* of a host's name with its port */
 #define HTTP_HEADERS_MAX ((size_t)32 * 1024) /* ceiling of request->headers */
@@ -45,6 +47,7 @@ struct http_limits {
     int64_t stall_timeout;   /* ms without a byte in either direction while not paused by a hook */
     int retries;             /* of a request, beyond its first attempt */
     int64_t request_timeout; /* ms for one attempt, however much moves; 0: no limit */
+    size_t buffer;           /* of a body, what is received at once; HTTP_BUFFER_MIN to HTTP_BUFFER_MAX */
 };
 
 enum http_verdict {
@@ -64,7 +67,8 @@ struct http_hooks {
      * A head beyond the limits of http_answer.h is an error. */
     void (*header)(struct http_request *request, const char *name, const char *value);
     /* Takes all `len` bytes and returns true, or takes none and returns false: paused until http_resume. len
-     * is at most 16 KiB. NULL: the body is dropped. */
+     * is at most 16 KiB, but up to http_buffer() bytes may have been received, and come at once: who goes on must
+     * have room for so many. NULL: the body is dropped. */
     bool (*body)(struct http_request *request, const char *data, size_t len);
     /* Fills in at most `room` bytes of the request's body and returns how many; 0: nothing yet, paused until
      * http_resume; -1: cannot go on (request->error says why). Only called while bytes of upload_size are
@@ -128,6 +132,7 @@ void http_step(struct http *http, int wait);
 /* Who is waited for: host[:port] of the oldest request that is under way or will be tried again, and does not itself wait for
  * its owner; "" if there is none. */
 const char *http_awaited(const struct http *http, char out[HTTP_HOST_SIZE]);
+size_t http_buffer(const struct http *http);
 
 /* The shared budget, for retries that only an owner can do (a relay must rewind both of its halves). */
 struct retry *http_retry(struct http *http);

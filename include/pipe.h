@@ -2,7 +2,7 @@
  * pipe - the bounded buffer between the reading and the writing half of a transfer, and what is known of the body that
  * passes through it.
  *
- * A ring of fixed size, allocated once. The writer puts in what fits and stops; the reader takes what is there
+ * A ring that is allocated once, and may be made larger for a large body. The writer puts in what fits and stops; the reader takes what is there
  * and stops; neither ever waits here. `closed` says that the writer has put in its last byte, and that all of them
  * were right.
  *
@@ -19,13 +19,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Two of libcurl's largest write chunks: one being filled, one being drained. More makes no relay faster. */
 #define PIPE_CAPACITY ((size_t)32 * 1024)
 
 #define PIPE_SIZE_UNKNOWN UINT64_MAX
 
 struct pipe {
-    unsigned char *data; /* PIPE_CAPACITY bytes, owned */
+    unsigned char *data; /* owned */
+    size_t capacity;     /* of data, in bytes */
     size_t head;         /* offset of the oldest byte */
     size_t len;          /* bytes waiting */
     bool closed;
@@ -42,7 +42,8 @@ struct pipe {
     const struct object_hash *must; /* borrowed, or NULL: a CRC32C that `sum` has to be in the end */
 };
 
-bool pipe_init(struct pipe *pipe); /* false: no memory */
+bool pipe_init(struct pipe *pipe);                  /* of PIPE_CAPACITY; false: no memory */
+bool pipe_grow(struct pipe *pipe, size_t capacity); /* to at least that; it must be empty. False: no memory */
 void pipe_free(struct pipe *pipe);
 void pipe_reset(struct pipe *pipe); /* empty, not closed, nothing known */
 void pipe_hash(struct pipe *pipe);  /* keeps a digest from now on */

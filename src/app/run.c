@@ -99,6 +99,9 @@ static void tick(void *ctx)
     report_tick(&run->report);
 }
 
+/* What the bodies of all transfers may have waiting inside libcurl, about. Twice as much waits in their pipes. */
+#define BUFFERS_MAX ((size_t)512 * 1024)
+
 static bool make_loop(struct run *run, struct error *error)
 {
     const struct settings *settings = run->settings;
@@ -109,6 +112,7 @@ static bool make_loop(struct run *run, struct error *error)
         .stall_timeout = settings->stall_timeout,
         .request_timeout = settings->request_timeout,
         .retries = (int)settings->retries,
+        .buffer = BUFFERS_MAX / (size_t)settings->concurrency,
     };
 
     run->loop = loop_new(&limits, error);

@@ -6,9 +6,7 @@
 #include "clock.h"
 #include "log.h"
 #include "random.h"
-#include "stop.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,18 +225,6 @@ static int next_http_wake(const struct http *http, int wait)
     return left > 0 ? (int)left : 0;
 }
 
-static CURLMcode wait_and_perform(struct http *http, int wait)
-{
-    struct curl_waitfd stop = {.fd = stop_fd(), .events = CURL_WAIT_POLLIN};
-    bool watch_stop = stop.fd >= 0 && !http->stop_seen;
-    int running;
-    CURLMcode code = curl_multi_poll(http->multi, watch_stop ? &stop : NULL, watch_stop ? 1 : 0, wait, NULL);
-
-    if (stop.revents != 0)
-        http->stop_seen = true;
-    return code != CURLM_OK ? code : curl_multi_perform(http->multi, &running);
-}
-
 static void complete_finished(struct http *http)
 {
     char *transfer;
@@ -267,32 +253,24 @@ static void end_active(struct http *http, CURLMcode code)
     }
 }
 
-/* Without libcurl there is nothing to wait for but the request to stop. */
-static void wait_for_stop(struct http *http, int wait)
+/* Ends what is over by now. */
+static void complete_all(struct http *http, CURLMcode code)
 {
-    struct pollfd stop = {.fd = http->stop_seen ? -1 : stop_fd(), .events = POLLIN};
-
-    if (wait > 0 && poll(&stop, 1, wait) > 0)
-        http->stop_seen = true;
+    complete_finished(http);
+    if (code != CURLM_OK)
+        end_active(http, code);
 }
 
 void http_step(struct http *http, int wait)
 {
-    uint64_t ended = http->ended;
-    CURLMcode code;
+    uint64_t ended = http->ended, moved = http->moved;
 
-    if (http->multi == NULL) {
-        wait_for_stop(http, wait);
-        return;
-    }
     start_due(http);
     resume_paused(http);
-    if (http->ended != ended)
+    complete_all(http, http_go_on(http));
+    if (http->ended != ended || http->moved != moved)
         wait = 0;
-    code = wait_and_perform(http, next_http_wake(http, wait));
-    complete_finished(http);
-    if (code != CURLM_OK)
-        end_active(http, code);
+    complete_all(http, http_wait(http, next_http_wake(http, wait)));
     end_overdue(http);
 }
 
@@ -302,13 +280,20 @@ struct http *http_new(const struct http_limits *limits, struct error *error)
 {
     struct http *http = calloc(1, sizeof *http);
 
-    if (http == NULL) {
+    if (http != NULL) {
+        http->limits = *limits;
+        if (http->limits.connections < 1)
+            http->limits.connections = 1;
+        if (http->limits.buffer < HTTP_BUFFER_MIN)
+            http->limits.buffer = HTTP_BUFFER_MIN;
+        if (http->limits.buffer > HTTP_BUFFER_MAX)
+            http->limits.buffer = HTTP_BUFFER_MAX;
+    }
+    if (http == NULL || !http_sockets_init(http)) {
+        free(http);
         error_set(error, ERROR_LOCAL, "out of memory");
         return NULL;
     }
-    http->limits = *limits;
-    if (http->limits.connections < 1)
-        http->limits.connections = 1;
     retry_init(&http->retry, limits->retries, random_number());
     return http;
 }
@@ -343,7 +328,7 @@ static bool start_libcurl(struct http *http, struct error *error)
     http->ca_file = tls_file(NULL);
     http->tls = tls_new();
     http->multi = new_multi(http->limits.connections);
-    if (http->tls != NULL && http->multi != NULL)
+    if (http->tls != NULL && http->multi != NULL && http_sockets_watch(http))
         return true;
     end_libcurl(http);
     return error_set(error, ERROR_LOCAL, "cannot set up the HTTP library");
@@ -365,6 +350,7 @@ void http_free(struct http *http)
     }
     if (http->multi != NULL)
         end_libcurl(http);
+    http_sockets_free(http);
     free(http);
 }
 
@@ -429,6 +415,11 @@ void http_cancel(struct http_request *request, const struct error *why)
         return;
     request->error = *why;
     end_request(request->transfer);
+}
+
+size_t http_buffer(const struct http *http)
+{
+    return http->limits.buffer;
 }
 
 struct retry *http_retry(struct http *http)

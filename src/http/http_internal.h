@@ -1,6 +1,8 @@
 /*
- * http_internal - what http.c (the loop), http_transfer.c (one attempt), http_limits.c (how long it may take) and
- * http_failure.c (what went wrong) share. These four are the only files that know libcurl, and the only ones to include this.
+ * http_internal - what http.c (the loop), http_wait.c (its waiting), http_transfer.c (one attempt), http_limits.c (how long it may
+ * take) and http_failure.c (what went wrong) share. These five are the only files that know libcurl, and the only ones to include this.
+ *
+ * libcurl says which sockets it waits for, and until when; http_wait.c waits for them, and for the request to stop.
  *
  * A transfer is a request that was submitted, with its own easy handle. It waits (for its turn, or for a
  * backoff to end), is active (its handle is in the multi handle), waits again if it is retried, and goes back
@@ -14,6 +16,7 @@
 #include "tls.h"
 
 #include <curl/curl.h>
+#include <poll.h>
 
 struct http_transfer {
     struct http_transfer *next;
@@ -37,20 +40,40 @@ struct http_transfer {
     char detail[CURL_ERROR_SIZE];
 };
 
+/* What is waited for. An entry whose fd is -1 is free. */
+struct http_sockets {
+    struct pollfd *list; /* the first one is stop_fd() */
+    nfds_t count, room;
+    int64_t timer; /* mono; when libcurl wants to go on by itself; INT64_MAX: it does not */
+};
+
 struct http {
     struct http_limits limits;
     struct retry retry;
     CURLM *multi;
+    struct http_sockets sockets;
     struct http_transfer *transfers; /* in the order they were submitted */
     struct http_transfer *pool;
     int active;
     int pooled;
     uint64_t requests;
     uint64_t ended;
+    uint64_t moved; /* how often something went between libcurl and an owner */
     bool stop_seen; /* stop_fd() woke us once; it stays readable and would do so forever */
     struct tls *tls;
     const char *ca_file; /* for requests that have none of their own; NULL: the roots built in */
 };
+
+/* ---- http_wait.c ---- */
+
+bool http_sockets_init(struct http *http);  /* false: no memory */
+bool http_sockets_watch(struct http *http); /* those of its multi handle; false: no memory */
+void http_sockets_free(struct http *http);
+
+/* Lets libcurl do what it need not wait for: above all, send requests that have just begun. */
+CURLMcode http_go_on(struct http *http);
+/* Waits for a socket, the timer or the request to stop, at most `wait` ms, and lets libcurl go on. */
+CURLMcode http_wait(struct http *http, int wait);
 
 /* ---- http_transfer.c ---- */
 

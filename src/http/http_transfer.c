@@ -15,8 +15,6 @@
 #define STORSYNC_VERSION "dev"
 #endif
 
-#define BUFFER_SIZE 16384L /* of libcurl, for each direction */
-
 /* Sets an option, or remembers in `ok` that one could not be set. */
 #define SET(option, value) (ok = curl_easy_setopt(easy, option, value) == CURLE_OK && ok)
 
@@ -67,6 +65,7 @@ static size_t on_curl_header(char *line, size_t size, size_t count, void *ctx)
 
     (void)size;
     http_transfer_moved(transfer);
+    transfer->http->moved++;
     switch (http_answer_line(&transfer->answer, line, count, &header)) {
     case HTTP_LINE_STATUS:
         request->status = transfer->answer.status;
@@ -104,6 +103,7 @@ static size_t on_curl_body(char *data, size_t size, size_t count, void *ctx)
 
     (void)size;
     http_transfer_moved(transfer);
+    transfer->http->moved++;
     if (request->hooks->body != NULL && !request->hooks->body(request, data, count)) {
         transfer->body_paused = true;
         return CURL_WRITEFUNC_PAUSE;
@@ -119,6 +119,7 @@ static size_t on_curl_upload(char *out, size_t size, size_t room, void *ctx)
     long taken = -1;
 
     (void)size;
+    transfer->http->moved++;
     if (request->hooks->upload != NULL)
         taken = request->hooks->upload(request, out, room);
     if (taken == 0) {
@@ -176,8 +177,7 @@ static bool set_constants(struct http_transfer *transfer)
     SET(CURLOPT_PATH_AS_IS, 1L); /* "." and ".." are keys like any other */
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    SET(CURLOPT_BUFFERSIZE, BUFFER_SIZE);
-    SET(CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_SIZE);
+    SET(CURLOPT_BUFFERSIZE, (long)transfer->http->limits.buffer);
     SET(CURLOPT_TCP_NODELAY, 1L);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_SSL_CTX_FUNCTION, on_curl_handshake);
@@ -272,6 +272,14 @@ static bool add_headers(struct http_transfer *transfer, struct error *error)
     return true;
 }
 
+/* The one for uploads is each request's own, while the one for answers is shared by all. */
+static size_t upload_buffer(const struct http_transfer *transfer)
+{
+    size_t most = transfer->http->limits.buffer;
+
+    return transfer->request->upload_size > (int64_t)most ? most : HTTP_BUFFER_MIN;
+}
+
 /* What is different in every request. */
 static bool set_request(struct http_transfer *transfer, struct error *error)
 {
@@ -295,6 +303,7 @@ static bool set_request(struct http_transfer *transfer, struct error *error)
         SET(CURLOPT_NOBODY, 1L);
     if (request->upload_size >= 0 || strcmp(method, "PUT") == 0 || strcmp(method, "POST") == 0) {
         SET(CURLOPT_UPLOAD, 1L);
+        SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)upload_buffer(transfer));
         SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)(request->upload_size > 0 ? request->upload_size : 0));
     }
     SET(CURLOPT_CUSTOMREQUEST, method);

@@ -8,7 +8,8 @@
 
 bool pipe_init(struct pipe *pipe)
 {
-    *pipe = (struct pipe){.data = malloc(PIPE_CAPACITY), .size = PIPE_SIZE_UNKNOWN};
+    *pipe =
+        (struct pipe){.data = malloc(PIPE_CAPACITY), .capacity = PIPE_CAPACITY, .size = PIPE_SIZE_UNKNOWN};
     return pipe->data != NULL;
 }
 
@@ -20,7 +21,22 @@ void pipe_free(struct pipe *pipe)
 
 void pipe_reset(struct pipe *pipe)
 {
-    *pipe = (struct pipe){.data = pipe->data, .size = PIPE_SIZE_UNKNOWN};
+    *pipe = (struct pipe){.data = pipe->data, .capacity = pipe->capacity, .size = PIPE_SIZE_UNKNOWN};
+}
+
+bool pipe_grow(struct pipe *pipe, size_t capacity)
+{
+    unsigned char *data;
+
+    if (capacity <= pipe->capacity)
+        return true;
+    data = malloc(capacity);
+    if (data == NULL)
+        return false;
+    free(pipe->data);
+    pipe->data = data;
+    pipe->capacity = capacity;
+    return true;
 }
 
 void pipe_hash(struct pipe *pipe)
@@ -57,7 +73,7 @@ bool pipe_matches(const struct pipe *pipe, const struct object_hash *hash)
 
 size_t pipe_room(const struct pipe *pipe)
 {
-    return PIPE_CAPACITY - pipe->len;
+    return pipe->capacity - pipe->len;
 }
 
 /* Bytes that the reader may have. */
@@ -73,7 +89,7 @@ bool pipe_readable(const struct pipe *pipe)
 
 size_t pipe_peek(const struct pipe *pipe, const unsigned char **data)
 {
-    size_t to_end = PIPE_CAPACITY - pipe->head;
+    size_t to_end = pipe->capacity - pipe->head;
     size_t len = available_bytes(pipe);
 
     *data = pipe->data + pipe->head;
@@ -84,13 +100,13 @@ void pipe_consume(struct pipe *pipe, size_t len)
 {
     pipe->len -= len;
     /* An empty ring starts over, so that the next piece is as long as can be. */
-    pipe->head = pipe->len == 0 ? 0 : (pipe->head + len) % PIPE_CAPACITY;
+    pipe->head = pipe->len == 0 ? 0 : (pipe->head + len) % pipe->capacity;
 }
 
 size_t pipe_reserve(struct pipe *pipe, unsigned char **data)
 {
-    size_t tail = (pipe->head + pipe->len) % PIPE_CAPACITY;
-    size_t to_end = PIPE_CAPACITY - tail;
+    size_t tail = (pipe->head + pipe->len) % pipe->capacity;
+    size_t to_end = pipe->capacity - tail;
 
     *data = pipe->data + tail;
     return pipe_room(pipe) < to_end ? pipe_room(pipe) : to_end;
@@ -98,11 +114,13 @@ size_t pipe_reserve(struct pipe *pipe, unsigned char **data)
 
 void pipe_commit(struct pipe *pipe, size_t len)
 {
-    const unsigned char *data = pipe->data + (pipe->head + pipe->len) % PIPE_CAPACITY;
+    const unsigned char *data = pipe->data + (pipe->head + pipe->len) % pipe->capacity;
 
-    if (pipe->hashed)
+    if (pipe->hashed && pipe->more != NULL)
+        digest_add_both(&pipe->digest, pipe->more, data, len);
+    else if (pipe->hashed)
         digest_add(&pipe->digest, data, len);
-    if (pipe->more != NULL)
+    else if (pipe->more != NULL)
         digest_add(pipe->more, data, len);
     if (pipe->summed)
         pipe->sum = crc32c_add(pipe->sum, data, len);

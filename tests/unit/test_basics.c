@@ -417,6 +417,77 @@ static void digest_of_known_texts(void **state)
     assert_string_equal(hex, other);
 }
 
+/* Wherever a piece ends, and wherever in a block each of the two is. */
+static void digest_of_two_at_once(void **state)
+{
+    static const size_t before[] = {0, 1, 63, 64, 70}, pieces[] = {1, 7, 63, 64, 65, 200};
+    unsigned char data[200], more[70];
+    char hex[DIGEST_HEX_SIZE], expected[DIGEST_HEX_SIZE];
+    struct digest part, whole, alone;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (unsigned char)(i * 7);
+    memset(more, 'm', sizeof more);
+    digest_of(data, sizeof data, expected);
+    for (size_t i = 0; i < sizeof before / sizeof before[0]; i++)
+        for (size_t j = 0; j < sizeof pieces / sizeof pieces[0]; j++) {
+            digest_begin(&part);
+            digest_begin(&whole);
+            digest_add(&whole, more, before[i]);
+            alone = whole;
+            digest_add(&alone, data, sizeof data);
+            for (size_t at = 0; at < sizeof data; at += pieces[j])
+                digest_add_both(&part, &whole, data + at,
+                                sizeof data - at < pieces[j] ? sizeof data - at : pieces[j]);
+            digest_hex(&part, hex);
+            assert_string_equal(hex, expected);
+            digest_hex(&whole, hex);
+            digest_hex(&alone, expected);
+            assert_string_equal(hex, expected);
+            digest_of(data, sizeof data, expected);
+        }
+}
+
+/* By md5sum. The lengths around that of a block, where the padding takes one more. */
+static void digest_of_every_padding(void **state)
+{
+    static const struct {
+        size_t len;
+        const char *md5;
+    } rows[] = {
+        {55, "ef1772b6dff9a122358552954ad0df65"},  {56, "3b0c8ac703f828b04c6c197006d17218"},
+        {57, "652b906d60af96844ebd21b674f35e93"},  {63, "b06521f39153d618550606be297466d5"},
+        {64, "014842d480b571495a4a0363793f7367"},  {65, "c743a45e0d2e6a95cb859adae0248435"},
+        {119, "8a7bd0732ed6a28ce75f6dabc90e1613"}, {120, "5f61c0ccad4cac44c75ff505e1f1e537"},
+        {128, "e510683b3f5ffe4093d021808bc6ff70"},
+    };
+    char text[128], hex[DIGEST_HEX_SIZE];
+
+    (void)state;
+    memset(text, 'a', sizeof text);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        digest_of(text, rows[i].len, hex);
+        assert_string_equal(hex, rows[i].md5);
+    }
+}
+
+static void pipe_grows_for_large_bodies(void **state)
+{
+    static unsigned char big[2 * PIPE_CAPACITY + 1];
+    struct pipe pipe;
+
+    (void)state;
+    assert_true(pipe_init(&pipe));
+    assert_true(pipe_grow(&pipe, 2 * PIPE_CAPACITY));
+    assert_true(pipe_grow(&pipe, PIPE_CAPACITY)); /* it stays */
+    assert_int_equal(pipe_write(&pipe, big, sizeof big), 2 * PIPE_CAPACITY);
+    assert_int_equal(pipe_read(&pipe, big, sizeof big), 2 * PIPE_CAPACITY);
+    pipe_reset(&pipe);
+    assert_int_equal(pipe_room(&pipe), 2 * PIPE_CAPACITY);
+    pipe_free(&pipe);
+}
+
 /* ---- clock ---- */
 
 static void clock_formats(void **state)
@@ -560,6 +631,9 @@ int main(void)
         cmocka_unit_test(digest_of_known_texts),
         cmocka_unit_test(crc32c_of_known_texts),
         cmocka_unit_test(hash_spread_is_even_and_depends_on_the_seed),
+        cmocka_unit_test(digest_of_two_at_once),
+        cmocka_unit_test(digest_of_every_padding),
+        cmocka_unit_test(pipe_grows_for_large_bodies),
         cmocka_unit_test(clock_formats),
         cmocka_unit_test(clock_parses_what_services_send),
         cmocka_unit_test(clock_refuses_what_is_no_time),

@@ -10,9 +10,6 @@
 #define PAYLOAD_MAX ((size_t)4 * 1024 * 1024) /* the list of 10,000 parts */
 #define TAIL_MAX ((size_t)1024)               /* the end of a multipart body */
 
-/* A body chunk of http's may be this large, and it is taken whole or not at all. */
-#define CHUNK_MAX ((size_t)16 * 1024)
-
 /* What is thrown away of a body that is no use, before the connection is given up instead. */
 #define WASTE_MAX (UINT64_C(1024) * 1024)
 
@@ -133,7 +130,7 @@ void exchange_go_on(struct exchange *x, const struct exchange_operation *operati
 static bool can_resume(const struct exchange *x)
 {
     if (x->sink != NULL)
-        return pipe_room(x->sink) >= CHUNK_MAX;
+        return pipe_room(x->sink) >= http_buffer(loop_http(x->call->loop));
     return pipe_readable(x->source);
 }
 
@@ -215,11 +212,21 @@ void exchange_send(struct exchange *x, struct pipe *source, uint64_t length)
     x->length = length;
 }
 
+/* A pipe for all of it never pauses. Any other one has room for twice what comes at once: for what is on its way, while the
+ * other end takes what has come. False: no memory. */
+static bool has_room_for_body(const struct exchange *x, struct pipe *sink, uint64_t length)
+{
+    uint64_t expected = length != UINT64_MAX ? length : sink->size;
+
+    return expected <= sink->capacity || pipe_grow(sink, 2 * http_buffer(loop_http(x->call->loop)));
+}
+
 void exchange_receive(struct exchange *x, struct pipe *sink, uint64_t offset, uint64_t length)
 {
     char range[64];
     int used;
 
+    x->cramped = !has_room_for_body(x, sink, length);
     x->sink = sink;
     sink->held = true;
     x->offset = offset;
@@ -253,6 +260,8 @@ static bool on_prepare(struct http_request *request, struct error *error)
 {
     struct exchange *x = request->ctx;
 
+    if (x->cramped)
+        return error_set(error, ERROR_LOCAL, "out of memory");
     exchange_answer_reset(x);
     x->elsewhere = false;
     x->paused = false;

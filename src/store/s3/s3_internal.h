@@ -62,7 +62,7 @@ struct store_s3 {
     char told_name[S3_BUCKET_SIZE]; /* what it calls the bucket in listings: `bucket`, but for gateways */
     char owner[S3_OWNER_SIZE];      /* of the bucket, see store_acl */
 
-    struct xml *spare; /* a parser between two answers: one is mostly enough, and to make it costs more than to use it */
+    struct xml *spare; /* a parser between two answers; to make one costs more than to use it */
 };
 
 struct s3_call;
