@@ -139,12 +139,17 @@ static bool is_still_there(const struct transfer *t)
     return t->over[0] != '\0' && (now[0] == '\0' || object_versions_equal(now, t->over));
 }
 
-/* Ceph RGW up to 18 refuses any write on the condition of a version, whatever it has. */
+/* Ceph RGW up to 18 refuses any write on the condition of a version, whatever it has. Nothing but that version itself proves
+ * that it does: not a look that failed, nor one that names none. */
 static void wait_for_reason(struct transfer *t)
 {
+    bool looked = t->put.error.kind == ERROR_NONE || t->put.error.kind == ERROR_NOT_FOUND;
+
     if (!t->put.done)
         return;
-    if (is_still_there(t)) {
+    if (!looked) {
+        transfer_fail(t, &t->put.error);
+    } else if (is_still_there(t) && (t->over[0] == '\0' || t->put.info.version[0] != '\0')) {
         t->plan->lacks[condition_of(t).when] = true;
         transfer_abandon(t, TRANSFER_FAILED, true);
     } else {

@@ -1459,6 +1459,27 @@ static void conditions_are_not_everywhere(void **state)
     }
 }
 
+/* A refusal that cannot be looked into is believed. */
+static void a_refusal_is_not_passed_over_blindly(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct scene *scene = scene_over(1000, true);
+
+        scene->from->peer = scene->to;
+        scene->from->on_call = change_peer;
+        if (i == 0)
+            fake_fault(scene->to, (struct fake_fault){
+                                      .op = FAKE_HEAD, .skip = 1, .times = 1, .kind = ERROR_UNREACHABLE});
+        else
+            scene->to->tells_no_version = true;
+        start_over(scene, true);
+        assert_int_equal(finish(scene), i == 0 ? TRANSFER_FAILED : TRANSFER_CONFLICT);
+        assert_int_equal(fake_get_object(scene->to, "a")->size, 12);
+        scene_free(scene);
+    }
+}
+
 /* What stands in the way may be an attempt of ours: that is no conflict that could be passed over. */
 static void an_attempt_without_an_answer_is_doubtful(void **state)
 {
@@ -1537,6 +1558,7 @@ int main(void)
         cmocka_unit_test(what_changes_during_the_copy_is_left_alone),
         cmocka_unit_test(what_is_gone_meanwhile_is_made_anew),
         cmocka_unit_test(conditions_are_not_everywhere),
+        cmocka_unit_test(a_refusal_is_not_passed_over_blindly),
         cmocka_unit_test(an_attempt_without_an_answer_is_doubtful),
     };
 
