@@ -22,9 +22,9 @@ struct report_log_reason {
     enum error_kind kind;
     int status;
     char code[48];
-    uint64_t count;                  /* in this path; 0: the place is free */
-    char key[OBJECT_KEY_MAX + 1];    /* of the first one without a line */
-    size_t shared;                   /* so many bytes of it all of those begin with */
+    uint64_t count;               /* in this path; 0: the place is free */
+    char key[OBJECT_KEY_MAX + 1]; /* of the first one without a line */
+    size_t shared;                /* so many bytes of it all of those begin with */
 };
 
 struct report_log {

@@ -245,8 +245,9 @@ static void log_failed_more(const struct report_log_reason *reason)
               LOG_FIELDS(LOG_NUM("count", more), LOG_STR("prefix", prefix), LOG_STR("firstKey", reason->key),
                          LOG_STR("kind", error_kind_name(reason->kind)),
                          LOG_NUM("httpStatus", reason->status), LOG_STR("code", reason->code)),
-              "Failed: %" PRIu64 " more that begin with \"%s\" (\"%s\" and so on), like the first %d (%s%s%s%s)", more,
-              prefix, reason->key, REPORT_LOG_FAILED, error_kind_name(reason->kind), http,
+              "Failed: %" PRIu64
+              " more that begin with \"%s\" (\"%s\" and so on), like the first %d (%s%s%s%s)",
+              more, prefix, reason->key, REPORT_LOG_FAILED, error_kind_name(reason->kind), http,
               reason->code[0] != '\0' ? " " : "", reason->code);
 }
 
