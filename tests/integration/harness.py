@@ -184,8 +184,9 @@ class Tool:
 
     @property
     def status(self):
-        """The status file as it is now."""
-        return json.loads(self.status_file.read_bytes())
+        """The status file as it is now; of a sync by hand that has one of its own, beside a deployment's, that one."""
+        own = Path(f"{self.status_file}.by-hand")
+        return json.loads((own if b"--sync" in self.args and own.exists() else self.status_file).read_bytes())
 
     @property
     def json(self):

@@ -461,8 +461,9 @@ class Status(DirCase):
         self.succeed(env=self.env())
         done = self.succeed("--health", "--json").json
         self.assertEqual((done["healthy"], done["state"], done["mode"]), (True, "synced", "deploy"))
-        tool = self.tool("--sync", env=self.missing_source())
-        self.assertEqual((tool.status["state"], tool.status["mode"], tool.status["byHand"]), ("synced", "deploy", False))
+        self.tool("--sync", env=self.missing_source())
+        deployed = json.loads(self.status_file.read_bytes())
+        self.assertEqual((deployed["state"], deployed["mode"], deployed["byHand"]), ("synced", "deploy", False))
         self.assertEqual((self.by_hand()["state"], self.by_hand()["exitCode"], self.by_hand()["byHand"]), ("failed", 69, True))
         self.assertEqual(self.by_hand()["error"]["side"], "source")
         self.assertEqual((self.by_hand()["lastSync"]["mode"], self.by_hand()["lastSync"]["syncedFiles"]), ("deploy", 3))
