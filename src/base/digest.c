@@ -56,7 +56,7 @@ static void add_block(uint32_t x[4], uint32_t y[4], const unsigned char *block)
     const uint32_t *sine = sines, *round_end = sines + 16;
     uint32_t words[16], p[4], q[4];
 
-    for (int i = 0; i < 16; i++)
+    for (size_t i = 0; i < 16; i++)
         words[i] = read_word(block + 4 * i);
     memcpy(p, x, sizeof p);
     memcpy(q, y, sizeof q);

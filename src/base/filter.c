@@ -284,7 +284,7 @@ void filter_free(struct filter *filter)
 /* Room for one more rule, and for all nodes that it can need. The three sets are one block. */
 static bool reserve(struct filter *filter)
 {
-    size_t nodes = (size_t)filter->used + 4 * FILTER_PATTERN_MAX;
+    size_t nodes = (size_t)filter->used + (size_t)4 * FILTER_PATTERN_MAX;
     struct rule *rules = realloc(filter->rules, (filter->count + 1) * sizeof *rules);
     struct node *more;
     uint32_t *sets;
@@ -433,6 +433,8 @@ static bool is_pruned(const struct filter *filter)
 
     if (is_taken(filter, rule))
         return false;
+    if (filter->rules == NULL) /* nor will there be one */
+        return true;
     for (size_t i = 0; i < filter->live; i++) {
         size_t index = filter->nodes[filter->states[i]].rule;
 

@@ -425,7 +425,7 @@ static void log_end_of_validation(const struct report_log *log, const struct rep
     const struct report_list *lists = report->validation.lists;
     uint64_t extra = lists[REPORT_EXTRA].count;
     uint64_t differences = lists[REPORT_MISSING].count + lists[REPORT_MISMATCHED].count;
-    char remark[80] = "equal", more[32] = "";
+    char verdict[48] = "equal", more[32] = "", remark[80];
 
     if (log->header_shown)
         log_comparison(report);
@@ -434,8 +434,9 @@ static void log_end_of_validation(const struct report_log *log, const struct rep
     else if (extra > 0)
         snprintf(more, sizeof more, ", %" PRIu64 " extra", extra);
     if (differences > 0)
-        snprintf(remark, sizeof remark, "%" PRIu64 " difference%s", differences, differences == 1 ? "" : "s");
-    strcat(remark, more);
+        snprintf(verdict, sizeof verdict, "%" PRIu64 " difference%s", differences,
+                 differences == 1 ? "" : "s");
+    snprintf(remark, sizeof remark, "%s%s", verdict, more);
     log_result(log, report, "validation-finished", "Validation", remark);
 }
 
