@@ -43,4 +43,7 @@ bool loop_turn(struct loop *loop, bool moved, int64_t until, struct error *why);
 /* The same for tidying up after a stop, which does not end it: `until` has to be near. Nobody is watching. */
 void loop_tidy(struct loop *loop, bool moved, int64_t until);
 
+/* For a step that waits for nothing but time: the next turn sleeps until `at` (mono) at most. It holds for that turn only. */
+void loop_wake(struct loop *loop, int64_t at);
+
 #endif

@@ -11,6 +11,7 @@ struct loop {
     struct http *http;
     void (*watch)(void *ctx);
     void *ctx;
+    int64_t wake_at; /* mono: when the next turn has to be over; INT64_MAX: nobody asked */
 };
 
 struct loop *loop_new(const struct http_limits *limits, struct error *error)
@@ -21,6 +22,7 @@ struct loop *loop_new(const struct http_limits *limits, struct error *error)
         error_set(error, ERROR_LOCAL, "out of memory");
         return NULL;
     }
+    loop->wake_at = INT64_MAX;
     loop->http = http_new(limits, error);
     if (loop->http != NULL)
         return loop;
@@ -52,12 +54,19 @@ void loop_watch(struct loop *loop, void (*watch)(void *ctx), void *ctx)
     loop->ctx = ctx;
 }
 
-/* How long may be slept, in ms. */
-static int time_until(int64_t until)
+void loop_wake(struct loop *loop, int64_t at)
 {
-    int64_t left = until - clock_mono();
+    if (at < loop->wake_at)
+        loop->wake_at = at;
+}
 
-    if (left <= 0)
+/* How long may be slept, in ms. */
+static int sleep_until(struct loop *loop, bool moved, int64_t until)
+{
+    int64_t left = (until < loop->wake_at ? until : loop->wake_at) - clock_mono();
+
+    loop->wake_at = INT64_MAX;
+    if (moved || left <= 0)
         return 0;
     return left < SLEEP_MAX ? (int)left : SLEEP_MAX;
 }
@@ -68,11 +77,11 @@ bool loop_turn(struct loop *loop, bool moved, int64_t until, struct error *why)
         return false;
     if (loop->watch != NULL)
         loop->watch(loop->ctx);
-    http_step(loop->http, moved ? 0 : stop_wait(time_until(until)));
+    http_step(loop->http, stop_wait(sleep_until(loop, moved, until)));
     return !stop_requested(why);
 }
 
 void loop_tidy(struct loop *loop, bool moved, int64_t until)
 {
-    http_step(loop->http, moved ? 0 : time_until(until));
+    http_step(loop->http, sleep_until(loop, moved, until));
 }

@@ -68,6 +68,27 @@ static void no_turn_is_longer_than_a_second_or_so(void **state)
     assert_true(clock_mono() - begin < LONG);
 }
 
+static void who_waits_for_time_only_is_not_slept_over(void **state)
+{
+    int64_t begin = clock_mono();
+
+    (void)state;
+    for (int i = 0; i < 60; i++) { /* at a second each it would take longer */
+        loop_wake(loop, begin + LONG);
+        loop_wake(loop, begin);
+        assert_true(loop_turn(loop, false, INT64_MAX, &why));
+    }
+    assert_true(clock_mono() - begin < LONG);
+}
+
+static void to_be_woken_is_a_matter_of_one_turn(void **state)
+{
+    (void)state;
+    loop_wake(loop, 0);
+    assert_true(loop_turn(loop, true, INT64_MAX, &why));
+    a_turn_sleeps_until_its_time(NULL);
+}
+
 static void raise_a_signal(void *ctx)
 {
     (void)ctx;
@@ -152,6 +173,8 @@ int main(void)
         TEST(a_turn_sleeps_until_its_time),
         TEST(what_has_moved_or_is_due_is_not_slept_over),
         TEST(no_turn_is_longer_than_a_second_or_so),
+        TEST(who_waits_for_time_only_is_not_slept_over),
+        TEST(to_be_woken_is_a_matter_of_one_turn),
         TEST(a_signal_ends_a_turn_and_those_after_it),
         TEST(the_deadline_ends_a_turn),
         TEST(tidying_up_sleeps_although_a_signal_has_come),

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "dir_meta.h"
 #include "dir_object.h"
+#include "loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -243,15 +244,13 @@ static int64_t quiet_at(const struct stat *status)
     return clock_mono() + (age < wait - step ? wait - age : step);
 }
 
-/* True when the wait is over and nothing changed meanwhile. Until then, *moved asks for another turn at once
- * if it is short. */
-static bool is_quiet(struct call *call, struct dir_call *work, bool *moved)
+/* True when the wait is over and nothing changed meanwhile. */
+static bool is_quiet(struct call *call, struct dir_call *work)
 {
-    int64_t left = work->quiet_at - clock_mono();
-
-    *moved = left <= CTIME_STEP;
-    if (left > 0)
+    if (clock_mono() < work->quiet_at) {
+        loop_wake(store_loop(&work->store->base), work->quiet_at);
         return false;
+    }
     work->quiet_at = 0;
     return is_unchanged(call, work);
 }
@@ -281,8 +280,8 @@ static bool get_step(struct call *call, struct dir_call *work)
 {
     bool moved = false;
 
-    if (work->quiet_at != 0 && !is_quiet(call, work, &moved))
-        return moved;
+    if (work->quiet_at != 0 && !is_quiet(call, work))
+        return call->done;
     for (;;) {
         size_t len = read_piece(call, work);
 
