@@ -51,6 +51,16 @@ static void split_variables(char *text, const char *variables[VARIABLES_MAX + 1]
     variables[count] = NULL;
 }
 
+/* "start|stop": two. */
+static int64_t count_choices(const char *choices)
+{
+    int64_t count = 1;
+
+    for (; *choices != '\0'; choices++)
+        count += *choices == '|';
+    return count;
+}
+
 static void check_numbers(const struct settings *settings)
 {
     for (int i = 0; i < SETTINGS_SLOTS; i++) {
@@ -61,12 +71,16 @@ static void check_numbers(const struct settings *settings)
         case SETTING_NUMBER:
         case SETTING_DURATION:
         case SETTING_SIZE:
+        case SETTING_SHARE:
             require(*(const int64_t *)field >= slot.setting->min &&
                     *(const int64_t *)field <= slot.setting->max);
             break;
         case SETTING_FLAG:
+            require(*(const int64_t *)field == 0 || *(const int64_t *)field == 1);
+            break;
         case SETTING_CHOICE:
-            require(*(const int64_t *)field >= 0 && *(const int64_t *)field <= 3);
+            require(*(const int64_t *)field >= 0 &&
+                    *(const int64_t *)field < count_choices(slot.setting->choices));
             break;
         default:
             require(*(const char *const *)field != NULL);
