@@ -127,7 +127,8 @@ class FoldersLeftOut(TestCase):
     def test_on_s3(self):
         if RUN.instrumented:
             self.skipTest("not tested here: the data set is smaller than a page")
-        source, sizes = dataset().bucket, dataset().sizes
+        made = dataset(self.s3_bucket)
+        source, sizes = made.bucket, made.sizes
         public = [key for key in sizes if key.startswith("public/")]
         images = [key for key in public if key.startswith("public/images/")]
 
