@@ -73,4 +73,7 @@ void store_blame(const struct store *store, struct error *error);
 void store_name_setting(const struct side *side, const void *field, struct error *error);
 void store_name_place(const char *place, struct error *error); /* the same with another place; "": none */
 
+/* For a step that waits for nothing but time: at `at` (mono) it wants its next turn (loop_wake). */
+void store_wake(const struct store *store, int64_t at);
+
 #endif

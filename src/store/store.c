@@ -137,6 +137,11 @@ struct loop *store_loop(const struct store *store)
     return store->loop;
 }
 
+void store_wake(const struct store *store, int64_t at)
+{
+    loop_wake(store->loop, at);
+}
+
 /* ---- two stores ---- */
 
 bool store_same(const struct store *a, const struct store *b)

@@ -3,7 +3,6 @@
 #include "clock.h"
 #include "dir_meta.h"
 #include "dir_object.h"
-#include "loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -248,7 +247,7 @@ static int64_t quiet_at(const struct stat *status)
 static bool is_quiet(struct call *call, struct dir_call *work)
 {
     if (clock_mono() < work->quiet_at) {
-        loop_wake(store_loop(&work->store->base), work->quiet_at);
+        store_wake(&work->store->base, work->quiet_at);
         return false;
     }
     work->quiet_at = 0;
