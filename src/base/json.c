@@ -79,17 +79,6 @@ bool json_flag(yyjson_val *object, const char *name, bool otherwise)
     return yyjson_is_bool(value) ? yyjson_get_bool(value) : otherwise;
 }
 
-/* The length of the longest well-formed beginning of `text`. */
-static size_t valid_prefix(const char *text, size_t len)
-{
-    size_t at = 0;
-    uint32_t code;
-
-    for (size_t n; (n = utf8_decode(text + at, len - at, &code)) > 0;)
-        at += n;
-    return at;
-}
-
 yyjson_mut_val *json_make_text(yyjson_mut_doc *doc, const char *text)
 {
     static const char replacement[] = "\xEF\xBF\xBD";
@@ -97,7 +86,7 @@ yyjson_mut_val *json_make_text(yyjson_mut_doc *doc, const char *text)
     if (text == NULL)
         return yyjson_mut_null(doc);
     size_t len = strlen(text);
-    size_t valid = valid_prefix(text, len);
+    size_t valid = utf8_prefix(text, len);
     if (valid == len)
         return yyjson_mut_strncpy(doc, text, len);
 
@@ -108,7 +97,7 @@ yyjson_mut_val *json_make_text(yyjson_mut_doc *doc, const char *text)
         buf_puts(&clean, replacement);
         text += valid + 1;
         len -= valid + 1;
-        valid = valid_prefix(text, len);
+        valid = utf8_prefix(text, len);
     }
     buf_append(&clean, text, len);
     yyjson_mut_val *value = clean.failed ? NULL : yyjson_mut_strncpy(doc, clean.data, clean.len);

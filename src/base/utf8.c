@@ -1,6 +1,8 @@
 /* UTF-8 as RFC 3629, section 4 defines it. */
 #include "utf8.h"
 
+#include <string.h>
+
 static size_t length_from_lead(unsigned char lead)
 {
     if (lead < 0x80)
@@ -34,4 +36,21 @@ size_t utf8_decode(const char *text, size_t len, uint32_t *code)
         return 0;
     *code = value;
     return n;
+}
+
+size_t utf8_prefix(const char *text, size_t len)
+{
+    size_t at = 0;
+    uint32_t code;
+
+    for (size_t n; (n = utf8_decode(text + at, len - at, &code)) > 0;)
+        at += n;
+    return at;
+}
+
+bool utf8_is_text(const char *text)
+{
+    size_t len = strlen(text);
+
+    return utf8_prefix(text, len) == len;
 }

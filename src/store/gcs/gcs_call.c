@@ -241,23 +241,13 @@ void gcs_submit(struct gcs_call *c)
     exchange_submit_if(&c->base, !c->target.failed && !c->base.payload.failed && !c->base.tail.failed);
 }
 
-static bool gcs_is_utf8(const char *text)
-{
-    size_t len = strlen(text), used = 1;
-    uint32_t code;
-
-    for (; len > 0 && used > 0; text += used, len -= used)
-        used = utf8_decode(text, len, &code);
-    return used > 0;
-}
-
 /* "Object names": UTF-8 without line ends, and neither "." nor "..". */
 bool gcs_check_key(struct gcs_call *c)
 {
     const char *key = c->base.key;
     struct error error;
 
-    if (gcs_is_utf8(key) && strpbrk(key, "\r\n") == NULL && strcmp(key, ".") != 0 && strcmp(key, "..") != 0)
+    if (utf8_is_text(key) && strpbrk(key, "\r\n") == NULL && strcmp(key, ".") != 0 && strcmp(key, "..") != 0)
         return true;
     error_set(&error, ERROR_UNSUPPORTED, "Google Cloud Storage can have no object of this name");
     gcs_refuse(c, &error);

@@ -187,16 +187,6 @@ static const char *gcs_field_of(const char *header)
     return NULL;
 }
 
-static bool gcs_is_text(const char *text)
-{
-    size_t len = strlen(text), used = 1;
-    uint32_t code;
-
-    for (; len > 0 && used > 0; text += used, len -= used)
-        used = utf8_decode(text, len, &code);
-    return used > 0;
-}
-
 static bool gcs_put_text(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name, const char *value)
 {
     return yyjson_mut_obj_add(object, yyjson_mut_strcpy(doc, name), yyjson_mut_strcpy(doc, value));
@@ -210,7 +200,7 @@ static bool gcs_put_pair(yyjson_mut_doc *doc, yyjson_mut_val *metadata, const ch
     const char *field = gcs_field_of(name);
     bool ok = true;
 
-    if (!gcs_is_text(name) || !gcs_is_text(value))
+    if (!utf8_is_text(name) || !utf8_is_text(value))
         return error_set(error, ERROR_UNSUPPORTED,
                          "Google Cloud Storage cannot keep its metadata \"%.100s\": not UTF-8", name);
     if (strcmp(name, "tagging") == 0) {
