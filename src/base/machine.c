@@ -63,15 +63,17 @@ bool machine_has_lost(const struct machine_process *process)
 {
     char here[MACHINE_SIZE];
     int64_t started;
+    char state;
 
     if (process->pid <= 0 || process->pid > INT_MAX)
         return false;
     find_machine(here);
     if (here[0] == '\0' || strcmp(process->machine, here) != 0)
         return false;
-    if (kill((pid_t)process->pid, 0) != 0)
-        return errno == ESRCH;
-    /* A zombie: whatever the application's process 1 is, it may never wait for it. /proc may be that of another namespace, so only what
-     * is surely the same process counts. */
-    return read_process_stat(process->pid, &started) == 'Z' && started != 0 && started == process->started;
+    /* A zombie: whatever the application's process 1 is, it may never wait for it; X: it is being waited for. /proc may be that of another
+     * namespace, so only what is surely the same process counts. Looked at first: it may go between the two. */
+    state = read_process_stat(process->pid, &started);
+    if ((state == 'Z' || state == 'X') && started != 0 && started == process->started)
+        return true;
+    return kill((pid_t)process->pid, 0) != 0 && errno == ESRCH;
 }

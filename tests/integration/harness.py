@@ -520,6 +520,13 @@ class TestCase(unittest.TestCase):
             tool.close()
         self.tools = []
 
+    def wait_gone(self, pid):
+        """Until a process that was killed is dead: that needs a CPU, and nobody says when it has had one."""
+        until = time.monotonic() + 5 * RUN.slow
+        while alive(pid):
+            self.assertLess(time.monotonic(), until, f"process {pid} lives on")
+            time.sleep(0.005)
+
     def log(self):
         """What the last runs said."""
         earlier = [f"... {len(self.tools) - 8} runs before ...\n"] if len(self.tools) > 8 else []

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import proxyfault
-from harness import JOB, RUN, TestCase, alive, production, sides
+from harness import JOB, RUN, TestCase, production, sides
 
 
 class DirCase(TestCase):
@@ -533,9 +533,7 @@ class Status(DirCase):
         self.assertIn("State: running\n", self.succeed("--status").out)
         tool.kill()
         tool.wait()
-        until = time.monotonic() + 5 * RUN.slow
-        while alive(worker) and time.monotonic() < until:
-            time.sleep(0.005)
+        self.wait_gone(worker)
         self.assertIn("State: running (its process is gone: that run has died)\n", self.succeed("--status").out)
         self.assertIn("its process is gone", self.tool("--health").out)
         document = tool.status

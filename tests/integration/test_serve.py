@@ -400,7 +400,7 @@ class Ends(ServeCase):
         time.sleep(0.1)
         tool.kill(signal.SIGINT)
         self.assertEqual(tool.wait(5).code, 130)
-        self.assertIn(state(worker), "Z-")
+        self.wait_gone(worker)
 
     def test_while_a_sync_runs(self):
         """Both are told. The application has its time, and its exit code counts."""
@@ -429,7 +429,7 @@ class Ends(ServeCase):
                     os.kill(worker, signal.SIGSTOP)
                 (self.dir / "end").touch()
                 self.assertEqual(tool.wait(8).code, 4)
-                self.assertIn(state(worker), "Z-")
+                self.wait_gone(worker)
                 self.assertIn("the application ended with exit code 4", tool.err)
 
     def test_application_that_goes_on(self):

@@ -164,10 +164,7 @@ class Processes(SupervisorCase):
         worker = tool.worker
         tool.kill()
         tool.wait()
-        until = time.monotonic() + 5 * RUN.slow
-        while alive(worker) and time.monotonic() < until:
-            time.sleep(0.01)
-        self.assertFalse(alive(worker))
+        self.wait_gone(worker)
 
     def test_nothing_is_left(self):
         """No child, and nothing to wait for."""
