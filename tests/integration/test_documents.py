@@ -591,12 +591,12 @@ class PoliciesCase(TestCase):
         self.names = {"my-dev-storage": self.source, "my-production-storage": self.destination}
         self.source.put("public/small", "x")
         self.source.put("public/tagged", "x", Tagging="class=a")
-        blocks = re.findall(r"(?ms)^```json\n(.*?)^```$", document("POLICIES.md"))
+        blocks = re.findall(r"(?ms)^```json\n(.*?)^```$", document("RIGHTS.md"))
         self.statements = [statement for block in blocks[:2] for statement in json.loads(block)["Statement"]]
 
 
 class Policies(PoliciesCase):
-    """The policies of docs/POLICIES.md, as bucket policies for a user who owns nothing: all that he may do."""
+    """The policies of docs/RIGHTS.md, as bucket policies for a user who owns nothing: all that he may do."""
 
     def setUp(self):
         super().setUp()
@@ -661,7 +661,7 @@ class Policies(PoliciesCase):
 
     def test_grants(self):
         """What acl=copy needs besides; without one of them the log names it."""
-        rights = {row[0]: row[1] for row in re.findall(r"(?m)^\| `(s3:\w+Acl)` at the (\w+) \|", document("POLICIES.md"))}
+        rights = {row[0]: row[1] for row in re.findall(r"(?m)^\| `(s3:\w+Acl)` at the (\w+) \|", document("RIGHTS.md"))}
         self.assertEqual(rights, {"s3:GetObjectAcl": "source", "s3:GetBucketAcl": "destination",
                                   "s3:PutObjectAcl": "destination"})
         production = next(s for s in self.statements if "s3:PutObject" in s["Action"])["Resource"][0].split("/")[0]

@@ -271,7 +271,7 @@ EVERY = {"storage.objects.list", "storage.objects.get", "storage.objects.create"
 
 
 class Rights(AccessCase):
-    """The roles of docs/POLICIES.md: enough, and none of their permissions too many."""
+    """The roles of docs/RIGHTS.md: enough, and none of their permissions too many."""
 
     def setUp(self):
         super().setUp()
@@ -281,7 +281,7 @@ class Rights(AccessCase):
         self.destination = self.server.bucket("my-production-storage")
         for key in ("public/a", "private/b"):
             self.source.put(key, "x")
-        text = (CHECKOUT / "docs/POLICIES.md").read_text()
+        text = (CHECKOUT / "docs/RIGHTS.md").read_text()
         blocks = [yaml.safe_load(block) for block in re.findall(r"(?ms)^```yaml\n(.*?)^```$", text)]
         roles = [set(block["includedPermissions"]) for block in blocks if "includedPermissions" in block]
         self.roles = dict(zip(("source", "destination"), roles, strict=True))
