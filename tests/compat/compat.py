@@ -2,7 +2,7 @@
 from harness import TestCase
 from peers import PEERS, ClientBucket
 
-GOOGLE, EMULATOR, FAKE = "client", "emulator", "fake-gcs-server"
+GOOGLE, EMULATOR, FAKE, NODE = "client", "emulator", "fake-gcs-server", "node"
 
 
 class CompatCase(TestCase):

@@ -82,10 +82,18 @@ def make_emulator(folder):
             "--only-binary", ":all:", "-r", HERE / "requirements.txt")
 
 
-def make_client(folder):
+def install_from_npm(folder, source):
     for name in ("package.json", "package-lock.json"):
-        shutil.copy(HERE / name, folder)
+        shutil.copy(source / name, folder)
     command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", cwd=folder)
+
+
+def make_client(folder):
+    install_from_npm(folder, HERE)
+
+
+def make_node(folder):
+    install_from_npm(folder, HERE / "node")
 
 
 def words_for_fake_gcs_server(place, port):
@@ -113,6 +121,7 @@ class Peers:
     def open(self):
         for name, locks, make, program in (
                 ("client", ["package.json", "package-lock.json"], make_client, "node"),
+                ("node", ["node/package.json", "node/package-lock.json"], make_node, "node"),
                 ("emulator", ["requirements.txt"], make_emulator, "setpriv"),
                 ("fake-gcs-server", ["go.mod", "go.sum"], make_server, "setpriv")):
             try:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 
 import forwardproxy
 import gcs
@@ -12,7 +13,7 @@ import identity
 import proxyfault
 import rgw
 from googlecase import GoogleCase
-from harness import CHECKOUT, RUN, TestCase
+from harness import CHECKOUT, RUN, TestCase, sides
 from proxyfault import FOREVER
 
 OBJECTS = 20
@@ -296,6 +297,13 @@ class Metadata(TestCase):
         self.check(name, self.in_google, [self.s3_bucket, self.in_google], InGoogle)
 
 
+def remove_bucket(bucket):
+    """One whose name is of this test alone."""
+    for key in bucket.keys():
+        bucket.remove(key)
+    bucket.client.delete_bucket(Bucket=bucket.name)
+
+
 class OnCall(TestCase):
     """What goes wrong most often, and how it looks: the section of docs/MESSAGES.md that is made by this test.
 
@@ -310,9 +318,7 @@ class OnCall(TestCase):
 
     def tearDown(self):
         for bucket in (self.source, self.destination):
-            for key in bucket.keys():
-                bucket.client.delete_object(Bucket=bucket.name, Key=key)
-            bucket.client.delete_bucket(Bucket=bucket.name)
+            remove_bucket(bucket)
         super().tearDown()
 
     def silence(self, *how):
@@ -415,6 +421,99 @@ def compare_section(test, mark, found, name="MESSAGES.md"):
         path.write_text("\n".join((head, *found, tail)))
     else:
         test.assertEqual(between.strip(), "\n".join(found).strip())
+
+
+class Migration(TestCase):
+    """docs/MIGRATION.md: its log, its commands and the names in it. Its programs are run by compat/test_node.py."""
+
+    SKIPPED, SYNCED, BYTES = 15, 42, 13054771
+    NAMED = {"public/avatars/user123.png": 148808, "public/images/product456.jpg": 535736}
+
+    def setUp(self):
+        super().setUp()
+        self.text = document("MIGRATION.md")
+
+    def production(self, source, destination):
+        return {**source.env("source"), **destination.env("destination"), "NODE_ENV": "production",
+                "PUBLIC_OBJECT_SEARCH_PATHS": f"/{source.name}/public"}
+
+    def test_the_log(self):
+        """The same objects as in the old document's example, and the same lines, whatever stands between."""
+        source, destination = self.s3_bucket(name="dedw3n-dev-storage"), self.s3_bucket(name="dedw3n-production-storage")
+        self.addCleanup(remove_bucket, destination)
+        self.addCleanup(remove_bucket, source)
+        for bucket in (source, destination):
+            bucket.put("public/videos/demo.mp4")
+            for number in range(self.SKIPPED - 1):
+                bucket.put(f"public/videos/{number}.mp4")
+        count = self.SYNCED - len(self.NAMED)
+        rest = self.BYTES - sum(self.NAMED.values())
+        sizes = {f"public/more/{n}": rest // count + (n < rest % count) for n in range(count)}
+        for key, size in {**self.NAMED, **sizes}.items():
+            source.put(key, b"x" * size)
+        one_by_one = {"LC_ALL": "C.UTF-8", "STORSYNC_CONCURRENCY": "1"}
+        tool = self.tool("--", "/bin/true", env={**self.production(source, destination), **one_by_one})
+        [section] = re.findall(r"(?s)<!-- the log -->\n+```\n(.*?)```\n+<!-- end of the log -->", self.text)
+        lines, at = tool.err.splitlines(), -1
+        for line in section.splitlines():
+            self.assertIn(line, lines[at + 1:], tool.err)
+            at = lines.index(line, at + 1)
+        left = [line for line in lines if line not in section.splitlines()]
+        self.assertEqual([line for line in left if not re.match(r"storsync-init: |  [✓-] (Synced|Skipped): ", line)], [])
+
+    def test_commands(self):
+        """In the order of the page, as a shell takes them; then those of its tables."""
+        source, destination = self.s3_bucket(), self.s3_bucket()
+        for key in ("public/css/a.css", "public/logo.png"):
+            source.put(key)
+        (self.dir / "bin").mkdir()
+        (self.dir / "bin/storsync-init").symlink_to(RUN.binary)
+        app = self.dir / "app"
+        for name in ("production-storage-sync", "deployment-sync-hook", "storage-sync-startup", "routes"):
+            path = app / f"server/{name}.ts"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("x")
+        env = {**self.production(source, destination), "PATH": f"{self.dir}/bin:/usr/bin:/bin",
+               "STORSYNC_STATUS_FILE": str(self.dir / "status.json"), "AWS_EC2_METADATA_DISABLED": "true"}
+
+        def shell(command):
+            done = subprocess.run(["sh", "-c", command], cwd=app, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  text=True, timeout=60 * RUN.slow, check=False)
+            return done.returncode, done.stdout
+
+        self.assertEqual(shell("git init -q && git add . && git -c user.name=x -c user.email=x commit -qm x")[0], 0)
+        shown = [line for block in re.findall(r"(?s)```sh\n(.*?)```", self.text) for line in block.splitlines()]
+        said = {command: shell(command) for command in shown}
+        self.assertEqual([command for command, (code, _) in said.items() if code], ["storsync-init --validate"], said)
+        self.assertIn("Missing: 2", said["storsync-init --validate"][1], "a dry run has copied nothing")
+        self.assertEqual([path.name for path in app.rglob("*.ts")], ["routes.ts"])
+        self.assertEqual(destination.keys("public/"), ["public/css/a.css", "public/logo.png"])
+        inline = {command for command in re.findall(r"`(storsync-init --[^`]*)`", self.text)} - {*shown}
+        self.assertGreater(len(inline), 4)
+        for command in inline:
+            self.assertEqual(shell(command.replace("-- node server.js", "-- true"))[0], 0, command)
+
+    def test_names(self):
+        """Settings and variables are those that there are."""
+        known = json.loads(self.succeed("--print-config", "--json", env=sides(self.dir_bucket(), self.dir_bucket())).out)
+        settings = {*known, *known["source"]}
+        lower = {*re.findall(r"`([a-z]+_[a-z_]+)`", self.text), *re.findall(r"`([a-z_]+)=[a-z]+`", self.text)}
+        upper = {name.lower() for name in re.findall(r"\bSTORSYNC_([A-Z_]+)", self.text)}
+        self.assertGreater(len(lower), 4)
+        self.assertEqual((lower | upper) - settings, set())
+        buckets = {"DEV_STORAGE_BUCKET", "PROD_STORAGE_BUCKET", "PUBLIC_OBJECT_SEARCH_PATHS", "PRIVATE_OBJECT_DIR"}
+        help_text = self.succeed("--help").out
+        for name in buckets:
+            self.assertIn(name, self.text)
+            self.assertIn(name, help_text)
+
+    def test_files(self):
+        """What is to be copied is there, under that name."""
+        folder = CHECKOUT / "examples/node/admin"
+        for name in ("storage-sync-startup", "storage-sync-router"):
+            self.assertIn(f"`{name}.js` and `.d.ts`", self.text)
+            for end in (".js", ".d.ts"):
+                self.assertTrue((folder / f"{name}{end}").is_file())
 
 
 class OnCallGoogle(GoogleCase):
