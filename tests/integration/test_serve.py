@@ -24,14 +24,14 @@ for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.S
     signal.signal(number, lambda number, _: os.write(out, b"%d\\n" % number))
 out = os.open(sys.argv[1] + "/signals", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 open(sys.argv[1] + "/ready", "w").close()
-while not os.path.exists(sys.argv[1] + "/end"):
+while os.path.exists(sys.argv[1] + "/ready") and not os.path.exists(sys.argv[1] + "/end"):  # not longer than the test
     time.sleep(0.01)
 sys.exit(7)
 """
 # One that leaves a process behind whose parent is gone, and goes on.
 DESERTER = "(sh -c 'sleep 0.1; exit 3' & echo left $! >&3) 3>{dir}/orphan; exec sleep 1000"
 # One that may be told to end and takes its time.
-SLOW = "trap 'touch {dir}/told; sleep 0.5; exit 9' TERM; touch {dir}/ready; while :; do sleep 0.05; done"
+SLOW = "trap 'touch {dir}/told; sleep 0.5; exit 9' TERM; touch {dir}/ready; while [ -e {dir}/ready ]; do sleep 0.05; done"
 
 
 def state(pid):
@@ -435,7 +435,7 @@ class Ends(ServeCase):
     def test_application_that_goes_on(self):
         """What it does with a signal is its affair. A second one kills a sync that does not end."""
         proxy, env = self.development()
-        tool = self.serve("trap 'echo told >>{dir}/told' TERM; touch {dir}/ready; while :; do sleep 0.05; done", env)
+        tool = self.serve("trap 'echo told >>{dir}/told' TERM; touch {dir}/ready; while [ -e {dir}/ready ]; do sleep 0.05; done", env)
         tool.wait_for(self.there("ready"))
         worker = self.ask(tool)
         os.kill(worker, signal.SIGSTOP)
