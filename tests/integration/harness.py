@@ -3,6 +3,7 @@
 RUN is the one object shared by all tests: the binary, the temporary directory, the servers started so far.
 Nothing is started before a test asks for it, so directory tests run on a machine without Ceph.
 """
+import contextlib
 import ctypes
 import hashlib
 import itertools
@@ -301,6 +302,11 @@ def children(pid):
         return []
 
 
+def descendants(pid):
+    found = children(pid)
+    return found + [pid for child in found for pid in descendants(child)]
+
+
 def alive(pid):
     try:
         return re.search(r"(?m)^State:\s+(\S)", Path(f"/proc/{pid}/status").read_text())[1] not in "XZ"
@@ -514,8 +520,12 @@ class TestCase(unittest.TestCase):
     def _kill_all(self):
         for tool in self.tools:
             if tool.code is None:
+                family = descendants(tool.pid)
                 tool.kill()
                 tool.process.wait()
+                for pid in family:  # an application does not die with its supervisor
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
             RUN._children.discard(tool)
             tool.close()
         self.tools = []
