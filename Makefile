@@ -52,7 +52,7 @@ test_CC = $(musl_CC)
 san_CC = $(CC)
 fuzz_CC = clang
 
-LIBS = -lcurl -lbearssl -lexpat -linih -lyyjson
+LIBS = -lcurl -lbearssl -linih -lyyjson
 LDFLAGS = -Wl,--gc-sections,--build-id -Wl,-z,relro,-z,now,-z,noexecstack
 # Seen as a whole, gcc makes it 1 KiB smaller; clang always looks at all.
 aarch64_LDFLAGS = -Wl,-T,deps/readonly.ld

@@ -1,5 +1,5 @@
 /*
- * xml - a push parser that reports leaves: expat behind one callback, with ceilings.
+ * xml - a push parser that reports leaves, with ceilings.
  *
  * S3's answers are shallow, and everything of interest is the text of a leaf. For each element that ends,
  * `on_end` is called with its path of local names from the root, joined by '/', and the text it held (trimmed
@@ -7,10 +7,11 @@
  * path is how a caller knows that a group is complete: "ListBucketResult/Contents" ends after its leaves.
  * White space in front of the document is skipped. The encoding is UTF-8, whatever the document says.
  *
- * Ceilings: XML_DEPTH_MAX levels, XML_PATH_MAX bytes of path, XML_TEXT_MAX bytes of text, a few KiB for a tag
- * or a comment, about a thousand different names, and no DTD (S3 sends none, and without one there are no
- * entity attacks). Passing one is ERROR_PROTOCOL, and so is whatever is not well-formed. The length of a
- * document has no ceiling: it is never in memory.
+ * Ceilings: XML_DEPTH_MAX levels, XML_PATH_MAX bytes of path and of a name, XML_TEXT_MAX bytes of text, 1 KiB for the names
+ * of the open elements and of a tag's attributes, and no DTD (S3 sends none, and without one there are no entity
+ * attacks). Passing one is ERROR_PROTOCOL, and so is whatever is not well-formed; but what an XML declaration says, and
+ * which characters beyond ASCII a name has, is not looked at. The length of a document, of a comment or of an attribute's
+ * value has no ceiling: none of it is kept.
  *
  * After a failure every call fails with the same error, and nothing is reported, until xml_reset.
  */

@@ -1,87 +1,184 @@
-/* The answers are those of the Amazon S3 API Reference: UTF-8, no DTD, one default namespace, few levels. */
+/*
+ * The answers are those of the Amazon S3 API Reference: UTF-8, no DTD, one default namespace, few levels. What is
+ * well-formed is told by Extensible Markup Language (XML) 1.0, fifth edition; the numbers in brackets are its
+ * productions. Each byte is one step of a machine, so that a document may be cut anywhere, and nothing of it is kept but
+ * the names of the elements that are open, those of the attributes of one tag, and the text of one leaf.
+ */
 #include "xml.h"
 
-#include "text.h"
+#include "utf8.h"
 
-#include <expat.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-/* How much expat is given at once, and the largest block that it may allocate. Expat keeps an unfinished tag
- * or comment in one block, and the names that it has seen in tables of one block each: this bounds both. */
-#define SLICE 4096
-#define BLOCK_MAX ((size_t)16 * 1024)
+/* All open elements' names, prefixes included, and those of the attributes of one tag. */
+#define NAMES_MAX 1024
 
-/* Whatever the document declares. */
-#define ENCODING "UTF-8"
+/* The longest reference is &#1114111;, but zeros may be in front of the digits. */
+#define REFERENCE_MAX 15
+
+/* Where the next byte is. */
+enum place {
+    BEGINNING,        /* nothing but white space has come, or a part of a byte order mark */
+    CONTENT,          /* text, or white space outside of the root element */
+    MARKUP,           /* behind < */
+    START_NAME,       /* in an element's name */
+    TAG,              /* behind a name or a value in a start tag */
+    ATTRIBUTE_NAME,   /* in one */
+    ATTRIBUTE_EQUAL,  /* behind it, in front of = */
+    ATTRIBUTE_QUOTE,  /* behind = */
+    ATTRIBUTE_VALUE,  /* in quotes */
+    EMPTY_TAG,        /* behind / in a start tag */
+    END_NAME,         /* behind </ */
+    END_TAG,          /* behind that name */
+    DECLARATION,      /* behind <! */
+    COMMENT_BEGIN,    /* behind <!- */
+    COMMENT,          /* behind <!-- */
+    CDATA_BEGIN,      /* behind <![ */
+    CDATA,            /* behind <![CDATA[ */
+    INSTRUCTION_NAME, /* behind <? */
+    INSTRUCTION,      /* behind that name */
+    REFERENCE         /* behind & */
+};
 
 struct xml {
-    XML_Parser parser;
     xml_on_end *on_end;
     void *ctx;
-    bool begun;  /* a byte that is not white space has come */
     bool failed; /* `failure` says why; nothing is reported any more */
     struct error failure;
+    unsigned long long before; /* bytes of the document that were pushed before these */
+    enum place place;
+    enum place around; /* a reference: CONTENT or ATTRIBUTE_VALUE */
+    bool early;        /* what comes may be the XML declaration: nothing else has come */
+    bool closed;       /* the root element has ended */
+    bool spaced;       /* TAG: white space has come, so that an attribute may follow */
+    bool leaf;         /* the innermost open element has had no child yet, so `text` is its own */
+    bool carriage;     /* the last character of the text was a carriage return, which a newline belongs to */
+    char quote;        /* ATTRIBUTE_VALUE: what ends it */
+    size_t run;        /* how many ] or - or ? came last, or how much of a word has */
+    size_t cut_len;
+    char cut[4]; /* the beginning of a character */
+    char reference[REFERENCE_MAX + 1];
     int depth;
     size_t parent_len[XML_DEPTH_MAX]; /* of each open element: how long its parent's path is */
+    size_t name_at[XML_DEPTH_MAX];    /* and where in `names` its own begins */
+    size_t attributes_at;             /* where in `names` those of this tag begin */
+    size_t last_at;                   /* where the last one begins */
+    size_t names_len;
     size_t path_len;
     size_t text_len;
-    bool leaf; /* the innermost open element has had no child yet, so `text` is its own */
+    char names[NAMES_MAX]; /* each with a NUL */
     char path[XML_PATH_MAX + 1];
     char text[XML_TEXT_MAX + 1];
 };
 
-static void *bounded_malloc(size_t size)
-{
-    return size <= BLOCK_MAX ? malloc(size) : NULL;
-}
-
-static void *bounded_realloc(void *block, size_t size)
-{
-    return size <= BLOCK_MAX ? realloc(block, size) : NULL;
-}
-
-static void xml_stop(struct xml *xml)
-{
-    xml->failed = true;
-    XML_StopParser(xml->parser, XML_FALSE);
-}
-
 static void xml_refuse(struct xml *xml, const char *what)
 {
     error_set(&xml->failure, ERROR_PROTOCOL, "unusable XML: %s", what);
-    xml_stop(xml);
+    xml->failed = true;
 }
 
-/* Expat remembers names, so their lengths count for its memory. */
-static bool has_long_name(const XML_Char *name, const XML_Char *const *attributes)
+/* Char [2] */
+static bool is_char(uint32_t code)
 {
-    if (strlen(name) > XML_PATH_MAX)
-        return true;
-    for (; *attributes != NULL; attributes += 2)
-        if (strlen(*attributes) > XML_PATH_MAX)
-            return true;
-    return false;
+    return code >= 0x20 ? code != 0xFFFE && code != 0xFFFF : code == '\t' || code == '\n' || code == '\r';
 }
 
-static void XMLCALL xml_on_start_tag(void *ctx, const XML_Char *name, const XML_Char **attributes)
+static bool is_space(char c)
 {
-    struct xml *xml = ctx;
-    const char *colon = strrchr(name, ':');
-    const char *local = colon != NULL ? colon + 1 : name;
-    size_t slash = xml->depth > 0 ? 1 : 0;
-    size_t len = strlen(local);
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
-    if (xml->failed)
+/* NameStartChar [4], NameChar [4a]: beyond ASCII all counts as a letter, since no name there means anything to us. */
+static bool begins_name(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == ':' || (c & '\x80') != 0;
+}
+
+static bool is_in_name(char c)
+{
+    return begins_name(c) || (c >= '0' && c <= '9') || c == '-' || c == '.';
+}
+
+/* --- names and text --- */
+
+static void begin_name(struct xml *xml)
+{
+    xml->last_at = xml->names_len;
+}
+
+static void name_add(struct xml *xml, char c)
+{
+    if (xml->names_len - xml->last_at == XML_PATH_MAX)
+        xml_refuse(xml, "too long a name");
+    else if (xml->names_len == NAMES_MAX - 1)
+        xml_refuse(xml, "too many names in one place");
+    else
+        xml->names[xml->names_len++] = c;
+}
+
+static void end_name(struct xml *xml)
+{
+    xml->names[xml->names_len] = '\0';
+    if (xml->names_len < NAMES_MAX - 1)
+        xml->names_len++;
+    else
+        xml_refuse(xml, "too many names in one place");
+}
+
+static void text_add(struct xml *xml, const char *data, size_t len)
+{
+    if (!xml->leaf)
         return;
-    if (xml->depth == XML_DEPTH_MAX) {
-        xml_refuse(xml, "too many levels");
+    if (len > XML_TEXT_MAX - xml->text_len) {
+        xml_refuse(xml, "too long a text");
         return;
     }
-    if (has_long_name(name, attributes) || slash + len > XML_PATH_MAX - xml->path_len) {
+    memcpy(xml->text + xml->text_len, data, len);
+    xml->text_len += len;
+}
+
+/* A byte as it stands in the document. Each kind of line end is a newline (2.11). */
+static void text_add_byte(struct xml *xml, char c)
+{
+    bool second = c == '\n' && xml->carriage;
+
+    xml->carriage = c == '\r';
+    if (!second)
+        text_add(xml, xml->carriage ? "\n" : &c, 1);
+}
+
+static void text_add_code(struct xml *xml, uint32_t code)
+{
+    char bytes[4];
+    size_t len = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+
+    for (size_t i = len - 1; i > 0; i--, code >>= 6)
+        bytes[i] = (char)(0x80 | (code & 0x3F));
+    bytes[0] = (char)(len == 1 ? code : (0xF00u >> len & 0xF0u) | code);
+    text_add(xml, bytes, len);
+}
+
+/* --- elements --- */
+
+static void element_begin(struct xml *xml)
+{
+    const char *name = xml->names + xml->last_at;
+    const char *colon, *local;
+    size_t slash = xml->depth > 0 ? 1 : 0;
+    size_t len;
+
+    end_name(xml);
+    colon = strrchr(name, ':');
+    local = colon != NULL ? colon + 1 : name;
+    len = strlen(local);
+    if (slash + len > XML_PATH_MAX - xml->path_len) {
         xml_refuse(xml, "too long a name");
         return;
     }
+    xml->name_at[xml->depth] = xml->last_at;
     xml->parent_len[xml->depth++] = xml->path_len;
     if (slash != 0)
         xml->path[xml->path_len++] = '/';
@@ -89,96 +186,397 @@ static void XMLCALL xml_on_start_tag(void *ctx, const XML_Char *name, const XML_
     xml->path_len += len;
     xml->text_len = 0;
     xml->leaf = true;
+    xml->attributes_at = xml->names_len;
+    xml->spaced = false;
+    xml->place = TAG;
 }
 
-static void XMLCALL xml_on_text(void *ctx, const XML_Char *data, int len)
+static void element_end(struct xml *xml)
 {
-    struct xml *xml = ctx;
-
-    if (xml->failed || !xml->leaf)
-        return;
-    if ((size_t)len > XML_TEXT_MAX - xml->text_len) {
-        xml_refuse(xml, "too long a text");
-        return;
-    }
-    memcpy(xml->text + xml->text_len, data, (size_t)len);
-    xml->text_len += (size_t)len;
-}
-
-static void XMLCALL xml_on_end_tag(void *ctx, const XML_Char *name)
-{
-    struct xml *xml = ctx;
-
-    (void)name;
-    if (xml->failed)
-        return;
+    xml->run = 0;
+    xml->place = CONTENT;
     xml->text[xml->leaf ? xml->text_len : 0] = '\0';
     if (!xml->on_end(xml->ctx, xml->path, xml->text, &xml->failure)) {
+        xml->failed = true;
         if (xml->failure.kind == ERROR_NONE)
             error_set(&xml->failure, ERROR_PROTOCOL, "unusable XML: unexpected %s", xml->path);
-        xml_stop(xml);
         return;
     }
-    xml->path_len = xml->parent_len[--xml->depth];
+    xml->names_len = xml->name_at[--xml->depth];
+    xml->path_len = xml->parent_len[xml->depth];
     xml->path[xml->path_len] = '\0';
     xml->leaf = false;
+    xml->closed = xml->depth == 0;
 }
 
-/* What a new parser needs, and again one that was reset. */
-static void xml_prepare(struct xml *xml)
-{
-    XML_SetUserData(xml->parser, xml);
-    XML_SetElementHandler(xml->parser, xml_on_start_tag, xml_on_end_tag);
-    XML_SetCharacterDataHandler(xml->parser, xml_on_text);
-    error_clear(&xml->failure);
-    xml->begun = false;
-    xml->failed = false;
-    xml->depth = 0;
-    xml->path_len = 0;
-    xml->text_len = 0;
-    xml->leaf = false;
-}
+/* --- a step in each place; false: this byte may not be here --- */
 
-struct xml *xml_new(xml_on_end *on_end, void *ctx)
+static bool step_content(struct xml *xml, char c)
 {
-    static const XML_Memory_Handling_Suite memory = {bounded_malloc, bounded_realloc, free};
-    struct xml *xml = malloc(sizeof *xml);
-
-    if (xml == NULL)
-        return NULL;
-    xml->on_end = on_end;
-    xml->ctx = ctx;
-    xml->parser = XML_ParserCreate_MM(ENCODING, &memory, NULL);
-    if (xml->parser == NULL) {
-        free(xml);
-        return NULL;
+    if (c == '<') {
+        xml->carriage = false;
+        xml->place = MARKUP;
+        return true;
     }
-    xml_prepare(xml);
-    return xml;
+    if (xml->depth == 0) {
+        if (!is_space(c) && xml->closed)
+            xml_refuse(xml, "junk after document element");
+        return is_space(c);
+    }
+    if (c == '&') {
+        xml->carriage = false;
+        xml->around = CONTENT;
+        xml->run = 0;
+        xml->place = REFERENCE;
+        return true;
+    }
+    if (c == '>' && xml->run == 2)
+        return false; /* CharData [14] */
+    xml->run = c != ']' ? 0 : xml->run < 2 ? xml->run + 1 : 2;
+    text_add_byte(xml, c);
+    return true;
 }
 
-void xml_reset(struct xml *xml, void *ctx)
+/* Some servers keep a slow request alive with white space in front of a declaration, where it is not allowed. */
+static bool step_beginning(struct xml *xml, char c)
 {
-    xml->ctx = ctx;
-    XML_ParserReset(xml->parser, ENCODING);
-    xml_prepare(xml);
+    static const char mark[] = "\xEF\xBB\xBF";
+
+    if (c == mark[xml->run]) {
+        if (mark[++xml->run] == '\0')
+            xml->place = CONTENT;
+        return true;
+    }
+    if (xml->run > 0)
+        return false;
+    if (is_space(c))
+        return true;
+    xml->place = CONTENT;
+    return step_content(xml, c);
 }
 
-static void xml_parse(struct xml *xml, const char *data, int len, bool last)
+static bool step_markup(struct xml *xml, char c)
 {
-    enum XML_Error code;
+    xml->run = 0;
+    if (c == '?') {
+        xml->place = INSTRUCTION_NAME;
+        return true;
+    }
+    xml->early = false;
+    if (c == '!') {
+        xml->place = DECLARATION;
+        return true;
+    }
+    if (c == '/') {
+        xml->place = END_NAME;
+        return xml->depth > 0;
+    }
+    if (xml->closed)
+        xml_refuse(xml, "junk after document element");
+    else if (xml->depth == XML_DEPTH_MAX)
+        xml_refuse(xml, "too many levels");
+    if (!begins_name(c))
+        return false;
+    begin_name(xml);
+    name_add(xml, c);
+    xml->place = START_NAME;
+    return true;
+}
 
-    if (XML_Parse(xml->parser, data, len, last) == XML_STATUS_OK || xml->failed)
-        return;
-    xml->failed = true;
-    code = XML_GetErrorCode(xml->parser);
-    if (code == XML_ERROR_FEATURE_REQUIRES_XML_DTD)
-        error_set(&xml->failure, ERROR_PROTOCOL, "unusable XML: a document type declaration");
-    else if (code == XML_ERROR_NO_MEMORY)
-        error_set(&xml->failure, ERROR_PROTOCOL, "unusable XML: too large a tag, or too many names");
-    else
-        error_set(&xml->failure, ERROR_PROTOCOL, "unusable XML: %s at byte %lld", XML_ErrorString(code),
-                  (long long)XML_GetCurrentByteIndex(xml->parser));
+static bool step_tag(struct xml *xml, char c)
+{
+    if (c == '>') {
+        xml->names_len = xml->attributes_at;
+        xml->run = 0;
+        xml->place = CONTENT;
+    } else if (c == '/') {
+        xml->place = EMPTY_TAG;
+    } else if (is_space(c)) {
+        xml->spaced = true;
+    } else {
+        begin_name(xml);
+        name_add(xml, c);
+        xml->place = ATTRIBUTE_NAME;
+        return xml->spaced && begins_name(c);
+    }
+    return true;
+}
+
+static void attribute_named(struct xml *xml)
+{
+    const char *last = xml->names + xml->last_at;
+
+    end_name(xml);
+    for (const char *name = xml->names + xml->attributes_at; name != last; name += strlen(name) + 1)
+        if (strcmp(name, last) == 0)
+            xml_refuse(xml, "duplicate attribute");
+}
+
+static bool step_attribute(struct xml *xml, char c)
+{
+    if (xml->place == ATTRIBUTE_NAME) {
+        if (is_in_name(c)) {
+            name_add(xml, c);
+            return true;
+        }
+        attribute_named(xml);
+        xml->place = ATTRIBUTE_EQUAL;
+    }
+    if (is_space(c))
+        return true;
+    if (xml->place == ATTRIBUTE_EQUAL) {
+        xml->place = ATTRIBUTE_QUOTE;
+        return c == '=';
+    }
+    xml->quote = c;
+    xml->place = ATTRIBUTE_VALUE;
+    return c == '"' || c == '\'';
+}
+
+static bool step_value(struct xml *xml, char c)
+{
+    if (c == xml->quote) {
+        xml->spaced = false;
+        xml->place = TAG;
+    } else if (c == '&') {
+        xml->around = ATTRIBUTE_VALUE;
+        xml->run = 0;
+        xml->place = REFERENCE;
+    }
+    return c != '<';
+}
+
+static bool step_end_tag(struct xml *xml, char c)
+{
+    if (xml->place == END_NAME) {
+        const char *name = xml->names + xml->name_at[xml->depth - 1];
+
+        if (name[xml->run] != '\0' && name[xml->run] == c) {
+            xml->run++;
+            return true;
+        }
+        if (name[xml->run] != '\0' || is_in_name(c))
+            xml_refuse(xml, "mismatched tag");
+        xml->place = END_TAG;
+    }
+    if (c == '>' && !xml->failed) {
+        element_end(xml);
+        return true;
+    }
+    return is_space(c);
+}
+
+static bool step_declaration(struct xml *xml, char c)
+{
+    if (c == 'D')
+        xml_refuse(xml, "a document type declaration");
+    xml->place = c == '-' ? COMMENT_BEGIN : CDATA_BEGIN;
+    return c == '-' || (c == '[' && xml->depth > 0);
+}
+
+static bool step_comment(struct xml *xml, char c)
+{
+    if (xml->place == COMMENT_BEGIN) {
+        xml->place = COMMENT;
+        return c == '-';
+    }
+    if (xml->run == 2) { /* Comment [15]: nothing but the end may follow */
+        xml->run = 0;
+        xml->place = CONTENT;
+        return c == '>';
+    }
+    xml->run = c == '-' ? xml->run + 1 : 0;
+    return true;
+}
+
+static bool step_cdata(struct xml *xml, char c)
+{
+    static const char begin[] = "CDATA[";
+
+    if (xml->place == CDATA_BEGIN) {
+        bool good = c == begin[xml->run++];
+
+        if (xml->run == sizeof begin - 1) {
+            xml->run = 0;
+            xml->place = CDATA;
+        }
+        return good;
+    }
+    if (c == ']' && xml->run < 2) {
+        xml->run++;
+        return true;
+    }
+    if (c == '>' && xml->run == 2) {
+        xml->run = 0;
+        xml->carriage = false;
+        xml->place = CONTENT;
+        return true;
+    }
+    if (c == ']') { /* the first of three is text */
+        text_add_byte(xml, c);
+        return true;
+    }
+    for (; xml->run > 0; xml->run--)
+        text_add_byte(xml, ']');
+    text_add_byte(xml, c);
+    return true;
+}
+
+/* PI [16]. Only the first may be called xml: it is the declaration [23], of which nothing counts. */
+static bool step_instruction(struct xml *xml, char c)
+{
+    if (xml->place == INSTRUCTION_NAME) {
+        if (xml->run == 0 ? begins_name(c) : is_in_name(c)) {
+            if (xml->run < sizeof xml->reference - 1)
+                xml->reference[xml->run++] = c;
+            return true;
+        }
+        xml->reference[xml->run] = '\0';
+        if (xml->run == 0 || (!is_space(c) && c != '?') ||
+            (strcasecmp(xml->reference, "xml") == 0 && !xml->early))
+            return false;
+        xml->early = false;
+        xml->run = 0;
+        xml->place = INSTRUCTION;
+    }
+    if (c == '>' && xml->run == 1) {
+        xml->run = 0;
+        xml->place = CONTENT;
+    } else {
+        xml->run = c == '?' ? 1 : 0;
+    }
+    return true;
+}
+
+/* CharRef [66]; 0: none. */
+static uint32_t referred_number(const char *digits)
+{
+    bool hex = *digits == 'x';
+    unsigned long code;
+
+    digits += hex ? 1 : 0;
+    if (digits[strspn(digits, hex ? "0123456789abcdefABCDEF" : "0123456789")] != '\0')
+        return 0;
+    code = strtoul(digits, NULL, hex ? 16 : 10);
+    return code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF) && is_char((uint32_t)code) ? (uint32_t)code
+                                                                                           : 0;
+}
+
+static uint32_t referred(struct xml *xml)
+{
+    static const struct {
+        char name[5];
+        char c;
+    } entities[] = {{"amp", '&'}, {"lt", '<'}, {"gt", '>'}, {"quot", '"'}, {"apos", '\''}};
+
+    if (xml->reference[0] == '#') {
+        uint32_t code = referred_number(xml->reference + 1);
+
+        if (code == 0)
+            xml_refuse(xml, "reference to invalid character number");
+        return code;
+    }
+    for (size_t i = 0; i < sizeof entities / sizeof entities[0]; i++)
+        if (strcmp(xml->reference, entities[i].name) == 0)
+            return (uint32_t)entities[i].c;
+    xml_refuse(xml, "undefined entity");
+    return 0;
+}
+
+static bool step_reference(struct xml *xml, char c)
+{
+    uint32_t code;
+
+    if (c != ';') {
+        if (xml->run == REFERENCE_MAX)
+            return false;
+        xml->reference[xml->run++] = c;
+        return is_in_name(c) || (c == '#' && xml->run == 1);
+    }
+    xml->reference[xml->run] = '\0';
+    code = referred(xml);
+    if (!xml->failed && xml->around == CONTENT)
+        text_add_code(xml, code);
+    xml->run = 0;
+    xml->place = xml->around;
+    return true;
+}
+
+/* Can this byte be there, in a document in UTF-8? */
+static bool fits(struct xml *xml, char c)
+{
+    unsigned char first;
+    uint32_t code = (unsigned char)c;
+
+    if (code < 0x80)
+        return xml->cut_len == 0 && is_char(code);
+    xml->cut[xml->cut_len++] = c;
+    first = (unsigned char)xml->cut[0];
+    if (xml->cut_len < (first < 0xE0 ? 2u : first < 0xF0 ? 3u : 4u))
+        return first >= 0xC2;
+    if (utf8_decode(xml->cut, xml->cut_len, &code) != xml->cut_len)
+        return false;
+    xml->cut_len = 0;
+    return is_char(code);
+}
+
+static bool step(struct xml *xml, char c)
+{
+    switch (xml->place) {
+    case BEGINNING:
+        return step_beginning(xml, c);
+    case CONTENT:
+        return step_content(xml, c);
+    case MARKUP:
+        return step_markup(xml, c);
+    case START_NAME:
+        if (is_in_name(c)) {
+            name_add(xml, c);
+            return true;
+        }
+        element_begin(xml);
+        return xml->failed || step_tag(xml, c);
+    case TAG:
+        return step_tag(xml, c);
+    case ATTRIBUTE_NAME:
+    case ATTRIBUTE_EQUAL:
+    case ATTRIBUTE_QUOTE:
+        return step_attribute(xml, c);
+    case ATTRIBUTE_VALUE:
+        return step_value(xml, c);
+    case EMPTY_TAG:
+        if (c == '>')
+            element_end(xml);
+        return c == '>';
+    case END_NAME:
+    case END_TAG:
+        return step_end_tag(xml, c);
+    case DECLARATION:
+        return step_declaration(xml, c);
+    case COMMENT_BEGIN:
+    case COMMENT:
+        return step_comment(xml, c);
+    case CDATA_BEGIN:
+    case CDATA:
+        return step_cdata(xml, c);
+    case INSTRUCTION_NAME:
+    case INSTRUCTION:
+        return step_instruction(xml, c);
+    case REFERENCE:
+        return step_reference(xml, c);
+    }
+    return false;
+}
+
+/* How long the text is that `data` begins with and that needs no look at each byte. */
+static size_t plain(const char *data, size_t len)
+{
+    size_t i = 0;
+
+    while (i < len && data[i] >= ' ' && data[i] <= '~' && data[i] != '<' && data[i] != '&' &&
+           data[i] != ']' && data[i] != '>')
+        i++;
+    return i;
 }
 
 static bool xml_result(const struct xml *xml, struct error *error)
@@ -188,51 +586,80 @@ static bool xml_result(const struct xml *xml, struct error *error)
     return !xml->failed;
 }
 
-/* Looks at what comes before the parser does; returns how much of it to leave out. */
-static size_t xml_begin(struct xml *xml, const char *data, size_t len)
-{
-    size_t skip = 0;
-
-    /* Not allowed in front of a declaration, but some servers keep a slow request alive with it. */
-    while (skip < len && text_is_one_of(data[skip], " \t\r\n"))
-        skip++;
-    if (skip == len)
-        return skip;
-    xml->begun = true;
-    /* UTF-16 would begin like this. Expat has no such thing here (deps/patches/expat), and would say less. */
-    if (data[skip] == '\xFE' || data[skip] == '\xFF')
-        xml_refuse(xml, "an encoding other than UTF-8");
-    return skip;
-}
-
 bool xml_push(struct xml *xml, const char *data, size_t len, struct error *error)
 {
-    size_t used = xml->begun ? 0 : xml_begin(xml, data, len);
+    size_t used = 0;
 
     while (used < len && !xml->failed) {
-        size_t slice = strnlen(data + used, len - used < SLICE ? len - used : SLICE);
+        size_t text =
+            xml->place == CONTENT && xml->depth > 0 && xml->cut_len == 0 ? plain(data + used, len - used) : 0;
+        char c = data[used];
 
-        if (slice > 0)
-            xml_parse(xml, data + used, (int)slice, false);
-        else
-            xml_refuse(xml, "a NUL byte");
-        used += slice;
+        if (text > 0) {
+            text_add(xml, data + used, text);
+            xml->run = 0;
+            xml->carriage = false;
+            used += text;
+        } else if (xml->place == BEGINNING && (c == '\xFE' || c == '\xFF')) { /* UTF-16 begins like this */
+            xml_refuse(xml, "an encoding other than UTF-8");
+        } else if ((!fits(xml, c) || !step(xml, c)) && !xml->failed) {
+            error_set(&xml->failure, ERROR_PROTOCOL, "unusable XML: not well-formed at byte %llu",
+                      xml->before + used);
+            xml->failed = true;
+        } else {
+            used++;
+        }
     }
+    xml->before += used;
     return xml_result(xml, error);
 }
 
 bool xml_finish(struct xml *xml, struct error *error)
 {
-    if (!xml->failed)
-        xml_parse(xml, "", 0, true);
-    return xml_result(xml, error);
+    bool good;
+
+    if (!xml->failed && (!xml->closed || xml->place != CONTENT))
+        xml_refuse(xml, "it ends too early");
+    good = xml_result(xml, error);
+    if (good)
+        xml_refuse(xml, "more after its end");
+    return good;
+}
+
+void xml_reset(struct xml *xml, void *ctx)
+{
+    xml->ctx = ctx;
+    error_clear(&xml->failure);
+    xml->failed = false;
+    xml->before = 0;
+    xml->place = BEGINNING;
+    xml->early = true;
+    xml->closed = false;
+    xml->leaf = false;
+    xml->carriage = false;
+    xml->run = 0;
+    xml->cut_len = 0;
+    xml->depth = 0;
+    xml->names_len = 0;
+    xml->path_len = 0;
+    xml->text_len = 0;
+}
+
+struct xml *xml_new(xml_on_end *on_end, void *ctx)
+{
+    struct xml *xml = malloc(sizeof *xml);
+
+    if (xml == NULL)
+        return NULL;
+    xml->on_end = on_end;
+    xml_reset(xml, ctx);
+    return xml;
 }
 
 void xml_free(struct xml *xml)
 {
     if (xml == NULL)
         return;
-    XML_ParserFree(xml->parser);
     explicit_bzero(xml->text, sizeof xml->text); /* it may have been a secret */
     free(xml);
 }
