@@ -253,9 +253,9 @@ TEST_PARTS = integration-a + integration-b model deps dist + unit fuzz-corpus la
 TEST_PROGRAMS = build/test/storsync-init $(DOCUMENT_MAKERS) build/san/main.o $(UNIT_TESTS) $(REPLAYS) $(AARCH64_TESTS)
 # What is packed for the tests only may be of versions that no lock has.
 test test-all test-dist test-reproducible: export STORSYNC_UNLOCKED = yes
-test: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu need-docs need-dist ## run all tests; ends with "N passed, N failed"
+test: all dist $(TEST_PROGRAMS) | need-integration need-observers need-model need-qemu need-docs need-dist ## run all tests; ends with "N passed, N failed"
 	@tests/run $(TEST_PARTS)
-test-all: all dist $(TEST_PROGRAMS) | need-integration need-model need-qemu need-docs need-dist need-containers need-compat ## the same, test-compat and test-containers
+test-all: all dist $(TEST_PROGRAMS) | need-integration need-observers need-model need-qemu need-docs need-dist need-containers need-compat ## the same, test-compat and test-containers
 	@tests/run $(TEST_PARTS) compat containers
 test-unit: $(UNIT_TESTS) ## run the unit tests (ASan, UBSan)
 	@tests/run unit
@@ -273,7 +273,7 @@ test-reproducible: dist ## build it all once more in another folder, without the
 	@tests/reproducible
 test-docs: all $(DOCUMENT_MAKERS) | need-docs ## check that the documents show the settings as they are, and that links lead somewhere
 	@tests/run docs
-test-integration: all build/test/storsync-init | need-integration ## run the binary against a real S3 server
+test-integration: all build/test/storsync-init | need-integration need-observers ## run the binary against a real S3 server
 	@tests/run integration
 test-tls: all build/test/storsync-init | need-integration ## the same with nginx and TLS before every S3 server
 	@STORSYNC_TEST_TLS=1 tests/run integration
@@ -334,6 +334,8 @@ need-fuzz:
 need-integration:
 	@deps/need python3 python3-boto3 openssl:openssl ceph-mon ceph-osd radosgw nginx-light ip:iproute2 tini:tini
 # Without them the tests say so in one line, and count as skipped.
+need-observers:
+	-@deps/need promtool:prometheus
 need-containers:
 	-@deps/need podman:podman runc:runc catatonit:catatonit mmdebstrap:mmdebstrap podman-compose:podman-compose python3-yaml
 need-compat:
@@ -373,7 +375,7 @@ help: ## list these targets
 
 .PHONY: all aarch64 san fuzz run fuzz-run docs install uninstall image dist deps-bundle deps-update test test-unit test-fuzz-corpus test-aarch64 test-dist \
 	test-reproducible test-layers test-deps test-docs test-integration test-tls test-gs test-compat test-containers test-all test-san test-valgrind \
-	model bench lint format need-host need-aarch64 need-qemu need-san need-fuzz need-integration need-containers need-compat need-dist need-docs need-lint \
+	model bench lint format need-host need-aarch64 need-qemu need-san need-fuzz need-integration need-observers need-containers need-compat need-dist need-docs need-lint \
 	need-model refresh clean distclean help
 
 -include $(foreach depth,*/* */*/* */*/*/*,$(wildcard build/$(depth).d))

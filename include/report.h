@@ -31,6 +31,7 @@
 #define REPORT_DETAILS_MAX ((size_t)256 * 1024)
 
 enum report_mode { REPORT_DEPLOY, REPORT_SYNC, REPORT_VALIDATE };
+#define REPORT_MODES 3
 
 enum report_state {
     REPORT_STARTING, /* nothing was tried yet */

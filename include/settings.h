@@ -89,6 +89,7 @@ struct settings {
     const char *deployment_id;
     const char *job;                                         /* "": see job.h */
     const char *status_file;                                 /* "": the defaults of status.h, in turn */
+    const char *metrics_file;                                /* "": none */
     const char *config;                                      /* the INI file; "" if there is none */
     const char *drop_env;                                    /* names, comma-separated */
     const char *schedule, *validate_schedule;                /* cron.h; "": none */

@@ -45,6 +45,7 @@ complete -c storsync-init -l stall-timeout -d 'a request that makes no progress 
 complete -c storsync-init -l request-timeout -d 'most time for one attempt at one request; 0 is no limit' -x
 complete -c storsync-init -l drop-env -d 'variables that the application does not get: names, comma-separated; AWS_* is all that begin so' -x
 complete -c storsync-init -l status-file -d 'where the status goes; /run/storsync/status.json or /tmp/storsync-status.json if not set' -r -F
+complete -c storsync-init -l metrics-file -d 'where the figures of the last run go, for Prometheus\' node_exporter; nowhere if not set' -r -F
 complete -c storsync-init -l log-format -d 'lines for a person, or one JSON object a line' -x -a 'text json'
 complete -c storsync-init -l log-level -d 'how much to log' -x -a 'error warn info debug'
 complete -c storsync-init -l config -d 'the INI file with settings; the default one need not exist' -r -F

@@ -46,6 +46,7 @@ _arguments -S -s \
 	'--request-timeout=[most time for one attempt at one request; 0 is no limit]:value:' \
 	'--drop-env=[variables that the application does not get\: names, comma-separated; AWS_* is all that begin so]:NAMES:' \
 	'--status-file=[where the status goes; /run/storsync/status.json or /tmp/storsync-status.json if not set]:FILE:_files' \
+	'--metrics-file=[where the figures of the last run go, for Prometheus'\'' node_exporter; nowhere if not set]:FILE:_files' \
 	'--log-format=[lines for a person, or one JSON object a line]:value:(text json)' \
 	'--log-level=[how much to log]:value:(error warn info debug)' \
 	'--config=[the INI file with settings; the default one need not exist]:FILE:_files' \

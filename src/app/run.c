@@ -66,8 +66,10 @@ void run_begin(struct run *run, const struct options *options, const struct sett
     show_bucket(settings->source.bucket, report->source, sizeof report->source);
     show_bucket(settings->destination.bucket, report->destination, sizeof report->destination);
     run_supervisor_listen(&run->supervisor, report, wire);
-    if (options->mode != MODE_CHECK_ACCESS) /* an answer is no run */
+    if (options->mode != MODE_CHECK_ACCESS) { /* an answer is no run */
         run_status_listen(&run->status, report, settings->status_file);
+        run_metrics_listen(&run->metrics, report, settings);
+    }
     if (options->serve || options->asked) {
         timetable_read(&run->timetable, settings);
         timetable_tell(&run->timetable, wire);

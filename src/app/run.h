@@ -10,6 +10,7 @@
 #include "job.h"
 #include "options.h"
 #include "report.h"
+#include "run_metrics.h"
 #include "run_status.h"
 #include "settings.h"
 #include "store.h"
@@ -29,6 +30,7 @@ struct run {
     struct job job; /* of a sync, once both stores are open */
     struct run_supervisor supervisor;
     struct run_status status;
+    struct run_metrics metrics;
     struct timetable timetable; /* with --serve, else empty */
 };
 

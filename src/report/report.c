@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const modes[] = {
+static const char *const modes[REPORT_MODES] = {
     [REPORT_DEPLOY] = "deploy",
     [REPORT_SYNC] = "sync",
     [REPORT_VALIDATE] = "validate",

@@ -4,6 +4,7 @@
 
 #include "json.h"
 #include "log.h"
+#include "replace.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,58 +42,9 @@ static bool write_all(int fd, const char *data, size_t len)
     return true;
 }
 
-/* Closes `fd` in every case. close(2) is not repeated: on Linux the descriptor is gone even after EINTR. */
-static bool fill(int fd, const struct buf *json)
-{
-    bool ok = write_all(fd, buf_str(json), json->len) && write_all(fd, "\n", 1) && fchmod(fd, 0644) == 0 &&
-              fsync(fd) == 0;
-    int code = errno;
-
-    if (close(fd) != 0 && ok && errno != EINTR)
-        return false;
-    errno = code;
-    return ok;
-}
-
-/* Of /dev/stdout and the like, whatever is behind the descriptor. */
-static bool leads_to_descriptor(const char *link)
-{
-    static const char place[] = "/proc/";
-    char target[sizeof place - 1];
-
-    return readlink(link, target, sizeof target) == (ssize_t)sizeof target &&
-           memcmp(target, place, sizeof target) == 0;
-}
-
-/* rename(2) would replace a device or a socket (/dev/null, say) as readily as a file, and a link to one. */
-static bool is_replaceable(const char *path)
-{
-    struct stat info;
-
-    if (lstat(path, &info) != 0 || S_ISREG(info.st_mode))
-        return true;
-    return S_ISLNK(info.st_mode) && !leads_to_descriptor(path) &&
-           (stat(path, &info) != 0 || S_ISREG(info.st_mode));
-}
-
 static bool write_place(const char *path, const struct buf *json, struct error *error)
 {
-    char temporary[PATH_MAX];
-    int len = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
-
-    if (len < 0 || (size_t)len >= sizeof temporary)
-        return error_set(error, ERROR_LOCAL, "cannot write a status file: its path is too long");
-    if (!is_replaceable(path))
-        return error_set(error, ERROR_LOCAL, "cannot write the status file %s: not a regular file", path);
-    /* A new file under a name nobody can foresee (O_EXCL): nothing that waits there is followed or opened. */
-    int fd = mkostemp(temporary, O_CLOEXEC);
-    if (fd < 0)
-        return error_set_errno(error, "cannot write the status file %s", path);
-    if (fill(fd, json) && rename(temporary, path) == 0)
-        return true;
-    error_set_errno(error, "cannot write the status file %s", path);
-    unlink(temporary);
-    return false;
+    return replace_file(path, "the status file", json, error);
 }
 
 static void make_status_directory(const char *path)
