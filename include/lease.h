@@ -101,8 +101,12 @@ int64_t lease_wake(const struct lease *lease);
 /* Makes sure now, waiting for the answers: false, with *error, when the lease is not ours. Before the marker. */
 bool lease_confirm(struct lease *lease, struct error *error);
 
-/* Held: may somebody who had the lease before have written what the destination says was written at `time` (wall)? What is
- * older than all that is known of them counts as theirs. */
+/* For who writes nothing: learns what the next owner will know of those before it (`after_failure`, lease_wrote), without
+ * becoming that. False with *error. */
+bool lease_look(struct lease *lease, struct error *error);
+
+/* Held, or looked at: may somebody who had the lease before have written what the destination says was written at `time`
+ * (wall)? What is older than all that is known of them counts as theirs. */
 bool lease_wrote(const struct lease *lease, int64_t time);
 
 /* Gives it back, if it is held: `clean` says how the pass went. Waits at most `limit` ms, and also after a stop. A

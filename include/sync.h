@@ -14,6 +14,7 @@
 
 #include "error.h"
 #include "lease.h"
+#include "plan_file.h"
 #include "report.h"
 #include "store.h"
 
@@ -28,7 +29,9 @@ struct sync_job {
     struct store *destination;
     const struct settings *settings; /* paths, compare, part_size, concurrency, retries, dry_run */
     struct report *report;
-    struct lease *lease; /* held; NULL in a dry run. Renewed from this loop; when it is lost, the run ends. */
+    struct lease
+        *lease; /* held. Renewed from this loop; when it is lost, the run ends. In a dry run only looked at */
+    struct plan_file *plan; /* of a dry run, told each object; NULL: none */
 };
 
 /* False with *error when the run could not be carried through; failed objects alone leave it true and are in

@@ -36,6 +36,8 @@ complete -c storsync-init -l acl -d 'objects\' ACLs: bucket sends none, so the p
 complete -c storsync-init -l concurrency -d 'transfers at once' -x
 complete -c storsync-init -l part-size -d 'size of the parts in which large objects are copied' -x
 complete -c storsync-init -l dry-run -d 'decide and log as always, but write nothing'
+complete -c storsync-init -l plan -d 'where a dry run writes what it would do to each object; - is standard output' -r -F
+complete -c storsync-init -l plan-format -d 'json is what would change, json-all all objects; s3-batch and sts are manifests for S3 Batch Operations and Google\'s Storage Transfer Service' -x -a 'json json-all s3-batch sts'
 complete -c storsync-init -l strict -d 'with --validate: extra objects count as differences'
 complete -c storsync-init -l content -d 'with --validate: read what no hash compares, all of it or a share'
 complete -c storsync-init -l content-seed -d 'which share: the same number is the same one; 0 is another each time' -x

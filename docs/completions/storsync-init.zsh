@@ -37,6 +37,8 @@ _arguments -S -s \
 	'--concurrency=[transfers at once]:value:' \
 	'--part-size=[size of the parts in which large objects are copied]:value:' \
 	'--dry-run[decide and log as always, but write nothing]' \
+	'--plan=[where a dry run writes what it would do to each object; - is standard output]:FILE:_files' \
+	'--plan-format=[json is what would change, json-all all objects; s3-batch and sts are manifests for S3 Batch Operations and Google'\''s Storage Transfer Service]:value:(json json-all s3-batch sts)' \
 	'--strict[with --validate\: extra objects count as differences]' \
 	'--content[with --validate\: read what no hash compares, all of it or a share]' \
 	'--content-seed=[which share\: the same number is the same one; 0 is another each time]:value:' \

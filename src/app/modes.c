@@ -21,15 +21,22 @@ static const int release_limit[STOP_REASONS] = {5000, [STOP_SIGNAL] = 500, [STOP
 
 /* ---- endings ---- */
 
-static void finish(struct run *run, enum report_state state, struct error *error)
+static void finish_with(struct run *run, enum report_state state, struct error *error)
 {
-    error_clear(error);
+    if (!plan_file_finish(&run->plan, state, error))
+        state = REPORT_FAILED;
     run_finish(run, state, error);
 }
 
-static void finish_failed(struct run *run, const struct error *error)
+static void finish(struct run *run, enum report_state state, struct error *error)
 {
-    run_finish(run, error->kind == ERROR_INTERRUPTED ? REPORT_INTERRUPTED : REPORT_FAILED, error);
+    error_clear(error);
+    finish_with(run, state, error);
+}
+
+static void finish_failed(struct run *run, struct error *error)
+{
+    finish_with(run, error->kind == ERROR_INTERRUPTED ? REPORT_INTERRUPTED : REPORT_FAILED, error);
 }
 
 /* How a sync ended. */
@@ -38,7 +45,7 @@ static void conclude(struct run *run, struct error *error)
     if (error->kind == ERROR_NONE)
         finish(run, REPORT_SYNCED, error);
     else if (error->kind == ERROR_PARTIAL)
-        run_finish(run, REPORT_PARTIAL, error);
+        finish_with(run, REPORT_PARTIAL, error);
     else
         finish_failed(run, error);
 }
@@ -70,6 +77,17 @@ static void name_job(struct run *run)
     snprintf(run->report.job, sizeof run->report.job, "%.*s", (int)strcspn(name, "/"), name);
 }
 
+/* False: the run is over. */
+static bool begin_plan(struct run *run, struct error *error)
+{
+    if (run->options->json && strcmp(run->settings->plan, "-") == 0)
+        error_set(error, ERROR_CONFIG, "plan=- and --json would both go to standard output");
+    else if (plan_file_begin(&run->plan, run->settings, &run->report, error))
+        return true;
+    finish_failed(run, error);
+    return false;
+}
+
 /* True if the stores are open and differ. False: the run is over, *error says how. */
 static bool begin_sync(struct run *run, struct error *error)
 {
@@ -84,7 +102,10 @@ static bool begin_sync(struct run *run, struct error *error)
     job_init(&run->job, run->settings, run->source, run->destination);
     name_job(run);
     log_debug("state of this job: %s in %s", run->job.prefix, store_name(run->destination));
-    return true;
+    if (plan_file_check(&run->plan, run->source, run->destination, error))
+        return true;
+    finish_failed(run, error);
+    return false;
 }
 
 static void look_at_marker(struct run *run, struct marker_finding *found, struct error *error)
@@ -104,6 +125,7 @@ static bool sync_all(struct run *run, struct lease *lease, struct error *error)
         .settings = run->settings,
         .report = &run->report,
         .lease = lease,
+        .plan = &run->plan,
     };
 
     report_begin(&run->report);
@@ -237,15 +259,16 @@ static void sync_with_lease(struct run *run, bool automatic, struct error *error
     char host[LEASE_OWNER_SIZE] = "";
     struct lease lease;
 
-    if (run->report.dry_run) {
-        sync_all(run, NULL, error);
-        conclude(run, error);
-        return;
-    }
     if (gethostname(host, sizeof host - 1) != 0)
         snprintf(host, sizeof host, "unknown");
     lease_init(&lease, &run->job, host, run->report.detection.deployment_id, run->settings->lease_ttl);
-    sync_alone(run, &lease, automatic, error);
+    if (!run->report.dry_run) {
+        sync_alone(run, &lease, automatic, error);
+    } else {
+        if (lease_look(&lease, error))
+            sync_all(run, &lease, error);
+        conclude(run, error);
+    }
     lease_free(&lease);
 }
 
@@ -256,6 +279,8 @@ void mode_deploy(struct run *run, struct error *error)
     struct marker_finding found;
 
     report_environment(&run->report);
+    if (!begin_plan(run, error))
+        return;
     if (!run->report.detection.production) {
         finish(run, REPORT_INACTIVE, error);
         return;
@@ -271,7 +296,7 @@ void mode_deploy(struct run *run, struct error *error)
 
 void mode_sync(struct run *run, struct error *error)
 {
-    if (begin_sync(run, error))
+    if (begin_plan(run, error) && begin_sync(run, error))
         sync_with_lease(run, false, error);
 }
 

@@ -9,6 +9,7 @@
 #include "error.h"
 #include "job.h"
 #include "options.h"
+#include "plan_file.h"
 #include "report.h"
 #include "run_metrics.h"
 #include "run_status.h"
@@ -31,6 +32,7 @@ struct run {
     struct run_supervisor supervisor;
     struct run_status status;
     struct run_metrics metrics;
+    struct plan_file plan;      /* of a dry run */
     struct timetable timetable; /* with --serve, else empty */
 };
 

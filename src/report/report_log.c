@@ -153,13 +153,20 @@ static void log_skipped(const struct report *report, const struct report_event *
               shown_key(report, event->key), event->reason);
 }
 
-/* What was changed in production. */
-static void log_conflict(const struct report *report, const struct report_event *event, const char *name,
-                         const char *word)
+/* What was changed in production: overwritten, or kept. */
+static const char *conflict_word(const struct report *report, bool kept)
+{
+    if (report->dry_run)
+        return kept ? "Would keep" : "Would overwrite";
+    return kept ? "Kept" : "Overwrote";
+}
+
+static void log_conflict(const struct report *report, const struct report_event *event, const char *name)
 {
     log_event(LOG_WARN, LOG_SKIP, name,
-              LOG_FIELDS(LOG_STR("key", event->key), LOG_STR("reason", event->reason)), "%s: %s (%s)", word,
-              shown_key(report, event->key), event->reason);
+              LOG_FIELDS(LOG_STR("key", event->key), LOG_STR("reason", event->reason)), "%s: %s (%s)",
+              conflict_word(report, event->kind == REPORT_EVENT_KEPT), shown_key(report, event->key),
+              event->reason);
 }
 
 /* There may be millions of these. */
@@ -332,9 +339,11 @@ static void log_figures(const struct report *report)
     if (report->gone > 0)
         log_layout(LOG_SKIP, "Gone: %" PRIu64, report->gone);
     if (report->overwritten > 0)
-        log_layout(LOG_SKIP, "Overwrote: %" PRIu64 " changed in production", report->overwritten);
+        log_layout(LOG_SKIP, "%s: %" PRIu64 " changed in production", conflict_word(report, false),
+                   report->overwritten);
     if (report->kept > 0)
-        log_layout(LOG_SKIP, "Kept: %" PRIu64 " changed in production", report->kept);
+        log_layout(LOG_SKIP, "%s: %" PRIu64 " changed in production", conflict_word(report, true),
+                   report->kept);
     log_layout(LOG_FAIL, "Failed: %" PRIu64, report->failed);
     log_layout(LOG_PLAIN, "Total Size: %s", report_size(report->total_size, size));
     blank_line();
@@ -560,10 +569,10 @@ static void on_event(void *ctx, const struct report *report, const struct report
         log_skipped(report, event);
         break;
     case REPORT_EVENT_OVERWRITTEN:
-        log_conflict(report, event, "overwritten", "Overwrote");
+        log_conflict(report, event, report->dry_run ? "would-overwrite" : "overwritten");
         break;
     case REPORT_EVENT_KEPT:
-        log_conflict(report, event, "kept", "Kept");
+        log_conflict(report, event, report->dry_run ? "would-keep" : "kept");
         break;
     case REPORT_EVENT_FAILED:
         count_failed(log, report, event);

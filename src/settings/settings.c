@@ -417,6 +417,8 @@ bool settings_load(struct settings *settings, const struct settings_input *input
         settings_add_filter_file(settings);
     check_buckets(settings);
     raise_lease_ttl(settings);
+    if (*settings->plan != '\0' && !settings->dry_run)
+        settings_add(state, &state->refusals, "a plan is what a dry run would do: plan needs dry_run");
     check_times(settings);
     if (state->no_memory)
         return error_set(error, ERROR_LOCAL, "settings: out of memory");

@@ -187,14 +187,31 @@ bool lease_wrote(const struct lease *lease, int64_t time)
     return own->span_count == 0;
 }
 
+/* What those before it have left to the next owner. */
+static void inherit(struct lease *lease, const struct lease_watch *watch)
+{
+    lease->after_failure |= watch->epoch != 0 && watch->record.state != LEASE_RELEASED;
+    take_over_spans(lease, watch);
+}
+
+bool lease_look(struct lease *lease, struct error *error)
+{
+    struct lease_watch watch;
+
+    lease_watch_init(&watch, lease);
+    if (!lease_watch_highest(&watch, error))
+        return false;
+    inherit(lease, &watch);
+    return true;
+}
+
 static void begin_epoch(struct lease *lease, const struct lease_watch *watch)
 {
     lease->own.epoch = watch->epoch + 1;
     lease->own.state = LEASE_HELD;
     lease->own.renewals = 0;
     lease->own.attempts = lease_watch_attempts(watch) + 1;
-    lease->after_failure |= watch->epoch != 0 && watch->record.state != LEASE_RELEASED;
-    take_over_spans(lease, watch);
+    inherit(lease, watch);
     lease->renewed = clock_mono();
     lease->next_try = 0;
     make_nonce(lease->own.nonce);

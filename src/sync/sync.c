@@ -147,7 +147,7 @@ static void tell_unreadable(const struct sync *sync)
     report_failed(sync->job->report, key, &why);
 }
 
-/* Has the destination an object at the heads that none of our syncs wrote? A dry run, which has no lease, does not know. */
+/* Has the destination an object at the heads that none of our syncs wrote? */
 static bool is_of_production(const struct sync *sync)
 {
     const struct object_entry *there = sync->join.destination_entry;
@@ -173,6 +173,56 @@ static void start_transfer(const struct sync *sync, struct slot *slot)
                             join->step.take_destination ? join->destination_entry : NULL);
 }
 
+/* ---- a dry run ---- */
+
+static void put_line(struct sync *sync, enum plan_fate fate, const char *reason, bool changed)
+{
+    const struct join *join = &sync->join;
+    const struct object_entry *source = join->step.take_source ? join->source_entry : NULL;
+    const struct object_entry *there = join->step.take_destination ? join->destination_entry : NULL;
+    struct plan_line line = {.fate = fate,
+                             .key = join->step.take_source ? join->source_entry->key
+                                                           : join->destination_entry->key,
+                             .reason = reason,
+                             .source = source,
+                             .destination = there,
+                             .changed = changed};
+
+    if (fate == FATE_FAIL)
+        line.source = line.destination = NULL;
+    if (sync->job->plan != NULL && !plan_file_put(sync->job->plan, &line))
+        stop_sync(sync, &sync->job->plan->error);
+}
+
+static enum plan_fate fate_of_copy(const struct join *join)
+{
+    if (!join->step.take_destination)
+        return FATE_CREATE;
+    return object_hashes_equal(&join->source_entry->hash, &join->destination_entry->hash) ? FATE_METADATA
+                                                                                          : FATE_OVERWRITE;
+}
+
+/* What would be copied. */
+static void plan_copy(struct sync *sync)
+{
+    const struct object_entry *entry = sync->join.source_entry;
+    const char *reason = plan_reason_text(sync->join.step.reason);
+    enum conflict conflict = (enum conflict)sync->job->settings->conflict;
+    bool changed = is_of_production(sync);
+
+    if (changed && conflict != CONFLICT_OVERWRITE) {
+        leave_alone(sync, entry->key);
+        put_line(sync, conflict == CONFLICT_KEEP ? FATE_KEEP : FATE_CONFLICT, reason, true);
+        return;
+    }
+    report_synced(sync->job->report, entry, reason);
+    if (changed)
+        report_overwritten(sync->job->report, entry->key);
+    put_line(sync, fate_of_copy(&sync->join), reason, changed);
+}
+
+/* ---- steps ---- */
+
 /* Carries out the step at the heads of the listings. False: no slot is free for it. */
 static bool act_on_step(struct sync *sync)
 {
@@ -183,7 +233,7 @@ static bool act_on_step(struct sync *sync)
     switch (sync->join.step.action) {
     case PLAN_COPY:
         if (sync->job->settings->dry_run) {
-            report_synced(report, entry, plan_reason_text(sync->join.step.reason));
+            plan_copy(sync);
             break;
         }
         if (sync->job->settings->conflict != CONFLICT_OVERWRITE && is_of_production(sync)) {
@@ -199,12 +249,15 @@ static bool act_on_step(struct sync *sync)
         break;
     case PLAN_KEEP:
         report_skipped(report, entry, plan_reason_text(PLAN_SAME));
+        put_line(sync, FATE_SKIP, plan_reason_text(PLAN_SAME), false);
         break;
     case PLAN_EXTRA:
         report->extra++;
+        put_line(sync, FATE_KEEP, "extra", false);
         break;
     case PLAN_UNREADABLE:
         tell_unreadable(sync);
+        put_line(sync, FATE_FAIL, "unreadable", false);
         break;
     case PLAN_END:
         break;
@@ -268,7 +321,7 @@ static bool keep_lease(struct sync *sync)
     struct error why;
     bool moved;
 
-    if (lease == NULL || sync->give_up != 0)
+    if (lease == NULL || sync->job->settings->dry_run || sync->give_up != 0)
         return false;
     moved = lease_step(lease, &why);
     if (!lease->held)

@@ -1,4 +1,6 @@
 """Memory does not depend on how many objects there are."""
+import json
+
 from harness import RUN, TestCase, sides
 
 MIB = 1 << 20
@@ -24,6 +26,23 @@ class Scale(TestCase):
             self.assertEqual((tool.status["syncedFiles"], tool.status["failedFiles"]), (synced, 0))
             self.assert_small(tool)
         self.assert_small(self.succeed("--validate", env=env, timeout=120))
+        self.look(env, destination, folders)
+
+    def look(self, env, destination, folders):
+        """With filters: ten of them, of which the last two match; and with a plan of all that there is."""
+        filters = self.dir / "filters"
+        filters.write_text("".join(f"- /public/*/**/{{no,none}}-{n}*[!a-z]?.jpg\n" for n in range(8)) +
+                           "- *-???7.jpg\n- /public/001/\n")
+        plan = self.dir / "plan"
+        tool = self.succeed("--sync", "--dry-run", "--filter-file", str(filters), "--plan", str(plan),
+                            "--plan-format", "json-all", env=env, timeout=240)
+        self.assertEqual(tool.err.count("Would sync: "), 1)
+        self.assert_small(tool)
+        with plan.open() as file:
+            header, *objects, summary = map(json.loads, file)
+        left = (folders - 1) * 900
+        self.assertEqual((summary["skip"], summary["complete"], len(objects)), (left, True, left))
+        self.assertEqual(len({o["key"] for o in objects}), left)
 
     def test_one_large_folder(self):
         source, destination = self.dir_bucket(), self.dir_bucket()

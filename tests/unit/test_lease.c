@@ -172,6 +172,7 @@ static void who_wrote_when_is_handed_on(void **state)
     struct scene *scene = scene_new();
     struct lease *lease = replica(scene, "a");
     struct error error;
+    int written;
 
     (void)state;
     /* The first one knows of nobody: all that is there may be its own. */
@@ -202,7 +203,21 @@ static void who_wrote_when_is_handed_on(void **state)
     assert_true(lease_wrote(lease, 2000000));
     assert_true(lease_wrote(lease, 2050000 + LEASE_CLOCK_MARGIN));
     assert_false(lease_wrote(lease, 2050001 + LEASE_CLOCK_MARGIN));
+    scene->store->now = 3050000;
     lease_release(lease, true, 1000);
+    drop(lease);
+
+    /* Who only looks knows the same, and writes nothing. */
+    lease = replica(scene, "d");
+    written = scene->store->calls[FAKE_WRITE] + scene->store->calls[FAKE_REMOVE];
+    assert_true(lease_look(lease, &error));
+    assert_int_equal(scene->store->calls[FAKE_WRITE] + scene->store->calls[FAKE_REMOVE], written);
+    assert_false(lease->held);
+    assert_false(lease->after_failure);
+    assert_true(lease_wrote(lease, 1000000));
+    assert_false(lease_wrote(lease, 1999999));
+    assert_true(lease_wrote(lease, 3050000));
+    assert_false(lease_wrote(lease, 3050001 + LEASE_CLOCK_MARGIN));
     drop(lease);
     scene_free(scene);
 }
