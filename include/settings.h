@@ -88,3 +88,149 @@ struct settings {
     const char *exclude, *include, *filter_file;
     const char *environment; /* "", "production" or "development" */
     const char *deployment_id;
+    const char *job;                                         /* "": see job.h */
+    const char *status_file;                                 /* "": the defaults of status.h, in turn */
+    const char *metrics_file;                                /* "": none */
+    const char *config;                                      /* the INI file; "" if there is none */
+    const char *drop_env;                                    /* names, comma-separated */
+    const char *plan;                                        /* a dry run's; "-": standard output */
+    const char *schedule, *validate_schedule;                /* cron.h; "": none */
+    int64_t schedule_jitter;                                 /* ms */
+    int64_t min_interval, timeout, wait, lease_ttl;          /* ms */
+    int64_t connect_timeout, stall_timeout, request_timeout; /* ms */
+    int64_t concurrency, retries;
+    int64_t max_failures; /* in a row, for one reason; 0: however many there are */
+    int64_t part_size;    /* bytes */
+    int64_t compare;      /* enum compare */
+    int64_t conflict;     /* enum conflict */
+    int64_t tags;         /* enum tags */
+    int64_t acl;          /* enum acl */
+    int64_t on_failure;   /* enum on_failure */
+    int64_t dry_run;
+    int64_t plan_format;  /* enum plan_format */
+    int64_t strict;       /* a validation fails for extra objects as well */
+    int64_t content;      /* percent: how many of the objects that no hash compares it reads */
+    int64_t content_seed; /* which ones; 0: any */
+    int64_t log_format;   /* enum log_format */
+    int64_t log_level;    /* enum log_level */
+
+    struct settings_state *state; /* origins, problems, the memory of the strings */
+};
+
+/* How settings_load is told about the outside. */
+struct settings_input {
+    const char *const *environ_;       /* NAME=value, NULL at the end */
+    const struct settings_flag *flags; /* from the command line, in order */
+    int flag_count;
+    const char *config; /* --config, or NULL */
+    char **parts;       /* --sync PATH...; NULL: none */
+    int part_count;
+    bool no_files; /* as if there were no INI file and no file with a secret: for who must not wait for one */
+};
+struct settings_flag {
+    const char *name;  /* without the dashes, as typed: "source-bucket" */
+    const char *value; /* NULL is "true" */
+};
+
+#define SETTINGS_LEASE_TTL_LEAST 3000 /* ms; a shorter lease_ttl counts as this, with a note */
+
+/* How the names of buckets begin that Replit gives. */
+#define SETTINGS_REPLIT_BUCKET "replit-objstore-"
+
+/* The longest `job`. */
+#define SETTINGS_SEGMENT_MAX 64
+
+#define SETTINGS_NAME_SIZE 64 /* of a variable or a flag, with its NUL */
+
+/* Does `--name` exist, and does it need a value? Flags (booleans) may stand without one. */
+bool settings_flag_known(const char *name, bool *needs_value);
+
+/* Is it what the flag of a secret would be called? Then `variable` is the environment variable to use. */
+bool settings_flag_secret(const char *name, char variable[SETTINGS_NAME_SIZE]);
+
+/* Offers every flag, with its dashes. */
+void settings_flag_nearest(struct nearest *nearest);
+
+/*
+ * Fills `settings` from defaults, INI file, environment and flags. The INI file is --config, else STORSYNC_CONFIG,
+ * else SETTINGS_CONFIG_DEFAULT if that exists; at most 256 KiB. False with ERROR_CONFIG when it cannot be read or is
+ * malformed (the error names file and line): the settings then hold what the other sources give, so that the
+ * failure policy is known. Memory that runs out is ERROR_LOCAL. In every case settings_free is due.
+ */
+#define SETTINGS_CONFIG_DEFAULT "/etc/storsync/storsync.ini"
+bool settings_load(struct settings *settings, const struct settings_input *input, struct error *error);
+
+/* What flags and environment alone say of the few settings on which the start of the application depends. No file is
+ * opened and no memory allocated; drop_env is a part of what was given. */
+struct settings_peeked {
+    bool start; /* on_failure=start, or nothing was said */
+    bool on_failure_set, timeout_set;
+    int64_t timeout; /* ms */
+    const char *drop_env;
+};
+void settings_peek(const struct settings_input *input, struct settings_peeked *out);
+void settings_free(struct settings *settings); /* wipes the secrets */
+
+/* The problems found, in order; NULL past the last. At most 64 are kept. */
+const char *settings_problem(const struct settings *settings, int index);
+
+/* In the same way, what to warn about when a sync or a validation is going to happen, such as a wait that is longer than the
+ * timeout ... */
+const char *settings_note(const struct settings *settings, int index);
+
+/* ... and what is only to be mentioned: the documented defaults that are used because nobody has set the buckets or the
+ * paths. */
+const char *settings_assumption(const struct settings *settings, int index);
+
+/* In the same way, why none may begin: see settings_usable. */
+const char *settings_refusal(const struct settings *settings, int index);
+
+/* May a sync or a validation begin? False with ERROR_CONFIG if what it would touch is not what was asked for: one bucket is
+ * set and the other is not, a path names no prefix, or one of them cannot be understood at all. */
+bool settings_usable(const struct settings *settings, struct error *error);
+
+/* Where the value of `field` (its address inside *settings) came from: "default", "environment
+ * PROD_STORAGE_BUCKET", "/etc/storsync/storsync.ini:7", "--source-bucket". */
+const char *settings_origin(const struct settings *settings, const void *field);
+bool settings_is_default(const struct settings *settings, const void *field);
+
+/* The same for an error's text, without many words: the variable, the flag or file and line; of a value that nobody has set, the
+ * variable that would set it. `field` is in *side. "" if that is nobody's side. */
+#define SETTINGS_PLACE_SIZE 200
+const char *settings_place(const struct side *side, const void *field, char out[SETTINGS_PLACE_SIZE]);
+
+/* Key prefixes to sync, from the two path settings: the bucket (a first segment, or a side's bucket as it is set) is
+ * dropped, the rest ends with '/' ("" is the whole bucket, from "/bucket/" and a star). Quotes around a path and brackets
+ * around the list do not count, nor do s3:// and gs:// before a path. Neither set: public/ and private/. Duplicates, and prefixes
+ * inside another one, are left out. At most SETTINGS_PATHS_MAX. Only of use if settings_usable. */
+#define SETTINGS_PATHS_MAX 64
+int settings_path_count(const struct settings *settings);
+const char *settings_path(const struct settings *settings, int index);
+
+/* What this run is about: the paths, or the parts of them that settings_input.parts names, each in the same form. */
+int settings_part_count(const struct settings *settings);
+const char *settings_part(const struct settings *settings, int index);
+
+/* Which keys of the paths count, by the rules of `exclude`, `include` and `filter_file`; NULL: all. Those of the command line
+ * come first, then the environment's (in which exclusions come before inclusions), the INI file's, the filter file's. Each
+ * setting has patterns (filter.h), with commas between them outside of braces and brackets. Where something is included by
+ * `include`, the rest is left out. A line of the filter file is "- PATTERN", "+ PATTERN", "!" (forget the file's lines before
+ * this one), a comment with # or ;, or blank; it has at most SETTINGS_FILTER_FILE_MAX bytes. A rule that cannot be used, and a file that cannot
+ * be read, are refusals. */
+#define SETTINGS_FILTER_FILE_MAX ((size_t)256 * 1024)
+struct filter *settings_filter(const struct settings *settings);
+
+/* --print-config: every setting, its value (secrets as "****"), where it came from. */
+struct settings_remark { /* what follows from the settings of each side, to be shown behind them */
+    const char *name;    /* "credentials" */
+    const char *source, *destination; /* without the latter: what follows from all of them */
+};
+bool settings_print(const struct settings *settings, const struct settings_remark *remarks, int count,
+                    struct buf *out);
+bool settings_print_json(const struct settings *settings, const struct settings_remark *remarks, int count,
+                         struct buf *out);
+
+/* The settings part of --help: the common ones, or `all`, by group. No line has more than 80 columns. */
+bool settings_help(bool all, struct buf *out);
+
+#endif
