@@ -17,6 +17,11 @@
  * At most limits.connections requests are under way; more wait for their turn, which a paused request does
  * not give up. Owners whose requests feed each other (a relay) need room for all of them at once.
  *
+ * Limits of a second hold for all requests together: each attempt is a request, one that libcurl sends again on a new connection
+ * because the kept one was dead is another, and heads and bodies of requests and answers are bytes (as they are without TLS).
+ * A body that waits for its turn does not stall, nor does that time count in request_timeout; those that wait longest go on
+ * first. What is urgent, and everything once a stop was requested, goes ahead of that, and is made up for by the others.
+ *
  * INVARIANT: every submitted request ends: with the answer, with an error, by cancel, or because a limit
  * passed: connect_timeout, request_timeout, stall_timeout (twice that for an upload, where what the peer has acknowledged is
  * looked at only so often; more by what the request's owner allows), and the retry limit.
@@ -48,6 +53,8 @@ struct http_limits {
     int retries;             /* of a request, beyond its first attempt */
     int64_t request_timeout; /* ms for one attempt, however much moves; 0: no limit */
     size_t buffer;           /* of a body, what is received at once; HTTP_BUFFER_MIN to HTTP_BUFFER_MAX */
+    int64_t max_requests;    /* a second; 0: no limit. See pace.h */
+    int64_t max_bytes;       /* a second, both directions together; 0: no limit */
 };
 
 enum http_verdict {
@@ -87,6 +94,7 @@ struct http_request {
     const char *ca_file; /* see tls_trust; NULL if there is none */
     bool direct;        /* never through a proxy; nor is a host that is near (uri.h), whatever is said here */
     int64_t time_limit; /* ms for connecting, and for an attempt; 0: the limits of all */
+    bool urgent;        /* counts in the limits of a second, and waits for none of them */
     int64_t patience;   /* ms on top of stall_timeout: how long the peer may be busy without a byte */
 
     /* Filled in by prepare. */

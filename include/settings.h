@@ -99,13 +99,14 @@ struct settings {
     int64_t min_interval, timeout, wait, lease_ttl;          /* ms */
     int64_t connect_timeout, stall_timeout, request_timeout; /* ms */
     int64_t concurrency, retries;
-    int64_t max_failures; /* in a row, for one reason; 0: however many there are */
-    int64_t part_size;    /* bytes */
-    int64_t compare;      /* enum compare */
-    int64_t conflict;     /* enum conflict */
-    int64_t tags;         /* enum tags */
-    int64_t acl;          /* enum acl */
-    int64_t on_failure;   /* enum on_failure */
+    int64_t max_requests, max_bytes; /* a second; 0: no limit */
+    int64_t max_failures;            /* in a row, for one reason; 0: however many there are */
+    int64_t part_size;               /* bytes */
+    int64_t compare;                 /* enum compare */
+    int64_t conflict;                /* enum conflict */
+    int64_t tags;                    /* enum tags */
+    int64_t acl;                     /* enum acl */
+    int64_t on_failure;              /* enum on_failure */
     int64_t dry_run;
     int64_t plan_format;  /* enum plan_format */
     int64_t strict;       /* a validation fails for extra objects as well */
@@ -133,6 +134,8 @@ struct settings_flag {
 };
 
 #define SETTINGS_LEASE_TTL_LEAST 3000 /* ms; a shorter lease_ttl counts as this, with a note */
+
+#define SETTINGS_BYTES_LEAST 65536 /* a second; likewise of max_bytes */
 
 /* How the names of buckets begin that Replit gives. */
 #define SETTINGS_REPLIT_BUCKET "replit-objstore-"

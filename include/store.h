@@ -51,6 +51,7 @@ struct store_source {
 struct store_range {
     const char *prefix, *after, *until;
     struct filter *filter;
+    bool urgent; /* as in struct call */
 };
 
 /* When a write may happen. A service may take no notice of a condition that it does not know: see struct store_traits. */
@@ -110,6 +111,7 @@ struct object_info {
 
 struct call {
     bool once; /* the owner's: a write whose outcome is unknown is not sent again, but ends with that error */
+    bool urgent; /* the owner's: it waits for no limit of requests and bytes a second */
     bool done;
     struct error error;
     bool again;      /* a streamed half broke in a way that a new attempt may mend */

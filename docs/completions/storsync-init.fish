@@ -42,6 +42,8 @@ complete -c storsync-init -l strict -d 'with --validate: extra objects count as 
 complete -c storsync-init -l content -d 'with --validate: read what no hash compares, all of it or a share'
 complete -c storsync-init -l content-seed -d 'which share: the same number is the same one; 0 is another each time' -x
 complete -c storsync-init -l retries -d 'how often a failed request is tried again' -x
+complete -c storsync-init -l max-requests -d 'most requests a second, those that are tried again included; 0 is no limit' -x
+complete -c storsync-init -l max-bytes -d 'most bytes a second over the network, both directions together; 0 is no limit, and 64KiB the least that counts' -x
 complete -c storsync-init -l connect-timeout -d 'most time for name lookup, TCP and TLS together' -x
 complete -c storsync-init -l stall-timeout -d 'a request that makes no progress for this long is broken off' -x
 complete -c storsync-init -l request-timeout -d 'most time for one attempt at one request; 0 is no limit' -x

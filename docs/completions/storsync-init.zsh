@@ -43,6 +43,8 @@ _arguments -S -s \
 	'--content[with --validate\: read what no hash compares, all of it or a share]' \
 	'--content-seed=[which share\: the same number is the same one; 0 is another each time]:value:' \
 	'--retries=[how often a failed request is tried again]:value:' \
+	'--max-requests=[most requests a second, those that are tried again included; 0 is no limit]:value:' \
+	'--max-bytes=[most bytes a second over the network, both directions together; 0 is no limit, and 64KiB the least that counts]:value:' \
 	'--connect-timeout=[most time for name lookup, TCP and TLS together]:value:' \
 	'--stall-timeout=[a request that makes no progress for this long is broken off]:value:' \
 	'--request-timeout=[most time for one attempt at one request; 0 is no limit]:value:' \

@@ -115,6 +115,8 @@ static bool make_loop(struct run *run, struct error *error)
         .request_timeout = settings->request_timeout,
         .retries = (int)settings->retries,
         .buffer = BUFFERS_MAX / (size_t)settings->concurrency,
+        .max_requests = settings->max_requests,
+        .max_bytes = settings->max_bytes,
     };
 
     run->loop = loop_new(&limits, error);

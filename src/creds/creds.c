@@ -115,6 +115,7 @@ static void begin_step(struct creds *creds)
     /* What would be readable on the way goes no way that is longer than it must be. */
     request->direct = ops->direct || (ops->to_sts && strcmp(creds->sts.scheme, "https") != 0);
     request->time_limit = ops->time_limit;
+    request->urgent = true; /* all others wait for it */
     http_submit(creds->http, request);
 }
 

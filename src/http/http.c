@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AT_ONCE_MAX 2 /* HTTP_RETRY_NOW verdicts that are followed */
+#define PIECE (INT64_C(16) * 1024) /* what libcurl hands over of a body at most (CURL_MAX_WRITE_SIZE) */
+#define AT_ONCE_MAX 2              /* HTTP_RETRY_NOW verdicts that are followed */
 
 /* From the pool or new; NULL, with *error: no memory. */
 static struct http_transfer *transfer_take(struct http *http, struct error *error)
@@ -148,6 +149,19 @@ static bool is_blocked(struct http_transfer *transfer)
     return transfer->blocked;
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* When the limits of a second let it begin: mono. */
+static int64_t turn_of(struct http *http, const struct http_transfer *transfer, int64_t now)
+{
+    if (transfer->request->urgent || http->stop_seen)
+        return now;
+    return later(pace_wake(&http->pace_requests, now), pace_wake(&http->pace_bytes, now));
+}
+
 static void start_due(struct http *http)
 {
     int64_t now = clock_mono();
@@ -158,8 +172,31 @@ static void start_due(struct http *http)
         if (http->active >= http->limits.connections)
             break;
         if (!transfer->active && transfer->due <= now && !is_blocked(transfer) &&
-            !http_transfer_activate(transfer))
+            turn_of(http, transfer, now) <= now && !http_transfer_activate(transfer))
             end_request(transfer);
+    }
+}
+
+/* Takes out of the hold of max_bytes those that were in it longest, as many as there is something for. */
+static void end_holds(struct http *http)
+{
+    int64_t now = clock_mono();
+    struct pace *pace = &http->pace_bytes;
+    int64_t pieces;
+
+    if (pace->rate == 0 || !pace_allows(pace, now))
+        return;
+    for (pieces = pace->level / 1000 / PIECE + 1; pieces > 0; pieces--) {
+        struct http_transfer *first = NULL;
+
+        for (struct http_transfer *each = http->transfers; each != NULL; each = each->next)
+            if (each->active && each->held != 0 && (first == NULL || each->held < first->held))
+                first = each;
+        if (first == NULL)
+            return;
+        first->began += now - first->held;
+        first->held = 0;
+        first->resume = true;
     }
 }
 
@@ -205,7 +242,7 @@ static void end_overdue(struct http *http)
 }
 
 /* Milliseconds until something is to be done without the network's help, at most `wait`. */
-static int next_http_wake(const struct http *http, int wait)
+static int next_http_wake(struct http *http, int wait)
 {
     int64_t now = clock_mono();
     int64_t left = wait;
@@ -213,12 +250,15 @@ static int next_http_wake(const struct http *http, int wait)
 
     for (const struct http_transfer *transfer = http->transfers; transfer != NULL;
          transfer = transfer->next) {
-        if (http_limit_of(transfer) != INT64_MAX)
-            until = http_limit_of(transfer) - now;
+        if (transfer->held != 0)
+            until = pace_wake(&http->pace_bytes, now);
+        else if (http_limit_of(transfer) != INT64_MAX)
+            until = http_limit_of(transfer);
         else if (!transfer->active && !transfer->blocked && http->active < http->limits.connections)
-            until = transfer->due - now;
+            until = later(transfer->due, turn_of(http, transfer, now));
         else
             continue;
+        until -= now;
         if (until < left)
             left = until;
     }
@@ -265,6 +305,7 @@ void http_step(struct http *http, int wait)
 {
     uint64_t ended = http->ended, moved = http->moved;
 
+    end_holds(http);
     start_due(http);
     resume_paused(http);
     complete_all(http, http_go_on(http));
@@ -295,6 +336,8 @@ struct http *http_new(const struct http_limits *limits, struct error *error)
         return NULL;
     }
     retry_init(&http->retry, limits->retries, random_number());
+    pace_init(&http->pace_requests, limits->max_requests, clock_mono());
+    pace_init(&http->pace_bytes, limits->max_bytes, clock_mono());
     return http;
 }
 

@@ -35,7 +35,7 @@ const char *http_awaited(const struct http *http, char out[HTTP_HOST_SIZE])
 {
     const struct http_transfer *each = http->transfers;
 
-    while (each != NULL && (each->body_paused || each->upload_paused || each->blocked))
+    while (each != NULL && (each->body_paused || each->upload_paused || each->blocked || each->held != 0))
         each = each->next;
     return authority_of(each != NULL ? buf_str(&each->request->url) : "", out);
 }

@@ -13,6 +13,7 @@
 
 #include "http.h"
 #include "http_answer.h"
+#include "pace.h"
 #include "tls.h"
 
 #include <curl/curl.h>
@@ -31,6 +32,7 @@ struct http_transfer {
     bool body_paused; /* by the hooks */
     bool upload_paused;
     bool resume;       /* http_resume was called */
+    int64_t held;      /* mono; since when its body waits for max_bytes; 0: it does not */
     int at_once;       /* HTTP_RETRY_NOW verdicts so far */
     int64_t delivered; /* bytes of the body that the peer had acknowledged when the stall limit passed last */
     int64_t due;       /* mono; waiting: not before */
@@ -59,6 +61,7 @@ struct http {
     uint64_t requests;
     uint64_t ended;
     uint64_t moved; /* how often something went between libcurl and an owner */
+    struct pace pace_requests, pace_bytes;
     bool stop_seen; /* stop_fd() woke us once; it stays readable and would do so forever */
     struct tls *tls;
     const char *ca_file; /* for requests that have none of their own; NULL: the roots built in */

@@ -19,7 +19,8 @@ int64_t http_connect_limit(const struct http_transfer *transfer)
 
 static bool can_stall(const struct http_transfer *transfer)
 {
-    return transfer->active && transfer->connected && !transfer->body_paused && !transfer->upload_paused;
+    return transfer->active && transfer->connected && transfer->held == 0 && !transfer->body_paused &&
+           !transfer->upload_paused;
 }
 
 /* Has the peer acknowledged more of the body than at the last look? That libcurl sends says nothing: the
@@ -64,14 +65,14 @@ bool http_takes_too_long(const struct http_transfer *transfer, int64_t now)
 {
     int64_t limit = http_attempt_limit(transfer);
 
-    return transfer->active && limit != 0 && now - transfer->began >= limit;
+    return transfer->active && transfer->held == 0 && limit != 0 && now - transfer->began >= limit;
 }
 
 int64_t http_limit_of(const struct http_transfer *transfer)
 {
     int64_t stall = can_stall(transfer) ? transfer->moved + http_stall_limit(transfer) : INT64_MAX;
     int64_t limit = http_attempt_limit(transfer);
-    int64_t end = transfer->active && limit != 0 ? transfer->began + limit : INT64_MAX;
+    int64_t end = transfer->active && transfer->held == 0 && limit != 0 ? transfer->began + limit : INT64_MAX;
 
     return stall < end ? stall : end;
 }

@@ -23,6 +23,27 @@ const char *http_ca_file(const struct http_transfer *transfer)
     return transfer->request->ca_file != NULL ? transfer->request->ca_file : transfer->http->ca_file;
 }
 
+static void count_bytes(const struct http_transfer *transfer, uint64_t bytes)
+{
+    pace_spend(&transfer->http->pace_bytes, (int64_t)bytes);
+}
+
+/* Has its body to wait for its turn? */
+static bool is_held(struct http_transfer *transfer)
+{
+    struct http *http = transfer->http;
+    int64_t now;
+
+    if (http->limits.max_bytes == 0 || transfer->request->urgent)
+        return false;
+    now = clock_mono();
+    if (http->stop_seen || pace_allows(&http->pace_bytes, now))
+        return false;
+    if (transfer->held == 0)
+        transfer->held = now;
+    return true;
+}
+
 /* ---- callbacks of libcurl; `size` is always 1 ---- */
 
 /* The request goes out next, on a new connection or on a kept one. libcurl comes here again when a kept one
@@ -36,6 +57,9 @@ static int on_curl_connected(void *ctx, char *remote, char *local, int remote_po
     (void)local;
     (void)remote_port;
     (void)local_port;
+    if (transfer->connected)
+        pace_spend(&transfer->http->pace_requests, 1);
+    count_bytes(transfer, transfer->request->url.len + transfer->request->headers.len);
     transfer->connected = true;
     transfer->body_paused = false;
     transfer->upload_paused = false;
@@ -64,6 +88,7 @@ static size_t on_curl_header(char *line, size_t size, size_t count, void *ctx)
     bool ended = transfer->answer.ended;
 
     (void)size;
+    count_bytes(transfer, count);
     http_transfer_moved(transfer);
     transfer->http->moved++;
     switch (http_answer_line(&transfer->answer, line, count, &header)) {
@@ -102,6 +127,8 @@ static size_t on_curl_body(char *data, size_t size, size_t count, void *ctx)
     struct http_request *request = transfer->request;
 
     (void)size;
+    if (is_held(transfer))
+        return CURL_WRITEFUNC_PAUSE;
     http_transfer_moved(transfer);
     transfer->http->moved++;
     if (request->hooks->body != NULL && !request->hooks->body(request, data, count)) {
@@ -109,6 +136,7 @@ static size_t on_curl_body(char *data, size_t size, size_t count, void *ctx)
         return CURL_WRITEFUNC_PAUSE;
     }
     request->received += count;
+    count_bytes(transfer, count);
     return count;
 }
 
@@ -119,6 +147,8 @@ static size_t on_curl_upload(char *out, size_t size, size_t room, void *ctx)
     long taken = -1;
 
     (void)size;
+    if (is_held(transfer))
+        return CURL_READFUNC_PAUSE;
     transfer->http->moved++;
     if (request->hooks->upload != NULL)
         taken = request->hooks->upload(request, out, room);
@@ -132,6 +162,7 @@ static size_t on_curl_upload(char *out, size_t size, size_t room, void *ctx)
         return CURL_READFUNC_ABORT;
     }
     request->sent += (uint64_t)taken;
+    count_bytes(transfer, (uint64_t)taken);
     return (size_t)taken;
 }
 
@@ -340,6 +371,7 @@ bool http_transfer_activate(struct http_transfer *transfer)
     transfer->body_paused = false;
     transfer->upload_paused = false;
     transfer->resume = false;
+    transfer->held = 0;
     transfer->detail[0] = '\0';
     if (!request->hooks->prepare(request, &error) || !set_request(transfer, &error)) {
         request->error = error;
@@ -347,6 +379,7 @@ bool http_transfer_activate(struct http_transfer *transfer)
     }
     if (curl_multi_add_handle(transfer->http->multi, transfer->easy) != CURLM_OK)
         return error_set(&request->error, ERROR_LOCAL, "out of memory");
+    pace_spend(&transfer->http->pace_requests, 1);
     transfer->active = true;
     transfer->http->active++;
     return true;

@@ -158,14 +158,31 @@ static void check_times(struct settings *settings)
         tell_short_of_ttl(settings, "timeout", settings->timeout);
 }
 
-/* The lease is renewed three times in a TTL, and some services take one write of an object a second. */
+/* The lease is renewed three times in a TTL, and some services take one write of an object a second. A renewal is up to three
+ * requests, which go ahead of all others: half of those that are allowed are to be left for these. */
 static void raise_lease_ttl(struct settings *settings)
 {
-    if (settings->lease_ttl >= SETTINGS_LEASE_TTL_LEAST)
+    int64_t most = settings->max_requests;
+    int64_t least = most != 0 ? (18 + most - 1) / most * 1000 : 0;
+    bool few = least > SETTINGS_LEASE_TTL_LEAST;
+
+    if (!few)
+        least = SETTINGS_LEASE_TTL_LEAST;
+    if (settings->lease_ttl >= least)
         return;
-    settings->lease_ttl = SETTINGS_LEASE_TTL_LEAST;
+    settings->lease_ttl = least;
     settings_add(settings->state, &settings->state->notes,
-                 "lease_ttl counts as 3s: renewals would be more than some services take");
+                 "lease_ttl counts as %ds: renewals would be more than %s", (int)(least / 1000),
+                 few ? "half of max_requests" : "some services take");
+}
+
+/* A body is read in pieces, of which one a second is the least that can be called steady. */
+static void raise_max_bytes(struct settings *settings)
+{
+    if (settings->max_bytes == 0 || settings->max_bytes >= SETTINGS_BYTES_LEAST)
+        return;
+    settings->max_bytes = SETTINGS_BYTES_LEAST;
+    settings_add(settings->state, &settings->state->notes, "max_bytes counts as 64KiB");
 }
 
 /* ---- paths ---- */
@@ -419,6 +436,7 @@ bool settings_load(struct settings *settings, const struct settings_input *input
     raise_lease_ttl(settings);
     if (*settings->plan != '\0' && !settings->dry_run)
         settings_add(state, &state->refusals, "a plan is what a dry run would do: plan needs dry_run");
+    raise_max_bytes(settings);
     check_times(settings);
     if (state->no_memory)
         return error_set(error, ERROR_LOCAL, "settings: out of memory");

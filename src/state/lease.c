@@ -23,6 +23,7 @@ void lease_init(struct lease *lease, const struct job *job, const char *owner, c
     /* A renewal that arrives a second time, after a later one, would bring back a record that an observer has seen
      * before, who might take the lease for stale. Each attempt is one of our own, with a counter of its own. */
     lease->call.once = true;
+    lease->call.urgent = true;
 }
 
 void lease_free(struct lease *lease)

@@ -54,7 +54,7 @@ struct cursor *lease_open_listing(const struct lease *lease, struct error *error
     char prefix[LEASE_KEY_SIZE];
 
     snprintf(prefix, sizeof prefix, "%s" LEASE_FOLDER, lease->job->prefix);
-    return cursor_open(lease->job->store, &(struct store_range){.prefix = prefix}, error);
+    return cursor_open(lease->job->store, &(struct store_range){.prefix = prefix, .urgent = true}, error);
 }
 
 enum cursor_state lease_note_epochs(struct lease *lease, struct cursor *cursor, struct lease_epochs *epochs)

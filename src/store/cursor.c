@@ -127,6 +127,7 @@ struct cursor *cursor_open(struct store *store, const struct store_range *range,
     cursor->range.until = keep_text(&texts, until);
     cursor->store = store;
     call_init(&cursor->call);
+    cursor->call.urgent = range->urgent;
     page_init(&cursor->pages[0], &cursor->walk, cursor->range.until);
     page_init(&cursor->pages[1], &cursor->walk, cursor->range.until);
     fetch_page(cursor);

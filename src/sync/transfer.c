@@ -87,7 +87,9 @@ void transfer_abandon(struct transfer *t, enum transfer_result result, bool agai
     t->result = result;
     t->again_after_abort = again;
     if (t->upload != NULL) {
+        t->put.urgent = true;
         store_upload_abort(t->upload, &t->put);
+        t->put.urgent = false; /* it has begun */
         t->state = wait_for_abort;
     } else if (again) {
         transfer_begin(t);

@@ -404,7 +404,7 @@ static inline void probe_free(struct probe *probe)
 static inline struct http_limits limits_of(int connections, int64_t stall_timeout, int retries)
 {
     setenv("no_proxy", "*", 1); /* whatever the environment of the test says */
-    return (struct http_limits){connections, 30000, stall_timeout, retries, 0, 0};
+    return (struct http_limits){connections, 30000, stall_timeout, retries, 0, 0, 0, 0};
 }
 
 static inline struct http *new_http(int connections, int64_t stall_timeout, int retries)

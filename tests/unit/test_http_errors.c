@@ -236,7 +236,7 @@ static void test_a_request_that_takes_too_long(void **state)
 {
     static const struct act script[] =
         SCRIPT(ACCEPT, REQUEST, SEND("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"), HOLD);
-    struct http_limits limits = {4, 30000, 30000, 0, 200, 0};
+    struct http_limits limits = {4, 30000, 30000, 0, 200, 0, 0, 0};
     struct single single;
     struct error error;
 
@@ -310,7 +310,7 @@ static void test_stalled_upload(void **state)
 static void test_no_tls_handshake(void **state)
 {
     static const struct act script[] = SCRIPT(ACCEPT, HOLD);
-    struct http_limits limits = {4, 200, 30000, 0, 0, 0};
+    struct http_limits limits = {4, 200, 30000, 0, 0, 0, 0, 0};
     struct error error = {0};
     struct single single;
 

@@ -34,6 +34,7 @@ struct exchange *exchange_new(struct call *call, size_t size, const struct excha
     x->request.ca_file = peer->side->ca_file[0] != '\0' ? peer->side->ca_file : NULL;
     x->request.hooks = &exchange_hooks;
     x->request.ctx = x;
+    x->request.urgent = call->urgent;
     buf_init(&x->payload, PAYLOAD_MAX);
     buf_init(&x->tail, TAIL_MAX);
     object_meta_init(&x->fields);
