@@ -1,70 +1,27 @@
 """Programs of others that know Google Cloud Storage: two servers, and Google's own client.
 
-Each is pinned by hashes (go.sum, requirements.txt, package-lock.json), made once and kept in STORSYNC_CACHE. What cannot be
-had on this machine is told, and the tests that need it are skipped; what is there and has another hash is an error.
+Each is pinned by hashes (go.sum, requirements.txt, package-lock.json). What cannot be had on this machine is told, and the tests
+that need it are skipped.
 """
 import base64
-import contextlib
-import hashlib
 import importlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
 
 import gcs
-from harness import RUN, cache
+from fetched import Missing, command, kept, npm
+from harness import RUN
 from nginx import listening
 from rgw import free_ports
 
 HERE = Path(__file__).resolve().parent
-CACHE = cache() / "compat"
-TAMPERED = re.compile(r"SECURITY ERROR|checksum mismatch|DO NOT MATCH THE HASHES|EINTEGRITY")
 CHILD = ["setpriv", "--pdeathsig", "KILL"]  # ends with us, whatever way we end
-
-
-class Missing(Exception):
-    """Why something cannot be had here."""
-
-
-def command(*words, **how):
-    """Runs what downloads or builds."""
-    try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, timeout=1200, **how)
-    except FileNotFoundError:
-        raise Missing(f"no {Path(words[0]).name} here") from None
-    except subprocess.TimeoutExpired:
-        raise Missing(f"{Path(words[0]).name} did not end within 20 minutes") from None
-    if TAMPERED.search(done.stdout):
-        raise SystemExit(f"compat: {' '.join(map(str, words))}: a hash is wrong:\n{done.stdout}")
-    if done.returncode:
-        lines = done.stdout.strip().splitlines() or ["?"]
-        raise Missing(f"{Path(words[0]).name} failed: {lines[-1]}")
-    return done.stdout
-
-
-def kept(name, locks, make):
-    """The folder in the cache that `make(folder)` filled, from these lock files. It is made whole or not at all."""
-    digest = hashlib.sha256(repr([(HERE / lock).read_bytes() for lock in locks] + [sys.version]).encode()).hexdigest()
-    place = CACHE / f"{name}-{digest[:16]}"
-    if not place.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        began = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix=".", dir=CACHE) as folder:
-            fresh = Path(folder) / "fresh"
-            fresh.mkdir()
-            make(fresh)
-            with contextlib.suppress(OSError):  # another run may have been faster
-                fresh.rename(place)
-        print(f"compat: {name}: made in {time.monotonic() - began:.0f} s, from now on in {place}", flush=True)
-    return place
 
 
 def make_server(folder):
@@ -82,18 +39,12 @@ def make_emulator(folder):
             "--only-binary", ":all:", "-r", HERE / "requirements.txt")
 
 
-def install_from_npm(folder, source):
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(source / name, folder)
-    command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", cwd=folder)
-
-
 def make_client(folder):
-    install_from_npm(folder, HERE)
+    npm(HERE, folder)
 
 
 def make_node(folder):
-    install_from_npm(folder, HERE / "node")
+    npm(HERE / "node", folder)
 
 
 def words_for_fake_gcs_server(place, port):
@@ -127,7 +78,7 @@ class Peers:
             try:
                 if not shutil.which(program):  # to run what is kept already
                     raise Missing(f"no {program} here")
-                self.places[name] = kept(name, locks, make)
+                self.places[name] = kept("compat", name, [HERE / lock for lock in locks], make)
             except Missing as missing:
                 self.why_not[name] = str(missing)
                 print(f"compat: ===> SKIPPED, NOT TESTED: {name} ({missing}) <===", flush=True)
