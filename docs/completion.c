@@ -23,6 +23,8 @@ static const struct {
     {"health", "for health checks: did the sync go well?"},
     {"check-config", "are all settings usable?"},
     {"check-access", "may the credentials do what a sync needs?"},
+    {"runs", "which syncs can be undone"},
+    {"rollback", "undo the last sync"},
     {"explain", "is this key synced, and which rule says so?"},
     {"print-config", "every setting, its value, and where it came from"},
     {"json", "answer for programs"},

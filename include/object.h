@@ -62,6 +62,7 @@ struct object_entry {
 struct object_meta {
     struct buf pairs; /* name NUL value NUL name NUL value NUL ... */
     int mode;         /* permission bits (0777) of the file it comes from, or OBJECT_MODE_UNKNOWN */
+    bool restored;    /* it is put back: these bits are neither widened nor narrowed */
 };
 #define OBJECT_MODE_UNKNOWN (-1)
 

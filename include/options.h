@@ -16,6 +16,7 @@
 #include "settings.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum mode {
     MODE_DEPLOY,
@@ -25,6 +26,8 @@ enum mode {
     MODE_HEALTH,
     MODE_CHECK_CONFIG,
     MODE_CHECK_ACCESS,
+    MODE_RUNS,
+    MODE_ROLLBACK,
     MODE_SERVE, /* while the command line is read; then it is a deploy with `serve` */
     MODE_PRINT_CONFIG,
     MODE_EXPLAIN,
@@ -44,6 +47,7 @@ struct options {
     struct settings_flag flags[OPTIONS_FLAGS_MAX];
     int flag_count;
     const char *key; /* --explain KEY */
+    uint64_t run;    /* --rollback RUN; 0: the last one */
     char **parts;    /* --sync PATH...; NULL: none */
     int part_count;
     char **command; /* NULL-terminated tail of argv; NULL: none */

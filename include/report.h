@@ -30,8 +30,8 @@
 /* Ceiling of each list of differences, as JSON. Three of them and all else are below JSON_MAX. */
 #define REPORT_DETAILS_MAX ((size_t)256 * 1024)
 
-enum report_mode { REPORT_DEPLOY, REPORT_SYNC, REPORT_VALIDATE };
-#define REPORT_MODES 3
+enum report_mode { REPORT_DEPLOY, REPORT_SYNC, REPORT_VALIDATE, REPORT_ROLLBACK };
+#define REPORT_MODES 4
 
 enum report_state {
     REPORT_STARTING, /* nothing was tried yet */
@@ -42,6 +42,7 @@ enum report_state {
     REPORT_TOO_SOON,
     REPORT_INACTIVE,
     REPORT_NOTHING_TO_DO,
+    REPORT_ROLLED_BACK,
     REPORT_PARTIAL,
     REPORT_FAILED,
     REPORT_INTERRUPTED,

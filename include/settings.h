@@ -41,6 +41,7 @@
 
 enum compare { COMPARE_SIZE, COMPARE_NEWER, COMPARE_ETAG };
 enum conflict { CONFLICT_OVERWRITE, CONFLICT_KEEP, CONFLICT_FAIL };
+enum keep_previous { KEEP_OFF, KEEP_COPIES, KEEP_VERSIONS };
 enum tags { TAGS_AUTO, TAGS_REQUIRE, TAGS_IGNORE };
 enum acl {
     ACL_BUCKET, /* none is sent */
@@ -104,9 +105,11 @@ struct settings {
     int64_t part_size;               /* bytes */
     int64_t compare;                 /* enum compare */
     int64_t conflict;                /* enum conflict */
-    int64_t tags;                    /* enum tags */
-    int64_t acl;                     /* enum acl */
-    int64_t on_failure;              /* enum on_failure */
+    int64_t keep_previous;           /* enum keep_previous */
+    int64_t runs_kept;
+    int64_t tags;       /* enum tags */
+    int64_t acl;        /* enum acl */
+    int64_t on_failure; /* enum on_failure */
     int64_t dry_run;
     int64_t plan_format;  /* enum plan_format */
     int64_t strict;       /* a validation fails for extra objects as well */

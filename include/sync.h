@@ -13,6 +13,7 @@
 #define STORSYNC_SYNC_H
 
 #include "error.h"
+#include "job.h"
 #include "lease.h"
 #include "plan_file.h"
 #include "report.h"
@@ -31,7 +32,9 @@ struct sync_job {
     struct report *report;
     struct lease
         *lease; /* held. Renewed from this loop; when it is lost, the run ends. In a dry run only looked at */
-    struct plan_file *plan; /* of a dry run, told each object; NULL: none */
+    struct plan_file *plan;  /* of a dry run, told each object; NULL: none */
+    const struct job *state; /* whose journal it writes (keep_previous) */
+    bool journaled;          /* out: it has one now, as it has changed something */
 };
 
 /* False with *error when the run could not be carried through; failed objects alone leave it true and are in

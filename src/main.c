@@ -210,7 +210,7 @@ int main(int argc, char **argv)
         .part_count = options.part_count,
     };
     if (options.mode == MODE_DEPLOY || options.mode == MODE_SYNC || options.mode == MODE_VALIDATE ||
-        options.mode == MODE_CHECK_ACCESS)
+        options.mode == MODE_CHECK_ACCESS || options.mode == MODE_RUNS || options.mode == MODE_ROLLBACK)
         return supervise(&handoff, &options, &input, started);
     handoff_release(&handoff);
     if (options.mode == MODE_HELP)

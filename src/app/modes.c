@@ -2,11 +2,13 @@
 
 #include "clock.h"
 #include "crash.h"
+#include "journal.h"
 #include "lease.h"
 #include "log.h"
 #include "marker.h"
 #include "stop.h"
 #include "sync.h"
+#include "undo.h"
 #include "validate.h"
 
 #include <stdio.h>
@@ -117,8 +119,10 @@ static void look_at_marker(struct run *run, struct marker_finding *found, struct
 }
 
 /* Copies what is new or changed, and tells whether every object got through. */
-static bool sync_all(struct run *run, struct lease *lease, struct error *error)
+static bool sync_all(struct run *run, struct lease *lease, bool *journaled, struct error *error)
 {
+    bool ended;
+
     struct sync_job job = {
         .source = run->source,
         .destination = run->destination,
@@ -126,10 +130,13 @@ static bool sync_all(struct run *run, struct lease *lease, struct error *error)
         .report = &run->report,
         .lease = lease,
         .plan = &run->plan,
+        .state = &run->job,
     };
 
     report_begin(&run->report);
-    if (!sync_run(&job, error))
+    ended = sync_run(&job, error);
+    *journaled = job.journaled;
+    if (!ended)
         return false;
     if (run->report.failed != 0) {
         unsigned long long failed = run->report.failed;
@@ -232,6 +239,7 @@ static void give_lease_back(const struct run *run, struct lease *lease, const st
 static void sync_alone(struct run *run, struct lease *lease, bool automatic, struct error *error)
 {
     struct contest contest = {.run = run};
+    bool journaled;
 
     for (int losses = 0;; losses++) {
         switch (acquire(&contest, lease, automatic, error)) {
@@ -244,8 +252,10 @@ static void sync_alone(struct run *run, struct lease *lease, bool automatic, str
         case LEASE_WON:
             break;
         }
-        if (sync_all(run, lease, error) && automatic)
+        if (sync_all(run, lease, &journaled, error) && automatic)
             commit_marker(run, lease, error);
+        if (journaled && error->kind == ERROR_NONE)
+            journal_prune(&run->job, run->settings->runs_kept, lease);
         if (lease->held || error->kind != ERROR_BUSY || losses == LOSSES_MAX)
             break;
         log_warn("%s; copying nothing more, and waiting for the other replica", error->text);
@@ -254,21 +264,144 @@ static void sync_alone(struct run *run, struct lease *lease, bool automatic, str
     conclude(run, error);
 }
 
-static void sync_with_lease(struct run *run, bool automatic, struct error *error)
+static void init_lease(const struct run *run, struct lease *lease)
 {
     char host[LEASE_OWNER_SIZE] = "";
-    struct lease lease;
 
     if (gethostname(host, sizeof host - 1) != 0)
         snprintf(host, sizeof host, "unknown");
-    lease_init(&lease, &run->job, host, run->report.detection.deployment_id, run->settings->lease_ttl);
+    lease_init(lease, &run->job, host, run->report.detection.deployment_id, run->settings->lease_ttl);
+}
+
+static void sync_with_lease(struct run *run, bool automatic, struct error *error)
+{
+    struct lease lease;
+    bool journaled;
+
+    init_lease(run, &lease);
     if (!run->report.dry_run) {
         sync_alone(run, &lease, automatic, error);
     } else {
         if (lease_look(&lease, error))
-            sync_all(run, &lease, error);
+            sync_all(run, &lease, &journaled, error);
         conclude(run, error);
     }
+    lease_free(&lease);
+}
+
+/* ---- back ---- */
+
+/* What is to be undone: the first run of a list, which ends with the newest. */
+static bool find_first_run(const struct run *run, const struct journal_runs *runs, int *first,
+                           struct error *error)
+{
+    uint64_t wanted = run->options->run;
+    struct journal_run look;
+
+    for (int i = runs->count - 1; i >= 0; i--) {
+        if (wanted != 0 && runs->numbers[i] > wanted)
+            continue;
+        if (wanted != 0 && runs->numbers[i] < wanted)
+            break;
+        if (!journal_look(&run->job, runs->numbers[i], &look, error))
+            return false;
+        *first = i;
+        if (look.state != JOURNAL_ROLLED_BACK)
+            return true;
+        if (wanted != 0)
+            return error_set(error, ERROR_NOT_FOUND, "run %llu is rolled back already",
+                             (unsigned long long)wanted);
+    }
+    if (wanted != 0)
+        return error_set(error, ERROR_NOT_FOUND,
+                         "there is no journal of run %llu: --runs shows which there are",
+                         (unsigned long long)wanted);
+    return error_set(error, ERROR_NOT_FOUND,
+                     "no sync can be rolled back: none has changed anything while keep_previous was set");
+}
+
+/* All of it is back. What was kept is not needed any more, unless there is something that production has changed. */
+static bool close_run(struct run *run, struct lease *lease, struct journal_run *undone, struct error *error)
+{
+    uint64_t bytes = 0;
+    char size[32];
+
+    undone->state = JOURNAL_ROLLED_BACK;
+    undone->finished = clock_wall();
+    crash_point("undone");
+    if (!marker_commit(&run->job, undone->head.deployment, &run->report, clock_wall(), error) ||
+        !journal_save_run(&run->job, undone, error))
+        return false;
+    crash_point("undone-told");
+    if (run->report.kept == 0 && journal_remove(&run->job, undone->head.run, "kept/", lease, &bytes, error) &&
+        bytes > 0)
+        log_info("%s that run %llu had kept are removed", report_size(bytes, size),
+                 (unsigned long long)undone->head.run);
+    return error->kind == ERROR_NONE;
+}
+
+static bool undo_one(struct run *run, struct lease *lease, uint64_t number, struct error *error)
+{
+    struct journal_run undone;
+    struct undo_job job = {
+        .destination = run->destination,
+        .settings = run->settings,
+        .report = &run->report,
+        .lease = lease,
+        .state = &run->job,
+    };
+
+    if (!journal_look(&run->job, number, &undone, error))
+        return false;
+    if (undone.state == JOURNAL_ROLLED_BACK)
+        return true;
+    log_info("rolling back run %llu%s%s", (unsigned long long)number,
+             undone.head.deployment[0] != '\0' ? " of deployment " : "", undone.head.deployment);
+    if (!undo_run(&job, &undone, error))
+        return false;
+    if (run->report.failed != 0)
+        return error_set(error, ERROR_PARTIAL,
+                         "%llu object%s could not be rolled back: what is left can be tried again",
+                         (unsigned long long)run->report.failed, run->report.failed == 1 ? "" : "s");
+    return close_run(run, lease, &undone, error);
+}
+
+static void undo_runs(struct run *run, struct lease *lease, struct error *error)
+{
+    struct journal_runs runs;
+    int first = 0;
+
+    if (!journal_list(&run->job, &runs, error) || !find_first_run(run, &runs, &first, error))
+        return;
+    report_begin(&run->report);
+    for (int i = runs.count - 1; i >= first && error->kind == ERROR_NONE; i--)
+        undo_one(run, lease, runs.numbers[i], error);
+    if (error->kind == ERROR_NONE)
+        log_info(
+            "no start of these deployments syncs again; the next deployment does: mend the source before it");
+}
+
+void mode_rollback(struct run *run, struct error *error)
+{
+    struct contest contest = {.run = run};
+    struct lease lease;
+
+    if (run->report.dry_run) {
+        error_set(error, ERROR_CONFIG, "a rollback cannot be tried (dry_run): --runs shows what there is");
+        finish_failed(run, error);
+        return;
+    }
+    if (!begin_sync(run, error))
+        return;
+    init_lease(run, &lease);
+    if (acquire(&contest, &lease, false, error) == LEASE_WON) {
+        undo_runs(run, &lease, error);
+        give_lease_back(run, &lease, error);
+    }
+    if (error->kind == ERROR_NONE)
+        finish(run, REPORT_ROLLED_BACK, error);
+    else
+        conclude(run, error);
     lease_free(&lease);
 }
 

@@ -20,6 +20,10 @@ void mode_deploy(struct run *run, struct error *error);
 /* In any environment, without looking at marker or interval, and leaving them as they are. Takes the lease. */
 void mode_sync(struct run *run, struct error *error);
 
+/* Takes back what the last sync has done, or all of them back to the one that is asked for, newest first (undo.h). Takes the
+ * lease. The markers of their deployments are written (again), so that none of them syncs once more when it starts. */
+void mode_rollback(struct run *run, struct error *error);
+
 /* Both listings, side by side. That they differ is in the report, and no error. */
 void mode_validate(struct run *run, struct error *error);
 

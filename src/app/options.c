@@ -17,6 +17,8 @@ static const struct {
     {"health", MODE_HEALTH, "the same as an exit code, for a health check"},
     {"check-config", MODE_CHECK_CONFIG, "say what is wrong with the settings, if anything"},
     {"check-access", MODE_CHECK_ACCESS, "ask both services: may the credentials do all it takes?"},
+    {"runs", MODE_RUNS, "show the syncs that can be rolled back (keep_previous)"},
+    {"rollback", MODE_ROLLBACK, "undo the last sync, or all back to RUN"},
     {"explain", MODE_EXPLAIN, "KEY: is it synced, and which setting says so?"},
     {"print-config", MODE_PRINT_CONFIG, "show every setting, its value and where that came from"},
     {"help", MODE_HELP, "show this (-h); --help all shows every setting"},
@@ -73,6 +75,20 @@ static bool set_bare(struct options *options, enum mode mode, const char *typed,
     return true;
 }
 
+/* "--rollback" and "--rollback RUN". */
+static bool set_rollback(struct options *options, const char *typed, const char *run, struct error *error)
+{
+    for (const char *at = run; at != NULL && *at != '\0'; at++) {
+        if (!text_is_digit(*at) || options->run > UINT32_MAX)
+            return error_set(error, ERROR_USAGE, "%s takes the number of a run, which --runs shows: %.100s",
+                             typed, run);
+        options->run = options->run * 10 + (uint64_t)(*at - '0');
+    }
+    if (run != NULL && options->run == 0)
+        return error_set(error, ERROR_USAGE, "%s: there is no run 0", typed);
+    return set_mode(options, MODE_ROLLBACK, typed, error);
+}
+
 static bool set_valued(struct options *options, const char *typed, const char *value, struct error *error)
 {
     const char *name = typed + 2;
@@ -104,6 +120,11 @@ static bool parse_long(struct options *options, char **argv, int *at, struct err
 
     if (value != NULL)
         *value++ = '\0';
+    if (is_bare(typed + 2, &mode) && mode == MODE_ROLLBACK) {
+        if (value == NULL && argv[*at + 1] != NULL && text_is_digit(argv[*at + 1][0]))
+            value = argv[++*at];
+        return set_rollback(options, typed, value, error);
+    }
     if (is_bare(typed + 2, &mode) && mode != MODE_EXPLAIN)
         return set_bare(options, mode, typed, value, error);
     if (settings_flag_secret(typed + 2, variable))

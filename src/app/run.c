@@ -20,6 +20,8 @@ static enum report_mode mode_of(const struct options *options)
         return REPORT_SYNC;
     case MODE_VALIDATE:
         return REPORT_VALIDATE;
+    case MODE_ROLLBACK:
+        return REPORT_ROLLBACK;
     default:
         return REPORT_DEPLOY;
     }
@@ -29,9 +31,11 @@ static enum report_mode mode_of(const struct options *options)
  * limited if somebody asked for it. */
 int64_t run_limit(const struct options *options, const struct settings *settings)
 {
-    if (options->mode == MODE_CHECK_ACCESS && settings->timeout == 0)
+    bool answers = options->mode == MODE_CHECK_ACCESS || options->mode == MODE_RUNS;
+
+    if (answers && settings->timeout == 0)
         return CHECK_LIMIT;
-    if (options->mode == MODE_DEPLOY || options->mode == MODE_CHECK_ACCESS || options->command != NULL ||
+    if (options->mode == MODE_DEPLOY || answers || options->command != NULL ||
         !settings_is_default(settings, &settings->timeout))
         return settings->timeout;
     return 0;
@@ -66,7 +70,7 @@ void run_begin(struct run *run, const struct options *options, const struct sett
     show_bucket(settings->source.bucket, report->source, sizeof report->source);
     show_bucket(settings->destination.bucket, report->destination, sizeof report->destination);
     run_supervisor_listen(&run->supervisor, report, wire);
-    if (options->mode != MODE_CHECK_ACCESS) { /* an answer is no run */
+    if (options->mode != MODE_CHECK_ACCESS && options->mode != MODE_RUNS) { /* an answer is no run */
         run_status_listen(&run->status, report, settings->status_file);
         run_metrics_listen(&run->metrics, report, settings);
     }

@@ -11,6 +11,7 @@
 #include "output.h"
 #include "report_log.h"
 #include "run.h"
+#include "runs.h"
 #include "status.h"
 #include "stop.h"
 
@@ -60,6 +61,8 @@ static void work(struct run *run, struct error *error)
         run_finish(run, REPORT_FAILED, error);
     else if (run->options->mode == MODE_VALIDATE)
         mode_validate(run, error);
+    else if (run->options->mode == MODE_ROLLBACK)
+        mode_rollback(run, error);
     else if (run->options->mode == MODE_SYNC)
         mode_sync(run, error);
     else
@@ -116,6 +119,24 @@ static int check_access(const struct worker *worker, const struct settings *sett
         out.failed |= !access_put_json(&access, error, &out);
     else
         access_put_text(&access, &out);
+    run_end(&run);
+    return answer_print(&out, error_exit_code(error));
+}
+
+/* The same of the runs that can be rolled back. */
+static int show_runs(const struct worker *worker, const struct settings *settings, struct error *error)
+{
+    const struct options *options = worker->options;
+    const struct detection unknown = {.platform = "", .hint = ""};
+    struct run run;
+    struct buf out;
+
+    run_begin(&run, options, settings, &unknown, worker->started, NULL);
+    buf_init(&out, JSON_MAX);
+    if (error->kind == ERROR_NONE)
+        runs_put(&run, options->json, &out, error);
+    if (error->kind != ERROR_NONE)
+        log_error("%s", error->text);
     run_end(&run);
     return answer_print(&out, error_exit_code(error));
 }
@@ -195,8 +216,12 @@ int worker_run(const struct worker *worker, const struct wire *wire)
     crash_point("settings-known");
     for (int i = 0; settings_problem(&settings, i) != NULL; i++)
         log_warn("%s", settings_problem(&settings, i));
-    code = options->mode == MODE_CHECK_ACCESS ? check_access(worker, &settings, &error)
-                                              : work_and_tell(worker, &settings, wire, &error);
+    if (options->mode == MODE_CHECK_ACCESS)
+        code = check_access(worker, &settings, &error);
+    else if (options->mode == MODE_RUNS)
+        code = show_runs(worker, &settings, &error);
+    else
+        code = work_and_tell(worker, &settings, wire, &error);
     tell_consequence(options, settings.on_failure == ON_FAILURE_START, forgives(options, &settings), &error);
     if (error.kind != ERROR_NONE && error.kind != ERROR_INTERRUPTED && forgives(options, &settings))
         code = 0;
@@ -222,7 +247,7 @@ void worker_speak_for(const struct worker *worker, const struct worker_end *end)
     struct run run;
 
     log_patience(SHORT_PATIENCE);
-    if (options->mode == MODE_CHECK_ACCESS) {
+    if (options->mode == MODE_CHECK_ACCESS || options->mode == MODE_RUNS) {
         log_error("%s", end->error->text);
         return;
     }

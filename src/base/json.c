@@ -1,5 +1,6 @@
 #include "json.h"
 
+#include "clock.h"
 #include "utf8.h"
 
 #include <stdlib.h>
@@ -108,6 +109,15 @@ yyjson_mut_val *json_make_text(yyjson_mut_doc *doc, const char *text)
 bool json_add_text(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name, const char *text)
 {
     return yyjson_mut_obj_add(object, yyjson_mut_str(doc, name), json_make_text(doc, text));
+}
+
+bool json_add_time(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name, int64_t wall)
+{
+    char text[CLOCK_RFC3339_SIZE];
+
+    if (wall != CLOCK_UNKNOWN)
+        clock_format_rfc3339(wall, text);
+    return json_add_text(doc, object, name, wall != CLOCK_UNKNOWN ? text : NULL);
 }
 
 bool json_write(const yyjson_mut_doc *doc, bool pretty, struct buf *out)

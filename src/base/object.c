@@ -8,6 +8,7 @@ void object_meta_init(struct object_meta *meta)
 {
     buf_init(&meta->pairs, OBJECT_META_MAX);
     meta->mode = OBJECT_MODE_UNKNOWN;
+    meta->restored = false;
 }
 
 void object_meta_free(struct object_meta *meta)
@@ -19,6 +20,7 @@ void object_meta_clear(struct object_meta *meta)
 {
     buf_clear(&meta->pairs);
     meta->mode = OBJECT_MODE_UNKNOWN;
+    meta->restored = false;
 }
 
 bool object_meta_add(struct object_meta *meta, const char *name, const char *value)

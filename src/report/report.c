@@ -12,6 +12,7 @@ static const char *const modes[REPORT_MODES] = {
     [REPORT_DEPLOY] = "deploy",
     [REPORT_SYNC] = "sync",
     [REPORT_VALIDATE] = "validate",
+    [REPORT_ROLLBACK] = "rollback",
 };
 
 static const struct {
@@ -26,6 +27,7 @@ static const struct {
     [REPORT_TOO_SOON] = {"too-soon", true},
     [REPORT_INACTIVE] = {"inactive", true},
     [REPORT_NOTHING_TO_DO] = {"nothing-to-do", true},
+    [REPORT_ROLLED_BACK] = {"rolled-back", true},
     [REPORT_PARTIAL] = {"partial", false},
     [REPORT_FAILED] = {"failed", false},
     [REPORT_INTERRUPTED] = {"interrupted", false},

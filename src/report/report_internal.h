@@ -17,6 +17,9 @@ bool report_is_by_hand(yyjson_val *root);
 #define REPORT_AWAITED_SIZE 200
 const char *report_awaited(const struct report *report, char out[REPORT_AWAITED_SIZE]);
 
+/* What is done to an object: "Synced", "Would sync". */
+const char *report_deed(const struct report *report);
+
 /* Sets `message` to what the state means for a person. */
 void report_make_message(struct report *report);
 

@@ -45,11 +45,7 @@ static void put_value(struct object *object, const char *name, yyjson_mut_val *v
 
 static void put_time(struct object *object, const char *name, int64_t wall)
 {
-    char text[CLOCK_RFC3339_SIZE];
-
-    if (wall != CLOCK_UNKNOWN)
-        clock_format_rfc3339(wall, text);
-    put_text(object, name, wall != CLOCK_UNKNOWN ? text : NULL);
+    object->ok = object->ok && json_add_time(object->doc, object->value, name, wall);
 }
 
 static const char *message(const struct report *report)
@@ -141,7 +137,7 @@ static void put_class(struct object *object, const struct error *error)
 /* This run's, once everything is synced, or the one that was known before it. */
 static void put_last_sync(struct object *root, const struct report *report)
 {
-    bool own = report->state == REPORT_SYNCED && report->mode != REPORT_VALIDATE && !report->dry_run;
+    bool own = report->state == REPORT_SYNCED && report->mode < REPORT_VALIDATE && !report->dry_run;
     struct object last = begin(root->doc);
 
     if (own) {

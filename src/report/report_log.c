@@ -23,6 +23,11 @@ static bool is_validation(const struct report *report)
     return report->mode == REPORT_VALIDATE;
 }
 
+static const char *what_run(const struct report *report)
+{
+    return is_validation(report) ? "Validation" : report->mode == REPORT_ROLLBACK ? "Rollback" : "Sync";
+}
+
 static void blank_line(void)
 {
     log_layout(LOG_PLAIN, "%s", "");
@@ -111,7 +116,7 @@ static void log_header(struct report_log *log, const struct report *report)
                          LOG_STR("environment", environment_name(report)), LOG_STR("source", report->source),
                          LOG_STR("destination", report->destination), LOG_FLAG("dryRun", report->dry_run),
                          LOG_STR("version", STORSYNC_VERSION)),
-              "Production Storage %s", validation ? "Validation" : "Sync");
+              "Production Storage %s", what_run(report));
     log_layout(LOG_PLAIN, "Environment: %s", environment_name(report));
     log_layout(LOG_PLAIN, "Source: %s", report->source);
     log_layout(LOG_PLAIN, "Destination: %s", report->destination);
@@ -141,7 +146,7 @@ static void log_synced(const struct report *report, const struct report_event *e
     log_event(LOG_INFO, LOG_OK, report->dry_run ? "would-sync" : "synced",
               LOG_FIELDS(LOG_STR("key", event->key), LOG_NUM("size", event->size),
                          LOG_STR("reason", event->reason)),
-              "%s: %s (%s)", report->dry_run ? "Would sync" : "Synced", shown_key(report, event->key),
+              "%s: %s (%s)", report_deed(report), shown_key(report, event->key),
               report_size(event->size, size));
 }
 
@@ -333,8 +338,8 @@ static void log_figures(const struct report *report)
                          LOG_NUM("goneFiles", report->gone), LOG_NUM("failedFiles", report->failed),
                          LOG_NUM("overwrittenFiles", report->overwritten), LOG_NUM("keptFiles", report->kept),
                          LOG_NUM("totalSize", report->total_size)),
-              "Sync Summary");
-    log_layout(LOG_OK, "%s: %" PRIu64, report->dry_run ? "Would sync" : "Synced", report->synced);
+              "%s Summary", what_run(report));
+    log_layout(LOG_OK, "%s: %" PRIu64, report_deed(report), report->synced);
     log_layout(LOG_SKIP, "Skipped: %" PRIu64, report->skipped);
     if (report->gone > 0)
         log_layout(LOG_SKIP, "Gone: %" PRIu64, report->gone);
@@ -357,7 +362,7 @@ static void log_end_of_sync(const struct report_log *log, const struct report *r
         log_figures(report);
     if (report->failed > 0)
         snprintf(remark, sizeof remark, "%" PRIu64 " failed", report->failed);
-    log_result(log, report, "sync-finished", "Sync", remark);
+    log_result(log, report, "sync-finished", what_run(report), remark);
 }
 
 /* ---- validation ---- */

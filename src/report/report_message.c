@@ -37,6 +37,13 @@ const char *report_size(uint64_t bytes, char out[32])
     return out;
 }
 
+const char *report_deed(const struct report *report)
+{
+    if (report->mode == REPORT_ROLLBACK)
+        return "Rolled back";
+    return report->dry_run ? "Would sync" : "Synced";
+}
+
 /* "Synced 42 objects (12.45 MB), 15 already up to date, 1 gone, 3 failed" */
 static void figures(const struct report *report, char *out, size_t out_size)
 {
@@ -49,9 +56,10 @@ static void figures(const struct report *report, char *out, size_t out_size)
         snprintf(kept, sizeof kept, ", %" PRIu64 " kept as production changed it", report->kept);
     if (report->failed > 0)
         snprintf(failed, sizeof failed, ", %" PRIu64 " failed", report->failed);
-    snprintf(out, out_size, "%s %" PRIu64 " object%s (%s), %" PRIu64 " already up to date%s%s%s",
-             report->dry_run ? "Would sync" : "Synced", report->synced, report->synced == 1 ? "" : "s",
-             report_size(report->total_size, size), report->skipped, gone, kept, failed);
+    snprintf(out, out_size, "%s %" PRIu64 " object%s (%s), %" PRIu64 " %s%s%s%s", report_deed(report),
+             report->synced, report->synced == 1 ? "" : "s", report_size(report->total_size, size),
+             report->skipped, report->mode == REPORT_ROLLBACK ? "as before" : "already up to date", gone,
+             kept, failed);
 }
 
 static void say_validation(struct report *report)
@@ -149,6 +157,7 @@ void report_make_message(struct report *report)
     case REPORT_WAITING:
         break;
     case REPORT_SYNCED:
+    case REPORT_ROLLED_BACK:
     case REPORT_PARTIAL:
         if (report->validation.done)
             say_validation(report);

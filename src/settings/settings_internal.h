@@ -87,7 +87,7 @@ struct slot {
     const char *variables; /* "" if none */
 };
 
-#define SETTINGS_SLOTS (41 + 2 * 18)
+#define SETTINGS_SLOTS (43 + 2 * 18)
 struct slot settings_slot(int index);
 
 /* The part of the table that is for the whole run, or for each side; ends with a name of NULL. */

@@ -4,10 +4,12 @@
 #include "clock.h"
 #include "crash.h"
 #include "join.h"
+#include "keep.h"
 #include "log.h"
 #include "stop.h"
 #include "transfer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,11 +20,21 @@ struct slot {
     struct transfer transfer;
     enum plan_reason reason;
     bool overwrites; /* what was changed in production */
+
+    /* With a journal: */
+    enum journal_deed deed;
+    bool keeping; /* the version before is being kept; then comes the copy */
+    uint64_t kept_bytes;
+    struct object_entry before, after; /* their key is `key` */
+    char key[OBJECT_KEY_MAX + 1];
+    char kept[JOURNAL_KEY_SIZE];
 };
 
 struct sync {
     struct sync_job *job;
     struct transfer_plan plan;
+    struct transfer_plan keep_plan; /* from the destination into its journal */
+    struct keep *keep;              /* NULL: there is no journal */
     struct slot *slots;
     int slot_count;
     struct join join;
@@ -64,15 +76,41 @@ static void leave_alone(const struct sync *sync, const char *key)
     report_failed(sync->job->report, key, &why);
 }
 
+static void start_copy(struct sync *sync, struct slot *slot);
+
+/* The version before has been kept, or not. Without it nothing is overwritten. */
+static void settle_keeping(struct sync *sync, struct slot *slot)
+{
+    struct transfer *transfer = &slot->transfer;
+
+    slot->keeping = false;
+    if (transfer->result == TRANSFER_COPIED) {
+        crash_point("kept");
+        slot->kept_bytes = transfer->entry.size;
+        start_copy(sync, slot);
+        return;
+    }
+    if (transfer->result == TRANSFER_GONE)
+        error_set(&transfer->error, ERROR_PRECONDITION, "it was removed in production meanwhile");
+    error_prefix(&transfer->error, "what is there cannot be kept (setting keep_previous): ");
+    transfer->result = TRANSFER_FAILED;
+}
+
 static void settle(struct sync *sync, struct slot *slot)
 {
     struct report *report = sync->job->report;
     struct transfer *transfer = &slot->transfer;
     struct error why;
 
+    if (slot->keeping)
+        settle_keeping(sync, slot);
+    if (!transfer_idle(transfer))
+        return;
     switch (transfer->result) {
     case TRANSFER_COPIED:
         breaker_success(&sync->breaker);
+        if (sync->keep != NULL)
+            keep_done(sync->keep, slot->deed, slot->kept_bytes);
         sync->bytes += transfer->entry.size;
         report_synced(report, &transfer->entry, plan_reason_text(slot->reason));
         if (slot->overwrites)
@@ -113,7 +151,7 @@ static int step_transfers(struct sync *sync, bool *moved)
             *moved = true;
         if (transfer_idle(&slot->transfer))
             settle(sync, slot);
-        else
+        if (!transfer_idle(&slot->transfer))
             active++;
     }
     return active;
@@ -221,6 +259,85 @@ static void plan_copy(struct sync *sync)
     put_line(sync, fate_of_copy(&sync->join), reason, changed);
 }
 
+/* ---- with a journal ---- */
+
+static void start_copy(struct sync *sync, struct slot *slot)
+{
+    transfer_use(&slot->transfer, &sync->plan);
+    if (sync->job->settings->conflict == CONFLICT_OVERWRITE)
+        transfer_start(&slot->transfer, &slot->after);
+    else
+        transfer_start_over(&slot->transfer, &slot->after,
+                            slot->deed == JOURNAL_OVERWRITE ? &slot->before : NULL);
+}
+
+static void start_item(struct sync *sync, struct slot *slot, const struct keep_item *item)
+{
+    const char *key = item->after->key;
+
+    slot->deed = item->deed;
+    slot->reason = (enum plan_reason)item->reason;
+    slot->overwrites = item->overwrites;
+    slot->kept_bytes = 0;
+    memcpy(slot->key, key, strlen(key) + 1);
+    slot->after = *item->after;
+    slot->after.key = slot->key;
+    if (item->before != NULL) {
+        slot->before = *item->before;
+        slot->before.key = slot->key;
+        slot->keeping = true;
+        journal_kept_key(sync->job->state, sync->keep->run.head.run, item->number, slot->kept);
+        transfer_use(&slot->transfer, &sync->keep_plan);
+        transfer_start_as(&slot->transfer, &slot->before, slot->kept, NULL);
+    } else {
+        start_copy(sync, slot);
+    }
+    if (transfer_idle(&slot->transfer))
+        settle(sync, slot);
+}
+
+/* Starts what is in the journal, as far as there are free slots, and brings the journal on. */
+static bool step_journal(struct sync *sync)
+{
+    struct keep_item item;
+    struct slot *slot;
+    struct error why;
+    bool moved = false;
+
+    if (sync->keep == NULL || sync->give_up != 0)
+        return false;
+    if (!keep_step(sync->keep, sync->slot_count, &moved, &why)) {
+        stop_sync(sync, &why);
+        return true;
+    }
+    while ((slot = free_slot(sync)) != NULL && sync->give_up == 0 && keep_take(sync->keep, &item)) {
+        start_item(sync, slot, &item);
+        moved = true;
+    }
+    return moved;
+}
+
+/* The step at the heads of the listings waits in the journal. False: there is no room. */
+static bool put_into_journal(struct sync *sync)
+{
+    const struct join *join = &sync->join;
+    bool there = join->step.take_destination;
+    struct keep_item item = {
+        .deed = there ? JOURNAL_OVERWRITE : JOURNAL_CREATE,
+        .reason = (int)join->step.reason,
+        .overwrites = is_of_production(sync),
+        .before = there ? join->destination_entry : NULL,
+        .after = join->source_entry,
+    };
+    struct error why;
+
+    if (!keep_has_room(sync->keep))
+        return false;
+    if (!keep_add(sync->keep, &item, &why))
+        stop_sync(sync, &why);
+    return true;
+}
+
 /* ---- steps ---- */
 
 /* Carries out the step at the heads of the listings. False: no slot is free for it. */
@@ -238,6 +355,11 @@ static bool act_on_step(struct sync *sync)
         }
         if (sync->job->settings->conflict != CONFLICT_OVERWRITE && is_of_production(sync)) {
             leave_alone(sync, entry->key);
+            break;
+        }
+        if (sync->keep != NULL) {
+            if (!put_into_journal(sync))
+                return false;
             break;
         }
         slot = free_slot(sync);
@@ -351,8 +473,10 @@ static bool turn_sync(struct sync *sync)
 
     moved |= join_step(&sync->join);
     moved |= take_actions(sync);
+    moved |= step_journal(sync);
     active = step_transfers(sync, &moved);
-    if (active == 0 && sync->listed)
+    if (active == 0 && sync->listed &&
+        (sync->keep == NULL || sync->give_up != 0 || keep_is_empty(sync->keep)))
         return false;
     if (sync->give_up != 0 && clock_mono() >= sync->give_up)
         return false;
@@ -437,6 +561,62 @@ static bool prepare_acl(struct sync *sync, struct error *error)
     return true;
 }
 
+/* The journal, if there is to be one. False: no memory. */
+static bool begin_journal(struct sync *sync)
+{
+    const struct sync_job *job = sync->job;
+    struct journal_head head = {.started = job->report->started};
+
+    if (job->settings->keep_previous == KEEP_OFF || job->settings->dry_run)
+        return true;
+    sync->keep = malloc(sizeof *sync->keep);
+    if (sync->keep == NULL)
+        return false;
+    head.run = job->lease->own.epoch;
+    memcpy(head.nonce, job->lease->own.nonce, sizeof head.nonce);
+    if (job->report->mode == REPORT_DEPLOY)
+        snprintf(head.deployment, sizeof head.deployment, "%s", job->report->detection.deployment_id);
+    keep_init(sync->keep, job->state, &head);
+    sync->keep_plan = (struct transfer_plan){
+        .source = job->destination,
+        .destination = job->destination,
+        .part_size = (uint64_t)job->settings->part_size,
+        .server_copy = store_can_copy(job->destination, job->destination),
+        .seen = true,
+        .restores = true,
+    };
+    object_meta_init(&sync->keep_plan.acl);
+    return true;
+}
+
+/* Tells, in the journal and in the log, how the run went. */
+static void end_journal(struct sync *sync)
+{
+    struct journal_run *run;
+    struct error why;
+    char size[32];
+
+    if (sync->keep == NULL)
+        return;
+    run = &sync->keep->run;
+    sync->job->journaled = run->chunks > 0;
+    run->state =
+        sync->error.kind == ERROR_NONE && sync->job->report->failed == 0 ? JOURNAL_SYNCED : JOURNAL_FAILED;
+    run->finished = clock_wall();
+    crash_point("journal-end");
+    if (run->chunks > 0 && sync->give_up == 0 && !journal_save_run(sync->job->state, run, &why))
+        log_warn("the journal of run %llu has no end: %s", (unsigned long long)run->head.run, why.text);
+    if (run->chunks > 0)
+        log_info(
+            "run %llu can be undone with --rollback: %llu created, %llu overwritten, %llu deleted; %s kept",
+            (unsigned long long)run->head.run, (unsigned long long)run->created,
+            (unsigned long long)run->overwritten, (unsigned long long)run->deleted,
+            report_size(run->bytes, size));
+    keep_free(sync->keep);
+    free(sync->keep);
+    object_meta_free(&sync->keep_plan.acl);
+}
+
 bool sync_run(struct sync_job *job, struct error *error)
 {
     struct sync sync = {.listed = false};
@@ -445,8 +625,10 @@ bool sync_run(struct sync_job *job, struct error *error)
     if (!prepare_acl(&sync, error))
         return false;
     sync.slots = calloc((size_t)sync.slot_count, sizeof *sync.slots);
-    if (sync.slots == NULL)
+    if (sync.slots == NULL || !begin_journal(&sync)) {
+        free(sync.slots);
         return error_set(error, ERROR_LOCAL, "out of memory");
+    }
     for (int i = 0; i < sync.slot_count; i++)
         transfer_init(&sync.slots[i].transfer, &sync.plan);
     for (int i = 0; i < settings_part_count(job->settings) && sync.error.kind == ERROR_NONE; i++)
@@ -456,6 +638,7 @@ bool sync_run(struct sync_job *job, struct error *error)
     for (int i = 0; i < sync.slot_count; i++)
         transfer_free(&sync.slots[i].transfer);
     free(sync.slots);
+    end_journal(&sync);
     object_meta_free(&sync.plan.acl);
     *error = sync.error;
     return error->kind == ERROR_NONE;

@@ -36,6 +36,11 @@ int64_t transfer_wake(const struct transfer *t)
     return t->wake != 0 ? t->wake : INT64_MAX;
 }
 
+const char *transfer_key_there(const struct transfer *t)
+{
+    return t->to != NULL ? t->to : t->key;
+}
+
 struct store_source transfer_source(const struct transfer *t)
 {
     return (struct store_source){.store = t->plan->source, .key = t->key, .version = t->entry.version};
@@ -55,7 +60,7 @@ static struct store_condition condition_of(const struct transfer *t)
 struct store_target transfer_target(const struct transfer *t)
 {
     return (struct store_target){.condition = condition_of(t),
-                                 .key = t->key,
+                                 .key = transfer_key_there(t),
                                  .size = t->entry.size,
                                  .modified = t->entry.modified,
                                  .meta = &t->meta,
@@ -173,7 +178,7 @@ bool transfer_settle_condition(struct transfer *t)
         t->plan->lacks[when] = true;
         transfer_abandon(t, TRANSFER_FAILED, true);
     } else {
-        store_head(t->plan->destination, &t->put, t->key);
+        store_head(t->plan->destination, &t->put, transfer_key_there(t));
         t->state = wait_for_reason;
     }
     return true;
@@ -443,6 +448,7 @@ static void prepare(struct transfer *t, const struct object_entry *entry)
     t->guarded = false;
     t->put.once = false;
     t->stopping = false;
+    t->to = NULL;
 }
 
 void transfer_start(struct transfer *t, const struct object_entry *entry)
@@ -482,6 +488,21 @@ void transfer_start_over(struct transfer *t, const struct object_entry *entry,
     }
     store_head(t->plan->destination, &t->put, t->key);
     t->state = wait_for_there;
+}
+
+void transfer_start_as(struct transfer *t, const struct object_entry *entry, const char *to, const char *over)
+{
+    prepare(t, entry);
+    t->to = to;
+    t->guarded = over != NULL;
+    t->put.once = t->guarded;
+    snprintf(t->over, sizeof t->over, "%s", t->guarded ? over : "");
+    transfer_begin(t);
+}
+
+void transfer_use(struct transfer *t, struct transfer_plan *plan)
+{
+    t->plan = plan;
 }
 
 bool transfer_step(struct transfer *t)

@@ -65,6 +65,7 @@ struct transfer_plan {
     bool copy_acl;          /* each object with the grants that it has at the source ... */
     struct object_meta acl; /* ... or with this, which may be empty */
     bool tags_dropped; /* the destination has none: an object went through without that did not with them */
+    bool restores;     /* files keep their permissions exactly */
     bool server_copy;  /* try server-side copies */
     bool seen;         /* the destination's credentials see the source's bucket */
     /* Conditions (enum store_when) that the destination has not, or misjudges: a look before the write has to do. */
@@ -85,6 +86,7 @@ struct transfer {
 
     /* Private. */
     struct transfer_plan *plan;
+    const char *to;                           /* its key at the destination, borrowed; NULL: the same one */
     void (*state)(struct transfer *transfer); /* what happens at the next step; NULL: idle */
     void (*after_meta)(struct transfer *transfer), (*after_acl)(struct transfer *transfer);
     bool relay;      /* the bytes pass through here */
@@ -121,6 +123,14 @@ void transfer_start(struct transfer *transfer, const struct object_entry *entry)
  * else. It is looked at once more, and the write is on that condition where the service has those. */
 void transfer_start_over(struct transfer *transfer, const struct object_entry *entry,
                          const struct object_entry *there);
+
+/* The same under another key, `to`, which is borrowed until it is idle. `over` is the version of that key at the destination
+ * which it is to replace, "": there must be none, NULL: whatever there is. */
+void transfer_start_as(struct transfer *transfer, const struct object_entry *entry, const char *to,
+                       const char *over);
+
+/* From now on it is one of that plan. It must be idle. */
+void transfer_use(struct transfer *transfer, struct transfer_plan *plan);
 
 bool transfer_idle(const struct transfer *transfer);
 

@@ -19,6 +19,8 @@
 
 /* ---- transfer.c ---- */
 
+const char *transfer_key_there(const struct transfer *t); /* at the destination */
+
 /* What is copied, and what shall come of it, as far as that is known by now. Borrowed from the transfer. */
 struct store_source transfer_source(const struct transfer *t);
 struct store_target transfer_target(const struct transfer *t);

@@ -20,6 +20,7 @@ static bool keep_meta(struct transfer *t, const struct object_meta *from)
             return false;
     if (from->mode != OBJECT_MODE_UNKNOWN)
         t->meta.mode = from->mode;
+    t->meta.restored = t->plan->restores;
     return true;
 }
 

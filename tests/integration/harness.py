@@ -187,7 +187,7 @@ class Tool:
     def status(self):
         """The status file as it is now; of a sync by hand that has one of its own, beside a deployment's, that one."""
         own = Path(f"{self.status_file}.by-hand")
-        return json.loads((own if b"--sync" in self.args and own.exists() else self.status_file).read_bytes())
+        return json.loads((own if {b"--sync", b"--rollback"} & {*self.args} and own.exists() else self.status_file).read_bytes())
 
     @property
     def json(self):

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* What is being committed. */
@@ -43,10 +44,13 @@ static bool put_in_place(struct dir_tree *tree, const struct body *body, int par
                          bool own)
 {
     struct stat status;
-    int fd = body->file->fd;
+    int fd = body->file->fd, mode = body->meta->mode;
 
-    return dir_attr_protect(fd, parent, body->old, body->meta->mode, own) &&
-           (body->modified == CLOCK_UNKNOWN || dir_attr_set_time(fd, body->modified, body->file->opened)) &&
+    if (!dir_attr_protect(fd, parent, body->old, mode, own))
+        return false;
+    if (body->meta->restored && mode != OBJECT_MODE_UNKNOWN)
+        fchmod(fd, (mode_t)mode); /* as in dir_attr_protect, it may be refused */
+    return (body->modified == CLOCK_UNKNOWN || dir_attr_set_time(fd, body->modified, body->file->opened)) &&
            fstat(fd, &status) == 0 && dir_meta_prepare(tree, body->key, body->old, &status, body->meta) &&
            dir_file_place(body->file, parent, leaf, body->create);
 }

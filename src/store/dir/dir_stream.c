@@ -363,6 +363,7 @@ static struct dir_upload *new_upload(struct store_dir *store, struct call *call,
     memcpy(upload->key, target->key, strlen(target->key) + 1);
     object_meta_init(&upload->meta);
     upload->meta.mode = meta->mode;
+    upload->meta.restored = meta->restored;
     errno = ENOMEM;
     if ((meta->pairs.len > 0 && !buf_append(&upload->meta.pairs, meta->pairs.data, meta->pairs.len)) ||
         !dir_file_open(&store->tree, &upload->file, target->key)) {

@@ -1,0 +1,234 @@
+#include "journal.h"
+
+#include "clock.h"
+#include "cursor.h"
+#include "log.h"
+#include "report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define REMOVALS 16 /* at once */
+
+/* ---- which runs there are ---- */
+
+/* The first run after `after`; 0: there is none. */
+static bool find_run(const struct job *job, uint64_t after, uint64_t *found, struct error *error)
+{
+    char prefix[JOURNAL_KEY_SIZE], begin[JOURNAL_KEY_SIZE] = "";
+    struct store_range range = {.prefix = prefix, .after = begin};
+    const struct object_entry *entry;
+    enum cursor_state state;
+    struct cursor *cursor;
+
+    *found = 0;
+    journal_prefix(job, 0, "", prefix);
+    if (after != 0) {
+        journal_prefix(job, after, "", begin);
+        begin[strlen(begin) - 1] = '0'; /* what comes behind a '/': so behind all of its keys */
+    }
+    cursor = cursor_open(job->store, &range, error);
+    if (cursor == NULL)
+        return false;
+    while (*found == 0 && ((state = cursor_peek(cursor, &entry)) == CURSOR_ENTRY || state == CURSOR_WAIT)) {
+        if (state == CURSOR_ENTRY && !journal_parse_run(job, entry->key, found)) {
+            log_warn("%.200s in the destination belongs to no run: ignored", entry->key);
+            *found = 0;
+        }
+        if (state == CURSOR_ENTRY)
+            cursor_next(cursor);
+        else if (!loop_turn(store_loop(job->store), cursor_step(cursor), INT64_MAX, error))
+            break;
+    }
+    if (cursor_error(cursor)->kind != ERROR_NONE)
+        *error = *cursor_error(cursor);
+    cursor_close(cursor);
+    return error->kind == ERROR_NONE;
+}
+
+bool journal_list(const struct job *job, struct journal_runs *runs, struct error *error)
+{
+    uint64_t run = 0;
+
+    error_clear(error);
+    for (runs->count = 0; runs->count < JOURNAL_RUNS_MAX; runs->count++) {
+        if (!find_run(job, run, &run, error))
+            return false;
+        if (run == 0)
+            return true;
+        runs->numbers[runs->count] = run;
+    }
+    return true;
+}
+
+/* ---- one run ---- */
+
+/* 1: it is in call->body. 0: it is not there. -1: *error. */
+static int read_document(const struct job *job, struct call *call, const char *key, struct error *error)
+{
+    store_read(job->store, call, key);
+    if (store_wait(call))
+        return 1;
+    if (call->error.kind == ERROR_NOT_FOUND)
+        return 0;
+    *error = call->error;
+    return -1;
+}
+
+static bool look_at(const struct job *job, struct call *call, uint64_t number, struct journal_run *run,
+                    struct error *error)
+{
+    char key[JOURNAL_KEY_SIZE];
+    struct journal_chunk chunk;
+    bool understood;
+    int found;
+
+    journal_run_key(job, number, key);
+    found = read_document(job, call, key, error);
+    if (found > 0) {
+        understood = journal_read_run(buf_str(&call->body), call->body.len, run);
+    } else if (found == 0) {
+        journal_chunk_key(job, number, 1, key);
+        found = read_document(job, call, key, error);
+        understood = found > 0 && journal_open(buf_str(&call->body), call->body.len, &chunk);
+        if (understood) {
+            *run = (struct journal_run){.head = chunk.head, .state = JOURNAL_DIED, .finished = CLOCK_UNKNOWN};
+            journal_close(&chunk);
+        }
+    }
+    if (found < 0)
+        return false;
+    if (found == 0)
+        return error_set(error, ERROR_NOT_FOUND, "run %" PRIu64 " has no journal (any more)", number);
+    return (understood && run->head.run == number) ||
+           error_set(error, ERROR_PROTOCOL, "%s is no journal that this version understands", key);
+}
+
+bool journal_look(const struct job *job, uint64_t number, struct journal_run *run, struct error *error)
+{
+    struct call call;
+
+    call_init(&call);
+    error_clear(error);
+    *run = (struct journal_run){.head = {.run = number}, .finished = CLOCK_UNKNOWN};
+    bool ok = look_at(job, &call, number, run, error);
+    call_free(&call);
+    return ok;
+}
+
+bool journal_save_run(const struct job *job, const struct journal_run *run, struct error *error)
+{
+    char key[JOURNAL_KEY_SIZE];
+    struct call call;
+    struct buf json;
+    bool ok;
+
+    journal_run_key(job, run->head.run, key);
+    call_init(&call);
+    buf_init(&json, STORE_SMALL_MAX);
+    ok = journal_write_run(run, &json) || error_set(error, ERROR_LOCAL, "out of memory");
+    if (ok) {
+        store_write(job->store, &call, key, json.data, json.len, NULL);
+        ok = store_wait(&call);
+        if (!ok)
+            *error = call.error;
+    }
+    buf_free(&json);
+    call_free(&call);
+    return ok;
+}
+
+/* ---- removing ---- */
+
+/* Begins a removal in each free call. True if any is under way. */
+static bool begin_removals(const struct job *job, struct cursor *cursor, struct call calls[REMOVALS],
+                           uint64_t *bytes, struct error *error)
+{
+    const struct object_entry *entry;
+    bool busy = false;
+
+    for (int i = 0; i < REMOVALS; i++) {
+        if (calls[i].done && calls[i].error.kind != ERROR_NONE && error->kind == ERROR_NONE)
+            *error = calls[i].error;
+        if (calls[i].done && error->kind == ERROR_NONE && cursor_peek(cursor, &entry) == CURSOR_ENTRY) {
+            *bytes += entry->size;
+            store_remove(job->store, &calls[i], entry->key);
+            cursor_next(cursor);
+        }
+        busy |= !calls[i].done;
+    }
+    return busy;
+}
+
+static bool step_removals(struct call calls[REMOVALS])
+{
+    bool moved = false;
+
+    for (int i = 0; i < REMOVALS; i++)
+        moved |= store_step(&calls[i]);
+    return moved;
+}
+
+static void remove_all(const struct job *job, struct cursor *cursor, struct lease *lease, uint64_t *bytes,
+                       struct error *error)
+{
+    const struct object_entry *entry;
+    struct call calls[REMOVALS];
+    struct error lost;
+
+    for (int i = 0; i < REMOVALS; i++)
+        call_init(&calls[i]);
+    while (error->kind == ERROR_NONE &&
+           (begin_removals(job, cursor, calls, bytes, error) || cursor_peek(cursor, &entry) == CURSOR_WAIT)) {
+        bool moved = step_removals(calls) | cursor_step(cursor);
+
+        if (lease != NULL)
+            moved |= lease_step(lease, &lost);
+        if (lease != NULL && !lease->held)
+            *error = lost;
+        else
+            loop_turn(store_loop(job->store), moved, lease != NULL ? lease_wake(lease) : INT64_MAX, error);
+    }
+    if (error->kind == ERROR_NONE && cursor_error(cursor)->kind != ERROR_NONE)
+        *error = *cursor_error(cursor);
+    for (int i = 0; i < REMOVALS; i++)
+        call_free(&calls[i]);
+}
+
+bool journal_remove(const struct job *job, uint64_t run, const char *below, struct lease *lease,
+                    uint64_t *bytes, struct error *error)
+{
+    char prefix[JOURNAL_KEY_SIZE];
+    struct cursor *cursor;
+
+    error_clear(error);
+    journal_prefix(job, run, below, prefix);
+    cursor = cursor_open(job->store, &(struct store_range){.prefix = prefix}, error);
+    if (cursor == NULL)
+        return false;
+    remove_all(job, cursor, lease, bytes, error);
+    cursor_close(cursor);
+    return error->kind == ERROR_NONE;
+}
+
+void journal_prune(const struct job *job, int64_t kept, struct lease *lease)
+{
+    struct journal_runs runs; /* 8 KB */
+    uint64_t bytes = 0;
+    struct error why;
+    int count = 0;
+    char size[32];
+
+    if (!journal_list(job, &runs, &why)) {
+        log_warn("older runs are not removed (setting runs_kept): %s", why.text);
+        return;
+    }
+    while (count < runs.count - kept && journal_remove(job, runs.numbers[count], "", lease, &bytes, &why))
+        count++;
+    if (count < runs.count - kept)
+        log_warn("older runs cannot be removed (setting runs_kept): %s", why.text);
+    if (count > 0)
+        log_info("%d older run%s with %s can no longer be rolled back (setting runs_kept): removed", count,
+                 count == 1 ? "" : "s", report_size(bytes, size));
+}

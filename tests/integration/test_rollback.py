@@ -1,0 +1,264 @@
+"""keep_previous, --runs and --rollback: whatever became of a sync, what it has changed comes back, and what production has
+changed since stays. The buckets are looked at by others than the tool: boto3, or as files."""
+import json
+import os
+import time
+
+import data
+from gcs import GoogleStorage
+from harness import RUN, TestCase, production
+
+PREFIXES = ("public/", "private/", "other/")
+# Places at which a sync dies ...
+IN_SYNC = ("lease-created", "journaling", "journaled", "kept", "copying", "journal-end", "before-marker", "after-marker",
+           "before-release")
+# ... and a rollback.
+IN_ROLLBACK = ("lease-created", "undoing", "undone", "undone-told", "before-release")
+QUIET = 4.2  # s after a sync in which what is written counts as the sync's (LEASE_CLOCK_MARGIN, and whole seconds)
+
+
+class RollbackCase(TestCase):
+    keep = "copies"
+    extra = {}
+
+    def make(self, side):
+        raise NotImplementedError
+
+    def setUp(self):
+        super().setUp()
+        self.source, self.destination = self.make("source"), self.make("destination")
+        self.env = production(self.source, self.destination, "d1", STORSYNC_KEEP_PREVIOUS=self.keep,
+                              STORSYNC_LEASE_TTL="3s", STORSYNC_MIN_INTERVAL="0s", **self.extra)
+        self.fill()
+
+    def fill(self):
+        for number in range(8):
+            self.put(self.destination, f"public/changed{number}", f"production's {number}", number)
+            self.put(self.source, f"public/changed{number}", f"development's other {number}", number + 1)
+            self.put(self.source, f"public/new/{number}", f"new {number}", number)
+        self.put(self.destination, "public/extra", "only here", 1)
+        self.put(self.destination, "other/x", "of nobody", 2)
+        self.before = self.look()
+
+    def put(self, bucket, key, body, number):
+        bucket.put(key, body)
+
+    def look(self):
+        raise NotImplementedError
+
+    def run_tool(self, *args, crash=None, code=0, **env):
+        how = {"binary": RUN.test_binary} if crash else {}
+        tool = self.tool(*args, env={**self.env, **env, **({"STORSYNC_CRASH_AT": crash} if crash else {})}, timeout=60, **how)
+        if crash is None:
+            self.assertEqual(tool.code, code)
+        return tool
+
+    def runs(self):
+        return json.loads(self.run_tool("--runs", "--json").out)["runs"]
+
+    def check_same(self, expected, changed=()):
+        now = self.look()
+        for key in changed:
+            now.pop(key, None)
+        self.assertEqual(data.differences({k: v for k, v in expected.items() if k not in changed}, now), [])
+
+
+class Rollback:
+    """What holds whatever the buckets are."""
+
+    def test_there_and_back(self):
+        self.assertEqual(self.runs(), [])
+        tool = self.run_tool()
+        self.assertIn("can be undone with --rollback: 8 created, 8 overwritten, 0 deleted", tool.err)
+        [run] = self.runs()
+        self.assertEqual((run["state"], run["created"], run["overwritten"], run["deploymentId"], run["canRollBack"]),
+                         ("synced", 8, 8, "d1", True))
+        self.assertEqual(run["bytesKept"], 8 * len("production's 0"))
+        self.assertNotEqual(self.look(), self.before)
+        tool = self.run_tool("--rollback")
+        self.assertEqual((tool.status["state"], tool.status["syncedFiles"], tool.status["mode"]), ("rolled-back", 16, "rollback"))
+        self.check_same(self.before)
+        # The same deployment does not sync again, another one does, and the rollback itself cannot be undone.
+        self.assertEqual(self.run_tool().status["state"], "already-synced")
+        self.assertEqual([run["state"] for run in self.runs()], ["rolled-back"])
+        self.assertIn("no sync can be rolled back", self.run_tool("--rollback", code=69).err)
+        self.assertIn("is rolled back already", self.run_tool("--rollback", str(run["run"]), code=69).err)
+        self.assertEqual(self.run_tool(STORSYNC_DEPLOYMENT_ID="d2").status["state"], "synced")
+
+    def test_a_sync_that_changes_nothing_writes_no_journal(self):
+        self.run_tool()
+        before = self.destination.state("runs")
+        self.run_tool("--sync")
+        self.assertEqual(self.destination.state("runs"), before)
+
+    def test_several_runs_back(self):
+        self.run_tool()
+        between = self.look()
+        self.put(self.source, "public/changed0", "development's third version", 3)
+        self.put(self.source, "public/new/9", "later", 3)
+        self.run_tool("--sync")
+        second, first = (run["run"] for run in self.runs())
+        self.run_tool("--rollback")
+        self.check_same(between)
+        self.run_tool("--rollback")
+        self.check_same(self.before)
+        self.assertEqual({run["state"] for run in self.runs()}, {"rolled-back"})
+        self.assertLess(first, second)
+
+    def test_all_back_to_a_run(self):
+        self.run_tool()
+        self.put(self.source, "public/changed0", "development's third version", 3)
+        self.put(self.source, "public/new/9", "later", 3)
+        self.run_tool("--sync")
+        self.run_tool("--rollback", str(self.runs()[-1]["run"]))
+        self.check_same(self.before)
+        self.assertIn("no journal of run 999", self.run_tool("--rollback", "999", code=69).err)
+
+    def test_what_production_changed_since_stays_and_is_told(self):
+        self.run_tool()
+        time.sleep(QUIET)
+        self.put(self.destination, "public/changed1", "production's newest", 5)
+        self.put(self.destination, "public/new/1", "production's own", 5)
+        self.destination.remove("public/changed2")
+        changed = self.look()
+        tool = self.run_tool("--rollback")
+        for key in ("changed1", "new/1", "changed2"):
+            self.assertIn(f"Kept: public/{key} (changed in production)", tool.err)
+        self.assertEqual((tool.status["keptFiles"], tool.status["syncedFiles"]), (3, 13))
+        self.check_same(self.before, ("public/changed1", "public/changed2", "public/new/1"))
+        now = self.look()
+        for key in ("public/changed1", "public/new/1"):
+            self.assertEqual(now[key], changed[key])
+        self.assertNotIn("public/changed2", now)
+
+    def test_runs_kept(self):
+        for number in range(4):
+            self.put(self.source, "public/changed0", f"version {number}" + "." * number, number)
+            self.run_tool("--sync", STORSYNC_RUNS_KEPT="2")
+        self.assertRegex(self.tools[-1].err, r"1 older run with \d[^ ]* [KM]?B can no longer be rolled back")
+        self.assertEqual(len(self.runs()), 2)
+        self.assertEqual(len({key.split("/")[3] for key in self.destination.keys(".storsync/") if "/runs/" in key}), 2)
+
+    def test_what_is_not_understood_is_told_and_left(self):
+        self.run_tool()
+        chunk = next(key for key in self.destination.keys(".storsync/") if "/chunk-" in key)
+        run = next(key for key in self.destination.keys(".storsync/") if key.endswith("/run.json"))
+        after = self.look()
+        good = self.destination.get(chunk)
+        for bad in (b"{", b"\0" * 300, json.dumps({**json.loads(good), "schema": 2}).encode(), b"x" * 300_000):
+            self.destination.put(chunk, bad)
+            tool = self.run_tool("--rollback", code=69)
+            self.assertIn("chunk 1 of the journal", tool.status["message"])
+            self.check_same(after)
+        self.destination.put(run, b"[]")
+        self.assertFalse(self.runs()[0]["canRollBack"])
+        self.assertIn("is no journal that this version understands", self.run_tool("--rollback", code=69).err)
+        self.check_same(after)
+
+    def test_dry_run(self):
+        self.run_tool("--sync", "--dry-run")
+        self.assertEqual(self.destination.state("runs"), [])
+        self.run_tool()
+        self.assertIn("cannot be tried", self.run_tool("--rollback", "--dry-run", code=78).err)
+
+
+def dies_in_sync(place):
+    def test(self):
+        if not RUN.test_binary:
+            self.skipTest("the binary has no places to crash at")
+        self.run_tool(crash=place)
+        journal = any("/chunk-" in key for key in self.destination.keys(".storsync/"))
+        tool = self.run_tool("--rollback", code=0 if journal else 69)
+        self.check_same(self.before)
+        if journal:
+            self.assertEqual(self.run_tool().status["state"], "already-synced")
+            self.run_tool(STORSYNC_DEPLOYMENT_ID="d2")
+        else:
+            self.assertIn("no sync can be rolled back", tool.err)
+    return test
+
+
+def dies_in_rollback(place):
+    def test(self):
+        if not RUN.test_binary:
+            self.skipTest("the binary has no places to crash at")
+        self.run_tool()
+        self.run_tool("--rollback", crash=place)
+        done = self.runs()[0]["state"] == "rolled-back"
+        if place == "undoing":
+            self.run_tool("--rollback", crash=place)
+        self.run_tool("--rollback", code=69 if done else 0)
+        self.check_same(self.before)
+        self.assertEqual(self.runs()[0]["state"], "rolled-back")
+        self.assertEqual(self.run_tool().status["state"], "already-synced")
+    return test
+
+
+for place in IN_SYNC:
+    setattr(Rollback, f"test_dies_in_sync_at_{place.replace('-', '_')}", dies_in_sync(place))
+for place in IN_ROLLBACK:
+    setattr(Rollback, f"test_dies_in_rollback_at_{place.replace('-', '_')}", dies_in_rollback(place))
+
+
+class OnDirectories(Rollback, RollbackCase):
+    def make(self, side):
+        return self.dir_bucket()
+
+    def put(self, bucket, key, body, number):
+        path = bucket.put(key, body)
+        path.chmod((0o644, 0o600)[number % 2])
+        os.utime(path, ns=(1_600_000_000_123_000_000 + 10**10 * number,) * 2)
+
+    def look(self):
+        found = {}
+        for key, body in self.destination.contents().items():
+            status = (self.destination.root / key).stat()
+            found[key] = {"body": body, "time": status.st_mtime_ns, "mode": status.st_mode}
+        return found
+
+    def test_no_room_for_the_journal(self):
+        """Without an entry nothing is touched."""
+        space = self.mounts(f"mount -t tmpfs -o size=512k tmpfs '{self.destination.root}'")
+        root = space.path(self.destination.root)
+        changed = root / "public/changed0"
+        changed.parent.mkdir()
+        changed.write_text("production's")
+        os.utime(changed, (1, 1))
+        for number in range(1000):
+            self.source.put(f"public/new/{number}-{'k' * 200}", "")
+        with open(root / "fill", "wb") as fill:
+            fill.truncate(400 << 10)
+            os.posix_fallocate(fill.fileno(), 0, 400 << 10)
+        tool = self.tool("--sync", env=self.env, prefix=space.prefix, timeout=60)
+        self.assertEqual(tool.code, 69)
+        self.assertIn("the journal cannot be written, without which nothing is changed (setting keep_previous)", tool.err)
+        self.assertEqual([*(root / "public").rglob("*")], [changed])
+        self.assertEqual(changed.read_text(), "production's")
+
+
+class OnRgw(Rollback, RollbackCase):
+    def make(self, side):
+        return self.s3_bucket()
+
+    def put(self, bucket, key, body, number):
+        bucket.put(key, body, **data.metadata(number), Tagging=f"number={number}&of={key[:6]}")
+
+    def look(self):
+        return {key: {**facts, "tags": self.tags(key)}
+                for key, facts in data.snapshot(self.destination, PREFIXES).items()}
+
+    def tags(self, key):
+        answer = self.destination.client.get_object_tagging(Bucket=self.destination.name, Key=key)
+        return sorted((tag["Key"], tag["Value"]) for tag in answer["TagSet"])
+
+
+class OnGoogle(Rollback, RollbackCase):
+    def make(self, side):
+        if not self.extra:
+            self.server = GoogleStorage().start()
+            self.addCleanup(self.server.stop)
+            self.extra = {"STORAGE_EMULATOR_HOST": self.server.endpoint}
+        return self.server.bucket(f"{side}-bucket")
+
+    def look(self):
+        return data.snapshot(self.destination, PREFIXES)
