@@ -10,7 +10,7 @@ from harness import TestCase, production
 
 # One after the other, in this order: when the one before is read, production changes the one behind it.
 KEYS = ("public/a", "public/before", "public/between", "public/during", "public/new1", "public/new2")
-RULES = Path(__file__).resolve().parents[2] / "docs" / "RULES.md"
+POLICIES = Path(__file__).resolve().parents[2] / "docs" / "POLICIES.md"
 QUIET = 4.2  # s after a sync in which what is written counts as the sync's (LEASE_CLOCK_MARGIN, and whole seconds)
 
 
@@ -60,7 +60,7 @@ class ConflictCase(TestCase):
             self.source.put(key, "development's second")
         overwrite, keep, fail = buckets
         rows = re.findall(r"(?m)^\| (?!prod|---)(.*?) \| (copied.*?) \| (kept|failed) \| (kept|failed) \|$",
-                          RULES.read_text().partition("## Conflicts")[2])
+                          POLICIES.read_text().partition("## What production has changed")[2])
         self.assertEqual(len(rows), len(KEYS) - 1)
         document = {policy: [row[column] for row in rows]
                     for column, policy in enumerate(("overwrite", "keep", "fail"), 1)}
@@ -116,6 +116,16 @@ class OnRgw(ConflictCase):
 
     def test_phases(self):
         self.check([self.s3_bucket() for _ in range(3)])
+
+
+class OnRgwWithVersions(ConflictCase):
+    conditions = False
+
+    def test_phases(self):
+        buckets = [self.s3_bucket() for _ in range(3)]
+        for bucket in buckets:
+            bucket.client.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
+        self.check(buckets)
 
 
 class OnGoogle(ConflictCase):

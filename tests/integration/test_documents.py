@@ -99,44 +99,6 @@ class Costs(TestCase):
         self.assertEqual(many, {**few, "list": few["list"] + 2})
 
 
-class Uploads(TestCase):
-    """The table of docs/UPLOADS.md, with directories, where times can be set."""
-
-    # Of one file: how old it is and what is in it, before the sync that matters. OLD is what the sync before has copied.
-    OLD = (1000, "old")
-    CASES = {
-        ("has it", "has not"): (OLD, None),
-        ("has not", "has it: a user's upload"): (None, (100, "upload")),
-        ("has deleted it", "has the old copy"): (None, OLD),
-        ("has changed it", "has the old copy"): ((100, "new"), OLD),
-        ("has not changed it", "has the same"): (OLD, OLD),
-        ("has not changed it", "a user has changed it, and its size"): (OLD, (100, "upload")),
-        ("has not changed it", "a user has changed it, same size, later"): (OLD, (100, "upl")),
-        ("has changed it, first", "a user has changed it, same size, later"): ((500, "new"), (100, "upl")),
-        ("has changed it, last", "a user has changed it"): ((100, "new"), (500, "upload")),
-    }
-
-    def test_table(self):
-        rows = re.findall(r"(?m)^\| (.*?) \| (.*?) \| \*\*(\w+)\*\*", document("UPLOADS.md"))
-        found = {case: self.outcome(*case) for case in self.CASES}
-        self.assertEqual(found, {(one, other): word for one, other, word in rows})
-
-    def outcome(self, *case):
-        source, destination = self.dir_bucket(), self.dir_bucket()
-        source.put("public/another", "another")  # an empty source is another matter
-        ours, theirs = self.CASES[case]
-        if theirs and ours:
-            source.put("public/file", self.OLD[1], age=self.OLD[0])
-            self.succeed("--sync", env={**source.env("source"), **destination.env("destination")})
-        for bucket, what in ((source, ours), (destination, theirs)):
-            if what and what != self.OLD or what and not (theirs and ours):
-                bucket.put("public/file", what[1], age=what[0])
-        self.succeed("--sync", env={**source.env("source"), **destination.env("destination")})
-        now = destination.contents()["public/file"].decode()
-        self.assertIn(now, [what[1] for what in (ours, theirs) if what])
-        return "leaves" if theirs and now == theirs[1] else "copies"
-
-
 ALL_USERS = "http://acs.amazonaws.com/groups/global/AllUsers"
 SSE_C = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": b"0" * 32}
 FAR = datetime.datetime(2037, 10, 21, tzinfo=datetime.timezone.utc)
