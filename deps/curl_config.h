@@ -1,5 +1,5 @@
 /*
- * What libcurl is to be, and what it is built on: HTTP and HTTPS with proxies and nothing else, on Linux with
+ * What libcurl is to be, and what it is built on: HTTP and HTTPS with proxies, SMTP and nothing else, on Linux with
  * musl or glibc, any 64-bit CPU. It stands in for the header that curl's configure would write (HAVE_CONFIG_H),
  * which takes longer to find out the same than all of libcurl takes to compile. See lib/curl_config.h.in and
  * docs/INTERNALS.md of curl for the names.
@@ -43,7 +43,6 @@
 #define CURL_DISABLE_SHA512_256 1
 #define CURL_DISABLE_SHUFFLE_DNS 1
 #define CURL_DISABLE_SMB 1
-#define CURL_DISABLE_SMTP 1
 #define CURL_DISABLE_TELNET 1
 #define CURL_DISABLE_TFTP 1
 #define CURL_DISABLE_VERBOSE_STRINGS 1

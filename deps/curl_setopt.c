@@ -69,6 +69,15 @@ static CURLcode set_number(struct Curl_easy *data, CURLoption option, long numbe
     case CURLOPT_SUPPRESS_CONNECT_HEADERS:
         data->set.suppress_connect_headers = number != 0;
         return CURLE_OK;
+    case CURLOPT_MAIL_RCPT_ALLOWFAILS:
+        data->set.mail_rcpt_allowfails = number != 0;
+        return CURLE_OK;
+    case CURLOPT_TIMEOUT_MS:
+        data->set.timeout = within(number, 0, INT_MAX);
+        return CURLE_OK;
+    case CURLOPT_USE_SSL:
+        data->set.use_ssl = (unsigned char)within(number, CURLUSESSL_NONE, CURLUSESSL_ALL);
+        return CURLE_OK;
     case CURLOPT_TCP_KEEPALIVE:
         data->set.tcp_keepalive = number != 0;
         return CURLE_OK;
@@ -103,6 +112,12 @@ static char **text_slot(struct Curl_easy *data, CURLoption option)
         return &data->set.str[STRING_SSL_CAFILE_PROXY];
     case CURLOPT_CUSTOMREQUEST:
         return &data->set.str[STRING_CUSTOMREQUEST];
+    case CURLOPT_MAIL_FROM:
+        return &data->set.str[STRING_MAIL_FROM];
+    case CURLOPT_PASSWORD:
+        return &data->set.str[STRING_PASSWORD];
+    case CURLOPT_USERNAME:
+        return &data->set.str[STRING_USERNAME];
     case CURLOPT_PROXY:
         return &data->set.str[STRING_PROXY];
     case CURLOPT_URL:
@@ -161,6 +176,9 @@ static CURLcode set_pointer(struct Curl_easy *data, CURLoption option, void *poi
         return CURLE_OK;
     case CURLOPT_HTTPHEADER:
         data->set.headers = pointer;
+        return CURLE_OK;
+    case CURLOPT_MAIL_RCPT:
+        data->set.mail_rcpt = pointer;
         return CURLE_OK;
     case CURLOPT_PREREQDATA:
         data->set.prereq_userp = pointer;

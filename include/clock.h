@@ -27,6 +27,10 @@ void clock_format_rfc3339(int64_t wall, char out[CLOCK_RFC3339_SIZE]);
 #define CLOCK_BASIC_SIZE 17
 void clock_format_basic(int64_t wall, char out[CLOCK_BASIC_SIZE]);
 
+/* As a mail's Date has it (RFC 5322, 3.3), in UTC: "Sun, 22 Nov 2026 15:04:05 +0000". */
+#define CLOCK_MAIL_SIZE 32
+void clock_format_mail(int64_t wall, char out[CLOCK_MAIL_SIZE]);
+
 /* RFC 3339 with any number of decimals, "Z" or an offset. CLOCK_UNKNOWN if it is not one. */
 int64_t clock_parse_rfc3339(const char *text);
 

@@ -86,12 +86,24 @@ struct http_hooks {
     enum http_verdict (*finish)(struct http_request *request);
 };
 
+/* A mail instead of a request: the URL is smtp:// or smtps://, the body that is uploaded is the message, and `status` the last
+ * answer's code. All is the owner's, and in ASCII without control characters. */
+struct http_mail {
+    const char *from; /* an address */
+    const char
+        *to; /* addresses with commas and white space between them; it is fine if one of them is taken */
+    const char *user, *password; /* "": none; AUTH PLAIN or LOGIN */
+    bool plain;                  /* without TLS, if the server has none */
+};
+
 struct http_request {
     /* The owner's, before http_submit. */
     const struct http_hooks *hooks;
     void *ctx;
-    const char *method;  /* static storage; "HEAD" gets no body */
-    const char *ca_file; /* see tls_trust; NULL if there is none */
+    const char *method;           /* static storage; "HEAD" gets no body */
+    const struct http_mail *mail; /* NULL: it is HTTP */
+    bool discreet;                /* the URL is a secret: no log has more of it than the host */
+    const char *ca_file;          /* see tls_trust; NULL if there is none */
     bool direct;        /* never through a proxy; nor is a host that is near (uri.h), whatever is said here */
     int64_t time_limit; /* ms for connecting, and for an attempt; 0: the limits of all */
     bool urgent;        /* counts in the limits of a second, and waits for none of them */

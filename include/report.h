@@ -128,6 +128,8 @@ struct report {
     char message[640];         /* one line: the result for a person; "" until the run is over */
 
     struct report_last last; /* report_remember */
+    bool before_known;       /* how the run before ended: likewise */
+    bool before_healthy;
 
     struct report_listener *listeners; /* private */
 };
@@ -224,7 +226,11 @@ bool report_valid(const struct report *report);
 /* Appends the status document (docs/STATUS.md). False: no memory or no room. */
 bool report_json(const struct report *report, bool pretty, struct buf *out);
 
-/* Takes the last sync out of the document that this run's will replace. One that cannot be read tells of none. */
+/* The same without lists of differences, on one line, as the member `run` of an object whose member `text` is for a person. */
+bool report_json_notice(const struct report *report, const char *text, struct buf *out);
+
+/* Takes the last sync out of the document that this run's will replace, and how the run before ended. One that cannot be read
+ * tells of none. */
 void report_remember(struct report *report, const char *json, size_t len);
 
 /* The same for a person: what --status prints, from a document that report_json made. */

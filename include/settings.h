@@ -53,6 +53,7 @@ enum acl {
     ACL_OWNER_FULL_CONTROL,
 };
 enum plan_format { PLAN_FORMAT_JSON, PLAN_FORMAT_JSON_ALL, PLAN_FORMAT_S3_BATCH, PLAN_FORMAT_STS };
+enum notify_on { NOTIFY_ON_FAILURE, NOTIFY_ON_CHANGE, NOTIFY_ON_ALWAYS };
 enum on_failure { ON_FAILURE_START, ON_FAILURE_STOP };
 enum path_style { PATH_STYLE_AUTO, PATH_STYLE_YES, PATH_STYLE_NO };
 enum endpoint_switch { SWITCH_AUTO, SWITCH_YES, SWITCH_NO }; /* auto: what the profile says, else no */
@@ -89,8 +90,15 @@ struct settings {
     const char *exclude, *include, *filter_file;
     const char *environment; /* "", "production" or "development" */
     const char *deployment_id;
-    const char *job;                                         /* "": see job.h */
-    const char *status_file;                                 /* "": the defaults of status.h, in turn */
+    const char *job;         /* "": see job.h */
+    const char *status_file; /* "": the defaults of status.h, in turn */
+    const char *notify_url, *notify_secret,
+        *notify_ca_file;                           /* see notify.h; a url that cannot be used is "" */
+    const char *notify_mail_to, *notify_mail_from; /* likewise; addresses are ASCII */
+    const char *smtp_url, *smtp_user, *smtp_password;
+    int64_t notify_on;      /* enum notify_on */
+    int64_t notify_timeout; /* ms */
+    int64_t notify_plain;
     const char *metrics_file;                                /* "": none */
     const char *config;                                      /* the INI file; "" if there is none */
     const char *drop_env;                                    /* names, comma-separated */
@@ -145,6 +153,9 @@ struct settings_flag {
 
 /* The longest `job`. */
 #define SETTINGS_SEGMENT_MAX 64
+
+#define SETTINGS_MAIL_MAX 16          /* addresses of notify_mail_to ... */
+#define SETTINGS_MAIL_ADDRESS_MAX 254 /* bytes of one: RFC 5321, 4.5.3.1.3 */
 
 #define SETTINGS_NAME_SIZE 64 /* of a variable or a flag, with its NUL */
 

@@ -21,6 +21,7 @@
 #define WIRE_HEAD 6
 #define WIRE_BODY_MAX 480
 #define WIRE_MAX (WIRE_HEAD + WIRE_BODY_MAX)
+#define WIRE_NOTIFY_MAX (10 * 60 * 1000)               /* ms; likewise */
 #define WIRE_LIMIT_MAX (INT64_C(7) * 24 * 3600 * 1000) /* ms; more than any setting allows */
 
 enum wire_type { WIRE_POLICY = 1, WIRE_NAMES, WIRE_PROGRESS, WIRE_SCHEDULE, WIRE_END };
@@ -32,6 +33,7 @@ struct wire_policy {
     int64_t limit; /* ms from the start of the process; 0: none */
     uint8_t log_format, log_level; /* of log.h */
     bool log_utf8;
+    uint32_t notify; /* ms; at most so long it may take to tell others how the run ended; 0: nobody is told */
 };
 
 /* How far the work is. */

@@ -27,7 +27,8 @@ int worker_run(const struct worker *worker, const struct wire *wire);
  * so; after a signal it does not. */
 bool worker_goes_on(const struct options *options, bool start_on_failure, enum error_kind ended);
 
-/* Tells what became of a worker that could not do so itself: what the log, the status file and Kubernetes get to know.
+/* Tells what became of a worker that could not do so itself: what the log, the status file and Kubernetes get to know, and last,
+ * if the policy has time for that, others (notify.h).
  * `files`: its settings were read, so the files among them can be read again. */
 struct worker_end {
     bool files;

@@ -54,6 +54,13 @@ _storsync_init() {
 	--connect-timeout) values='' ;;
 	--stall-timeout) values='' ;;
 	--request-timeout) values='' ;;
+	--notify-on) values='failure change always' ;;
+	--notify-timeout) values='' ;;
+	--notify-ca-file) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+	--notify-mail-to) values='' ;;
+	--notify-mail-from) values='' ;;
+	--smtp-url) values='' ;;
+	--smtp-user) values='' ;;
 	--drop-env) values='' ;;
 	--status-file) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	--metrics-file) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
@@ -91,7 +98,7 @@ _storsync_init() {
 	--destination-role-session-name) values='' ;;
 	--destination-sts-endpoint) values='' ;;
 	--help) values='all' ;;
-	*) values='-- --sync --serve --validate --status --health --check-config --check-access --runs --rollback --explain --print-config --json --help --version --environment --deployment-id --job --public-object-search-paths --private-object-dir --exclude --include --filter-file --min-interval --schedule --validate-schedule --schedule-jitter --max-failures --on-failure --timeout --wait --lease-ttl --compare --conflict --keep-previous --runs-kept --tags --acl --concurrency --part-size --dry-run --plan --plan-format --strict --content --content-seed --retries --max-requests --max-bytes --connect-timeout --stall-timeout --request-timeout --drop-env --status-file --metrics-file --log-format --log-level --config --source-bucket --source-endpoint --source-region --source-path-style --source-use-fips-endpoint --source-use-dualstack-endpoint --source-request-payer --source-user-project --source-allow-http --source-ca-file --source-profile --source-access-key-id --source-role-arn --source-web-identity-token-file --source-role-session-name --source-sts-endpoint --destination-bucket --destination-endpoint --destination-region --destination-path-style --destination-use-fips-endpoint --destination-use-dualstack-endpoint --destination-request-payer --destination-user-project --destination-allow-http --destination-ca-file --destination-profile --destination-access-key-id --destination-role-arn --destination-web-identity-token-file --destination-role-session-name --destination-sts-endpoint' ;;
+	*) values='-- --sync --serve --validate --status --health --check-config --check-access --runs --rollback --explain --print-config --json --help --version --environment --deployment-id --job --public-object-search-paths --private-object-dir --exclude --include --filter-file --min-interval --schedule --validate-schedule --schedule-jitter --max-failures --on-failure --timeout --wait --lease-ttl --compare --conflict --keep-previous --runs-kept --tags --acl --concurrency --part-size --dry-run --plan --plan-format --strict --content --content-seed --retries --max-requests --max-bytes --connect-timeout --stall-timeout --request-timeout --notify-on --notify-timeout --notify-ca-file --notify-plain --notify-mail-to --notify-mail-from --smtp-url --smtp-user --drop-env --status-file --metrics-file --log-format --log-level --config --source-bucket --source-endpoint --source-region --source-path-style --source-use-fips-endpoint --source-use-dualstack-endpoint --source-request-payer --source-user-project --source-allow-http --source-ca-file --source-profile --source-access-key-id --source-role-arn --source-web-identity-token-file --source-role-session-name --source-sts-endpoint --destination-bucket --destination-endpoint --destination-region --destination-path-style --destination-use-fips-endpoint --destination-use-dualstack-endpoint --destination-request-payer --destination-user-project --destination-allow-http --destination-ca-file --destination-profile --destination-access-key-id --destination-role-arn --destination-web-identity-token-file --destination-role-session-name --destination-sts-endpoint' ;;
 	esac
 	if [[ -n $values ]]; then mapfile -t COMPREPLY < <(compgen -W "$values" -- "$word"); fi
 }

@@ -51,6 +51,14 @@ complete -c storsync-init -l max-bytes -d 'most bytes a second over the network,
 complete -c storsync-init -l connect-timeout -d 'most time for name lookup, TCP and TLS together' -x
 complete -c storsync-init -l stall-timeout -d 'a request that makes no progress for this long is broken off' -x
 complete -c storsync-init -l request-timeout -d 'most time for one attempt at one request; 0 is no limit' -x
+complete -c storsync-init -l notify-on -d 'which runs are told of: those that failed, those that ended otherwise than the one before, or all' -x -a 'failure change always'
+complete -c storsync-init -l notify-timeout -d 'most time that telling may take, all attempts together' -x
+complete -c storsync-init -l notify-ca-file -d 'PEM file with the certificate authorities to trust there; as for the buckets if not set' -r -F
+complete -c storsync-init -l notify-plain -d 'other machines may be told without TLS: by http, or by smtp without STARTTLS'
+complete -c storsync-init -l notify-mail-to -d 'who gets a mail about it: addresses, comma-separated' -x
+complete -c storsync-init -l notify-mail-from -d 'whom that mail is from' -x
+complete -c storsync-init -l smtp-url -d 'the server that takes the mail: smtp://host:587 with STARTTLS, or smtps://host' -x
+complete -c storsync-init -l smtp-user -d 'user there' -x
 complete -c storsync-init -l drop-env -d 'variables that the application does not get: names, comma-separated; AWS_* is all that begin so' -x
 complete -c storsync-init -l status-file -d 'where the status goes; /run/storsync/status.json or /tmp/storsync-status.json if not set' -r -F
 complete -c storsync-init -l metrics-file -d 'where the figures of the last run go, for Prometheus\' node_exporter; nowhere if not set' -r -F

@@ -52,6 +52,14 @@ _arguments -S -s \
 	'--connect-timeout=[most time for name lookup, TCP and TLS together]:value:' \
 	'--stall-timeout=[a request that makes no progress for this long is broken off]:value:' \
 	'--request-timeout=[most time for one attempt at one request; 0 is no limit]:value:' \
+	'--notify-on=[which runs are told of\: those that failed, those that ended otherwise than the one before, or all]:value:(failure change always)' \
+	'--notify-timeout=[most time that telling may take, all attempts together]:value:' \
+	'--notify-ca-file=[PEM file with the certificate authorities to trust there; as for the buckets if not set]:FILE:_files' \
+	'--notify-plain[other machines may be told without TLS\: by http, or by smtp without STARTTLS]' \
+	'--notify-mail-to=[who gets a mail about it\: addresses, comma-separated]:ADDRESSES:' \
+	'--notify-mail-from=[whom that mail is from]:ADDRESS:' \
+	'--smtp-url=[the server that takes the mail\: smtp\://host\:587 with STARTTLS, or smtps\://host]:URL:' \
+	'--smtp-user=[user there]:NAME:' \
 	'--drop-env=[variables that the application does not get\: names, comma-separated; AWS_* is all that begin so]:NAMES:' \
 	'--status-file=[where the status goes; /run/storsync/status.json or /tmp/storsync-status.json if not set]:FILE:_files' \
 	'--metrics-file=[where the figures of the last run go, for Prometheus'\'' node_exporter; nowhere if not set]:FILE:_files' \

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "notify.h"
 #include "report_log.h"
 #include "stop.h"
 #include "store_open.h"
@@ -80,10 +81,10 @@ void run_begin(struct run *run, const struct options *options, const struct sett
     }
     report->next_sync = timetable_next_sync(&run->timetable, clock_wall());
     if (limit != 0)
-        stop_at(started + limit);
+        stop_at(started + limit - notify_time(settings, limit));
 }
 
-void run_end(struct run *run)
+void run_close(struct run *run)
 {
     store_close(run->source);
     store_close(run->destination);
@@ -92,6 +93,17 @@ void run_end(struct run *run)
     run->destination = NULL;
     run->loop = NULL;
     run_status_end(&run->status, &run->report);
+}
+
+void run_notify(struct run *run, int64_t until)
+{
+    run_close(run);
+    notify_run(run->settings, &run->report, until);
+}
+
+void run_end(struct run *run)
+{
+    run_close(run);
     report_free(&run->report);
 }
 

@@ -49,6 +49,12 @@ void run_end(struct run *run); /* closes every connection and descriptor */
  * stores. Asks no service anything. */
 bool run_open(struct run *run, struct error *error);
 
+/* The work is done: closes every connection and descriptor, and tells the status file what could not be told before. */
+void run_close(struct run *run);
+
+/* Tells others how it ended, by `until` (mono). */
+void run_notify(struct run *run, int64_t until);
+
 /* One store of it, which says in its errors whose it is, and is the caller's. */
 struct store *run_open_side(const struct run *run, const struct side *side, struct error *error);
 

@@ -298,6 +298,8 @@ static int64_t look_at_process(struct supervisor_watch *watch)
         return -1;
     if (!watch->telling)
         pass_signal_on(watch);
+    else if (stop_signalled() && !watch->killed)
+        kill_within(watch, TELL_LATE);
     left = time_left(watch);
     if (left <= 0 && watch->killed)
         return -1;
@@ -359,6 +361,17 @@ static void tell_result(void *ctx)
     watch->task->tell(watch->task->ctx, watch->result);
 }
 
+/* How long telling others may take, in ms: not past the limit, and not after a signal. */
+static int64_t time_to_notify(const struct supervisor_watch *watch)
+{
+    const struct wire_policy *policy = &watch->result->policy;
+    int64_t left = policy->limit != 0 ? watch->task->started + policy->limit - clock_mono() : policy->notify;
+
+    if (left < 0 || stop_signalled())
+        return 0;
+    return left < policy->notify ? left : policy->notify;
+}
+
 /* What it has not said itself. True: a process that tells it is watched now. */
 static bool conclude_worker(struct supervisor_watch *watch)
 {
@@ -378,7 +391,8 @@ static bool conclude_worker(struct supervisor_watch *watch)
         result->code = 0;
     teller = start_aside(watch->task->handoff, tell_result, watch);
     if (teller > 0)
-        watch_process(watch, teller, clock_mono() + (watch->killed ? TELL_LATE : TELL_LIMIT));
+        watch_process(watch, teller,
+                      clock_mono() + (watch->killed ? TELL_LATE : TELL_LIMIT) + time_to_notify(watch));
     return teller > 0;
 }
 

@@ -8,6 +8,7 @@
 #include "json.h"
 #include "log.h"
 #include "modes.h"
+#include "notify.h"
 #include "output.h"
 #include "report_log.h"
 #include "run.h"
@@ -79,6 +80,12 @@ static int print_report(const struct run *run, int code)
     return answer_print_within(&out, run->options->command != NULL ? OUTPUT_PATIENCE : OUTPUT_FOREVER, code);
 }
 
+/* When telling others has to be over: with the time that an application may be kept waiting. */
+static int64_t notify_until(const struct worker *worker, int64_t limit)
+{
+    return limit != 0 ? worker->started + limit : INT64_MAX;
+}
+
 /* Does the work, and leaves nothing of it behind. `error` says how the settings fared. */
 static int work_and_tell(const struct worker *worker, const struct settings *settings,
                          const struct wire *wire, struct error *error)
@@ -96,6 +103,7 @@ static int work_and_tell(const struct worker *worker, const struct settings *set
     code = report_exit_code(&run.report);
     if (options->json)
         code = print_report(&run, code);
+    run_notify(&run, notify_until(worker, run_limit(options, settings)));
     run_end(&run);
     return code;
 }
@@ -189,6 +197,7 @@ static void tell_policy(const struct options *options, const struct settings *se
                                                .log_format = (uint8_t)settings->log_format,
                                                .log_level = (uint8_t)settings->log_level,
                                                .log_utf8 = log_utf8(),
+                                               .notify = (uint32_t)notify_time(settings, 0),
                                            }});
 }
 
@@ -262,6 +271,8 @@ void worker_speak_for(const struct worker *worker, const struct worker_end *end)
     run_save_for(&run, &end->progress, end->error);
     if (options->json)
         print_report(&run, error_exit_code(end->error));
+    if (end->policy.notify != 0)
+        run_notify(&run, notify_until(worker, end->policy.limit));
     run_end(&run);
     if (worker_goes_on(options, end->policy.start, end->error->kind))
         status_termination_log(STATUS_TERMINATION_LOG, "");

@@ -194,12 +194,25 @@ int64_t clock_parse_rfc3339(const char *text)
     return seconds * MS_PER_SECOND + ms;
 }
 
+static const char month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+void clock_format_mail(int64_t wall, char out[CLOCK_MAIL_SIZE])
+{
+    char text[80];
+    struct tm t;
+
+    if (!clock_civil(wall, &t))
+        t = (struct tm){.tm_year = 70, .tm_mday = 1, .tm_wday = 4};
+    snprintf(text, sizeof text, "%.3s, %02d %.3s %04d %02d:%02d:%02d +0000",
+             "SunMonTueWedThuFriSat" + (size_t)t.tm_wday * 3, t.tm_mday, month_names + (size_t)t.tm_mon * 3,
+             t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
+    memcpy(out, text, CLOCK_MAIL_SIZE);
+}
+
 static int take_month_name(const char **text)
 {
-    static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-
     for (int i = 0; i < 12; i++)
-        if (strncmp(*text, names + (size_t)i * 3, 3) == 0) {
+        if (strncmp(*text, month_names + (size_t)i * 3, 3) == 0) {
             *text += 3;
             return i + 1;
         }

@@ -1,6 +1,8 @@
 #include "hash.h"
 
 #include <bearssl_hash.h>
+#include <bearssl_hmac.h>
+#include <string.h>
 
 void hash_hex(const void *bytes, size_t len, char *digits)
 {
@@ -35,4 +37,39 @@ void hash_sha256(const void *data, size_t len, char out[HASH_SIZE])
     br_sha256_update(&context, data, len);
     br_sha256_out(&context, hash);
     hash_hex(hash, sizeof hash, out);
+}
+
+void hash_hmac(const void *key, size_t key_len, const void *data, size_t len, unsigned char out[HASH_BYTES])
+{
+    br_hmac_key_context prepared;
+    br_hmac_context context;
+
+    br_hmac_key_init(&prepared, &br_sha256_vtable, key, key_len);
+    br_hmac_init(&context, &prepared, 0);
+    br_hmac_update(&context, data, len);
+    br_hmac_out(&context, out);
+    explicit_bzero(&prepared, sizeof prepared);
+    explicit_bzero(&context, sizeof context);
+}
+
+bool hash_base64(struct buf *out, const void *data, size_t len, bool url)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *in = data;
+
+    for (size_t i = 0; i < len; i += 3) {
+        size_t left = len - i < 3 ? len - i : 3;
+        unsigned bits =
+            (unsigned)in[i] << 16 | (left > 1 ? (unsigned)in[i + 1] << 8 : 0) | (left > 2 ? in[i + 2] : 0);
+
+        for (size_t k = 0; k < 4; k++) {
+            char c = k > left ? '=' : digits[bits >> (18 - 6 * k) & 63];
+
+            if (!url)
+                buf_putc(out, c);
+            else if (c != '=')
+                buf_putc(out, (char)(c == '+' ? '-' : c == '/' ? '_' : c));
+        }
+    }
+    return !out->failed;
 }

@@ -76,8 +76,6 @@ bool gcp_take_subject(yyjson_val *account, const char *text, size_t len, struct 
 bool gcp_aws_subject(const struct creds *creds, const char *audience, struct buf *out, struct error *error);
 
 /* gcp_jwt.c */
-/* Base64 of RFC 4648: section 5 without padding (`url`), or section 4. */
-bool gcp_base64(struct buf *out, const void *data, size_t len, bool url);
 /* The signature of RFC 7518, 3.3. `pem` is PKCS#8 or PKCS#1. 0 if it is no RSA key of up to 4,096 bits. */
 size_t gcp_rs256(const char *pem, const void *data, size_t len, unsigned char out[GCP_SIGNATURE_MAX]);
 /* A JWT of the service account, issued at that time (wall); for `audience` if that is not NULL. */

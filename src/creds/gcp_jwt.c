@@ -15,27 +15,6 @@
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-bool gcp_base64(struct buf *out, const void *data, size_t len, bool url)
-{
-    const unsigned char *in = data;
-
-    for (size_t i = 0; i < len; i += 3) {
-        size_t left = len - i < 3 ? len - i : 3;
-        unsigned bits =
-            (unsigned)in[i] << 16 | (left > 1 ? (unsigned)in[i + 1] << 8 : 0) | (left > 2 ? in[i + 2] : 0);
-
-        for (size_t k = 0; k < 4; k++) {
-            char c = k > left ? '=' : digits[bits >> (18 - 6 * k) & 63];
-
-            if (!url)
-                buf_putc(out, c);
-            else if (c != '=')
-                buf_putc(out, (char)(c == '+' ? '-' : c == '/' ? '_' : c));
-        }
-    }
-    return !out->failed;
-}
-
 /* The first block of a PEM file, whatever it is called, as DER. */
 static size_t read_pem(const char *pem, unsigned char der[KEY_MAX])
 {
@@ -109,7 +88,7 @@ static bool put_part(struct buf *out, const yyjson_mut_doc *doc)
     bool good;
 
     buf_init(&text, JWT_MAX);
-    good = json_write(doc, false, &text) && gcp_base64(out, text.data, text.len, true);
+    good = json_write(doc, false, &text) && hash_base64(out, text.data, text.len, true);
     buf_free(&text);
     return good;
 }
@@ -155,6 +134,6 @@ bool gcp_jwt(yyjson_val *account, const char *audience, int64_t wall, struct buf
     if (len == 0)
         return error_set(error, ERROR_CONFIG,
                          "private_key is not an RSA key of 1,024 to 4,096 bits in PEM: get the file anew");
-    return (buf_putc(out, '.') && gcp_base64(out, signature, len, true)) ||
+    return (buf_putc(out, '.') && hash_base64(out, signature, len, true)) ||
            error_set(error, ERROR_LOCAL, "no room for a signed token");
 }

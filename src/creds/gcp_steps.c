@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "file.h"
+#include "hash.h"
 #include "text.h"
 
 #include <stdio.h>
@@ -72,7 +73,7 @@ static bool take_sidecar_credential(struct creds *creds, struct error *error)
     if (!gcp_take(creds, error))
         return false;
     buf_init(&none, 64);
-    gcp_base64(&none, "{\"alg\":\"none\"", 12, true);
+    hash_base64(&none, "{\"alg\":\"none\"", 12, true);
     empty = text_begins(creds->next.session_token, buf_str(&none));
     buf_free(&none);
     return !empty ||
@@ -222,7 +223,7 @@ static void add_client(struct creds *creds)
     buf_init_secret(&pair, CREDS_TOKEN_MAX);
     buf_printf(&pair, "%s:%s", id, json_text(object_of(creds), "client_secret", ""));
     buf_puts(&creds->request.headers, "authorization: Basic ");
-    gcp_base64(&creds->request.headers, pair.data, pair.len, false);
+    hash_base64(&creds->request.headers, pair.data, pair.len, false);
     buf_putc(&creds->request.headers, '\n');
     buf_free(&pair);
 }

@@ -7,7 +7,6 @@
 #include "text.h"
 
 #include <bearssl_hash.h>
-#include <bearssl_hmac.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -61,21 +60,6 @@ bool sigv4_canonical_request(const struct sigv4_request *request, struct buf *ou
     return !out->failed;
 }
 
-/* `out` may be `key`. */
-static void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
-                        unsigned char out[br_sha256_SIZE])
-{
-    br_hmac_key_context prepared;
-    br_hmac_context context;
-
-    br_hmac_key_init(&prepared, &br_sha256_vtable, key, key_len);
-    br_hmac_init(&context, &prepared, 0);
-    br_hmac_update(&context, data, len);
-    br_hmac_out(&context, out);
-    explicit_bzero(&prepared, sizeof prepared);
-    explicit_bzero(&context, sizeof context);
-}
-
 static bool derive_key(const struct sigv4_key *key, const char *date, unsigned char out[br_sha256_SIZE])
 {
     static const char terminator[] = "aws4_request";
@@ -87,10 +71,10 @@ static bool derive_key(const struct sigv4_key *key, const char *date, unsigned c
     buf_puts(&secret, key->secret_access_key);
     ok = !secret.failed;
     if (ok) {
-        hmac_sha256(secret.data, secret.len, date, DATE_SIZE, out);
-        hmac_sha256(out, br_sha256_SIZE, key->region, strlen(key->region), out);
-        hmac_sha256(out, br_sha256_SIZE, key->service, strlen(key->service), out);
-        hmac_sha256(out, br_sha256_SIZE, terminator, strlen(terminator), out);
+        hash_hmac(secret.data, secret.len, date, DATE_SIZE, out);
+        hash_hmac(out, br_sha256_SIZE, key->region, strlen(key->region), out);
+        hash_hmac(out, br_sha256_SIZE, key->service, strlen(key->service), out);
+        hash_hmac(out, br_sha256_SIZE, terminator, strlen(terminator), out);
     }
     buf_free(&secret);
     return ok;
@@ -152,7 +136,7 @@ bool sigv4_authorization(const struct sigv4_request *request, const struct sigv4
     buf_init_secret(&text, CANONICAL_MAX); /* it may have a session token */
     ok = string_to_sign(request, key, stamp, &text) && signing_key(key, stamp, derived);
     if (ok) {
-        hmac_sha256(derived, sizeof derived, text.data, text.len, signature);
+        hash_hmac(derived, sizeof derived, text.data, text.len, signature);
         explicit_bzero(derived, sizeof derived);
         hash_hex(signature, sizeof signature, hex);
         buf_printf(out, ALGORITHM " Credential=%s/", key->access_key_id);

@@ -34,7 +34,7 @@ static void transfer_put_back(struct http_transfer *transfer)
 {
     struct http *http = transfer->http;
 
-    if (http->pooled >= http->limits.connections) {
+    if (http->pooled >= http->limits.connections || transfer->request->mail != NULL) {
         http_transfer_free(transfer);
         return;
     }
@@ -76,9 +76,10 @@ static void wait_for_retry(struct http_transfer *transfer, int64_t wait)
                  request->attempts + 1, transfer->http->retry.limit + 1,
                  request->error.kind != ERROR_NONE ? "" : "status ",
                  request->error.kind != ERROR_NONE ? request->error.text : status);
-    log_debug("%s %.*s again in %lld ms: status %d%s%s", request->method, (int)strcspn(url, "?"), url,
-              (long long)wait, request->status, request->error.kind != ERROR_NONE ? ", " : "",
-              request->error.text);
+    if (!request->discreet)
+        log_debug("%s %.*s again in %lld ms: status %d%s%s", request->method, (int)strcspn(url, "?"), url,
+                  (long long)wait, request->status, request->error.kind != ERROR_NONE ? ", " : "",
+                  request->error.text);
 }
 
 /* The attempt is over: asks the owner what to make of it. */
@@ -130,7 +131,7 @@ static void complete_attempt(struct http_transfer *transfer, CURLcode code)
 {
     note_sent(transfer);
     /* libcurl takes a head that ends with the connection for a complete one. */
-    if (code == CURLE_OK && !transfer->answer.ended)
+    if (code == CURLE_OK && !transfer->answer.ended && transfer->request->mail == NULL)
         code = CURLE_PARTIAL_FILE;
     if (code != CURLE_OK)
         http_fail_curl(transfer, code);

@@ -177,11 +177,37 @@ static bool fail_proxy(struct http_transfer *transfer)
     return true;
 }
 
+/* Where a mail server has said no, in its words. */
+static bool fail_mail(struct http_transfer *transfer, CURLcode code)
+{
+    struct http_request *request = transfer->request;
+    bool refused = request->status >= 400;
+
+    if (request->mail == NULL || code == CURLE_COULDNT_CONNECT || code == CURLE_SSL_CONNECT_ERROR ||
+        code == CURLE_COULDNT_RESOLVE_HOST)
+        return false;
+    request->retryable = request->status < 500;
+    if (code == CURLE_USE_SSL_FAILED) {
+        request->retryable = false;
+        http_fail(request, ERROR_PROTOCOL,
+                  "it offers no STARTTLS, and nothing is sent without (notify_plain=true allows that)");
+    } else if (code == CURLE_LOGIN_DENIED && !refused) {
+        request->retryable = false;
+        http_fail(request, ERROR_CREDENTIALS, "it takes neither AUTH PLAIN nor AUTH LOGIN");
+    } else if (refused) {
+        http_fail(request, code == CURLE_LOGIN_DENIED ? ERROR_CREDENTIALS : ERROR_PROTOCOL,
+                  "it refuses the mail: %s", transfer->said);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 void http_fail_curl(struct http_transfer *transfer, CURLcode code)
 {
     const struct failure *row = failures;
 
-    if (transfer->request->error.kind != ERROR_NONE || fail_proxy(transfer))
+    if (transfer->request->error.kind != ERROR_NONE || fail_mail(transfer, code) || fail_proxy(transfer))
         return;
     switch (code) {
     case CURLE_COULDNT_CONNECT:

@@ -38,6 +38,7 @@ struct http_transfer {
     int64_t due;       /* mono; waiting: not before */
     int64_t began;     /* mono; the attempt */
     int64_t moved;     /* mono; when the stall limit began to count */
+    char said[120];    /* the last line of a mail server's */
     struct tls_peer *peer; /* of its last handshake */
     char detail[CURL_ERROR_SIZE];
 };

@@ -80,6 +80,15 @@ static bool is_early(const struct http_transfer *transfer)
            sent < request->upload_size;
 }
 
+/* A line of a mail server's. It is connected before the first one. */
+static void take_mail_line(struct http_transfer *transfer, const char *line, size_t count)
+{
+    transfer->connected = true;
+    snprintf(transfer->said, sizeof transfer->said, "%.*s", (int)count, line);
+    transfer->said[strcspn(transfer->said, "\r\n")] = '\0';
+    transfer->request->status = (int)strtol(transfer->said, NULL, 10);
+}
+
 static size_t on_curl_header(char *line, size_t size, size_t count, void *ctx)
 {
     struct http_transfer *transfer = ctx;
@@ -91,6 +100,10 @@ static size_t on_curl_header(char *line, size_t size, size_t count, void *ctx)
     count_bytes(transfer, count);
     http_transfer_moved(transfer);
     transfer->http->moved++;
+    if (request->mail != NULL) {
+        take_mail_line(transfer, line, count);
+        return count;
+    }
     switch (http_answer_line(&transfer->answer, line, count, &header)) {
     case HTTP_LINE_STATUS:
         request->status = transfer->answer.status;
@@ -311,6 +324,52 @@ static size_t upload_buffer(const struct http_transfer *transfer)
     return transfer->request->upload_size > (int64_t)most ? most : HTTP_BUFFER_MIN;
 }
 
+/* One recipient a line of the list. */
+static bool add_recipients(struct http_transfer *transfer)
+{
+    const char *to = transfer->request->mail->to;
+    struct curl_slist *longer;
+    char address[320];
+
+    while (*(to += strspn(to, ", \t")) != '\0') {
+        size_t len = strcspn(to, ", \t");
+
+        snprintf(address, sizeof address, "<%.*s>", (int)len, to);
+        longer = curl_slist_append(transfer->headers, address);
+        if (longer == NULL)
+            return false;
+        transfer->headers = longer;
+        to += len;
+    }
+    return true;
+}
+
+/* A handle that sent a mail is not used for anything else. libcurl waits for the answer to the message itself, and for nothing
+ * beside it meanwhile: its own limit ends that. */
+static bool set_mail(struct http_transfer *transfer, struct error *error)
+{
+    const struct http_request *request = transfer->request;
+    const struct http_mail *mail = request->mail;
+    CURL *easy = transfer->easy;
+    bool ok = add_recipients(transfer);
+
+    SET(CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+    SET(CURLOPT_URL, buf_str(&request->url));
+    SET(CURLOPT_PROXY, "");
+    SET(CURLOPT_CAINFO, http_ca_file(transfer));
+    SET(CURLOPT_USE_SSL, (long)(mail->plain ? CURLUSESSL_TRY : CURLUSESSL_ALL));
+    SET(CURLOPT_USERNAME, *mail->user != '\0' ? mail->user : NULL);
+    SET(CURLOPT_PASSWORD, *mail->user != '\0' ? mail->password : NULL);
+    SET(CURLOPT_MAIL_FROM, mail->from);
+    SET(CURLOPT_MAIL_RCPT, transfer->headers);
+    SET(CURLOPT_MAIL_RCPT_ALLOWFAILS, 1L);
+    SET(CURLOPT_UPLOAD, 1L);
+    SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->upload_size);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)http_connect_limit(transfer));
+    SET(CURLOPT_TIMEOUT_MS, (long)http_attempt_limit(transfer));
+    return ok ? true : error_set(error, ERROR_LOCAL, "out of memory");
+}
+
 /* What is different in every request. */
 static bool set_request(struct http_transfer *transfer, struct error *error)
 {
@@ -322,6 +381,8 @@ static bool set_request(struct http_transfer *transfer, struct error *error)
 
     if (request->url.failed || request->headers.failed)
         return error_set(error, ERROR_LOCAL, "the URL or the headers of a request are too large");
+    if (request->mail != NULL)
+        return set_mail(transfer, error);
     if (!add_headers(transfer, error))
         return false;
     SET(CURLOPT_URL, buf_str(&request->url));
@@ -373,6 +434,7 @@ bool http_transfer_activate(struct http_transfer *transfer)
     transfer->resume = false;
     transfer->held = 0;
     transfer->detail[0] = '\0';
+    transfer->said[0] = '\0';
     if (!request->hooks->prepare(request, &error) || !set_request(transfer, &error)) {
         request->error = error;
         return false;

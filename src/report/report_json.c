@@ -1,5 +1,5 @@
 /* The status document: docs/STATUS.md and docs/status.schema.json. */
-#include "report.h"
+#include "report_internal.h"
 
 #include "clock.h"
 #include "json.h"
@@ -161,6 +161,19 @@ static void put_last_sync(struct object *root, const struct report *report)
     put_value(root, "lastSync", last.value);
 }
 
+/* A run by hand comes after one by hand. Who says that it goes on has died: another one begins. */
+static void remember_outcome(struct report *report, yyjson_val *root)
+{
+    yyjson_val *manual = yyjson_obj_get(root, "manual");
+    enum report_state state;
+
+    if (report->by_hand && manual != NULL)
+        root = manual;
+    report->before_known = report->mode != REPORT_VALIDATE && report_is_by_hand(root) == report->by_hand &&
+                           report_state_parse(json_text(root, "state", ""), &state);
+    report->before_healthy = report->before_known && report_state_healthy(state);
+}
+
 void report_remember(struct report *report, const char *json, size_t len)
 {
     struct report_last *last = &report->last;
@@ -170,6 +183,7 @@ void report_remember(struct report *report, const char *json, size_t len)
     int64_t synced, size;
 
     *last = (struct report_last){.synced = 0};
+    remember_outcome(report, found);
     if (strcmp(json_text(found, "state", ""), "synced") != 0 ||
         strcmp(json_text(found, "mode", ""), "validate") == 0)
         found = yyjson_obj_get(found, "lastSync");
@@ -221,7 +235,7 @@ static void put_list(struct object *details, const char *name, const struct repo
         put_value(details, name, yyjson_mut_arr(details->doc));
 }
 
-static void put_validation(struct object *root, const struct report *report)
+static void put_validation(struct object *root, const struct report *report, bool all)
 {
     const struct report_validation *validation = &report->validation;
     const struct report_list *lists = validation->lists;
@@ -242,6 +256,8 @@ static void put_validation(struct object *root, const struct report *report)
     put_integer(root, "contentSeed", validation->seed);
     put_integer(root, "missingFiles", lists[REPORT_MISSING].count);
     put_integer(root, "mismatchedFiles", lists[REPORT_MISMATCHED].count);
+    if (!all)
+        return;
     put_list(&details, "missing", &lists[REPORT_MISSING]);
     put_list(&details, "mismatched", &lists[REPORT_MISMATCHED]);
     put_list(&details, "extra", &lists[REPORT_EXTRA]);
@@ -250,12 +266,10 @@ static void put_validation(struct object *root, const struct report *report)
     put_value(root, "details", details.value);
 }
 
-bool report_json(const struct report *report, bool pretty, struct buf *out)
+static struct object make_document(yyjson_mut_doc *doc, const struct report *report, bool all)
 {
-    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     struct object root = begin(doc);
 
-    yyjson_mut_doc_set_root(doc, root.value);
     put_situation(&root, report);
     put_figures(&root, report);
     put_end(&root, report);
@@ -263,8 +277,34 @@ bool report_json(const struct report *report, bool pretty, struct buf *out)
     put_time(&root, "nextSync", report->next_sync);
     put_errors(&root, report);
     if (report->validation.done)
-        put_validation(&root, report);
-    bool ok = root.ok && json_write(doc, pretty, out);
-    yyjson_mut_doc_free(doc);
+        put_validation(&root, report, all);
+    return root;
+}
+
+static bool write_document(struct object *root, bool pretty, struct buf *out)
+{
+    bool ok;
+
+    yyjson_mut_doc_set_root(root->doc, root->value);
+    ok = root->ok && json_write(root->doc, pretty, out);
+    yyjson_mut_doc_free(root->doc);
     return ok;
+}
+
+bool report_json(const struct report *report, bool pretty, struct buf *out)
+{
+    struct object root = make_document(yyjson_mut_doc_new(NULL), report, true);
+
+    return write_document(&root, pretty, out);
+}
+
+bool report_json_notice(const struct report *report, const char *text, struct buf *out)
+{
+    struct object notice = begin(yyjson_mut_doc_new(NULL));
+    struct object root = make_document(notice.doc, report, false);
+
+    put_text(&notice, "text", text);
+    put_value(&notice, "run", root.value);
+    notice.ok = notice.ok && root.ok;
+    return write_document(&notice, false, out);
 }

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #define MAGIC 'S'
-#define POLICY_SIZE 13
+#define POLICY_SIZE 21
 #define PROGRESS_SIZE 40
 #define END_SIZE 2
 #define SCHEDULE_HEAD 9 /* before the texts: the first one with a NUL behind it */
@@ -35,7 +35,8 @@ static size_t encode_policy(const struct wire_policy *policy, unsigned char *out
     *out++ = policy->log_format;
     *out++ = policy->log_level;
     *out++ = policy->log_utf8;
-    put_number(out, (uint64_t)policy->limit);
+    out = put_number(out, (uint64_t)policy->limit);
+    put_number(out, policy->notify);
     return POLICY_SIZE;
 }
 
@@ -128,9 +129,9 @@ void wire_filled(struct wire_reader *reader, size_t len)
 
 static bool decode_policy(const unsigned char *in, struct wire_policy *policy)
 {
-    uint64_t limit = get_number(in + 5);
+    uint64_t limit = get_number(in + 5), notify = get_number(in + 13);
 
-    if (in[0] > 1 || in[1] > 1 || in[4] > 1 || limit > (uint64_t)WIRE_LIMIT_MAX)
+    if (in[0] > 1 || in[1] > 1 || in[4] > 1 || limit > (uint64_t)WIRE_LIMIT_MAX || notify > WIRE_NOTIFY_MAX)
         return false;
     *policy = (struct wire_policy){
         .start = in[0] == 1,
@@ -139,6 +140,7 @@ static bool decode_policy(const unsigned char *in, struct wire_policy *policy)
         .log_level = in[3],
         .log_utf8 = in[4] == 1,
         .limit = (int64_t)limit,
+        .notify = (uint32_t)notify,
     };
     return true;
 }

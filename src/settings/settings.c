@@ -433,6 +433,7 @@ bool settings_load(struct settings *settings, const struct settings_input *input
     if (!input->no_files)
         settings_add_filter_file(settings);
     check_buckets(settings);
+    settings_check_notify(settings);
     raise_lease_ttl(settings);
     if (*settings->plan != '\0' && !settings->dry_run)
         settings_add(state, &state->refusals, "a plan is what a dry run would do: plan needs dry_run");

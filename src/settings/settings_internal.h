@@ -5,6 +5,7 @@
  *     settings_value.c    the grammar of values, in both directions
  *     settings_filter.c   the rules of the filter
  *     settings_collect.c  command line, environment and INI file, into one text for each slot
+ *     settings_notify.c   what notifications need together
  *     settings_state.c    what was found, until it is a value
  *     settings.c          the texts into values; problems, notes, paths
  *     settings_print.c    --print-config
@@ -36,6 +37,7 @@ enum setting_type {
     SETTING_TEXT,
     SETTING_SEGMENT,     /* a text that can be a segment of a key in .storsync/ */
     SETTING_SCHEDULE,    /* a text: cron.h */
+    SETTING_ADDRESSES,   /* a text: addresses of mail, comma-separated, `max` of them at most */
     SETTING_URL,         /* a text; a password in it is never shown */
     SETTING_SECRET,      /* a text that is never shown and has no flag */
     SETTING_ENVIRONMENT, /* a text: one of `choices`, or short for it */
@@ -87,7 +89,7 @@ struct slot {
     const char *variables; /* "" if none */
 };
 
-#define SETTINGS_SLOTS (43 + 2 * 18)
+#define SETTINGS_SLOTS (54 + 2 * 18)
 struct slot settings_slot(int index);
 
 /* The part of the table that is for the whole run, or for each side; ends with a name of NULL. */
@@ -196,6 +198,9 @@ void settings_add_rule(struct settings_state *state, const struct filter_rule *r
 
 /* Adds those of a file, after all others. */
 void settings_add_filter_file(struct settings *settings);
+
+/* Turns notifications off that cannot be sent as they are set, with a problem each. */
+void settings_check_notify(struct settings *settings);
 
 /* Collects what flags, environment and INI file say, each slot's best. False if the file cannot be used: see
  * settings_load. `path` becomes "" if there is none. */

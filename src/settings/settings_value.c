@@ -39,7 +39,7 @@ static bool is_text(const struct setting *setting)
 {
     return setting->type == SETTING_TEXT || setting->type == SETTING_URL || setting->type == SETTING_SECRET ||
            setting->type == SETTING_ENVIRONMENT || setting->type == SETTING_SEGMENT ||
-           setting->type == SETTING_SCHEDULE;
+           setting->type == SETTING_SCHEDULE || setting->type == SETTING_ADDRESSES;
 }
 
 /* ---- reading ---- */
@@ -180,6 +180,37 @@ static bool is_schedule(const char *text)
     return cron_parse(text, &cron, &ignored);
 }
 
+/* One address, as it stands in a command of SMTP and in a header: user@host, of nothing that means something there (RFC 5321,
+ * 4.1.2: no quoted strings, no literals). */
+static bool is_address(struct text_piece address)
+{
+    static const char usable[] = ".-_+=!#$%&'*/?^`{|}~";
+    const char *at = memchr(address.at, '@', address.len);
+    size_t user = at != NULL ? (size_t)(at - address.at) : 0;
+
+    if (user == 0 || user > 64 || address.len > SETTINGS_MAIL_ADDRESS_MAX || user + 1 == address.len)
+        return false;
+    for (size_t i = 0; i < address.len; i++)
+        if (i != user && !text_is_letter(address.at[i]) && !text_is_digit(address.at[i]) &&
+            !text_is_one_of(address.at[i], i < user ? usable : ".-"))
+            return false;
+    return true;
+}
+
+static bool are_addresses(const char *text, int64_t most)
+{
+    for (; most > 0; most--) {
+        size_t len = strcspn(text, ",");
+
+        if (!is_address(text_trim(text, len, TEXT_SPACE)))
+            return false;
+        if (text[len] == '\0')
+            return true;
+        text += len + 1;
+    }
+    return false;
+}
+
 /* Control characters have no place in a name, and would let a value break out of a header or a log line. */
 static bool parse_text(const struct setting *setting, const char *text, const char **out)
 {
@@ -194,6 +225,8 @@ static bool parse_text(const struct setting *setting, const char *text, const ch
     if (setting->type == SETTING_SEGMENT && *text != '\0' && !is_segment(text))
         return false;
     if (setting->type == SETTING_SCHEDULE && *text != '\0' && !is_schedule(text))
+        return false;
+    if (setting->type == SETTING_ADDRESSES && *text != '\0' && !are_addresses(text, setting->max))
         return false;
     if (strlen(text) > SETTINGS_TEXT_MAX)
         return false;
@@ -280,6 +313,7 @@ void settings_range(const struct setting *setting, struct buf *out)
     case SETTING_TEXT:
     case SETTING_SEGMENT:
     case SETTING_SCHEDULE:
+    case SETTING_ADDRESSES:
     case SETTING_URL:
     case SETTING_SECRET:
     case SETTING_FLAG:
@@ -315,6 +349,11 @@ void settings_expected(const struct setting *setting, struct buf *out)
         break;
     case SETTING_SCHEDULE:
         buf_puts(out, "a schedule like 0 3 * * * or @daily");
+        break;
+    case SETTING_ADDRESSES:
+        buf_puts(out, "an address like ops@example.com in ASCII, without a name");
+        if (setting->max > 1)
+            buf_printf(out, ", or up to %d with commas between them", (int)setting->max);
         break;
     case SETTING_ENVIRONMENT:
     case SETTING_CHOICE:

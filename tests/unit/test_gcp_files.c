@@ -1,5 +1,6 @@
 /* What follows from a key file: signatures, and the requests of each type. */
 #include "gcp_fixture.h"
+#include "hash.h"
 
 #define OK "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 #define TOKEN(token_) OK "{\"access_token\":\"" token_ "\",\"expires_in\":3600}"
@@ -50,7 +51,7 @@ static void test_rs256(void **state)
     pem = json_text(yyjson_doc_get_root(doc), "k", "");
     assert_int_equal(gcp_rs256(pem, input, strlen(input), signature), 256);
     buf_init(&text, 1024);
-    assert_true(gcp_base64(&text, signature, 256, true));
+    assert_true(hash_base64(&text, signature, 256, true));
     assert_string_equal(buf_str(&text), expected);
     buf_free(&text);
     assert_int_equal(gcp_rs256("", input, strlen(input), signature), 0);
@@ -110,11 +111,11 @@ static void test_base64(void **state)
     buf_init(&out, 64);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         buf_clear(&out);
-        gcp_base64(&out, rows[i].in, strlen(rows[i].in), false);
+        hash_base64(&out, rows[i].in, strlen(rows[i].in), false);
         assert_string_equal(buf_str(&out), rows[i].out);
     }
     buf_clear(&out);
-    gcp_base64(&out, "\xfb\xff\xbf\xfb", 4, true);
+    hash_base64(&out, "\xfb\xff\xbf\xfb", 4, true);
     assert_string_equal(buf_str(&out), "-_-_-w");
     buf_free(&out);
 }

@@ -34,8 +34,13 @@ static void feed(const void *data, size_t len)
 
 static const struct wire_message policy = {
     .type = WIRE_POLICY,
-    .policy =
-        {.start = true, .forgive = false, .limit = 300000, .log_format = 1, .log_level = 3, .log_utf8 = true},
+    .policy = {.start = true,
+               .forgive = false,
+               .limit = 300000,
+               .log_format = 1,
+               .log_level = 3,
+               .log_utf8 = true,
+               .notify = 10000},
 };
 
 static void test_messages_survive(void **state)
@@ -55,6 +60,7 @@ static void test_messages_survive(void **state)
     assert_int_equal(message.type, WIRE_POLICY);
     assert_true(message.policy.start && !message.policy.forgive && message.policy.log_utf8);
     assert_int_equal(message.policy.limit, 300000);
+    assert_int_equal(message.policy.notify, 10000);
     assert_int_equal(message.policy.log_format, 1);
     assert_int_equal(message.policy.log_level, 3);
     assert_true(wire_next(&reader, &message));
