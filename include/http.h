@@ -102,11 +102,11 @@ struct http_request {
     void *ctx;
     const char *method;           /* static storage; "HEAD" gets no body */
     const struct http_mail *mail; /* NULL: it is HTTP */
-    bool discreet;                /* the URL is a secret: no log has more of it than the host */
     const char *ca_file;          /* see tls_trust; NULL if there is none */
     bool direct;        /* never through a proxy; nor is a host that is near (uri.h), whatever is said here */
-    int64_t time_limit; /* ms for connecting, and for an attempt; 0: the limits of all */
     bool urgent;        /* counts in the limits of a second, and waits for none of them */
+    bool discreet;      /* the URL is a secret: no log has more of it than the host */
+    int64_t time_limit; /* ms for connecting, and for an attempt; 0: the limits of all */
     int64_t patience;   /* ms on top of stall_timeout: how long the peer may be busy without a byte */
 
     /* Filled in by prepare. */

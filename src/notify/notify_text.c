@@ -32,7 +32,7 @@ static void put_fact(struct buf *out, const char *label, const char *text)
         buf_printf(out, "%s: %s\n", label, log_safe(text, safe));
 }
 
-static void put_moment(struct buf *out, const char *label, int64_t wall)
+static void put_instant(struct buf *out, const char *label, int64_t wall)
 {
     char text[CLOCK_RFC3339_SIZE];
 
@@ -40,7 +40,7 @@ static void put_moment(struct buf *out, const char *label, int64_t wall)
     put_fact(out, label, text);
 }
 
-static void put_words(const struct report *report, const char *host, struct buf *out)
+static void put_prose(const struct report *report, const char *host, struct buf *out)
 {
     struct buf brief;
 
@@ -54,8 +54,8 @@ static void put_words(const struct report *report, const char *host, struct buf 
     put_fact(out, "Deployment", report->detection.deployment_id);
     put_fact(out, "Source", report->source);
     put_fact(out, "Destination", report->destination);
-    put_moment(out, "Started", report->started);
-    put_moment(out, "Finished", report->finished);
+    put_instant(out, "Started", report->started);
+    put_instant(out, "Finished", report->finished);
 }
 
 /* ---- the webhook ---- */
@@ -87,7 +87,7 @@ bool notify_put_json(const struct report *report, const char *host, struct buf *
     buf_init(&plain, NOTIFY_TEXT_MAX * 8);
     put_subject(report, subject);
     buf_printf(&text, "%s\n", subject);
-    put_words(report, host, &text);
+    put_prose(report, host, &text);
     put_plain(buf_str(&text), &plain);
     good = !text.failed && !plain.failed && report_json_notice(report, buf_str(&plain), out);
     buf_free(&text);
@@ -153,7 +153,7 @@ bool notify_put_mail(const struct report *report, const struct notify_mail *mail
     buf_puts(out, "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
                   "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n");
     buf_init(&text, NOTIFY_TEXT_MAX * 2);
-    put_words(report, mail->host, &text);
+    put_prose(report, mail->host, &text);
     put_body(&text, out);
     good = !text.failed && !out->failed;
     buf_free(&text);
