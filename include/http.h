@@ -159,5 +159,7 @@ struct retry *http_retry(struct http *http);
 
 /* Requests that went out on a connection (attempts included) since http_new. */
 uint64_t http_requests(const struct http *http);
+/* Answers since then that say that there are too many of them: 429 and 503. */
+uint64_t http_refused(const struct http *http);
 
 #endif

@@ -112,6 +112,7 @@ struct report {
     int64_t waiting_epoch; /* ... and of which epoch its lease is */
     const char *path;      /* the prefix that is being worked on, borrowed; NULL: none */
     int active;            /* transfers under way */
+    int concurrency;       /* and how many there may be; 0: nothing is copied yet */
     char host[120];        /* who is being waited for, "" if that is nobody, or not known */
     uint64_t moved;        /* bytes, by finished transfers and those */
 

@@ -37,7 +37,7 @@ complete -c storsync-init -l keep-previous -d 'so that --rollback can undo a syn
 complete -c storsync-init -l runs-kept -d 'so many of the newest syncs that changed something can be rolled back (keep_previous)' -x
 complete -c storsync-init -l tags -d 'objects\' tags: auto leaves them out, with a warning, where the destination has none; require fails there; ignore never copies them' -x -a 'auto require ignore'
 complete -c storsync-init -l acl -d 'objects\' ACLs: bucket sends none, so the production bucket\'s default holds; copy gives the grants that the source has; private, public-read, authenticated-read, bucket-owner-read, bucket-owner-full-control are S3\'s' -x -a 'bucket copy private public-read authenticated-read bucket-owner-read bucket-owner-full-control'
-complete -c storsync-init -l concurrency -d 'transfers at once' -x
+complete -c storsync-init -l concurrency -d 'transfers at once; auto begins with 16 and follows what the service bears' -x
 complete -c storsync-init -l part-size -d 'size of the parts in which large objects are copied' -x
 complete -c storsync-init -l dry-run -d 'decide and log as always, but write nothing'
 complete -c storsync-init -l plan -d 'where a dry run writes what it would do to each object; - is standard output' -r -F

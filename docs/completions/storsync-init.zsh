@@ -38,7 +38,7 @@ _arguments -S -s \
 	'--runs-kept=[so many of the newest syncs that changed something can be rolled back (keep_previous)]:value:' \
 	'--tags=[objects'\'' tags\: auto leaves them out, with a warning, where the destination has none; require fails there; ignore never copies them]:value:(auto require ignore)' \
 	'--acl=[objects'\'' ACLs\: bucket sends none, so the production bucket'\''s default holds; copy gives the grants that the source has; private, public-read, authenticated-read, bucket-owner-read, bucket-owner-full-control are S3'\''s]:value:(bucket copy private public-read authenticated-read bucket-owner-read bucket-owner-full-control)' \
-	'--concurrency=[transfers at once]:value:' \
+	'--concurrency=[transfers at once; auto begins with 16 and follows what the service bears]:value:' \
 	'--part-size=[size of the parts in which large objects are copied]:value:' \
 	'--dry-run[decide and log as always, but write nothing]' \
 	'--plan=[where a dry run writes what it would do to each object; - is standard output]:FILE:_files' \

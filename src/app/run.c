@@ -1,6 +1,7 @@
 #include "run.h"
 
 #include "clock.h"
+#include "concurrency.h"
 #include "log.h"
 #include "notify.h"
 #include "report_log.h"
@@ -125,12 +126,12 @@ static bool make_loop(struct run *run, struct error *error)
     const struct settings *settings = run->settings;
     struct http_limits limits = {
         /* Both halves of every relay, the two listings, and what they all may wait for: the two sides' credentials. */
-        .connections = (int)settings->concurrency * 2 + 4,
+        .connections = concurrency_most(settings->concurrency) * 2 + 4,
         .connect_timeout = settings->connect_timeout,
         .stall_timeout = settings->stall_timeout,
         .request_timeout = settings->request_timeout,
         .retries = (int)settings->retries,
-        .buffer = BUFFERS_MAX / (size_t)settings->concurrency,
+        .buffer = BUFFERS_MAX / (size_t)concurrency_usual(settings->concurrency),
         .max_requests = settings->max_requests,
         .max_bytes = settings->max_bytes,
     };

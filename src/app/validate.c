@@ -1,6 +1,7 @@
 #include "validate.h"
 
 #include "breaker.h"
+#include "concurrency.h"
 #include "content.h"
 #include "hash.h"
 #include "join.h"
@@ -221,7 +222,7 @@ static void validate_path(struct validation *v, const char *path)
 /* False: no memory. */
 static bool make_looks(struct validation *v)
 {
-    int count = (int)v->settings->concurrency;
+    int count = concurrency_usual(v->settings->concurrency);
 
     if (v->settings->content == 0)
         return true;

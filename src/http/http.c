@@ -89,6 +89,7 @@ static void judge_attempt(struct http_transfer *transfer)
     struct http_request *request = transfer->request;
     int64_t wait = -1;
 
+    http->refused += request->status == 429 || request->status == 503;
     switch (request->hooks->finish(request)) {
     case HTTP_DONE:
         if (request->status != 0 && request->status < 500 && !request->retryable)
@@ -474,4 +475,9 @@ struct retry *http_retry(struct http *http)
 uint64_t http_requests(const struct http *http)
 {
     return http->requests;
+}
+
+uint64_t http_refused(const struct http *http)
+{
+    return http->refused;
 }

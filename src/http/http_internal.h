@@ -60,6 +60,7 @@ struct http {
     int active;
     int pooled;
     uint64_t requests;
+    uint64_t refused;
     uint64_t ended;
     uint64_t moved; /* how often something went between libcurl and an owner */
     struct pace pace_requests, pace_bytes;

@@ -74,6 +74,8 @@ static void put_whereabouts(struct object *root, const struct report *report)
         put_integer(root, "durationMs", took > 0 ? (uint64_t)took : 0);
         return;
     }
+    if (report->concurrency != 0)
+        put_integer(root, "concurrency", (uint64_t)report->concurrency);
     machine_self(&self);
     put_text(root, "machine", self.machine);
     put_integer(root, "pid", (uint64_t)self.pid);

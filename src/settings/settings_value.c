@@ -151,6 +151,8 @@ static bool parse_number(const struct setting *setting, const char *text, int64_
         return parse_choice_or_flag(setting, text, out);
     if (setting->type == SETTING_FLAG)
         return parse_flag(text, out);
+    if (setting->type == SETTING_NUMBER && setting->also != NULL && parse_choice(setting->also, text, out))
+        return true;
     if (parse_scaled(setting, text, out))
         return true;
     if (setting->type != SETTING_SHARE || text_is_digit(*text) || !parse_flag(text, out))
@@ -290,6 +292,8 @@ void settings_format(const struct settings *settings, const struct slot *slot, s
         format_choice(setting->choices, number, out);
     else if (setting->type == SETTING_FLAG)
         buf_puts(out, number ? "true" : "false");
+    else if (setting->type == SETTING_NUMBER && setting->also != NULL && number == 0)
+        buf_puts(out, setting->also);
     else
         format_scaled(units_of(setting), number, out);
 }
@@ -329,6 +333,8 @@ void settings_range(const struct setting *setting, struct buf *out)
         format_scaled(units_of(setting), setting->min, out);
         buf_puts(out, " to ");
         format_scaled(units_of(setting), setting->max, out);
+        if (setting->type == SETTING_NUMBER && setting->also != NULL)
+            buf_printf(out, ", or %s", setting->also);
         break;
     }
 }

@@ -2,6 +2,7 @@
 
 #include "breaker.h"
 #include "clock.h"
+#include "concurrency.h"
 #include "crash.h"
 #include "join.h"
 #include "keep.h"
@@ -37,6 +38,9 @@ struct sync {
     struct keep *keep;              /* NULL: there is no journal */
     struct slot *slots;
     int slot_count;
+    struct concurrency concurrency;
+    struct concurrency_figures figures;
+    bool full; /* one more slot would have been used */
     struct join join;
     bool listed; /* nothing more to start in this path */
     struct breaker breaker;
@@ -112,6 +116,7 @@ static void settle(struct sync *sync, struct slot *slot)
         if (sync->keep != NULL)
             keep_done(sync->keep, slot->deed, slot->kept_bytes);
         sync->bytes += transfer->entry.size;
+        sync->figures.finished++;
         report_synced(report, &transfer->entry, plan_reason_text(slot->reason));
         if (slot->overwrites)
             report_overwritten(report, transfer->key);
@@ -127,6 +132,7 @@ static void settle(struct sync *sync, struct slot *slot)
         /* What a stop cut short is no failure of the object: the next run copies it. */
         if (transfer->stopping)
             break;
+        sync->figures.failed++;
         report_failed(report, transfer->key, &transfer->error);
         if (breaker_trips(&sync->breaker, &transfer->error, &why))
             stop_sync(sync, &why);
@@ -157,12 +163,30 @@ static int step_transfers(struct sync *sync, bool *moved)
     return active;
 }
 
-static struct slot *free_slot(struct sync *sync)
+static bool is_large_relay(bool relay, uint64_t size)
 {
-    for (int i = 0; i < sync->slot_count; i++)
-        if (transfer_idle(&sync->slots[i].transfer))
-            return &sync->slots[i];
-    return NULL;
+    return relay && size > CONCURRENCY_SMALL;
+}
+
+/* For an object of that size, UINT64_MAX if it is not known. NULL: as many are under way as there should be. */
+static struct slot *free_slot(struct sync *sync, uint64_t size)
+{
+    struct slot *found = NULL;
+    bool is_large = is_large_relay(transfer_would_relay(&sync->plan, size), size);
+    int active = 0, large = 0;
+
+    for (int i = 0; i < sync->slot_count; i++) {
+        const struct transfer *transfer = &sync->slots[i].transfer;
+
+        if (!transfer_idle(transfer)) {
+            active++;
+            large += is_large_relay(transfer->relay, transfer->entry.size);
+        } else if (found == NULL) {
+            found = &sync->slots[i];
+        }
+    }
+    sync->full = active >= sync->concurrency.limit;
+    return concurrency_has_room(&sync->concurrency, is_large, active, large) ? found : NULL;
 }
 
 static uint64_t bytes_moved(const struct sync *sync)
@@ -306,11 +330,12 @@ static bool step_journal(struct sync *sync)
 
     if (sync->keep == NULL || sync->give_up != 0)
         return false;
-    if (!keep_step(sync->keep, sync->slot_count, &moved, &why)) {
+    if (!keep_step(sync->keep, sync->concurrency.limit, &moved, &why)) {
         stop_sync(sync, &why);
         return true;
     }
-    while ((slot = free_slot(sync)) != NULL && sync->give_up == 0 && keep_take(sync->keep, &item)) {
+    while ((slot = free_slot(sync, UINT64_MAX)) != NULL && sync->give_up == 0 &&
+           keep_take(sync->keep, &item)) {
         start_item(sync, slot, &item);
         moved = true;
     }
@@ -362,7 +387,7 @@ static bool act_on_step(struct sync *sync)
                 return false;
             break;
         }
-        slot = free_slot(sync);
+        slot = free_slot(sync, entry->size);
         if (slot == NULL)
             return false;
         start_transfer(sync, slot);
@@ -466,12 +491,27 @@ static void turn_loop(struct sync *sync, bool moved)
     }
 }
 
+/* How many transfers there should be, by what has become of those before. */
+static void follow_service(struct sync *sync, int64_t now)
+{
+    uint64_t bytes = bytes_moved(sync);
+
+    if (bytes >
+        sync->figures.bytes) /* what a transfer had moved that fails in the end is moved all the same */
+        sync->figures.bytes = bytes;
+    sync->figures.refused = http_refused(loop_http(store_loop(sync->job->destination)));
+    if (concurrency_step(&sync->concurrency, &sync->figures, sync->full, now))
+        log_debug("concurrency: %d transfers at once (%s)", sync->concurrency.limit, sync->concurrency.why);
+    sync->job->report->concurrency = sync->concurrency.limit;
+}
+
 static bool turn_sync(struct sync *sync)
 {
     bool moved = keep_lease(sync);
     int active;
 
     moved |= join_step(&sync->join);
+    sync->full = false;
     moved |= take_actions(sync);
     moved |= step_journal(sync);
     active = step_transfers(sync, &moved);
@@ -480,6 +520,7 @@ static bool turn_sync(struct sync *sync)
         return false;
     if (sync->give_up != 0 && clock_mono() >= sync->give_up)
         return false;
+    follow_service(sync, clock_mono());
     report_progress(sync->job->report, active, bytes_moved(sync));
     turn_loop(sync, moved);
     return true;
@@ -509,7 +550,8 @@ static void sync_path(struct sync *sync, const char *path)
 static void sync_prepare(struct sync *sync, struct sync_job *job)
 {
     sync->job = job;
-    sync->slot_count = (int)job->settings->concurrency;
+    sync->slot_count = concurrency_most(job->settings->concurrency);
+    concurrency_init(&sync->concurrency, job->settings->concurrency, clock_mono());
     sync->breaker.max = job->settings->max_failures;
     sync->plan = (struct transfer_plan){
         .source = job->source,

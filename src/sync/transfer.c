@@ -412,7 +412,7 @@ void transfer_arrived(struct transfer *t)
 
 void transfer_begin(struct transfer *t)
 {
-    if (!t->plan->server_copy || transfer_copy_is_off(t))
+    if (transfer_would_relay(t->plan, t->entry.size))
         t->relay = true;
     if (t->relay && t->pipe.data == NULL && !pipe_init(&t->pipe)) {
         error_set(&t->error, ERROR_LOCAL, "out of memory");

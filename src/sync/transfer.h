@@ -83,13 +83,13 @@ struct transfer {
     enum transfer_result result; /* once idle again */
     struct error error;          /* with TRANSFER_FAILED */
     uint64_t moved;              /* bytes of finished parts; for progress */
+    bool relay;                  /* the bytes pass through here */
 
     /* Private. */
     struct transfer_plan *plan;
     const char *to;                           /* its key at the destination, borrowed; NULL: the same one */
     void (*state)(struct transfer *transfer); /* what happens at the next step; NULL: idle */
     void (*after_meta)(struct transfer *transfer), (*after_acl)(struct transfer *transfer);
-    bool relay;      /* the bytes pass through here */
     bool one_stream; /* the source tells no version */
     bool untagged;   /* without its tags, which may be what the destination refused */
     bool guarded;    /* only over this version of the destination's; "": only if it has none */
@@ -131,6 +131,9 @@ void transfer_start_as(struct transfer *transfer, const struct object_entry *ent
 
 /* From now on it is one of that plan. It must be idle. */
 void transfer_use(struct transfer *transfer, struct transfer_plan *plan);
+
+/* Will an object of that size pass through here, as far as one can tell beforehand? */
+bool transfer_would_relay(const struct transfer_plan *plan, uint64_t size);
 
 bool transfer_idle(const struct transfer *transfer);
 

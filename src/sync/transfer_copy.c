@@ -9,19 +9,19 @@
 /* Before any copy has worked, this many refused ones are enough: the others will be refused as well. */
 #define COPIES_REFUSED_MAX 3
 
-static bool copies_in_parts(const struct transfer *t)
+static bool copies_in_parts(const struct transfer_plan *plan, uint64_t size)
 {
-    return t->entry.size > store_traits(t->plan->destination)->copy_max;
+    return size > store_traits(plan->destination)->copy_max;
 }
 
 static struct copy_way *copy_way(const struct transfer *t)
 {
-    return copies_in_parts(t) ? &t->plan->parts : &t->plan->whole;
+    return copies_in_parts(t->plan, t->entry.size) ? &t->plan->parts : &t->plan->whole;
 }
 
-bool transfer_copy_is_off(const struct transfer *t)
+bool transfer_would_relay(const struct transfer_plan *plan, uint64_t size)
 {
-    return copy_way(t)->off;
+    return !plan->server_copy || (copies_in_parts(plan, size) ? plan->parts.off : plan->whole.off);
 }
 
 static void stop_copying(const struct transfer *t, struct copy_way *way, const char *why)
@@ -39,7 +39,7 @@ static void copy_refused(const struct transfer *t, const struct error *error)
     struct copy_way *way = copy_way(t);
     bool lacking = error->status == 501 || error->status == 405;
 
-    if (copies_in_parts(t) && store_traits(t->plan->destination)->whole_parts)
+    if (copies_in_parts(t->plan, t->entry.size) && store_traits(t->plan->destination)->whole_parts)
         stop_copying(t, way, error->text);
     if (way->worked || strcmp(error->code, "InvalidObjectState") == 0 ||
         (error->kind == ERROR_UNSUPPORTED && !lacking))
@@ -196,7 +196,7 @@ void transfer_begin_copy(struct transfer *t)
         transfer_begin(t);
     } else if (!t->plan->seen) {
         begin_sight(t);
-    } else if (copies_in_parts(t)) {
+    } else if (copies_in_parts(t->plan, t->entry.size)) {
         transfer_begin_parts(t);
     } else {
         transfer_with_acl(t, begin_whole_copy);

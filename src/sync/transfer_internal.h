@@ -61,8 +61,6 @@ void transfer_arrived(struct transfer *t);
 void transfer_begin_copy(struct transfer *t);
 /* t->put, a copy of the object or of a part, has failed. */
 void transfer_copy_failed(struct transfer *t);
-bool transfer_copy_is_off(
-    const struct transfer *t); /* for what is as large as this one; no change of state */
 
 /* ---- transfer_relay.c ---- */
 

@@ -1,6 +1,7 @@
 #include "undo.h"
 
 #include "clock.h"
+#include "concurrency.h"
 #include "crash.h"
 #include "log.h"
 #include "loop.h"
@@ -358,7 +359,7 @@ static bool turn_undo(struct undo *undo)
 
 bool undo_run(struct undo_job *job, struct journal_run *run, struct error *error)
 {
-    struct undo undo = {.job = job, .run = run, .slot_count = (int)job->settings->concurrency};
+    struct undo undo = {.job = job, .run = run, .slot_count = concurrency_usual(job->settings->concurrency)};
 
     undo.plan = (struct transfer_plan){
         .source = job->destination,

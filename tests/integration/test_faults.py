@@ -102,6 +102,17 @@ class Retried(FaultCase):
         self.survive(self.writer, {**self.FAULTS, "no 100": proxyfault.no_continue}, self.env(), method="PUT",
                      target="/public/", times=2)
 
+    def test_less_at_once_when_the_service_asks_for_it(self):
+        """By itself; a number that is set stays that number."""
+        for number, told in (("auto", True), ("9", False)):
+            with self.subTest(concurrency=number):
+                self.empty_destination()
+                rule = self.writer.fault(proxyfault.slow_down(), method="PUT", target="/public/", times=2)
+                tool = self.tool("--concurrency", number, "--log-level", "debug", env=self.env())
+                self.assertGreater(rule.done, 0, "the fault did not happen")
+                self.assert_complete(tool)
+                self.assertEqual(told, "concurrency: 8 transfers at once (the service asks for less)" in tool.err, tool.err)
+
     def test_upload_begin(self):
         self.survive(self.writer, pick(self.FAULTS, "503", "500", "reset"), self.env(), method="POST",
                      target=r"\?uploads")

@@ -22,7 +22,7 @@ static void test_defaults(void **state)
     assert_int_equal(settings->connect_timeout, 10000);
     assert_int_equal(settings->stall_timeout, 30000);
     assert_int_equal(settings->request_timeout, 600000);
-    assert_int_equal(settings->concurrency, 16);
+    assert_int_equal(settings->concurrency, 0);
     assert_int_equal(settings->retries, 5);
     assert_int_equal(settings->part_size, 32 * 1024 * 1024);
     assert_int_equal(settings->compare, COMPARE_NEWER);
@@ -276,6 +276,9 @@ static void test_grammar(void **state)
         {"part-size", "18014398509481985KiB", -1},
         {"concurrency", "1", 1},
         {"concurrency", "64", 64},
+        {"concurrency", "auto", 0},
+        {"concurrency", "Auto", 0},
+        {"concurrency", "autos", -1},
         {"concurrency", "0", -1},
         {"concurrency", "65", -1},
         {"concurrency", "8s", -1},
@@ -414,8 +417,9 @@ static void test_bad_values_name_their_source(void **state)
     assert_true(load_environ(fixture, ENVIRON("STORSYNC_CONCURRENCY=many")));
     assert_problem(
         fixture,
-        ENVIRON("STORSYNC_CONCURRENCY: \"many\" is not a whole number from 1 to 64; using the default 16"));
-    assert_int_equal(fixture->settings.concurrency, 16);
+        ENVIRON(
+            "STORSYNC_CONCURRENCY: \"many\" is not a whole number from 1 to 64, or auto; using the default auto"));
+    assert_int_equal(fixture->settings.concurrency, 0);
     assert_true(load_environ(fixture, ENVIRON("STORSYNC_SCHEDULE=0 25 * * *")));
     assert_problem(fixture, ENVIRON("STORSYNC_SCHEDULE: \"0 25 * * *\" is not a schedule like 0 3 * * *",
                                     "(hour \"25\": 0 to 23"));
