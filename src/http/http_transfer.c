@@ -354,6 +354,8 @@ static bool set_mail(struct http_transfer *transfer, struct error *error)
     bool ok = add_recipients(transfer);
 
     SET(CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+    SET(CURLOPT_HTTPHEADER, NULL); /* whatever the handle's last request was */
+    SET(CURLOPT_CUSTOMREQUEST, NULL);
     SET(CURLOPT_URL, buf_str(&request->url));
     SET(CURLOPT_PROXY, "");
     SET(CURLOPT_CAINFO, http_ca_file(transfer));

@@ -1,26 +1,23 @@
 """Telling others how a run ended: webhooks that are well, and such that are not; mail through a real SMTP server."""
 import base64
+import contextlib
 import email
 import email.policy
-import hashlib
 import hmac
 import json
-import os
 import re
 import shutil
 import signal
 import socket
-import ssl
 import struct
 import subprocess
 import threading
 import time
 import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pki
-from harness import CHECKOUT, RUN, TestCase, production, sides
+from harness import CHECKOUT, RUN, TestCase, production
 
 try:
     from aiosmtpd.controller import Controller
@@ -563,6 +560,51 @@ class Mail(NotifyCase):
             thread.join()
         self.not_told(tool, "127.0.0.1")
         self.assertLess(tool.seconds, 2 * RUN.slow)
+
+    def scripted(self, *script, **more):
+        """A server that says these lines, one for each that it reads but the message; and then nothing any more."""
+        over = threading.Event()
+        heard = []
+
+        def serve():
+            connection, _ = listener.accept()
+            with contextlib.suppress(ConnectionError), connection, connection.makefile("rb") as lines:
+                for line in script:
+                    connection.sendall(line)
+                    while True:
+                        heard.append(lines.readline())
+                        if not line.startswith(b"354") or heard[-1] in (b".\r\n", b""):
+                            break
+                over.wait(60)
+
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            thread = threading.Thread(target=serve, daemon=True)
+            thread.start()
+
+            class Server:
+                url = f"smtp://127.0.0.1:{listener.getsockname()[1]}"
+            tool = self.mail(Server, STORSYNC_NOTIFY_PLAIN="true", **more)
+            over.set()
+            thread.join()
+        return tool, heard
+
+    def test_no_farewell(self):
+        """The mail is sent; nobody waits for an answer to QUIT."""
+        tool, heard = self.scripted(*[b"220 x\r\n", b"250 x\r\n", b"250 x\r\n", b"250 x\r\n", b"250 x\r\n", b"354 x\r\n",
+                                      b"250 taken\r\n"], STORSYNC_NOTIFY_TIMEOUT="5m")
+        self.assertEqual(tool.warnings, [])
+        self.assertIn(b"QUIT\r\n", heard)
+        self.assertLess(tool.seconds, 3 * RUN.slow)
+
+    def test_nonsense(self):
+        """Lines without an end, codes that are none, an answer to STARTTLS with more behind it."""
+        for script in ([b"x" * 300_000], [b"220 x\r\n", b"999 x\r\n"], [b"HTTP/1.1 400 Bad Request\r\n\r\n"],
+                       [b"220 x\r\n", b"250-x\r\n250 STARTTLS\r\n", b"220 go\r\n250 injected\r\n"],
+                       [b"220 x\r\n", b"250-x\r\n" * 20_000]):
+            with self.subTest(script[-1][:20]):
+                tool, heard = self.scripted(*script, STORSYNC_NOTIFY_TIMEOUT="2s")
+                self.not_told(tool, "127.0.0.1")
+                self.assertFalse(any(b"MAIL FROM" in line for line in heard))
 
     def test_both(self):
         """A webhook that stalls does not keep the mail."""
