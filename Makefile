@@ -52,7 +52,7 @@ test_CC = $(musl_CC)
 san_CC = $(CC)
 fuzz_CC = clang
 
-LIBS = -lcurl -lbearssl -linih -lyyjson
+LIBS = -lcurl -lbearssl -linih -lyyjson -lmicrohttpd
 LDFLAGS = -Wl,--gc-sections,--build-id -Wl,-z,relro,-z,now,-z,noexecstack
 # Seen as a whole, gcc makes it 1 KiB smaller; clang always looks at all.
 aarch64_LDFLAGS = -Wl,-T,deps/readonly.ld
@@ -115,7 +115,7 @@ build/deps-san/done: DEPS_CC = $(san_CC)
 build/deps-san/done: | need-san
 build/deps-fuzz/done: DEPS_CC = $(fuzz_CC)
 build/deps-fuzz/done: | need-fuzz
-build/deps-%/done: build/deps-src/done deps/build $(wildcard deps/curl_*) build/config
+build/deps-%/done: build/deps-src/done deps/build $(wildcard deps/curl_* deps/mhd_*) build/config
 	@CC='$(DEPS_CC)' CFLAGS='$($*_CFLAGS)' deps/build $(if $(filter musl aarch64,$*),musl,host) build/deps-src $(@D)
 	@touch $@
 
@@ -137,7 +137,7 @@ else
 endif
 
 # What the documents say about the settings, out of their table.
-build/docs/settings build/docs/completion: build/docs/%: docs/%.c $(patsubst %,src/settings/settings_%.c,help table value) $(patsubst %,src/base/%.c,buf clock cron error text uri zone) \
+build/docs/settings build/docs/completion: build/docs/%: docs/%.c $(patsubst %,src/settings/settings_%.c,help table value) $(patsubst %,src/base/%.c,address buf clock cron error text uri zone) \
 		$(wildcard include/*.h src/settings/*.h) | need-host
 	$(call step,HOSTCC) $(HOSTCC) -std=c11 -D_GNU_SOURCE -Iinclude -Isrc/settings $(WARNINGS) -O1 -o $@ $(filter %.c,$^)
 

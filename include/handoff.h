@@ -55,6 +55,12 @@ void handoff_worker(const struct handoff *handoff);
 /* For work in this very process: nothing is blocked. */
 void handoff_unblock(void);
 
+/* A descriptor that processes forked off to work must not keep: it is closed in them. At most HANDOFF_PRIVATE of them; more are
+ * kept. */
+#define HANDOFF_PRIVATE 64
+void handoff_add_private(int fd);
+void handoff_remove_private(int fd);
+
 /* The process that a second stop signal takes with it; 0: none. */
 void handoff_set_worker(pid_t worker);
 
@@ -76,6 +82,9 @@ bool handoff_take_signal(const struct handoff *handoff, int fd, struct handoff_s
 
 /* Waits for descriptors, at most `ms` (below 0: no limit). Signals stay where they are. */
 void handoff_poll(struct pollfd *fds, int count, int ms);
+
+/* Before a long wait: gives the memory that holds the program's code back. What is needed of it comes again from the file. */
+void handoff_rest(void);
 
 /* Stops as a job of a shell's, until the shell continues it. Who is no such job (PID 1, or nobody is there to continue it) goes
  * on at once. */

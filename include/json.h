@@ -36,6 +36,9 @@ bool json_add_text(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name
 bool json_add_time(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name, int64_t wall);
 yyjson_mut_val *json_make_text(yyjson_mut_doc *doc, const char *text);
 
+/* Appends a text as JSON has it, with its quotes; bytes that are not UTF-8 become U+FFFD. Needs no memory but the buffer's. */
+bool json_put_text(struct buf *out, const char *text);
+
 /* Appends the document to `out`: on one line, or indented for a person. No newline at the end. False: no
  * memory or no room. */
 bool json_write(const yyjson_mut_doc *doc, bool pretty, struct buf *out);

@@ -227,6 +227,9 @@ bool report_valid(const struct report *report);
 /* Appends the status document (docs/STATUS.md). False: no memory or no room. */
 bool report_json(const struct report *report, bool pretty, struct buf *out);
 
+/* The same on one line, without the members that say what a document is (`schema`, `version`, `mode`), and without `details`. */
+bool report_json_members(const struct report *report, struct buf *out);
+
 /* The same without lists of differences, on one line, as the member `run` of an object whose member `text` is for a person. */
 bool report_json_notice(const struct report *report, const char *text, struct buf *out);
 

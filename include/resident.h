@@ -20,7 +20,9 @@
  * it. The application has all the time that it takes. Without an application the end is exit code 0, or of a second signal
  * 128+N at once.
  *
- * While nothing happens it sleeps. It opens no file, allocates nothing, and needs no answer from anybody.
+ * Over HTTP it tells how it is doing, and takes orders (src/serve/admin.h).
+ *
+ * While nothing happens it sleeps. It opens no file, and needs no answer from anybody; only who asks over HTTP costs memory.
  */
 #ifndef STORSYNC_RESIDENT_H
 #define STORSYNC_RESIDENT_H
@@ -36,6 +38,8 @@ struct resident_task {
     const struct options *options;
     const struct supervisor_task *first;       /* the worker at the start */
     struct supervisor_task *later[WIRE_TASKS]; /* each that is asked for, or due; `started` is set here */
+    struct options *asked[WIRE_TASKS]; /* what these are to do; dry run and paths are set here, for one run */
+    struct board *board;               /* that all of them write on; NULL: none */
     /* Becomes the application, in a process that may be this one. Returns only if that failed, with the exit code. */
     int (*become)(void *ctx);
     void *ctx;

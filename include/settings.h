@@ -105,6 +105,9 @@ struct settings {
     const char *plan;                                        /* a dry run's; "-": standard output */
     const char *schedule, *validate_schedule;                /* cron.h; "": none */
     int64_t schedule_jitter;                                 /* ms */
+    const char *admin_listen;                                /* address.h */
+    const char *admin_token;                                 /* a secret; "": nothing may be changed */
+    const char *admin_hosts;                                 /* names, comma-separated */
     int64_t min_interval, timeout, wait, lease_ttl;          /* ms */
     int64_t connect_timeout, stall_timeout, request_timeout; /* ms */
     int64_t concurrency, retries;

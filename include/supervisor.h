@@ -42,6 +42,7 @@ struct supervisor_task {
     /* In a process of its own: tells what became of the worker. */
     void (*tell)(void *ctx, const struct supervisor_result *result);
     void *ctx;
+    struct board *board; /* for both; NULL: none */
 };
 
 struct supervisor_result {
@@ -53,6 +54,8 @@ struct supervisor_result {
     char names[SUPERVISOR_NAMES_SIZE];
     struct wire_schedule schedules[WIRE_TASKS];
     bool schedules_known[WIRE_TASKS];
+    struct wire_admin admin;
+    bool admin_known;
 };
 
 void supervisor_run(const struct supervisor_task *task, struct supervisor_result *result);
@@ -70,6 +73,7 @@ struct supervisor_watch {
         soon_at; /* ... because it was told to stop, or has said its last word; then, when it is given up */
     bool has_messages, telling;
     bool forwarded; /* the signal that asks to stop */
+    bool cancelled; /* supervisor_cancel */
     bool gone;      /* as far as is known */
     bool killed;    /* by us */
     bool reaped;    /* by whoever: with its end in `status` */
@@ -83,6 +87,9 @@ bool supervisor_start(struct supervisor_watch *watch, const struct supervisor_ta
 /* Does what can be done, and says how long to wait for `fd` (-1: none), a signal or a child's end before the next step, in
  * ms. Below 0: it is over, and `result` complete. */
 int supervisor_step(struct supervisor_watch *watch);
+
+/* Has the worker end, as SIGTERM does: it has as long to clean up, and is killed then. */
+void supervisor_cancel(struct supervisor_watch *watch);
 
 /* Does something that may block in a process of its own, for a fraction of a second. False: there is none to be had,
  * or it crashed. */

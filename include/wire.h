@@ -10,7 +10,9 @@
 #ifndef STORSYNC_WIRE_H
 #define STORSYNC_WIRE_H
 
+#include "address.h"
 #include "cron.h"
+#include "hash.h"
 #include "zone.h"
 
 #include <stdbool.h>
@@ -24,7 +26,7 @@
 #define WIRE_NOTIFY_MAX (10 * 60 * 1000)               /* ms; likewise */
 #define WIRE_LIMIT_MAX (INT64_C(7) * 24 * 3600 * 1000) /* ms; more than any setting allows */
 
-enum wire_type { WIRE_POLICY = 1, WIRE_NAMES, WIRE_PROGRESS, WIRE_SCHEDULE, WIRE_END };
+enum wire_type { WIRE_POLICY = 1, WIRE_NAMES, WIRE_PROGRESS, WIRE_SCHEDULE, WIRE_END, WIRE_ADMIN };
 
 /* What the settings say, as soon as they are known. */
 struct wire_policy {
@@ -51,6 +53,14 @@ struct wire_schedule {
     char zone[ZONE_TEXT_MAX + 1];
 };
 
+/* The admin endpoint of a supervisor that stays. The token stays with the worker: its hash is enough to know it by. */
+#define WIRE_HOSTS_MAX 256
+struct wire_admin {
+    char listen[ADDRESS_TEXT_MAX + 1]; /* address.h */
+    char hosts[WIRE_HOSTS_MAX + 1];    /* names by which it may be called, comma-separated */
+    char token[HASH_SIZE];             /* SHA-256; "": none, nothing may be changed */
+};
+
 /* The last one: everything is done and told. */
 struct wire_end {
     uint8_t kind; /* enum error_kind */
@@ -68,16 +78,21 @@ struct wire_message {
         struct wire_progress progress;
         struct wire_schedule schedule;
         struct wire_end end;
+        struct wire_admin admin;
     };
 };
 
-/* Where the worker's messages go: into a pipe, or straight to who waits for them. */
+struct board;
+
+/* Where the worker's messages go: into a pipe, or straight to who waits for them. And where it writes what may be read at any
+ * time (board.h; NULL: nowhere). */
 struct wire {
+    struct board *board;
     void (*take)(void *ctx, const struct wire_message *message);
     void *ctx;
 };
 
-/* Tells; nobody listens if `wire` is NULL. */
+/* Tells; nobody listens if `wire` or its `take` is NULL. */
 void wire_tell(const struct wire *wire, const struct wire_message *message);
 void wire_tell_names(const struct wire *wire, const char *names);
 

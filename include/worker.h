@@ -35,6 +35,7 @@ struct worker_end {
     struct wire_policy policy;
     struct wire_progress progress;
     const struct error *error;
+    struct board *board; /* NULL: none */
 };
 void worker_speak_for(const struct worker *worker, const struct worker_end *end);
 

@@ -3,6 +3,7 @@
  * once per deployment, and then becomes the application. README.md is for users, docs/DESIGN.md for readers.
  */
 #include "answer.h"
+#include "board.h"
 #include "clock.h"
 #include "handoff.h"
 #include "log.h"
@@ -76,13 +77,15 @@ static int do_work(void *ctx, const struct wire *wire)
 
 static void tell_end(void *ctx, const struct supervisor_result *result)
 {
-    struct worker worker = worker_of(ctx);
+    const struct work *work = ctx;
+    struct worker worker = worker_of(work);
 
     worker_speak_for(&worker, &(struct worker_end){
                                   .files = result->policy_known,
                                   .policy = result->policy,
                                   .progress = result->progress,
                                   .error = &result->error,
+                                  .board = work->task.board,
                               });
 }
 
@@ -143,6 +146,9 @@ static bool serve(struct becoming *becoming, const struct settings_peeked *peeke
     static const enum mode modes[WIRE_TASKS] = {[WIRE_SYNC] = MODE_SYNC, [WIRE_VALIDATE] = MODE_VALIDATE};
     static struct options asked[WIRE_TASKS];
     struct work later[WIRE_TASKS];
+    struct board *board = board_make();
+
+    work->task.board = board;
 
     for (int i = 0; i < WIRE_TASKS; i++) {
         asked[i] = *work->options;
@@ -151,11 +157,14 @@ static bool serve(struct becoming *becoming, const struct settings_peeked *peeke
         asked[i].serve = asked[i].json = false;
         asked[i].asked = true;
         set_up_work(&later[i], &asked[i], work->task.handoff, peeked);
+        later[i].task.board = board;
     }
     if (resident_run(&(struct resident_task){.handoff = work->task.handoff,
                                              .options = work->options,
                                              .first = &work->task,
                                              .later = {&later[WIRE_SYNC].task, &later[WIRE_VALIDATE].task},
+                                             .asked = {&asked[WIRE_SYNC], &asked[WIRE_VALIDATE]},
+                                             .board = board,
                                              .become = become,
                                              .ctx = becoming},
                      &result, code))

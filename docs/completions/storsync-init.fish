@@ -59,6 +59,8 @@ complete -c storsync-init -l notify-mail-to -d 'who gets a mail about it: addres
 complete -c storsync-init -l notify-mail-from -d 'whom that mail is from' -x
 complete -c storsync-init -l smtp-url -d 'the server that takes the mail: smtp://host:587 with STARTTLS, or smtps://host' -x
 complete -c storsync-init -l smtp-user -d 'user there' -x
+complete -c storsync-init -l admin-listen -d 'where it listens: HOST:PORT, :PORT for every address of the machine, unix:/PATH, or off' -x
+complete -c storsync-init -l admin-hosts -d 'names besides localhost by which it may be called, comma-separated, such as a Kubernetes service\'s' -x
 complete -c storsync-init -l drop-env -d 'variables that the application does not get: names, comma-separated; AWS_* is all that begin so' -x
 complete -c storsync-init -l status-file -d 'where the status goes; /run/storsync/status.json or /tmp/storsync-status.json if not set' -r -F
 complete -c storsync-init -l metrics-file -d 'where the figures of the last run go, for Prometheus\' node_exporter; nowhere if not set' -r -F

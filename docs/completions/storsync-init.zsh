@@ -60,6 +60,8 @@ _arguments -S -s \
 	'--notify-mail-from=[whom that mail is from]:ADDRESS:' \
 	'--smtp-url=[the server that takes the mail\: smtp\://host\:587 with STARTTLS, or smtps\://host]:URL:' \
 	'--smtp-user=[user there]:NAME:' \
+	'--admin-listen=[where it listens\: HOST\:PORT, \:PORT for every address of the machine, unix\:/PATH, or off]:ADDRESS:' \
+	'--admin-hosts=[names besides localhost by which it may be called, comma-separated, such as a Kubernetes service'\''s]:NAMES:' \
 	'--drop-env=[variables that the application does not get\: names, comma-separated; AWS_* is all that begin so]:NAMES:' \
 	'--status-file=[where the status goes; /run/storsync/status.json or /tmp/storsync-status.json if not set]:FILE:_files' \
 	'--metrics-file=[where the figures of the last run go, for Prometheus'\'' node_exporter; nowhere if not set]:FILE:_files' \

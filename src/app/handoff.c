@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -25,7 +26,7 @@ static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, 
 
 static volatile sig_atomic_t worker_pid;     /* of the supervisor's worker, else 0 */
 static volatile sig_atomic_t supervisor_pid; /* in a worker, else 0 */
-static int collecting = -1;                  /* the descriptor of handoff_collect */
+static int private_fds[HANDOFF_PRIVATE];     /* each one more by 1, as 0 is none */
 
 /* ---- signals ---- */
 
@@ -178,9 +179,29 @@ void handoff_worker(const struct handoff *handoff)
         set_action(faults[i], &handoff->found[faults[i]]);
     signal(SIGCHLD, SIG_DFL);
     signal(SIGTTOU, SIG_IGN); /* what it says is said, whoever the terminal belongs to */
-    if (collecting >= 0)
-        close(collecting);
+    for (int i = 0; i < HANDOFF_PRIVATE; i++)
+        if (private_fds[i] != 0)
+            close(private_fds[i] - 1);
     handoff_unblock();
+}
+
+static void replace_private(int old, int new)
+{
+    for (int i = 0; i < HANDOFF_PRIVATE; i++)
+        if (private_fds[i] == old) {
+            private_fds[i] = new;
+            return;
+        }
+}
+
+void handoff_add_private(int fd)
+{
+    replace_private(0, fd + 1);
+}
+
+void handoff_remove_private(int fd)
+{
+    replace_private(fd + 1, 0);
 }
 
 void handoff_set_worker(pid_t worker)
@@ -220,13 +241,16 @@ static void block_each(void)
 int handoff_collect(void)
 {
     static const uint64_t each = UINT64_MAX;
+    int fd;
 
     block_each();
     signal(SIGCHLD, SIG_DFL); /* stopped children are of interest, too */
-    collecting = (int)syscall(SYS_signalfd4, -1, &each, KERNEL_MASK_SIZE, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (collecting < 0)
+    fd = (int)syscall(SYS_signalfd4, -1, &each, KERNEL_MASK_SIZE, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd < 0)
         catch_signal(SIGCHLD, on_child);
-    return collecting;
+    else
+        handoff_add_private(fd);
+    return fd;
 }
 
 bool handoff_take_signal(const struct handoff *handoff, int fd, struct handoff_signal *signal)
@@ -255,6 +279,19 @@ void handoff_poll(struct pollfd *fds, int count, int ms)
     block_each(); /* whatever the C library has unblocked meanwhile */
     if (ppoll(fds, (nfds_t)count, ms < 0 ? NULL : &limit, NULL) < 0 && errno != EINTR)
         nanosleep(&nap, NULL);
+}
+
+/* The linker's: where what is only read begins, and where the code ends. */
+extern char __executable_start[], etext[];
+
+void handoff_rest(void)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = ((uintptr_t)__executable_start + page - 1) / page * page;
+    uintptr_t end = (uintptr_t)etext / page * page;
+
+    if (begin < end)
+        madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 void handoff_stop(void)

@@ -76,6 +76,7 @@ void run_begin(struct run *run, const struct options *options, const struct sett
         run_status_listen(&run->status, report, settings->status_file);
         run_metrics_listen(&run->metrics, report, settings);
     }
+    board_listen(&run->board, wire != NULL ? wire->board : NULL, report);
     if (options->serve || options->asked) {
         timetable_read(&run->timetable, settings);
         timetable_tell(&run->timetable, wire);
@@ -105,6 +106,7 @@ void run_notify(struct run *run, int64_t until)
 void run_end(struct run *run)
 {
     run_close(run);
+    board_end(&run->board);
     report_free(&run->report);
 }
 

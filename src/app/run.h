@@ -5,6 +5,7 @@
 #ifndef STORSYNC_RUN_H
 #define STORSYNC_RUN_H
 
+#include "board.h"
 #include "detect.h"
 #include "error.h"
 #include "job.h"
@@ -32,7 +33,8 @@ struct run {
     struct run_supervisor supervisor;
     struct run_status status;
     struct run_metrics metrics;
-    struct plan_file plan;      /* of a dry run */
+    struct plan_file plan; /* of a dry run */
+    struct board_writer board;
     struct timetable timetable; /* with --serve, else empty */
 };
 

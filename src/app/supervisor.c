@@ -77,6 +77,10 @@ static void take_message(void *ctx, const struct wire_message *message)
         result->schedules[message->schedule.task] = message->schedule;
         result->schedules_known[message->schedule.task] = true;
         break;
+    case WIRE_ADMIN:
+        result->admin = message->admin;
+        result->admin_known = true;
+        break;
     case WIRE_END:
         if (message->end.kind <= ERROR_PARTIAL)
             take_end(result, &message->end);
@@ -163,12 +167,14 @@ static void settle_child(const struct handoff *handoff, pid_t parent)
 
 static _Noreturn void be_worker(const struct supervisor_task *task, pid_t parent, const int messages[2])
 {
-    struct wire wire = {.take = send_message, .ctx = (void *)&messages[1]};
+    struct wire wire = {.take = send_message, .ctx = (void *)&messages[1], .board = task->board};
 
     settle_child(task->handoff, parent);
     if (messages[0] >= 0)
         close(messages[0]);
-    exit(task->work(task->ctx, messages[1] >= 0 ? &wire : NULL));
+    if (messages[1] < 0)
+        wire.take = NULL;
+    exit(task->work(task->ctx, &wire));
 }
 
 /* -1: no process. Without descriptors for a pipe its exit code has to do. */
@@ -271,6 +277,15 @@ static void pass_signal_on(struct supervisor_watch *watch)
     watch->forwarded = true;
 }
 
+void supervisor_cancel(struct supervisor_watch *watch)
+{
+    if (watch->gone || watch->telling || watch->cancelled)
+        return;
+    kill(watch->process, SIGTERM);
+    kill_within(watch, STOP_GRACE);
+    watch->cancelled = true;
+}
+
 static int64_t time_left(const struct supervisor_watch *watch)
 {
     int64_t at = watch->killed || watch->soon_at < watch->limit_at ? watch->soon_at : watch->limit_at;
@@ -326,6 +341,8 @@ static void explain_late(const struct supervisor_watch *watch, struct error *err
         error_set(error, ERROR_LOCAL, "the sync's process did not end");
 }
 
+static const char cancelled_text[] = "ended by request";
+
 /* Of a worker that has not said how it ended. */
 static void explain_end(const struct supervisor_watch *watch, struct error *error)
 {
@@ -333,6 +350,8 @@ static void explain_end(const struct supervisor_watch *watch, struct error *erro
 
     if (stop_signalled())
         stop_requested(error);
+    else if (watch->cancelled)
+        error_set(error, ERROR_LOCAL, cancelled_text);
     else if (error->kind == ERROR_INTERRUPTED)
         error_set(error, ERROR_LOCAL, "the sync's process was told to end (and only it)");
     else if (watch->killed)
@@ -384,6 +403,11 @@ static bool conclude_worker(struct supervisor_watch *watch)
                                     .code = (uint8_t)WEXITSTATUS(watch->status)});
     if (result->ended && (result->error.kind != ERROR_INTERRUPTED || stop_requested(&result->error)))
         return false;
+    if (result->ended && watch->cancelled) {
+        error_set(&result->error, ERROR_LOCAL, cancelled_text);
+        result->code = error_exit_code(&result->error);
+        return false;
+    }
     result->ended = false;
     explain_end(watch, &result->error);
     result->code = error_exit_code(&result->error);
@@ -454,7 +478,7 @@ int supervisor_step(struct supervisor_watch *watch)
 
 static void work_here(const struct supervisor_task *task, struct supervisor_result *result)
 {
-    struct wire wire = {.take = take_message, .ctx = result};
+    struct wire wire = {.take = take_message, .ctx = result, .board = task->board};
 
     handoff_unblock();
     task->work(task->ctx, &wire);

@@ -5,6 +5,7 @@
 #include "crash.h"
 #include "detect.h"
 #include "handoff.h"
+#include "hash.h"
 #include "json.h"
 #include "log.h"
 #include "modes.h"
@@ -16,6 +17,8 @@
 #include "status.h"
 #include "stop.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* While somebody waits for this process, an output that nobody reads is waited for so long, in ms. */
@@ -184,11 +187,28 @@ static void tell_consequence(const struct options *options, bool start, bool for
         log_error("not starting the application (on_failure=stop)");
 }
 
+static void tell_admin(const struct settings *settings, const struct wire *wire)
+{
+    struct wire_message message = {.type = WIRE_ADMIN};
+    struct wire_admin *admin = &message.admin;
+    const char *token = settings->admin_token;
+
+    snprintf(admin->listen, sizeof admin->listen, "%s", settings->admin_listen);
+    snprintf(admin->hosts, sizeof admin->hosts, "%s", settings->admin_hosts);
+    if (*token != '\0')
+        hash_sha256(token, strlen(token), admin->token);
+    if (strlen(settings->admin_hosts) > WIRE_HOSTS_MAX)
+        log_warn("admin_hosts: only the first %d bytes count", WIRE_HOSTS_MAX);
+    wire_tell(wire, &message);
+}
+
 static void tell_policy(const struct options *options, const struct settings *settings,
                         const struct wire *wire)
 {
-    /* The names come first: who knows the policy knows all of them. */
+    /* The policy comes last: who knows it knows all. */
     wire_tell_names(wire, settings->drop_env);
+    if (options->serve || options->asked)
+        tell_admin(settings, wire);
     wire_tell(wire, &(struct wire_message){.type = WIRE_POLICY,
                                            .policy = {
                                                .start = settings->on_failure == ON_FAILURE_START,
@@ -267,7 +287,7 @@ void worker_speak_for(const struct worker *worker, const struct worker_end *end)
     if (end->files)
         load(options, true, &settings, &ignored);
     detect(&settings, (const char *const *)environ, &detection);
-    run_begin(&run, options, &settings, &detection, worker->started, NULL);
+    run_begin(&run, options, &settings, &detection, worker->started, &(struct wire){.board = end->board});
     run_save_for(&run, &end->progress, end->error);
     if (options->json)
         print_report(&run, error_exit_code(end->error));

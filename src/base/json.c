@@ -120,6 +120,28 @@ bool json_add_time(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name
     return json_add_text(doc, object, name, wall != CLOCK_UNKNOWN ? text : NULL);
 }
 
+bool json_put_text(struct buf *out, const char *text)
+{
+    size_t len = strlen(text), valid = utf8_prefix(text, len);
+
+    buf_putc(out, '"');
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (i == valid) {
+            buf_puts(out, "\\ufffd");
+            valid += 1 + utf8_prefix(text + i + 1, len - i - 1);
+        } else if (c < 0x20) {
+            buf_printf(out, "\\u%04x", c);
+        } else {
+            if (c == '"' || c == '\\')
+                buf_putc(out, '\\');
+            buf_putc(out, (char)c);
+        }
+    }
+    return buf_putc(out, '"');
+}
+
 bool json_write(const yyjson_mut_doc *doc, bool pretty, struct buf *out)
 {
     size_t len;

@@ -86,9 +86,6 @@ static void put_situation(struct object *root, const struct report *report)
 {
     const struct detection *found = &report->detection;
 
-    put_integer(root, "schema", REPORT_SCHEMA);
-    put_text(root, "version", STORSYNC_VERSION);
-    put_text(root, "mode", report_mode_name(report->mode));
     put_text(root, "state", report_state_name(report->state));
     put_flag(root, "success", report_state_healthy(report->state));
     put_text(root, "message", message(report));
@@ -268,10 +265,16 @@ static void put_validation(struct object *root, const struct report *report, boo
     put_value(root, "details", details.value);
 }
 
-static struct object make_document(yyjson_mut_doc *doc, const struct report *report, bool all)
+/* `named`: with the members that say what kind of document it is. */
+static struct object make_document(yyjson_mut_doc *doc, const struct report *report, bool named, bool all)
 {
     struct object root = begin(doc);
 
+    if (named) {
+        put_integer(&root, "schema", REPORT_SCHEMA);
+        put_text(&root, "version", STORSYNC_VERSION);
+        put_text(&root, "mode", report_mode_name(report->mode));
+    }
     put_situation(&root, report);
     put_figures(&root, report);
     put_end(&root, report);
@@ -295,15 +298,22 @@ static bool write_document(struct object *root, bool pretty, struct buf *out)
 
 bool report_json(const struct report *report, bool pretty, struct buf *out)
 {
-    struct object root = make_document(yyjson_mut_doc_new(NULL), report, true);
+    struct object root = make_document(yyjson_mut_doc_new(NULL), report, true, true);
 
     return write_document(&root, pretty, out);
+}
+
+bool report_json_members(const struct report *report, struct buf *out)
+{
+    struct object root = make_document(yyjson_mut_doc_new(NULL), report, false, false);
+
+    return write_document(&root, false, out);
 }
 
 bool report_json_notice(const struct report *report, const char *text, struct buf *out)
 {
     struct object notice = begin(yyjson_mut_doc_new(NULL));
-    struct object root = make_document(notice.doc, report, false);
+    struct object root = make_document(notice.doc, report, true, false);
 
     put_text(&notice, "text", text);
     put_value(&notice, "run", root.value);

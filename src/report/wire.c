@@ -61,6 +61,19 @@ static size_t encode_schedule(const struct wire_schedule *schedule, unsigned cha
     return SCHEDULE_HEAD + cron + zone;
 }
 
+/* Three texts, the first two with a NUL behind them. */
+static size_t encode_admin(const struct wire_admin *admin, unsigned char *out)
+{
+    const char *const texts[] = {admin->token, admin->listen, admin->hosts};
+    size_t len = 0;
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        memcpy(out + len, texts[i], strlen(texts[i]) + 1);
+        len += strlen(texts[i]) + 1;
+    }
+    return len - 1;
+}
+
 static size_t encode_body(const struct wire_message *message, unsigned char *out)
 {
     switch (message->type) {
@@ -77,6 +90,8 @@ static size_t encode_body(const struct wire_message *message, unsigned char *out
         out[0] = message->end.kind;
         out[1] = message->end.code;
         return END_SIZE;
+    case WIRE_ADMIN:
+        return encode_admin(&message->admin, out);
     }
     return 0;
 }
@@ -96,7 +111,7 @@ size_t wire_encode(const struct wire_message *message, unsigned char out[WIRE_MA
 
 void wire_tell(const struct wire *wire, const struct wire_message *message)
 {
-    if (wire != NULL)
+    if (wire != NULL && wire->take != NULL)
         wire->take(wire->ctx, message);
 }
 
@@ -173,6 +188,32 @@ static bool decode_schedule(const unsigned char *in, size_t len, struct wire_sch
     return true;
 }
 
+/* The text at *in, which a NUL ends, or the last one `end`. */
+static bool take_text(const unsigned char **in, const unsigned char *end, bool last, char *out, size_t room)
+{
+    const unsigned char *nul = memchr(*in, '\0', (size_t)(end - *in));
+    size_t len;
+
+    if ((nul == NULL) != last)
+        return false;
+    len = (size_t)((last ? end : nul) - *in);
+    if (len >= room)
+        return false;
+    memcpy(out, *in, len);
+    out[len] = '\0';
+    *in += len + 1;
+    return true;
+}
+
+static bool decode_admin(const unsigned char *in, size_t len, struct wire_admin *admin)
+{
+    const unsigned char *end = in + len;
+
+    return take_text(&in, end, false, admin->token, sizeof admin->token) &&
+           take_text(&in, end, false, admin->listen, sizeof admin->listen) &&
+           take_text(&in, end, true, admin->hosts, sizeof admin->hosts);
+}
+
 static bool decode_body(const unsigned char *in, size_t len, struct wire_message *message)
 {
     switch (message->type) {
@@ -196,6 +237,8 @@ static bool decode_body(const unsigned char *in, size_t len, struct wire_message
             return false;
         message->end = (struct wire_end){.kind = in[0], .code = in[1]};
         return true;
+    case WIRE_ADMIN:
+        return decode_admin(in, len, &message->admin);
     }
     return false;
 }
@@ -205,7 +248,7 @@ static size_t body_size(const unsigned char *head)
 {
     size_t len = head[4] | (size_t)head[5] << 8;
 
-    if (head[0] != MAGIC || head[1] != WIRE_VERSION || head[2] < WIRE_POLICY || head[2] > WIRE_END ||
+    if (head[0] != MAGIC || head[1] != WIRE_VERSION || head[2] < WIRE_POLICY || head[2] > WIRE_ADMIN ||
         head[3] != 0 || len > WIRE_BODY_MAX)
         return WIRE_MAX;
     return len;

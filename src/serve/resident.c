@@ -1,5 +1,6 @@
 #include "resident.h"
 
+#include "admin.h"
 #include "application.h"
 #include "clock.h"
 #include "log.h"
@@ -23,6 +24,8 @@ struct resident {
     struct supervisor_watch watch; /* of the worker, while there is one */
     struct application application;
     struct schedule schedules[WIRE_TASKS];
+    struct admin_host admin_host;
+    struct admin admin;
     int signals; /* descriptor */
     int timer;   /* likewise, for what is due next; -1 until there is such a thing */
     int stops;   /* so many signals have asked to stop */
@@ -30,6 +33,10 @@ struct resident {
     bool over; /* nothing more begins */
     int code;
 };
+
+static struct ledger ledger; /* large */
+
+static const char *const task_names[WIRE_TASKS] = {"sync", "validation"};
 
 static void end_with(struct resident *resident, int code)
 {
@@ -39,15 +46,34 @@ static void end_with(struct resident *resident, int code)
 
 /* ---- the worker ---- */
 
-static void start_worker_for(struct resident *resident, enum wire_task what)
+/* What the worker is to do besides, as if it had been given on the command line. */
+static void give_order(struct options *options, const struct admin_order *order)
 {
-    struct supervisor_task *task = resident->task->later[what];
+    if (order->dry_run && options->flag_count < OPTIONS_FLAGS_MAX)
+        options->flags[options->flag_count++] = (struct settings_flag){.name = "dry-run"};
+    options->parts = (char **)order->paths;
+    options->part_count = order->path_count;
+}
 
+static bool start_worker_for(struct resident *resident, enum wire_task what, enum ledger_by by,
+                             const struct admin_order *order)
+{
+    static const enum report_mode modes[WIRE_TASKS] = {REPORT_SYNC, REPORT_VALIDATE};
+    struct supervisor_task *task = resident->task->later[what];
+    struct options *options = resident->task->asked[what], as_ever = *options;
+
+    if (order != NULL)
+        give_order(options, order);
     task->started = clock_mono();
+    ledger_begin(&ledger, modes[what], order != NULL && order->dry_run, by);
     resident->working = supervisor_start(&resident->watch, task, resident->result);
-    if (!resident->working)
+    *options = as_ever; /* the worker has its own */
+    if (!resident->working) {
+        ledger_end(&ledger, resident->result);
         log_error(
             "no sync: no process could be made for it; is the limit of processes reached (pids, RLIMIT_NPROC)?");
+    }
+    return resident->working;
 }
 
 static void ask_for_sync(struct resident *resident, const char *who)
@@ -58,13 +84,11 @@ static void ask_for_sync(struct resident *resident, const char *who)
         log_warn("%s: another run is under way; no second one is started, ask again when it has ended", who);
     } else {
         log_info("%s: starting a sync", who);
-        start_worker_for(resident, WIRE_SYNC);
+        start_worker_for(resident, WIRE_SYNC, LEDGER_SIGNAL, NULL);
     }
 }
 
 /* ---- the schedule ---- */
-
-static const char *const task_names[WIRE_TASKS] = {"sync", "validation"};
 
 /* The earlier one; a timer that the clock's being set ends as well. */
 static void set_timer(struct resident *resident)
@@ -77,7 +101,9 @@ static void set_timer(struct resident *resident)
             due = schedule_due(&resident->schedules[i]);
     if (due != INT64_MAX && resident->timer < 0) {
         resident->timer = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-        if (resident->timer < 0)
+        if (resident->timer >= 0)
+            handoff_add_private(resident->timer);
+        else
             log_warn(
                 "no schedule: a timer (timerfd_create) is not allowed here, or the limit of descriptors is reached");
     }
@@ -131,7 +157,7 @@ static void begin_what_is_due(struct resident *resident)
         if (resident->schedules[i].waiting && !stop_signalled()) {
             resident->schedules[i].waiting = false;
             log_info("schedule: starting a %s", task_names[i]);
-            start_worker_for(resident, (enum wire_task)i);
+            start_worker_for(resident, (enum wire_task)i, LEDGER_SCHEDULE, NULL);
         }
 }
 
@@ -146,6 +172,7 @@ static void start_application(struct resident *resident)
     log_warn(
         "--serve: no process could be made for the application, so it takes the place of this one, and nothing starts a sync");
     prctl(PR_SET_CHILD_SUBREAPER, 0L, 0L, 0L, 0L);
+    admin_end(&resident->admin);
     end_with(resident, task->become(task->ctx));
 }
 
@@ -168,12 +195,61 @@ static void go_on(struct resident *resident)
 static void end_worker(struct resident *resident)
 {
     resident->working = false;
+    ledger_end(&ledger, resident->result);
     if (resident->starting)
         go_on(resident);
     else if (resident->result->error.kind != ERROR_NONE && resident->application.pid != 0)
         log_warn("the application goes on; the next sync copies what is missing");
     resident->starting = false;
     take_schedules(resident);
+}
+
+/* ---- the admin endpoint ---- */
+
+static void show(void *ctx, struct admin_view *view)
+{
+    const struct resident *resident = ctx;
+
+    view->ledger = &ledger;
+    view->has_application = resident->task->options->command != NULL;
+    view->application = resident->application.pid;
+    view->ready = !resident->starting && (!view->has_application || view->application != 0);
+    for (int i = 0; i < WIRE_TASKS; i++)
+        view->next[i] = resident->schedules[i].set ? schedule_due(&resident->schedules[i]) : CLOCK_UNKNOWN;
+}
+
+static bool start_by_admin(void *ctx, enum wire_task what, const struct admin_order *order, bool *stopping)
+{
+    struct resident *resident = ctx;
+
+    *stopping = stop_signalled();
+    if (*stopping || resident->working)
+        return false;
+    log_info("admin endpoint: starting a %s", task_names[what]);
+    return start_worker_for(resident, what, LEDGER_HTTP, order);
+}
+
+static bool cancel_by_admin(void *ctx)
+{
+    struct resident *resident = ctx;
+
+    if (!resident->working)
+        return false;
+    log_info("admin endpoint: ending the run");
+    supervisor_cancel(&resident->watch);
+    return true;
+}
+
+/* Once the settings are known: whatever the sync does then. */
+static void look_at_admin(struct resident *resident)
+{
+    struct supervisor_result *result = resident->result;
+
+    if (result->policy_known && result->admin_known) {
+        result->admin_known = false;
+        admin_tell(&resident->admin, &resident->admin_host, &result->admin);
+    }
+    admin_step(&resident->admin);
 }
 
 /* ---- signals ---- */
@@ -187,8 +263,10 @@ static void stop(struct resident *resident, int number)
         kill(resident->watch.process, SIGKILL);
     if (resident->application.pid == 0 && !resident->starting && !resident->over)
         end_with(resident, 0);
-    if (resident->application.pid == 0 && at_once)
+    if (resident->application.pid == 0 && at_once) {
+        admin_end(&resident->admin);
         _exit(resident->over && resident->task->options->command != NULL ? resident->code : 128 + number);
+    }
 }
 
 static void take_signals(struct resident *resident)
@@ -239,20 +317,20 @@ static void reap(struct resident *resident)
 /* Returns how long to wait, in ms; below 0: for as long as nothing happens. */
 static int turn(struct resident *resident)
 {
-    int ms;
+    bool worked;
+    int ms = -1;
 
     take_signals(resident);
     reap(resident);
     look_at_timer(resident);
     begin_what_is_due(resident);
-    if (!resident->working)
-        return -1;
-    ms = supervisor_step(&resident->watch);
-    if (ms < 0) {
+    worked = resident->working;
+    if (worked)
+        ms = supervisor_step(&resident->watch);
+    if (worked && ms < 0)
         end_worker(resident);
-        return 0;
-    }
-    return ms;
+    look_at_admin(resident);
+    return ms < 0 && (worked || resident->working) ? 0 : ms;
 }
 
 static bool is_over(const struct resident *resident)
@@ -260,28 +338,46 @@ static bool is_over(const struct resident *resident)
     return resident->over && !resident->working;
 }
 
+static void wait_for_more(const struct resident *resident, int ms)
+{
+    int patience = admin_patience(&resident->admin);
+    struct pollfd fds[3 + ADMIN_DESCRIPTORS] = {
+        {.fd = resident->signals, .events = POLLIN},
+        {.fd = resident->working ? resident->watch.fd : -1, .events = POLLIN},
+        {.fd = resident->timer, .events = POLLIN},
+    };
+
+    if (patience >= 0 && (ms < 0 || patience < ms))
+        ms = patience;
+    if (ms < 0)
+        handoff_rest();
+    admin_prepare(&resident->admin, fds + 3);
+    handoff_poll(fds, 3 + ADMIN_DESCRIPTORS, ms);
+}
+
 bool resident_run(const struct resident_task *task, struct supervisor_result *result, int *code)
 {
     struct resident resident = {.task = task, .result = result, .starting = true, .timer = -1};
 
+    resident.admin_host = (struct admin_host){
+        .ctx = &resident, .view = show, .start = start_by_admin, .cancel = cancel_by_admin};
+    ledger_open(&ledger, task->board, clock_wall() - (clock_mono() - task->first->started));
+
     resident.signals = handoff_collect();
     if (resident.signals < 0)
         return false;
+    ledger_begin(&ledger, REPORT_DEPLOY, false, LEDGER_START);
     resident.working = supervisor_start(&resident.watch, task->first, result);
     if (!resident.working)
         return false;
     prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L);
     while (!is_over(&resident)) {
         int ms = turn(&resident);
-        struct pollfd fds[] = {
-            {.fd = resident.signals, .events = POLLIN},
-            {.fd = resident.working ? resident.watch.fd : -1, .events = POLLIN},
-            {.fd = resident.timer, .events = POLLIN},
-        };
 
         if (!is_over(&resident))
-            handoff_poll(fds, 3, ms);
+            wait_for_more(&resident, ms);
     }
+    admin_end(&resident.admin);
     *code = resident.code;
     return true;
 }

@@ -25,6 +25,7 @@ const char *settings_word(const struct setting *setting)
     case SETTING_SEGMENT:
     case SETTING_SCHEDULE:
     case SETTING_ADDRESSES:
+    case SETTING_ADDRESS:
     case SETTING_TEXT:
     case SETTING_URL:
         break;

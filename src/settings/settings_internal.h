@@ -38,6 +38,7 @@ enum setting_type {
     SETTING_SEGMENT,     /* a text that can be a segment of a key in .storsync/ */
     SETTING_SCHEDULE,    /* a text: cron.h */
     SETTING_ADDRESSES,   /* a text: addresses of mail, comma-separated, `max` of them at most */
+    SETTING_ADDRESS,     /* a text: address.h */
     SETTING_URL,         /* a text; a password in it is never shown */
     SETTING_SECRET,      /* a text that is never shown and has no flag */
     SETTING_ENVIRONMENT, /* a text: one of `choices`, or short for it */
@@ -89,7 +90,7 @@ struct slot {
     const char *variables; /* "" if none */
 };
 
-#define SETTINGS_SLOTS (54 + 2 * 18)
+#define SETTINGS_SLOTS (57 + 2 * 18)
 struct slot settings_slot(int index);
 
 /* The part of the table that is for the whole run, or for each side; ends with a name of NULL. */

@@ -3,6 +3,7 @@
  */
 #include "settings_internal.h"
 
+#include "address.h"
 #include "cron.h"
 #include "text.h"
 #include "uri.h"
@@ -39,7 +40,8 @@ static bool is_text(const struct setting *setting)
 {
     return setting->type == SETTING_TEXT || setting->type == SETTING_URL || setting->type == SETTING_SECRET ||
            setting->type == SETTING_ENVIRONMENT || setting->type == SETTING_SEGMENT ||
-           setting->type == SETTING_SCHEDULE || setting->type == SETTING_ADDRESSES;
+           setting->type == SETTING_SCHEDULE || setting->type == SETTING_ADDRESSES ||
+           setting->type == SETTING_ADDRESS;
 }
 
 /* ---- reading ---- */
@@ -216,6 +218,7 @@ static bool are_addresses(const char *text, int64_t most)
 /* Control characters have no place in a name, and would let a value break out of a header or a log line. */
 static bool parse_text(const struct setting *setting, const char *text, const char **out)
 {
+    struct address address;
     int64_t which = 0;
 
     if (setting->type == SETTING_ENVIRONMENT && *text != '\0') {
@@ -229,6 +232,8 @@ static bool parse_text(const struct setting *setting, const char *text, const ch
     if (setting->type == SETTING_SCHEDULE && *text != '\0' && !is_schedule(text))
         return false;
     if (setting->type == SETTING_ADDRESSES && *text != '\0' && !are_addresses(text, setting->max))
+        return false;
+    if (setting->type == SETTING_ADDRESS && !address_parse(text, &address))
         return false;
     if (strlen(text) > SETTINGS_TEXT_MAX)
         return false;
@@ -318,6 +323,7 @@ void settings_range(const struct setting *setting, struct buf *out)
     case SETTING_SEGMENT:
     case SETTING_SCHEDULE:
     case SETTING_ADDRESSES:
+    case SETTING_ADDRESS:
     case SETTING_URL:
     case SETTING_SECRET:
     case SETTING_FLAG:
@@ -360,6 +366,9 @@ void settings_expected(const struct setting *setting, struct buf *out)
         buf_puts(out, "an address like ops@example.com in ASCII, without a name");
         if (setting->max > 1)
             buf_printf(out, ", or up to %d with commas between them", (int)setting->max);
+        break;
+    case SETTING_ADDRESS:
+        buf_puts(out, "an IP address or localhost with a port, :PORT, unix:/PATH, or off");
         break;
     case SETTING_ENVIRONMENT:
     case SETTING_CHOICE:

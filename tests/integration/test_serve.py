@@ -54,7 +54,7 @@ class ServeCase(TestCase):
         self.not_wrapped("it is another program")
         self.source, self.destination = self.dir_bucket(), self.dir_bucket()
         self.source.put("public/a", "a")
-        self.env = production(self.source, self.destination)
+        self.env = production(self.source, self.destination, STORSYNC_ADMIN_LISTEN="off")
 
     def serve(self, script=None, env=(), wait="runs as process", **how):
         """A resident with a shell script as its application, which has begun; None: without an application."""
@@ -281,18 +281,23 @@ class Requests(ServeCase):
         self.assertEqual(tool.status["state"], "synced")
 
     def test_small_and_asleep(self):
-        """After a sync, when there is nothing to do."""
-        tool = self.serve("sleep 1000")
+        """After a sync, when there is nothing to do; with the admin endpoint as well."""
+        for listen in ("off", f"unix:{self.dir}/socket"):
+            with self.subTest(listen=listen):
+                self.check_small_and_asleep(self.serve("sleep 1000", {"STORSYNC_ADMIN_LISTEN": listen}))
+
+    def check_small_and_asleep(self, tool):
+        before = tool.err.count("Sync Complete")
         tool.kill(USR1)
-        tool.wait_for(lambda: tool.err.count("Sync Complete") == 2 and len(children(tool.pid)) == 1)
+        tool.wait_for(lambda: tool.err.count("Sync Complete") > before and len(children(tool.pid)) == 1)
         status = Path(f"/proc/{tool.pid}/status")
-        if not RUN.instrumented:
-            self.assertLessEqual(int(re.search(r"VmHWM:\s*(\d+) kB", status.read_text())[1]), 700)
         switches = r"(?m)^(?:non)?voluntary_ctxt_switches:\t(\d+)"
         time.sleep(0.1)
         before = re.search(switches, status.read_text())[1]
         time.sleep(1.5)
         self.assertEqual(re.search(switches, status.read_text())[1], before, "it was awake")
+        if not RUN.instrumented:
+            self.assertLessEqual(int(re.search(r"VmRSS:\s*(\d+) kB", status.read_text())[1]), 700)
 
 
 class Scheduled(ServeCase):

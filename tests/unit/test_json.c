@@ -102,6 +102,29 @@ static void test_lookups_give_the_member_or_otherwise(void **state)
     yyjson_doc_free(doc);
 }
 
+static void test_texts_are_put_as_they_are_written(void **state)
+{
+    static const char *const texts[][2] = {{"plain", "\"plain\""},
+                                           {"", "\"\""},
+                                           {"\"\\\n\x01\x7F", "\"\\\"\\\\\\u000a\\u0001\x7F\""},
+                                           {"caf\xC3\xA9", "\"caf\xC3\xA9\""},
+                                           {"\xFF\xFE<", "\"\\ufffd\\ufffd<\""},
+                                           {"cut \xE2\x9C", "\"cut \\ufffd\\ufffd\""}};
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 4096);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        buf_clear(&out);
+        assert_true(json_put_text(&out, texts[i][0]));
+        assert_string_equal(buf_str(&out), texts[i][1]);
+    }
+    buf_free(&out);
+    buf_init(&out, 4);
+    assert_false(json_put_text(&out, "longer"));
+    buf_free(&out);
+}
+
 /* {"k": text} as json_write makes it. */
 static void assert_written(const char *text, const char *expected)
 {
@@ -165,6 +188,7 @@ int main(void)
         cmocka_unit_test(test_size_has_a_ceiling),
         cmocka_unit_test(test_lookups_give_the_member_or_otherwise),
         cmocka_unit_test(test_strings_of_any_bytes_become_json),
+        cmocka_unit_test(test_texts_are_put_as_they_are_written),
         cmocka_unit_test(test_writing_respects_room),
     };
 

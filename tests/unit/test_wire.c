@@ -148,6 +148,59 @@ static void test_schedules_refused(void **state)
     }
 }
 
+/* ---- the admin endpoint ---- */
+
+static void test_admin(void **state)
+{
+    struct wire_message given = {.type = WIRE_ADMIN, .admin = {.listen = "127.0.0.1:9187", .token = "abc"}};
+    unsigned char bytes[WIRE_MAX];
+
+    (void)state;
+    feed(bytes, wire_encode(&given, bytes));
+    assert_true(wire_next(&reader, &message));
+    assert_string_equal(message.admin.listen, "127.0.0.1:9187");
+    assert_string_equal(message.admin.token, "abc");
+    assert_string_equal(message.admin.hosts, "");
+    memset(given.admin.listen, 'l', sizeof given.admin.listen - 1);
+    memset(given.admin.hosts, 'h', sizeof given.admin.hosts - 1);
+    memset(given.admin.token, 't', sizeof given.admin.token - 1);
+    feed(bytes, wire_encode(&given, bytes));
+    assert_true(wire_next(&reader, &message));
+    assert_memory_equal(&message.admin, &given.admin, sizeof given.admin);
+}
+
+/* Texts that are missing, or have one byte more than there is room for. */
+static void test_admin_refused(void **state)
+{
+    static const size_t lengths[][3] = {{HASH_SIZE, 0, 0},
+                                        {0, ADDRESS_TEXT_MAX + 1, 0},
+                                        {0, 0, WIRE_HOSTS_MAX + 1},
+                                        {SIZE_MAX, 0, 0},
+                                        {3, SIZE_MAX, 0}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        unsigned char body[WIRE_BODY_MAX], head[WIRE_HEAD] = {'S', WIRE_VERSION, WIRE_ADMIN};
+        size_t len = 0;
+
+        memset(&reader, 0, sizeof reader);
+        memset(body, 'x', sizeof body);
+        for (size_t text = 0; text < 3 && lengths[i][text] != SIZE_MAX; text++) {
+            len += lengths[i][text];
+            if (text < 2)
+                body[len++] = '\0';
+        }
+        if (lengths[i][1] == SIZE_MAX)
+            len--;
+        head[4] = (unsigned char)(len & 0xFF);
+        head[5] = (unsigned char)(len >> 8);
+        feed(head, sizeof head);
+        feed(body, len);
+        if (wire_next(&reader, &message) || !reader.broken)
+            fail_msg("fault %zu is not seen", i);
+    }
+}
+
 /* ---- names ---- */
 
 static char names[2000];
@@ -205,8 +258,9 @@ static void test_what_does_not_fit_breaks_it(void **state)
     refuse(0, 'T');              /* another program */
     refuse(1, WIRE_VERSION + 1); /* another version */
     refuse(2, 0);                /* types that are none */
-    refuse(2, WIRE_END + 1);
-    refuse(2, WIRE_END); /* of another length */
+    refuse(2, WIRE_ADMIN + 1);
+    refuse(2, WIRE_ADMIN); /* a NUL too many */
+    refuse(2, WIRE_END);   /* of another length */
     refuse(2, WIRE_PROGRESS);
     refuse(2, WIRE_NAMES); /* a NUL in it */
     refuse(3, 1);
@@ -254,6 +308,8 @@ int main(void)
         cmocka_unit_test_setup(test_byte_by_byte, set_up),
         cmocka_unit_test_setup(test_schedules, set_up),
         cmocka_unit_test_setup(test_schedules_refused, set_up),
+        cmocka_unit_test_setup(test_admin, set_up),
+        cmocka_unit_test_setup(test_admin_refused, set_up),
         cmocka_unit_test_setup(test_names_of_any_length, set_up),
         cmocka_unit_test_setup(test_what_does_not_fit_breaks_it, set_up),
         cmocka_unit_test_setup(test_empty_names_are_none, set_up),
