@@ -213,15 +213,15 @@ static void a_range_has_two_ends(void **state)
         const char *keys;
         int pages; /* one more is fetched while the last one is used, unless that is known to be it */
     } table[] = {
-        {{"", "", "", NULL}, "a b b/1 b/2 c d e f end", 4},
-        {{"", NULL, NULL, NULL}, "a b b/1 b/2 c d e f end", 4},
-        {{"", "b", NULL, NULL}, "b/1 b/2 c d e f end", 4},
-        {{"", "b/0", "e", NULL}, "b/1 b/2 c d end", 3},
-        {{"", NULL, "b/2", NULL}, "a b b/1 end", 2},
-        {{"", "b/1", "b/2", NULL}, "end", 2},
-        {{"", "a", "a", NULL}, "end", 1},
-        {{"", "e", "z", NULL}, "f end", 4},
-        {{"", "z", NULL, NULL}, "end", 4},
+        {{"", "", "", NULL, false}, "a b b/1 b/2 c d e f end", 4},
+        {{"", NULL, NULL, NULL, false}, "a b b/1 b/2 c d e f end", 4},
+        {{"", "b", NULL, NULL, false}, "b/1 b/2 c d e f end", 4},
+        {{"", "b/0", "e", NULL, false}, "b/1 b/2 c d end", 3},
+        {{"", NULL, "b/2", NULL, false}, "a b b/1 end", 2},
+        {{"", "b/1", "b/2", NULL, false}, "end", 2},
+        {{"", "a", "a", NULL, false}, "end", 1},
+        {{"", "e", "z", NULL, false}, "f end", 4},
+        {{"", "z", NULL, NULL, false}, "end", 4},
     };
 
     (void)state;
@@ -251,7 +251,7 @@ static void a_folder_that_is_not_wanted_is_skipped(void **state)
     assert_null(filter_add(filter, &(struct filter_rule){false, "/b/", ""}));
     assert_null(filter_add(filter, &(struct filter_rule){false, "f/", ""}));
     assert_null(filter_add(filter, &(struct filter_rule){false, "x", ""}));
-    assert_string_equal(walk_range(&script, (struct store_range){"", "", "", filter}, &error),
+    assert_string_equal(walk_range(&script, (struct store_range){"", "", "", filter, false}, &error),
                         "a b0 d/1 d/2 e g end");
     assert_int_equal(script.listed, 4);
     assert_string_equal(script.afters[0], "");
@@ -281,7 +281,7 @@ static void a_listing_that_begins_anew_is_passed_over(void **state)
     (void)state;
     assert_null(filter_add(filter, &(struct filter_rule){false, "/b/", ""}));
     assert_null(filter_add(filter, &(struct filter_rule){false, "/d/", ""}));
-    assert_string_equal(walk_range(&script, (struct store_range){"", "", "", filter}, &error), "a c e end");
+    assert_string_equal(walk_range(&script, (struct store_range){"", "", "", filter, false}, &error), "a c e end");
     assert_int_equal(script.listed, 5);
     assert_string_equal(script.positions[1], "");
     assert_string_equal(script.positions[2], "none");
@@ -304,7 +304,7 @@ static void order_is_checked_behind_a_skipped_folder(void **state)
 
     (void)state;
     assert_null(filter_add(filter, &(struct filter_rule){false, "/b/", ""}));
-    assert_string_equal(walk_range(&script, (struct store_range){"", "", "", filter}, &error), "a c failed");
+    assert_string_equal(walk_range(&script, (struct store_range){"", "", "", filter, false}, &error), "a c failed");
     assert_int_equal(error.kind, ERROR_PROTOCOL);
     filter_free(filter);
 }
