@@ -44,7 +44,10 @@ struct store_source {
     struct store *store;
     const char *key;
     const char *version; /* "": whichever there is */
+    const char *past; /* not the one that is there now, but this (store_find_past); NULL: the present one */
 };
+
+#define STORE_PAST_SIZE 200
 
 /* The keys that a listing is about: they begin with `prefix`, come after `after` and before `until`. The latter two may be
  * NULL or "": there is no such bound. A folder of which `filter` takes nothing need not be looked into; NULL takes all. */
@@ -189,6 +192,14 @@ bool store_shares_acls(const struct store *from, const struct store *to);
  * what every new one has. With a `key` of "" it is learnt who owns the bucket, to whom what an object's owner has is given
  * when it is written there: to be asked of the destination before the first object with grants. */
 void store_acl(struct store *store, struct call *call, const char *key);
+
+/* Does the bucket keep what is overwritten or removed? ERROR_UNSUPPORTED, with the remedy, if not. */
+void store_keeps_past(struct store *store, struct call *call);
+/* The version of the key that was listed as `entry`, wherever it is among those that the bucket has of it: call->body names it, and
+ * call->info is about it. ERROR_NOT_FOUND: it is there no longer. */
+void store_find_past(struct store *store, struct call *call, const struct object_entry *entry);
+/* store_head of the present version, or of a past one. */
+void store_look(const struct store_source *from, struct call *call);
 
 /* Streams `length` bytes from `offset` into `sink` (closed at the end). offset 0 and length UINT64_MAX:
  * all of it; then sink->size is the size that it must have, if that is known. If a version is wanted: ERROR_PRECONDITION

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 /* call->impl is NULL when an operation starts, 1 <= strlen(key) <= OBJECT_KEY_MAX, and no condition is NULL. These may be
- * missing: tags, acl, copy, peek and upload_copy (answered with ERROR_UNSUPPORTED), same (compares the URLs),
- * can_copy (false), sees (true), check_pair (true), step, list_end. Two stores that are given at once are of the same
+ * missing: tags, acl, copy, peek, keeps_past, find_past and upload_copy (answered with ERROR_UNSUPPORTED), same (compares the URLs),
+ * can_copy (false), sees (true), check_pair (true), step, list_end, look (that of a past version: with find_past). Two stores that are given at once are of the same
  * implementation. */
 struct store_ops {
     const char *scheme;
@@ -29,6 +29,9 @@ struct store_ops {
     void (*read)(struct store *store, struct call *call, const char *key);
     void (*write)(struct store *store, struct call *call, const char *key, const char *data, size_t len,
                   const struct store_condition *condition);
+    void (*keeps_past)(struct store *store, struct call *call);
+    void (*find_past)(struct store *store, struct call *call, const struct object_entry *entry);
+    void (*look)(const struct store_source *from, struct call *call);
     void (*head)(struct store *store, struct call *call, const char *key);
     void (*remove)(struct store *store, struct call *call, const char *key);
     void (*tags)(struct store *store, struct call *call, const char *key);
@@ -66,6 +69,9 @@ struct store {
 struct upload {
     struct store *store;
 };
+
+/* For keeps_past: the answer is no. */
+void store_refuse_past(struct error *error);
 
 /* Puts in front of an error's text where it happened, and says so in its `side`: "destination my-prod (PROD_STORAGE_BUCKET): ". */
 void store_blame(const struct store *store, struct error *error);

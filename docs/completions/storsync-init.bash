@@ -39,7 +39,7 @@ _storsync_init() {
 	--lease-ttl) values='' ;;
 	--compare) values='size newer etag' ;;
 	--conflict) values='overwrite keep fail' ;;
-	--keep-previous) values='off copies' ;;
+	--keep-previous) values='off copies versions' ;;
 	--runs-kept) values='' ;;
 	--tags) values='auto require ignore' ;;
 	--acl) values='bucket copy private public-read authenticated-read bucket-owner-read bucket-owner-full-control' ;;

@@ -33,7 +33,7 @@ complete -c storsync-init -l wait -d 'most time to wait while another replica sy
 complete -c storsync-init -l lease-ttl -d 'how long a replica that syncs may be silent before another takes over; 3s is the least that counts' -x
 complete -c storsync-init -l compare -d 'which difference counts: size; newer adds a later time at the source; etag adds the ETag' -x -a 'size newer etag'
 complete -c storsync-init -l conflict -d 'what was changed in production since it was synced, and would be copied over: overwrite, keep it, or let it fail' -x -a 'overwrite keep fail'
-complete -c storsync-init -l keep-previous -d 'so that --rollback can undo a sync: copies keeps what it overwrites, in the production bucket' -x -a 'off copies'
+complete -c storsync-init -l keep-previous -d 'so that --rollback can undo a sync: copies keeps what it overwrites, in the production bucket; versions relies on those that the bucket keeps itself' -x -a 'off copies versions'
 complete -c storsync-init -l runs-kept -d 'so many of the newest syncs that changed something can be rolled back (keep_previous)' -x
 complete -c storsync-init -l tags -d 'objects\' tags: auto leaves them out, with a warning, where the destination has none; require fails there; ignore never copies them' -x -a 'auto require ignore'
 complete -c storsync-init -l acl -d 'objects\' ACLs: bucket sends none, so the production bucket\'s default holds; copy gives the grants that the source has; private, public-read, authenticated-read, bucket-owner-read, bucket-owner-full-control are S3\'s' -x -a 'bucket copy private public-read authenticated-read bucket-owner-read bucket-owner-full-control'

@@ -34,7 +34,7 @@ _arguments -S -s \
 	'--lease-ttl=[how long a replica that syncs may be silent before another takes over; 3s is the least that counts]:value:' \
 	'--compare=[which difference counts\: size; newer adds a later time at the source; etag adds the ETag]:value:(size newer etag)' \
 	'--conflict=[what was changed in production since it was synced, and would be copied over\: overwrite, keep it, or let it fail]:value:(overwrite keep fail)' \
-	'--keep-previous=[so that --rollback can undo a sync\: copies keeps what it overwrites, in the production bucket]:value:(off copies)' \
+	'--keep-previous=[so that --rollback can undo a sync\: copies keeps what it overwrites, in the production bucket; versions relies on those that the bucket keeps itself]:value:(off copies versions)' \
 	'--runs-kept=[so many of the newest syncs that changed something can be rolled back (keep_previous)]:value:' \
 	'--tags=[objects'\'' tags\: auto leaves them out, with a warning, where the destination has none; require fails there; ignore never copies them]:value:(auto require ignore)' \
 	'--acl=[objects'\'' ACLs\: bucket sends none, so the production bucket'\''s default holds; copy gives the grants that the source has; private, public-read, authenticated-read, bucket-owner-read, bucket-owner-full-control are S3'\''s]:value:(bucket copy private public-read authenticated-read bucket-owner-read bucket-owner-full-control)' \

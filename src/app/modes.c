@@ -333,8 +333,8 @@ static bool close_run(struct run *run, struct lease *lease, struct journal_run *
         !journal_save_run(&run->job, undone, error))
         return false;
     crash_point("undone-told");
-    if (run->report.kept == 0 && journal_remove(&run->job, undone->head.run, "kept/", lease, &bytes, error) &&
-        bytes > 0)
+    if (run->report.kept == 0 && !undone->head.versions &&
+        journal_remove(&run->job, undone->head.run, "kept/", lease, &bytes, error) && bytes > 0)
         log_info("%s that run %llu had kept are removed", report_size(bytes, size),
                  (unsigned long long)undone->head.run);
     return error->kind == ERROR_NONE;

@@ -68,7 +68,8 @@ struct setting {
     const char *variables_of_destination;
     const char *shared;  /* variables for both sides, which count after the INI file */
     const char *choices; /* "start|stop" */
-    const char *also;    /* other words for them, in the same order; of a number, that for 0; NULL if there are none */
+    const char
+        *also; /* other words for them, in the same order; of a number, that for 0; NULL if there are none */
     int64_t min, max;
     const char *word; /* of a text or a share: what stands for the value in --help */
     const char *help; /* one line, no full stop */

@@ -161,8 +161,10 @@ static const struct setting run_table[] = {
      .type = SETTING_CHOICE,
      .offset = OF_RUN(keep_previous),
      .fallback = "off",
-     .choices = "off|copies",
-     .help = "so that --rollback can undo a sync: copies keeps what it overwrites, in the production bucket"},
+     .careful = "copies",
+     .choices = "off|copies|versions",
+     .help =
+         "so that --rollback can undo a sync: copies keeps what it overwrites, in the production bucket; versions relies on those that the bucket keeps itself"},
     {.name = "runs_kept",
      .type = SETTING_NUMBER,
      .offset = OF_RUN(runs_kept),

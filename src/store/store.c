@@ -235,6 +235,41 @@ void store_acl(struct store *store, struct call *call, const char *key)
         call_unsupported(call, store, "reading ACLs");
 }
 
+void store_refuse_past(struct error *error)
+{
+    error_set(error, ERROR_UNSUPPORTED,
+              "the bucket keeps no versions: turn versioning on, or set keep_previous = copies");
+}
+
+void store_keeps_past(struct store *store, struct call *call)
+{
+    call_begin(call, store);
+    if (store->ops->keeps_past != NULL)
+        store->ops->keeps_past(store, call);
+    else
+        call_unsupported(call, store, "keeping versions");
+}
+
+void store_find_past(struct store *store, struct call *call, const struct object_entry *entry)
+{
+    if (!call_begin_key(call, store, entry->key))
+        return;
+    if (store->ops->find_past != NULL)
+        store->ops->find_past(store, call, entry);
+    else
+        call_unsupported(call, store, "keeping versions");
+}
+
+void store_look(const struct store_source *from, struct call *call)
+{
+    if (!call_begin_key(call, from->store, from->key))
+        return;
+    if (from->past != NULL && from->store->ops->look != NULL)
+        from->store->ops->look(from, call);
+    else
+        from->store->ops->head(from->store, call, from->key);
+}
+
 void store_get(const struct store_source *from, struct call *call, uint64_t offset, uint64_t length,
                struct pipe *sink)
 {

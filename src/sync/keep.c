@@ -82,12 +82,17 @@ static bool write_chunk(struct keep *keep, struct error *error)
 {
     char key[JOURNAL_KEY_SIZE];
 
+    keep->writing = true;
+    keep->proving = keep->run.head.versions && !keep->proven;
+    if (keep->proving) {
+        store_keeps_past(keep->job->store, &keep->call);
+        return true;
+    }
     journal_end_chunk(&keep->chunk);
     if (keep->chunk.failed)
         return error_set(error, ERROR_LOCAL, "out of memory");
     journal_chunk_key(keep->job, keep->run.head.run, keep->run.chunks + 1, key);
     store_write(keep->job->store, &keep->call, key, keep->chunk.data, keep->chunk.len, NULL);
-    keep->writing = true;
     crash_point("journaling");
     return true;
 }
@@ -98,9 +103,15 @@ static bool end_chunk(struct keep *keep, struct error *error)
     if (keep->call.error.kind != ERROR_NONE) {
         *error = keep->call.error;
         error_prefix(
-            error,
-            "the journal cannot be written, without which nothing is changed (setting keep_previous): ");
+            error, "%s",
+            keep->proving
+                ? "nothing is changed (setting keep_previous): "
+                : "the journal cannot be written, without which nothing is changed (setting keep_previous): ");
         return false;
+    }
+    if (keep->proving) {
+        keep->proven = true;
+        return write_chunk(keep, error);
     }
     keep->run.chunks++;
     keep->collected->durable = true;
@@ -119,6 +130,8 @@ bool keep_step(struct keep *keep, int low, bool *moved, struct error *error)
         *moved = true;
         if (!end_chunk(keep, error))
             return false;
+        if (keep->writing)
+            return true;
     }
     if (collected->durable && taken->taken == taken->count) {
         empty_batch(taken);

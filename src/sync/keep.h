@@ -47,6 +47,8 @@ struct keep {
     struct buf chunk;
     struct call call;
     bool writing;
+    bool proving; /* `call` asks whether the bucket keeps versions; before the first chunk */
+    bool proven;
     uint64_t entry_count;
 };
 

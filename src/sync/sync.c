@@ -309,10 +309,13 @@ static void start_item(struct sync *sync, struct slot *slot, const struct keep_i
     if (item->before != NULL) {
         slot->before = *item->before;
         slot->before.key = slot->key;
+        slot->kept_bytes = slot->before.size;
+    }
+    if (item->before != NULL && !sync->keep->run.head.versions) {
         slot->keeping = true;
         journal_kept_key(sync->job->state, sync->keep->run.head.run, item->number, slot->kept);
         transfer_use(&slot->transfer, &sync->keep_plan);
-        transfer_start_as(&slot->transfer, &slot->before, slot->kept, NULL);
+        transfer_start_as(&slot->transfer, &slot->before, slot->kept, NULL, NULL);
     } else {
         start_copy(sync, slot);
     }
@@ -615,6 +618,7 @@ static bool begin_journal(struct sync *sync)
     if (sync->keep == NULL)
         return false;
     head.run = job->lease->own.epoch;
+    head.versions = job->settings->keep_previous == KEEP_VERSIONS;
     memcpy(head.nonce, job->lease->own.nonce, sizeof head.nonce);
     if (job->report->mode == REPORT_DEPLOY)
         snprintf(head.deployment, sizeof head.deployment, "%s", job->report->detection.deployment_id);

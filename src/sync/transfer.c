@@ -43,7 +43,8 @@ const char *transfer_key_there(const struct transfer *t)
 
 struct store_source transfer_source(const struct transfer *t)
 {
-    return (struct store_source){.store = t->plan->source, .key = t->key, .version = t->entry.version};
+    return (struct store_source){
+        .store = t->plan->source, .key = t->key, .version = t->entry.version, .past = t->past};
 }
 
 static struct store_condition condition_of(const struct transfer *t)
@@ -321,7 +322,9 @@ void transfer_wait_for_look(struct transfer *t)
 
 void transfer_ask_source(struct transfer *t, void (*next)(struct transfer *t))
 {
-    store_head(t->plan->source, &t->get, t->key);
+    struct store_source source = transfer_source(t);
+
+    store_look(&source, &t->get);
     t->state = next;
 }
 
@@ -414,6 +417,12 @@ void transfer_begin(struct transfer *t)
 {
     if (transfer_would_relay(t->plan, t->entry.size))
         t->relay = true;
+    if (t->relay && t->past != NULL) {
+        error_set(&t->error, ERROR_UNSUPPORTED,
+                  "a version of the bucket's can only be copied inside the service: %s", t->put.error.text);
+        transfer_abandon(t, TRANSFER_FAILED, false);
+        return;
+    }
     if (t->relay && t->pipe.data == NULL && !pipe_init(&t->pipe)) {
         error_set(&t->error, ERROR_LOCAL, "out of memory");
         transfer_abandon(t, TRANSFER_FAILED, false);
@@ -449,6 +458,7 @@ static void prepare(struct transfer *t, const struct object_entry *entry)
     t->put.once = false;
     t->stopping = false;
     t->to = NULL;
+    t->past = NULL;
 }
 
 void transfer_start(struct transfer *t, const struct object_entry *entry)
@@ -490,10 +500,12 @@ void transfer_start_over(struct transfer *t, const struct object_entry *entry,
     t->state = wait_for_there;
 }
 
-void transfer_start_as(struct transfer *t, const struct object_entry *entry, const char *to, const char *over)
+void transfer_start_as(struct transfer *t, const struct object_entry *entry, const char *to, const char *past,
+                       const char *over)
 {
     prepare(t, entry);
     t->to = to;
+    t->past = past;
     t->guarded = over != NULL;
     t->put.once = t->guarded;
     snprintf(t->over, sizeof t->over, "%s", t->guarded ? over : "");

@@ -87,7 +87,8 @@ struct transfer {
 
     /* Private. */
     struct transfer_plan *plan;
-    const char *to;                           /* its key at the destination, borrowed; NULL: the same one */
+    const char *to;   /* its key at the destination, borrowed; NULL: the same one */
+    const char *past; /* the version of the source's that is copied, borrowed; NULL: the present one */
     void (*state)(struct transfer *transfer); /* what happens at the next step; NULL: idle */
     void (*after_meta)(struct transfer *transfer), (*after_acl)(struct transfer *transfer);
     bool one_stream; /* the source tells no version */
@@ -124,10 +125,11 @@ void transfer_start(struct transfer *transfer, const struct object_entry *entry)
 void transfer_start_over(struct transfer *transfer, const struct object_entry *entry,
                          const struct object_entry *there);
 
-/* The same under another key, `to`, which is borrowed until it is idle. `over` is the version of that key at the destination
+/* The same under another key, `to`, or of a `past` version (store_find_past), which is only copied inside the service; each may be
+ * NULL, and is borrowed until it is idle. `over` is the version of that key at the destination
  * which it is to replace, "": there must be none, NULL: whatever there is. */
 void transfer_start_as(struct transfer *transfer, const struct object_entry *entry, const char *to,
-                       const char *over);
+                       const char *past, const char *over);
 
 /* From now on it is one of that plan. It must be idle. */
 void transfer_use(struct transfer *transfer, struct transfer_plan *plan);

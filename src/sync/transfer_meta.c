@@ -119,7 +119,11 @@ void transfer_with_meta(struct transfer *t, const struct object_meta *from, void
 {
     t->after_meta = next;
     object_meta_clear(&t->meta);
-    if (!keep_meta(t, from)) {
+    if (t->past != NULL && t->get.info.tags > 0 && wants_tags(t)) {
+        error_set(&t->error, ERROR_UNSUPPORTED,
+                  "the tags of a past version are copied only with objects of one piece");
+        transfer_abandon(t, TRANSFER_FAILED, false);
+    } else if (!keep_meta(t, from)) {
         meta_too_large(t);
     } else if (t->get.info.tags > 0 && wants_tags(t)) {
         store_tags(t->plan->source, &t->put, t->key);

@@ -9,6 +9,7 @@
 #include "transfer.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,7 @@ struct slot {
     struct transfer transfer;
     char over[OBJECT_VERSION_SIZE]; /* what is there now */
     char kept[JOURNAL_KEY_SIZE];
+    char past[STORE_PAST_SIZE]; /* with versions: which one was kept */
 };
 
 struct undo {
@@ -145,8 +147,11 @@ static void wait_for_transfer(struct undo *undo, struct slot *slot)
 static void wait_for_kept(struct undo *undo, struct slot *slot)
 {
     const struct object_info *info = &slot->call.info;
-    struct object_entry kept = {
-        .key = slot->kept, .size = info->size, .modified = info->modified, .hash = info->hash};
+    bool versions = undo->run->head.versions;
+    struct object_entry kept = {.key = versions ? slot->entry.key : slot->kept,
+                                .size = info->size,
+                                .modified = info->modified,
+                                .hash = info->hash};
 
     if (slot->call.error.kind == ERROR_NONE && info->size == OBJECT_SIZE_UNKNOWN)
         error_set(&slot->call.error, ERROR_PROTOCOL, "it is not told how large %s is", slot->kept);
@@ -157,7 +162,8 @@ static void wait_for_kept(struct undo *undo, struct slot *slot)
     }
     memcpy(kept.version, info->version, sizeof kept.version);
     slot->state = wait_for_transfer;
-    transfer_start_as(&slot->transfer, &kept, slot->entry.key, slot->over);
+    snprintf(slot->past, sizeof slot->past, "%s", buf_str(&slot->call.body));
+    transfer_start_as(&slot->transfer, &kept, slot->entry.key, versions ? slot->past : NULL, slot->over);
     wait_for_transfer(undo, slot);
 }
 
@@ -203,7 +209,10 @@ static void wait_for_look(struct undo *undo, struct slot *slot)
         break;
     case UNDO_RESTORE:
         journal_kept_key(undo->job->state, undo->run->head.run, slot->entry.number, slot->kept);
-        store_head(store, &slot->call, slot->kept);
+        if (undo->run->head.versions)
+            store_find_past(store, &slot->call, &slot->entry.before);
+        else
+            store_head(store, &slot->call, slot->kept);
         slot->state = wait_for_kept;
         break;
     }

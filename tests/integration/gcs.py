@@ -121,6 +121,8 @@ class Bucket:
     def __init__(self, server, name):
         self.server, self.name = server, name
         self.objects = {}
+        self.past = {}               # {(key, generation): what was overwritten or removed}, with ...
+        self.versioning = False
         self.requester_pays = False
         self.uniform = False         # uniform access: no ACL is taken
         self.denied = set()          # rights that nobody has here: "storage.objects.list"
@@ -139,6 +141,7 @@ class Bucket:
         if "expires" in fields:
             fields.setdefault("metadata", {})[EXPIRES] = fields.pop("expires")
         with self.server.lock:
+            self.retire(key)
             self.objects[key] = Object(body, {"contentType": "application/octet-stream", **fields},
                                        self.server.next_generation(), created=time.time() - age,
                                        composite=composite, held=held, csek=csek, acl=acl,
@@ -148,7 +151,13 @@ class Bucket:
         return self.objects[key].body
 
     def remove(self, key):
+        self.retire(key)
         del self.objects[key]
+
+    def retire(self, key):
+        """It is going to be overwritten or removed."""
+        if self.versioning and key in self.objects:
+            self.past[key, self.objects[key].generation] = self.objects[key]
 
     def look(self, key):
         """What data.snapshot tells of it: as S3 would show it."""
@@ -304,6 +313,8 @@ class GoogleStorage:
         self.allow(bucket, right, key)
         found = bucket.objects.get(key)
         wanted = query.get(generation)
+        if wanted and (key, int(wanted)) in bucket.past:
+            return bucket.past[key, int(wanted)]
         if found is None or (wanted and int(wanted) != found.generation):
             self.allow(bucket, "storage.objects.list", key)  # who may not list does not learn that it is missing
             raise Refusal(404, f"No such object: {bucket.name}/{key}", "notFound")
@@ -352,6 +363,7 @@ class GoogleStorage:
         check_metadata(made.metadata)
         self.begin_write(bucket, key, query)
         made.acl = self.acl_for(bucket, query, "predefinedAcl")
+        bucket.retire(key)
         bucket.objects[key] = made
         return self.resource(bucket, key)
 
@@ -360,8 +372,8 @@ class GoogleStorage:
             raise Refusal(400, "Cannot insert legacy ACL for an object when uniform bucket-level access is enabled.")
         return query.get(name, "")
 
-    def resource(self, bucket, key):
-        o = bucket.objects[key]
+    def resource(self, bucket, key, o=None):
+        o = o or bucket.objects[key]
         told = {"kind": "storage#object", "id": f"{bucket.name}/{key}/{o.generation}", "name": key,
                 "bucket": bucket.name, "generation": str(o.generation), "metageneration": str(o.metageneration),
                 "storageClass": o.storage_class, "size": str(len(o.body)), "crc32c": o.crc32c,
@@ -417,6 +429,7 @@ class GoogleStorage:
         made = Object(found.body, given or dict(found.fields), self.next_generation(), composite=found.composite,
                       crc32c=found.crc32c, md5=found.md5,
                       acl=self.acl_for(target, query, "destinationPredefinedAcl"))
+        target.retire(to)
         target.objects[to] = made
         answer["resource"] = self.resource(target, to)
         return answer
@@ -425,7 +438,7 @@ class GoogleStorage:
         found = self.find(bucket, key, query, right="storage.objects.delete")
         self.check(found, query, ("ifGenerationMatch", "ifMetagenerationMatch"))
         self.begin_write(bucket, key, {})
-        del bucket.objects[key]
+        bucket.remove(key)
 
     def change(self, bucket, key, query, body):
         found = self.find(bucket, key, query, right="storage.objects.update")
@@ -570,7 +583,7 @@ def handler_of(server):
         def route(self, parts):
             upload = parts[0] == "upload"
             parts = parts[1:] if parts[0] in ("upload", "download") else parts
-            if parts[:3] != ["storage", "v1", "b"] or len(parts) < 5 or parts[4] != "o":
+            if parts[:3] != ["storage", "v1", "b"] or len(parts) < 4 or parts[4:5] not in ([], ["o"]):
                 raise Refusal(404, "Not Found", "notFound")
             if upload and "upload_id" in self.query:
                 self.session()
@@ -578,7 +591,10 @@ def handler_of(server):
             self.authorize()
             with server.lock:
                 bucket = server.find_bucket(parts[3], self.query)
-            if upload:
+            if len(parts) == 4:
+                server.allow(bucket, "storage.buckets.get")
+                self.tell({"kind": "storage#bucket", "name": bucket.name, "versioning": {"enabled": bucket.versioning}})
+            elif upload:
                 self.upload(bucket)
             elif len(parts) == 5 and self.command == "GET":
                 with server.lock:
@@ -603,7 +619,7 @@ def handler_of(server):
                 elif self.command == "GET":
                     found = server.find(bucket, key, self.query)
                     server.check(found, self.query, ("ifGenerationMatch", "ifMetagenerationMatch"))
-                    told = server.resource(bucket, key)
+                    told = server.resource(bucket, key, found)
             if self.command == "DELETE":
                 self.answer(204)
             elif self.query.get("alt") == "media":

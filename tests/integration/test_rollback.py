@@ -262,3 +262,55 @@ class OnGoogle(Rollback, RollbackCase):
 
     def look(self):
         return data.snapshot(self.destination, PREFIXES)
+
+
+class OnRgwWithVersions(OnRgw):
+    """The bucket keeps versions itself."""
+    keep = "versions"
+
+    def make(self, side):
+        bucket = self.s3_bucket()
+        if side == "destination":
+            bucket.client.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
+        return bucket
+
+    def test_keeps_nothing_below_the_run(self):
+        self.run_tool()
+        self.assertFalse(any("/kept/" in key for key in self.destination.keys(".storsync/")))
+
+    def test_a_version_that_is_gone_is_told(self):
+        self.run_tool()
+        after = self.look()
+        for version in self.destination.client.list_object_versions(Bucket=self.destination.name, Prefix="public/changed0")["Versions"]:
+            if not version["IsLatest"]:
+                self.destination.client.delete_object(Bucket=self.destination.name, Key="public/changed0", VersionId=version["VersionId"])
+        tool = self.run_tool("--rollback", code=2)
+        self.assertIn("the bucket has that version of it no longer", tool.status["errors"][0]["error"])
+        self.check_same({**self.before, "public/changed0": after["public/changed0"]})
+
+    def test_without_versioning_nothing_is_touched(self):
+        self.destination.client.put_bucket_versioning(Bucket=self.destination.name, VersioningConfiguration={"Status": "Suspended"})
+        tool = self.run_tool("--sync", code=69)
+        self.assertIn("the bucket keeps no versions: turn versioning on, or set keep_previous = copies", tool.err)
+        self.check_same(self.before)
+        self.assertEqual(self.destination.state("runs"), [])
+
+
+class OnGoogleWithVersions(OnGoogle):
+    keep = "versions"
+
+    def make(self, side):
+        bucket = super().make(side)
+        bucket.versioning = side == "destination"
+        return bucket
+
+    def test_without_versioning_nothing_is_touched(self):
+        self.destination.versioning = False
+        self.assertIn("the bucket keeps no versions: turn versioning on", self.run_tool("--sync", code=69).err)
+        self.check_same(self.before)
+        self.destination.versioning = True
+        self.destination.denied = {"storage.buckets.get"}
+        tool = self.run_tool("--sync", code=77)
+        self.assertIn("nothing is changed (setting keep_previous)", tool.err)
+        self.assertIn("storage.buckets.get", tool.err)
+        self.check_same(self.before)

@@ -111,7 +111,7 @@ static inline const struct buf *get(const char *key, uint64_t offset, uint64_t l
 
     assert_true(pipe_init(&pipe));
     body = (struct buf){.data = memory, .max = sizeof memory};
-    store_get(&(struct store_source){store, key, etag}, &call, offset, length, &pipe);
+    store_get(&(struct store_source){store, key, etag, NULL}, &call, offset, length, &pipe);
     while (!call.done || pipe.len > 0) {
         store_step(&call);
         body.len += pipe_read(&pipe, memory + body.len, 1 + body.len % 70000);

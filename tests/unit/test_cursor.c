@@ -281,7 +281,8 @@ static void a_listing_that_begins_anew_is_passed_over(void **state)
     (void)state;
     assert_null(filter_add(filter, &(struct filter_rule){false, "/b/", ""}));
     assert_null(filter_add(filter, &(struct filter_rule){false, "/d/", ""}));
-    assert_string_equal(walk_range(&script, (struct store_range){"", "", "", filter, false}, &error), "a c e end");
+    assert_string_equal(walk_range(&script, (struct store_range){"", "", "", filter, false}, &error),
+                        "a c e end");
     assert_int_equal(script.listed, 5);
     assert_string_equal(script.positions[1], "");
     assert_string_equal(script.positions[2], "none");
@@ -304,7 +305,8 @@ static void order_is_checked_behind_a_skipped_folder(void **state)
 
     (void)state;
     assert_null(filter_add(filter, &(struct filter_rule){false, "/b/", ""}));
-    assert_string_equal(walk_range(&script, (struct store_range){"", "", "", filter, false}, &error), "a c failed");
+    assert_string_equal(walk_range(&script, (struct store_range){"", "", "", filter, false}, &error),
+                        "a c failed");
     assert_int_equal(error.kind, ERROR_PROTOCOL);
     filter_free(filter);
 }

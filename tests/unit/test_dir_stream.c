@@ -110,7 +110,7 @@ static void files_that_change_while_read(void **state)
         memset(data, 'x', sizeof data);
         assert_true(put("a", data, sizeof data, sizeof data, 1000));
         pipe_reset(&pipe);
-        store_get(&(struct store_source){store, "a", ""}, &call, 0, UINT64_MAX, &pipe);
+        store_get(&(struct store_source){store, "a", "", NULL}, &call, 0, UINT64_MAX, &pipe);
         assert_true(call.head_known);
         while (pipe.len == 0)
             store_step(&call);
@@ -150,7 +150,7 @@ static size_t drain(struct pipe *pipe)
 static void begin_get(const char *key, const char *version, struct pipe *pipe)
 {
     pipe_reset(pipe);
-    store_get(&(struct store_source){store, key, version}, &call, 0, UINT64_MAX, pipe);
+    store_get(&(struct store_source){store, key, version, NULL}, &call, 0, UINT64_MAX, pipe);
     while (pipe->len < PIPE_CAPACITY && !call.done)
         store_step(&call);
     assert_false(call.done);
@@ -345,9 +345,11 @@ static void copies_are_for_somebody_else(void **state)
     struct upload *upload = begin("a", 1);
 
     (void)state;
-    store_copy(store, &call, &(struct store_target){.key = "b"}, &(struct store_source){store, "b", ""});
+    store_copy(store, &call, &(struct store_target){.key = "b"},
+               &(struct store_source){store, "b", "", NULL});
     assert_fails(ERROR_UNSUPPORTED);
-    store_upload_copy(upload, &call, &(struct store_part){1, 0, 1}, &(struct store_source){store, "b", ""});
+    store_upload_copy(upload, &call, &(struct store_part){1, 0, 1},
+                      &(struct store_source){store, "b", "", NULL});
     assert_fails(ERROR_UNSUPPORTED);
     store_upload_abort(upload, &call);
 }

@@ -128,7 +128,7 @@ static const char *sent(struct hand *hand, int how, const struct object_meta *ac
     if (how == 0)
         store_put(hand->store, &hand->call, &target, &hand->pipe);
     else if (how == 1)
-        store_copy(hand->store, &hand->call, &target, &(struct store_source){hand->store, "from", "e"});
+        store_copy(hand->store, &hand->call, &target, &(struct store_source){hand->store, "from", "e", NULL});
     else
         store_upload_begin(hand->store, &hand->call, &target);
     assert_true(hand_attempt(hand));

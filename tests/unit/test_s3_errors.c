@@ -42,7 +42,7 @@ static void start(struct hand *hand, enum way way)
         break;
     case COPY:
         store_copy(hand->store, &hand->call, &(struct store_target){.key = "k"},
-                   &(struct store_source){hand->store, "k", "e"});
+                   &(struct store_source){hand->store, "k", "e", NULL});
         break;
     case REMOVE:
         store_remove(hand->store, &hand->call, "k");

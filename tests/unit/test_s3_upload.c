@@ -337,7 +337,7 @@ static void test_copy_part(void **state)
     hand_begin(&hand, "http://h", "b");
     upload = begin(&hand, BEGUN("id"), NULL);
     store_upload_copy(upload, &hand.call, &(struct store_part){1, 6, 6},
-                      &(struct store_source){hand.store, "s%25 /x", "e"});
+                      &(struct store_source){hand.store, "s%25 /x", "e", NULL});
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_header(&hand, "x-amz-copy-source"), "/b/s%2525%20/x");
     assert_string_equal(hand_header(&hand, "x-amz-copy-source-range"), "bytes=6-11");
@@ -357,14 +357,14 @@ static void test_copy_part(void **state)
     /* RGW would decode this source twice. */
     upload = begin(&hand, BEGUN("2~id"), NULL);
     store_upload_copy(upload, &hand.call, &(struct store_part){1, 6, 6},
-                      &(struct store_source){hand.store, "s%25", "e"});
+                      &(struct store_source){hand.store, "s%25", "e", NULL});
     assert_true(hand.call.done);
     assert_int_equal(hand.call.error.kind, ERROR_UNSUPPORTED);
     store_upload_copy(upload, &hand.call, &(struct store_part){1, 6, 6},
-                      &(struct store_source){hand.store, "s+ ?", "e"});
+                      &(struct store_source){hand.store, "s+ ?", "e", NULL});
     assert_false(hand.call.done);
     store_upload_copy(upload, &hand.call, &(struct store_part){10001, 6, 6},
-                      &(struct store_source){hand.store, "s", "e"});
+                      &(struct store_source){hand.store, "s", "e", NULL});
     assert_int_equal(hand.call.error.kind, ERROR_UNSUPPORTED);
     abandon(&hand, upload);
     hand_end(&hand);
@@ -400,7 +400,7 @@ static void a_part_that_is_the_whole_object_is_found_out(void **state)
             struct store_part part = {number, (uint64_t)(number - 1) * 6, number == 1 ? 6 : rows[i].last};
             char answer[200];
 
-            store_upload_copy(upload, &hand.call, &part, &(struct store_source){hand.store, "s", "e"});
+            store_upload_copy(upload, &hand.call, &part, &(struct store_source){hand.store, "s", "e", NULL});
             assert_true(hand_attempt(&hand));
             snprintf(answer, sizeof answer, XML "<CopyPartResult><ETag>\"%s\"</ETag></CopyPartResult>",
                      number == 1 ? rows[i].first : rows[i].second);

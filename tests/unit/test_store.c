@@ -255,10 +255,10 @@ static void what_a_store_does_not_do(void **state)
     assert_false(store_wait(&call));
     assert_int_equal(call.error.kind, ERROR_UNSUPPORTED);
     store_copy(&counts.base, &call, &(struct store_target){.key = "key"},
-               &(struct store_source){&twin.base, "key", ""});
+               &(struct store_source){&twin.base, "key", "", NULL});
     assert_int_equal(call.error.kind, ERROR_UNSUPPORTED);
     store_upload_copy(&(struct upload){&counts.base}, &call, &(struct store_part){1, 0, 1},
-                      &(struct store_source){&twin.base, "key", ""});
+                      &(struct store_source){&twin.base, "key", "", NULL});
     assert_int_equal(call.error.kind, ERROR_UNSUPPORTED);
     assert_true(call.done);
     assert_false(store_can_copy(&counts.base, &twin.base));

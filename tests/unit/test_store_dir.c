@@ -411,11 +411,11 @@ static void a_range_of_keys(void **state)
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         put_text(keys[i], "x");
     assert_string_equal(listing(""), "a b// b/1 b/2 b0 c ");
-    assert_string_equal(listing_of((struct store_range){"", "a", "c", NULL}), "b// b/1 b/2 b0 ");
-    assert_string_equal(listing_of((struct store_range){"", "b/", "b/2", NULL}), "b// b/1 ");
-    assert_string_equal(listing_of((struct store_range){"b/", "b/1", NULL, NULL}), "b/2 ");
-    assert_string_equal(listing_of((struct store_range){"b/", NULL, "a", NULL}), "");
-    assert_string_equal(listing_of((struct store_range){"", "c", NULL, NULL}), "");
+    assert_string_equal(listing_of((struct store_range){"", "a", "c", NULL, false}), "b// b/1 b/2 b0 ");
+    assert_string_equal(listing_of((struct store_range){"", "b/", "b/2", NULL, false}), "b// b/1 ");
+    assert_string_equal(listing_of((struct store_range){"b/", "b/1", NULL, NULL, false}), "b/2 ");
+    assert_string_equal(listing_of((struct store_range){"b/", NULL, "a", NULL, false}), "");
+    assert_string_equal(listing_of((struct store_range){"", "c", NULL, NULL, false}), "");
 }
 
 /* ---- listing ---- */

@@ -201,7 +201,8 @@ static void what_is_no_object(void **state)
 static void begin_get(struct hand *hand, const char *version)
 {
     gcs_hand_begin(hand, "bucket");
-    store_get(&(struct store_source){hand->store, "k", version}, &hand->call, 0, UINT64_MAX, &hand->pipe);
+    store_get(&(struct store_source){hand->store, "k", version, NULL}, &hand->call, 0, UINT64_MAX,
+              &hand->pipe);
     assert_true(hand_attempt(hand));
     expect_in(hand_url(hand), "http://h/storage/v1/b/bucket/o/k?prettyPrint=false&fields=name%2Cbucket");
 }
@@ -275,7 +276,7 @@ static void an_object_that_changes(void **state)
     hand_end(&hand);
     /* or while it is read range by range */
     gcs_hand_begin(&hand, "bucket");
-    store_get(&(struct store_source){hand.store, "k", "17.2"}, &hand.call, 1, 2, &hand.pipe);
+    store_get(&(struct store_source){hand.store, "k", "17.2", NULL}, &hand.call, 1, 2, &hand.pipe);
     assert_true(hand_attempt(&hand));
     hand_answer(
         &hand, 206,
@@ -308,7 +309,7 @@ static void a_range(void **state)
 
     (void)state;
     gcs_hand_begin(&hand, "bucket");
-    store_get(&(struct store_source){hand.store, "k", "17.2"}, &hand.call, 1, 2, &hand.pipe);
+    store_get(&(struct store_source){hand.store, "k", "17.2", NULL}, &hand.call, 1, 2, &hand.pipe);
     assert_true(hand_attempt(&hand));
     expect_in(hand_url(&hand), "&alt=media&generation=17");
     assert_string_equal(hand_header(&hand, "range"), "bytes=1-2");
@@ -518,7 +519,7 @@ static void begin_copy(struct hand *hand)
 {
     gcs_hand_begin(hand, "bucket");
     store_copy(hand->store, &hand->call, &(struct store_target){.key = "k", .size = 3},
-               &(struct store_source){hand->store, "from/x", "9.4"});
+               &(struct store_source){hand->store, "from/x", "9.4", NULL});
     assert_true(hand_attempt(hand));
 }
 
@@ -573,7 +574,7 @@ static void an_acl_is_sent_in_the_words_of_the_service(void **state)
         else if (i % 3 == 1)
             store_upload_begin(hand.store, &hand.call, &target);
         else
-            store_copy(hand.store, &hand.call, &target, &(struct store_source){hand.store, "x", ""});
+            store_copy(hand.store, &hand.call, &target, &(struct store_source){hand.store, "x", "", NULL});
         assert_true(hand_attempt(&hand));
         if (rows[i / 3].name != NULL)
             assert_non_null(strstr(hand_url(&hand), rows[i / 3].param));

@@ -197,7 +197,7 @@ static void test_peek(void **state)
     from.side.access_key_id = "ANOTHERKEY";
     hand_open(&from);
     hand_begin(&hand, "http://one:9000", "our-prod");
-    store_peek(hand.store, &hand.call, &(struct store_source){from.store, "a b", ""});
+    store_peek(hand.store, &hand.call, &(struct store_source){from.store, "a b", "", NULL});
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_url(&hand), "http://one:9000/their-dev/a%20b");
     assert_non_null(strstr(hand_header(&hand, "authorization"), "AKIDEXAMPLE"));
@@ -390,7 +390,7 @@ static void begin_copy(struct hand *hand, struct store *from, const char *key, u
                        const char *version)
 {
     store_copy(hand->store, &hand->call, &(struct store_target){.key = key, .size = size},
-               &(struct store_source){from, key, version});
+               &(struct store_source){from, key, version, NULL});
 }
 
 static void test_copy_request(void **state)
@@ -463,7 +463,7 @@ static void begin_writing(struct hand *hand, enum writing how, struct store_cond
     else if (how == PUT)
         store_put(hand->store, &hand->call, &target, &hand->pipe);
     else
-        store_copy(hand->store, &hand->call, &target, &(struct store_source){hand->store, "s", "e"});
+        store_copy(hand->store, &hand->call, &target, &(struct store_source){hand->store, "s", "e", NULL});
     assert_true(hand_attempt(hand));
 }
 
@@ -638,7 +638,7 @@ static void test_list_range(void **state)
 
     (void)state;
     hand_begin(&hand, "http://h", "b");
-    hand_list_range(&hand, &(struct store_range){"p/", "p/a +", "p/e", NULL});
+    hand_list_range(&hand, &(struct store_range){"p/", "p/a +", "p/e", NULL, false});
     for (int attempt = 0; attempt < 2; attempt++) { /* the second asks for the same again */
         assert_string_equal(
             hand_url(&hand),
@@ -962,7 +962,7 @@ static void test_get_waits_for_the_pipe(void **state)
 
     (void)state;
     hand_begin(&hand, "http://h", "b");
-    store_get(&(struct store_source){hand.store, "k", "v1"}, &hand.call, 0, UINT64_MAX, &hand.pipe);
+    store_get(&(struct store_source){hand.store, "k", "v1", NULL}, &hand.call, 0, UINT64_MAX, &hand.pipe);
     assert_true(hand_attempt(&hand));
     assert_null(hand_header(&hand, "if-match")); /* one answer is one version; it says which */
     assert_null(hand_header(&hand, "range"));
@@ -995,7 +995,8 @@ static void expect_range(int status, const char *headers, const char *body, enum
     struct hand hand;
 
     hand_begin(&hand, "http://h", "b");
-    store_get(&(struct store_source){hand.store, "k", ""}, &hand.call, 10, 4, &hand.pipe);
+    store_get(&(struct store_source){.store = hand.store, .key = "k", .version = ""}, &hand.call, 10, 4,
+              &hand.pipe);
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_header(&hand, "range"), "bytes=10-13");
     assert_int_equal(hand_answer(&hand, status, headers, body), HTTP_DONE);
@@ -1030,7 +1031,7 @@ static void test_get_edges(void **state)
     (void)state;
     hand_begin(&hand, "http://h", "b");
     /* How large the whole is need not be said. */
-    store_get(&(struct store_source){hand.store, "k", "v"}, &hand.call, 0, 4, &hand.pipe);
+    store_get(&(struct store_source){hand.store, "k", "v", NULL}, &hand.call, 0, 4, &hand.pipe);
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_header(&hand, "if-match"), "\"v\"");
     assert_int_equal(hand_answer(&hand, 206, "content-range: bytes 0-3/*\netag: W/\"v\"\n", "abcd"),
@@ -1040,7 +1041,8 @@ static void test_get_edges(void **state)
     assert_true(hand.call.info.size == OBJECT_SIZE_UNKNOWN);
     pipe_reset(&hand.pipe);
     /* Nothing cannot be asked for as a range. */
-    store_get(&(struct store_source){hand.store, "k", ""}, &hand.call, 0, 0, &hand.pipe);
+    store_get(&(struct store_source){.store = hand.store, .key = "k", .version = ""}, &hand.call, 0, 0,
+              &hand.pipe);
     assert_true(hand_attempt(&hand));
     assert_null(hand_header(&hand, "range"));
     assert_int_equal(hand_answer(&hand, 200, "content-length: 0\n", NULL), HTTP_DONE);
@@ -1050,7 +1052,8 @@ static void test_get_edges(void **state)
     assert_true(hand.pipe.closed);
     pipe_reset(&hand.pipe);
     /* Part of it is not all of it. */
-    store_get(&(struct store_source){hand.store, "k", ""}, &hand.call, 0, UINT64_MAX, &hand.pipe);
+    store_get(&(struct store_source){.store = hand.store, .key = "k", .version = ""}, &hand.call, 0,
+              UINT64_MAX, &hand.pipe);
     assert_true(hand_attempt(&hand));
     assert_int_equal(hand_answer(&hand, 206, "content-range: bytes 0-3/9\ncontent-length: 4\n", "abcd"),
                      HTTP_DONE);
@@ -1072,7 +1075,8 @@ static void expect_whole(int status, const char *headers, const char *body, enum
     hand_begin(&hand, "http://h", "b");
     hand.pipe.size = 5;
     pipe_hash(&hand.pipe);
-    store_get(&(struct store_source){hand.store, "k", HELLO_MD5}, &hand.call, 0, UINT64_MAX, &hand.pipe);
+    store_get(&(struct store_source){hand.store, "k", HELLO_MD5, NULL}, &hand.call, 0, UINT64_MAX,
+              &hand.pipe);
     assert_true(hand_attempt(&hand));
     hand_answer_head(&hand, status, headers);
     if (body != NULL)
@@ -1125,13 +1129,15 @@ static void test_get_any_version(void **state)
     (void)state;
     hand_begin(&hand, "http://h", "b");
     hand.pipe.size = 5;
-    store_get(&(struct store_source){hand.store, "k", ""}, &hand.call, 0, UINT64_MAX, &hand.pipe);
+    store_get(&(struct store_source){.store = hand.store, .key = "k", .version = ""}, &hand.call, 0,
+              UINT64_MAX, &hand.pipe);
     assert_true(hand_attempt(&hand));
     assert_int_equal(hand_answer(&hand, 200, "content-length: 4\n", "hell"), HTTP_DONE);
     hand_done(&hand);
     assert_int_equal(hand.call.error.kind, ERROR_PRECONDITION);
     pipe_reset(&hand.pipe);
-    store_get(&(struct store_source){hand.store, "k", ""}, &hand.call, 0, UINT64_MAX, &hand.pipe);
+    store_get(&(struct store_source){.store = hand.store, .key = "k", .version = ""}, &hand.call, 0,
+              UINT64_MAX, &hand.pipe);
     assert_true(hand_attempt(&hand));
     assert_int_equal(hand_answer(&hand, 200, "", "hello"), HTTP_DONE); /* 5 bytes, of how many? */
     hand_done(&hand);
@@ -1145,7 +1151,8 @@ static void test_google_is_asked_for_what_is_stored(void **state)
 
     (void)state;
     hand_begin(&hand, "https://storage.googleapis.com", "b");
-    store_get(&(struct store_source){hand.store, "k", ""}, &hand.call, 0, UINT64_MAX, &hand.pipe);
+    store_get(&(struct store_source){.store = hand.store, .key = "k", .version = ""}, &hand.call, 0,
+              UINT64_MAX, &hand.pipe);
     assert_true(hand_attempt(&hand));
     assert_string_equal(hand_header(&hand, "accept-encoding"), "gzip");
     hand_end(&hand);
@@ -1177,7 +1184,8 @@ static void test_get_again(void **state)
 
     (void)state;
     hand_begin(&hand, "http://h", "b");
-    store_get(&(struct store_source){hand.store, "k", ""}, &hand.call, 0, UINT64_MAX, &hand.pipe);
+    store_get(&(struct store_source){.store = hand.store, .key = "k", .version = ""}, &hand.call, 0,
+              UINT64_MAX, &hand.pipe);
     assert_true(hand_attempt(&hand));
     hand_answer_head(&hand, 200, "content-length: 10\n");
     assert_int_equal(hand_break(&hand), HTTP_RETRY);
@@ -1338,11 +1346,13 @@ static void test_cancel(void **state)
     (void)state;
     error_set(&why, ERROR_INTERRUPTED, "stop");
     hand_begin(&hand, "http://h", "b");
-    store_get(&(struct store_source){hand.store, "k", ""}, &hand.call, 0, UINT64_MAX, &hand.pipe);
+    store_get(&(struct store_source){.store = hand.store, .key = "k", .version = ""}, &hand.call, 0,
+              UINT64_MAX, &hand.pipe);
     call_cancel(&hand.call, &why); /* before its first attempt */
     assert_true(hand.call.done);
     assert_string_equal(hand.call.error.text, "stop");
-    store_get(&(struct store_source){hand.store, "k", ""}, &hand.call, 0, UINT64_MAX, &hand.pipe);
+    store_get(&(struct store_source){.store = hand.store, .key = "k", .version = ""}, &hand.call, 0,
+              UINT64_MAX, &hand.pipe);
     assert_true(hand_attempt(&hand));
     hand_answer_head(&hand, 200, "content-length: 10\n");
     hand_answer_body(&hand, "abc", 3);

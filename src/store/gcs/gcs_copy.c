@@ -73,6 +73,8 @@ void gcs_copy(struct store *to, struct call *call, const struct store_target *ta
     gcs_target(c, "/storage/v1/b/", source, from->key);
     gcs_target(c, "/rewriteTo/b/", c->store, target->key);
     gcs_target_query(c, source);
+    if (from->past != NULL)
+        gcs_param(c, "sourceGeneration", from->past);
     gcs_param_version(c, "ifSourceGenerationMatch", "ifSourceMetagenerationMatch", from->version);
     gcs_param_condition(c, &target->condition);
     gcs_param_acl(c, "destinationPredefinedAcl", target);

@@ -159,6 +159,9 @@ void gcs_read(struct store *store, struct call *call, const char *key);
 void gcs_write(struct store *store, struct call *call, const char *key, const char *data, size_t len,
                const struct store_condition *condition);
 void gcs_head(struct store *store, struct call *call, const char *key);
+void gcs_look(const struct store_source *from, struct call *call);
+void gcs_keeps_past(struct store *store, struct call *call);
+void gcs_find_past(struct store *store, struct call *call, const struct object_entry *entry);
 void gcs_remove(struct store *store, struct call *call, const char *key);
 void gcs_get(const struct store_source *from, struct call *call, uint64_t offset, uint64_t length,
              struct pipe *sink);

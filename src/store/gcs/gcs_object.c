@@ -183,6 +183,78 @@ static const struct gcs_operation gcs_head_operation = {
     .answered = gcs_head_answered,
 };
 
+void gcs_look(const struct store_source *from, struct call *call)
+{
+    struct gcs_call *c = gcs_begin(from->store, call, &gcs_head_operation, from->key);
+
+    if (c == NULL)
+        return;
+    gcs_resource_target(c);
+    gcs_param(c, "generation", from->past);
+    gcs_submit(c);
+}
+
+/* Of a version, the generation is enough to find it. */
+static enum http_verdict gcs_past_answered(struct gcs_call *c, yyjson_val *root, struct error *error)
+{
+    struct call *call = c->base.call;
+
+    buf_clear(&call->body);
+    if (gcs_resource_info(c, root, error) && !buf_puts(&call->body, json_text(root, "generation", "")))
+        error_set(error, ERROR_LOCAL, "out of memory");
+    return HTTP_DONE;
+}
+
+static const struct gcs_operation gcs_past_operation = {
+    .base = {.method = "GET", .doing = "looking for a version of"},
+    .size = sizeof(struct gcs_call),
+    .permission = "storage.objects.get",
+    .json = true,
+    .answered = gcs_past_answered,
+};
+
+void gcs_find_past(struct store *store, struct call *call, const struct object_entry *entry)
+{
+    struct gcs_call *c = gcs_begin(store, call, &gcs_past_operation, entry->key);
+
+    if (c == NULL)
+        return;
+    gcs_resource_target(c);
+    gcs_param_version(c, "generation", NULL, entry->version);
+    gcs_submit(c);
+}
+
+/* "Object Versioning": a field of the bucket's own resource. */
+static enum http_verdict gcs_keeps_answered(struct gcs_call *c, yyjson_val *root, struct error *error)
+{
+    (void)c;
+    if (!json_flag(yyjson_obj_get(root, "versioning"), "enabled", false))
+        store_refuse_past(error);
+    return HTTP_DONE;
+}
+
+static const struct gcs_operation gcs_keeps_operation = {
+    .base = {.method = "GET", .doing = "asking whether versions are kept"},
+    .size = sizeof(struct gcs_call),
+    .permission = "storage.buckets.get",
+    .about_bucket = true,
+    .json = true,
+    .answered = gcs_keeps_answered,
+};
+
+void gcs_keeps_past(struct store *store, struct call *call)
+{
+    struct gcs_call *c = gcs_begin(store, call, &gcs_keeps_operation, "");
+
+    if (c == NULL)
+        return;
+    buf_printf(&c->target, "%s/storage/v1/b/", c->store->endpoint.path);
+    uri_encode(&c->target, c->store->bucket, "");
+    gcs_target_query(c, NULL);
+    gcs_param(c, "fields", "versioning");
+    gcs_submit(c);
+}
+
 void gcs_head(struct store *store, struct call *call, const char *key)
 {
     struct gcs_call *c = gcs_begin(store, call, &gcs_head_operation, key);

@@ -220,6 +220,7 @@ void s3_read(struct store *store, struct call *call, const char *key);
 void s3_write(struct store *store, struct call *call, const char *key, const char *data, size_t len,
               const struct store_condition *condition);
 void s3_head(struct store *store, struct call *call, const char *key);
+void s3_look(const struct store_source *from, struct call *call);
 void s3_peek(struct store *to, struct call *call, const struct store_source *from);
 void s3_remove(struct store *store, struct call *call, const char *key);
 void s3_tags(struct store *store, struct call *call, const char *key);
@@ -228,6 +229,10 @@ void s3_get(const struct store_source *from, struct call *call, uint64_t offset,
 void s3_put(struct store *to, struct call *call, const struct store_target *target, struct pipe *source);
 void s3_copy(struct store *to, struct call *call, const struct store_target *target,
              const struct store_source *from);
+
+/* s3_past.c */
+void s3_keeps_past(struct store *store, struct call *call);
+void s3_find_past(struct store *store, struct call *call, const struct object_entry *entry);
 
 /* s3_acl.c */
 void s3_acl(struct store *store, struct call *call, const char *key);

@@ -55,6 +55,16 @@ void s3_head(struct store *store, struct call *call, const char *key)
         s3_submit(c);
 }
 
+void s3_look(const struct store_source *from, struct call *call)
+{
+    struct s3_call *c = s3_begin(from->store, call, &head_operation, from->key);
+
+    if (c == NULL)
+        return;
+    buf_puts(&c->query, "versionId=");
+    s3_submit_if(c, uri_encode(&c->query, from->past, ""));
+}
+
 void s3_peek(struct store *to, struct call *call, const struct store_source *from)
 {
     struct s3_call *c = s3_begin(to, call, &head_operation, from->key);

@@ -57,6 +57,10 @@ bool s3_add_copy_source(struct s3_call *c, const struct store_source *from)
     buf_init(&source, S3_PATH_MAX);
     buf_printf(&source, "/%s/", store->bucket);
     uri_encode(&source, from->key, "/");
+    if (from->past != NULL) {
+        buf_puts(&source, "?versionId=");
+        uri_encode(&source, from->past, "");
+    }
     ok = !source.failed;
     if (ok)
         s3_field(c, "x-amz-copy-source", buf_str(&source));
