@@ -25,8 +25,9 @@
 #define LEASE_BACKOFF_BASE INT64_C(30000)
 #define LEASE_BACKOFF_MAX INT64_C(900000)
 
-/* So many spans of time are told apart. Of more, the two oldest become one, with what was between them. */
-#define LEASE_SPANS_MAX 16
+/* So many spans of time are told apart. Of more, the two oldest become one, with what was between them. A pass that wrote
+ * nothing has none: else those of a schedule would soon be all that is remembered. */
+#define LEASE_SPANS_MAX 64
 struct lease_span {
     int64_t from, to; /* wall ms, by the destination's clock */
 };
@@ -42,6 +43,7 @@ struct lease_record {
     char deployment[DETECT_ID_MAX + 1];
     uint64_t renewals;
     int64_t ttl;  /* ms, the owner's */
+    bool idle;    /* RELEASED: its owner has written no object */
     int attempts; /* of this deployment in a row, without a clean pass */
     int64_t
         began; /* by the destination's clock, no later than the owner's first write; 0: that is not known */

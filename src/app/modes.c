@@ -229,6 +229,7 @@ static void give_lease_back(const struct run *run, struct lease *lease, const st
     bool partly = settings_part(run->settings, 0) != settings_path(run->settings, 0);
     bool clean = error->kind == ERROR_NONE && !(partly && lease->after_failure);
 
+    lease->own.idle = run->report.synced == 0;
     crash_point("before-release");
     lease_release(lease, clean, release_limit[stop_reason()]);
     crash_point("released");

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define RECORD_MAX ((size_t)4096)
+#define RECORD_MAX ((size_t)8192)
 
 /* After a renewal that failed: when to try again, in ms. */
 #define RENEWAL_PAUSE 1000

@@ -73,6 +73,7 @@ bool lease_write_record(const struct lease_record *record, struct buf *out)
               yyjson_mut_obj_add_uint(doc, root, "renewals", record->renewals) &&
               yyjson_mut_obj_add_int(doc, root, "ttl", record->ttl) &&
               yyjson_mut_obj_add_int(doc, root, "attempts", record->attempts) &&
+              yyjson_mut_obj_add_bool(doc, root, "idle", record->idle) &&
               yyjson_mut_obj_add_int(doc, root, "began", record->began) && add_spans(doc, root, record) &&
               json_write(doc, false, out) && buf_putc(out, '\n');
     yyjson_mut_doc_free(doc);
@@ -109,6 +110,7 @@ bool lease_read_record(const char *json, size_t len, struct lease_record *out)
         out->renewals = (uint64_t)renewals;
         out->ttl = ttl;
         out->attempts = (int)attempts;
+        out->idle = json_flag(root, "idle", false);
         out->began = json_number(root, "began", 0);
         read_spans(yyjson_obj_get(root, "spans"), out);
     }

@@ -149,6 +149,16 @@ static void remove_older(struct lease *lease, const struct lease_epochs *epochs)
     }
 }
 
+static void add_span(struct lease_record *own, struct lease_span span)
+{
+    if (own->span_count == LEASE_SPANS_MAX) {
+        own->spans[1].from = own->spans[0].from;
+        memmove(own->spans, own->spans + 1, sizeof own->spans - sizeof own->spans[0]);
+        own->span_count--;
+    }
+    own->spans[own->span_count++] = span;
+}
+
 /* When the owners before us may have written: what the last one knows of those before it, and its own time. A time that the
  * destination does not tell is as early, or as late, as can be. */
 static void take_over_spans(struct lease *lease, const struct lease_watch *watch)
@@ -166,12 +176,9 @@ static void take_over_spans(struct lease *lease, const struct lease_watch *watch
               (last->state == LEASE_HELD ? lease_watch_patience(watch) : 0);
     memcpy(own->spans, last->spans, sizeof own->spans);
     own->span_count = last->span_count;
-    if (own->span_count == LEASE_SPANS_MAX) {
-        own->spans[1].from = own->spans[0].from;
-        memmove(own->spans, own->spans + 1, sizeof own->spans - sizeof own->spans[0]);
-        own->span_count--;
-    }
-    own->spans[own->span_count++] = (struct lease_span){last->began, end};
+    /* The first one is kept as well: without any, nobody knows when syncs have written. */
+    if (!last->idle || last->state != LEASE_RELEASED || own->span_count == 0)
+        add_span(own, (struct lease_span){last->began, end});
     if (now == CLOCK_UNKNOWN && store_traits(lease->job->store)->keeps_times)
         now = clock_wall() - LEASE_CLOCK_MARGIN;
     own->began = now != CLOCK_UNKNOWN && now > end ? now : end;

@@ -222,6 +222,35 @@ static void who_wrote_when_is_handed_on(void **state)
     scene_free(scene);
 }
 
+/* A pass that wrote nothing has no span of its own; whoever died, or failed, may have written. */
+static void who_wrote_nothing_is_forgotten(void **state)
+{
+    static const enum lease_state ends[] = {LEASE_RELEASED, LEASE_FAILED};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        struct lease_record old = {
+            .epoch = 1, .state = ends[i], .idle = true, .ttl = LONG_TTL, .began = 990000};
+        struct scene *scene = scene_new();
+        struct lease *lease = replica(scene, "a");
+        struct error error;
+
+        old.spans[0] = (struct lease_span){0, 100};
+        old.span_count = 1;
+        put_record(scene, &old, 1000000);
+        scene->store->served = 2000000;
+        assert_int_equal(lease_acquire(lease, &scene->wait, &error), LEASE_WON);
+        assert_int_equal(lease->own.span_count, ends[i] == LEASE_RELEASED ? 1 : 2);
+        assert_true(lease_wrote(lease, 100));
+        assert_int_equal(lease_wrote(lease, 995000), ends[i] != LEASE_RELEASED);
+        assert_false(lease->own.idle);
+        lease_release(lease, true, 1000);
+        assert_false(record_of(scene, 2).idle);
+        drop(lease);
+        scene_free(scene);
+    }
+}
+
 /* There is an end to what is remembered: the oldest become one. */
 static void old_spans_become_one(void **state)
 {
@@ -1075,6 +1104,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_round_trips),
         cmocka_unit_test(who_wrote_when_is_handed_on),
+        cmocka_unit_test(who_wrote_nothing_is_forgotten),
         cmocka_unit_test(old_spans_become_one),
         cmocka_unit_test(keys_sort_as_their_epochs),
         cmocka_unit_test(backoff_doubles_to_its_limit),
