@@ -181,8 +181,9 @@ static void remove_all(const struct job *job, struct cursor *cursor, struct leas
         call_init(&calls[i]);
     while (error->kind == ERROR_NONE &&
            (begin_removals(job, cursor, calls, bytes, error) || cursor_peek(cursor, &entry) == CURSOR_WAIT)) {
-        bool moved = step_removals(calls) | cursor_step(cursor);
+        bool moved = step_removals(calls);
 
+        moved |= cursor_step(cursor);
         if (lease != NULL)
             moved |= lease_step(lease, &lost);
         if (lease != NULL && !lease->held)
