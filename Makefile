@@ -15,6 +15,7 @@ MAKEFLAGS += --no-builtin-rules
 
 PREFIX = /usr/local
 SECONDS = 60
+SAGAS = 0-24
 ROOTS = yes
 HOSTCC = cc
 CFLAGS = -Os -g
@@ -281,6 +282,8 @@ test-containers: all | need-integration need-containers ## run the image and all
 	@tests/run containers
 test-gs: all build/test/storsync-init | need-integration ## the main job's tests again, with a stand-in for Google Cloud Storage as one side or both
 	@tests/run gs-all
+test-sagas: all build/test/storsync-init | need-integration ## play 200 rounds of edits, syncs that die and rollbacks against a model
+	@STORSYNC_TEST_BIN=build/test/storsync-init STORSYNC_MODEL_SAGAS=$(SAGAS) tests/integration/run test_model
 test-compat: all | need-integration need-compat ## run the binary with servers of others and Google's own client (Go, pip, npm)
 	@tests/run compat
 test-san: san | need-integration ## the same with the ASan and UBSan binary
@@ -374,7 +377,7 @@ help: ## list these targets
 	@sed -n 's/^\([a-z0-9-]*\):.* ## \(.*\)/\1\t\2/p' Makefile | expand -t 20
 
 .PHONY: all aarch64 san fuzz run fuzz-run docs install uninstall image dist deps-bundle deps-update test test-unit test-fuzz-corpus test-aarch64 test-dist \
-	test-reproducible test-layers test-deps test-docs test-integration test-tls test-gs test-compat test-containers test-all test-san test-valgrind \
+	test-reproducible test-layers test-deps test-docs test-integration test-tls test-gs test-sagas test-compat test-containers test-all test-san test-valgrind \
 	model bench lint format need-host need-aarch64 need-qemu need-san need-fuzz need-integration need-observers need-containers need-compat need-dist need-docs need-lint \
 	need-model refresh clean distclean help
 

@@ -18,6 +18,7 @@ import gzip
 import hashlib
 import json
 import re
+import socket
 import struct
 import threading
 import time
@@ -143,7 +144,7 @@ class Bucket:
         with self.server.lock:
             self.retire(key)
             self.objects[key] = Object(body, {"contentType": "application/octet-stream", **fields},
-                                       self.server.next_generation(), created=time.time() - age,
+                                       self.server.next_generation(), created=self.server.now() - age,
                                        composite=composite, held=held, csek=csek, acl=acl,
                                        storage_class=storage_class)
 
@@ -177,7 +178,7 @@ class Bucket:
             o = self.objects[key]
             o.fields = {**o.fields, "metadata": {**o.metadata, **metadata}}
             o.metageneration += 1
-            o.updated = time.time()
+            o.updated = self.server.now()
 
     def keys(self, prefix=""):
         with self.server.lock:
@@ -240,6 +241,23 @@ class Listener(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def __init__(self, *args):
+        self.open, self.changed = 0, threading.Condition()
+        super().__init__(*args)
+
+    def process_request(self, request, client_address):
+        with self.changed:
+            self.open += 1
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request, client_address):
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self.changed:
+                self.open -= 1
+                self.changed.notify_all()
+
     def handle_error(self, request, client_address):
         """Clients go away, and that is no news."""
 
@@ -259,6 +277,7 @@ class GoogleStorage:
         self.store_less = 0          # of so many chunks more only a part is kept
         self.store_nothing = 0       # so many are answered with 308 and no Range
         self.lost_sessions = []      # what the next chunks are answered, whose session is gone then: 404, 410
+        self.ahead = 0               # s by which its clock is later than this machine's
         self.one_a_second = False    # more than one write a second to one name: 429
         self.lost_races_429 = False  # who loses a create in a race hears 429, and not 412
         self._generation = int(time.time() * 1e6)
@@ -274,6 +293,16 @@ class GoogleStorage:
         self._httpd.shutdown()
         self._httpd.server_close()
 
+    def settle(self, seconds):
+        """Until all is done that clients have asked for who are gone. A connection of our own comes behind all of theirs."""
+        with socket.create_connection(("127.0.0.1", self.port)) as last:
+            last.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            while last.recv(4096):
+                pass
+        with self._httpd.changed:
+            if not self._httpd.changed.wait_for(lambda: self._httpd.open == 0, seconds):
+                raise AssertionError("somebody is still connected")
+
     def bucket(self, name):
         with self.lock:
             return self.buckets.setdefault(name, Bucket(self, name))
@@ -284,6 +313,9 @@ class GoogleStorage:
 
     def requests_since(self, mark):
         return self.requests[mark:]
+
+    def now(self):
+        return time.time() + self.ahead
 
     def next_generation(self):
         self._generation += 1
@@ -356,7 +388,7 @@ class GoogleStorage:
 
     def insert(self, bucket, key, resource, body, query):
         fields = {name: resource[name] for name in EDITABLE if name in resource}
-        made = Object(bytes(body), fields, self.next_generation())
+        made = Object(bytes(body), fields, self.next_generation(), created=self.now())
         for name, value in (("md5Hash", made.md5), ("crc32c", made.crc32c)):
             if resource.get(name, value) != value:
                 raise Refusal(400, f"Provided {name} \"{resource[name]}\" doesn't match calculated \"{value}\".")
@@ -426,7 +458,7 @@ class GoogleStorage:
             self.rewrites[answer["rewriteToken"]] = (state, done)
             return answer
         self.begin_write(target, to, query)
-        made = Object(found.body, given or dict(found.fields), self.next_generation(), composite=found.composite,
+        made = Object(found.body, given or dict(found.fields), self.next_generation(), created=self.now(), composite=found.composite,
                       crc32c=found.crc32c, md5=found.md5,
                       acl=self.acl_for(target, query, "destinationPredefinedAcl"))
         target.retire(to)
@@ -501,6 +533,9 @@ def handler_of(server):
 
         def log_message(self, *_):
             pass
+
+        def date_time_string(self, timestamp=None):
+            return super().date_time_string(server.now() if timestamp is None else timestamp)
 
         # --- answers ---
 
