@@ -7,6 +7,7 @@ import time
 import data
 from gcs import GoogleStorage
 from harness import RUN, TestCase, production
+from proxyfault import answer, s3_error
 
 PREFIXES = ("public/", "private/", "other/")
 # Places at which a sync dies ...
@@ -314,3 +315,33 @@ class OnGoogleWithVersions(OnGoogle):
         self.assertIn("nothing is changed (setting keep_previous)", tool.err)
         self.assertIn("storage.buckets.get", tool.err)
         self.check_same(self.before)
+
+
+class Journal(TestCase):
+    """Between the tool and RGW there is somebody who forbids, and counts."""
+
+    def setUp(self):
+        super().setUp()
+        self.source, self.destination = self.s3_bucket(), self.s3_bucket()
+        self.proxied = self.proxy(self.destination.server.endpoint)
+        self.env = {**production(self.source, self.destination, STORSYNC_KEEP_PREVIOUS="copies"),
+                    **self.destination.env("destination", self.proxied.endpoint), "STORSYNC_DESTINATION_ALLOW_HTTP": "true"}
+        for number in range(5):
+            self.destination.put(f"public/{number}", "production's")
+            self.source.put(f"public/{number}", "development's, longer")
+
+    def test_without_the_right_to_write_it_nothing_is_touched(self):
+        self.proxied.fault(answer(403, s3_error("AccessDenied"), {"Content-Type": "application/xml"}), method="PUT",
+                           target=r"/runs/")
+        tool = self.tool("--sync", env=self.env)
+        self.assertEqual(tool.code, 77)
+        self.assertIn("the journal cannot be written, without which nothing is changed (setting keep_previous)", tool.err)
+        self.assertEqual({self.destination.get(f"public/{n}") for n in range(5)}, {b"production's"})
+
+    def test_one_replica_of_ten_writes_one(self):
+        replicas = [self.start(env={**self.env, "STORSYNC_STATUS_FILE": str(self.dir / f"status{n}")}) for n in range(10)]
+        for replica in replicas:
+            self.assertEqual(replica.wait(60).code, 0)
+        self.assertEqual(len({key.split("/")[3] for key in self.destination.state("runs")}), 1)
+        self.succeed("--rollback", env=self.env)
+        self.assertEqual({self.destination.get(f"public/{n}") for n in range(5)}, {b"production's"})
