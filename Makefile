@@ -33,7 +33,7 @@ export SIGN_KEY BUILDER MAINTAINER
 ENGINE = $(shell for engine in podman buildah docker; do command -v $$engine && break; done)
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
-CPPFLAGS = -std=c11 -D_GNU_SOURCE -Iinclude -Ibuild/deps-src -Ibuild/roots
+CPPFLAGS = -std=c11 -D_GNU_SOURCE -Iinclude -Ibuild/deps-src -Ibuild/roots -Ibuild/page
 # The same bytes in whatever folder this is built.
 REPRODUCIBLE = -ffile-prefix-map=$(CURDIR)=/storsync-init
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -73,7 +73,7 @@ FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS = $(FUZZERS:%=build/san/fuzz/%)
 AARCH64_TESTS = build/aarch64/storsync-init $(UNIT_TESTS:build/san/%=build/aarch64/%) $(REPLAYS:build/san/%=build/aarch64/%)
 C_FILES = $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch]) $(wildcard deps/*.c docs/*.c)
-SCRIPTS = $(shell find .ci deps dist docs tests -maxdepth 2 -type f -exec \
+SCRIPTS = $(shell find .ci deps dist docs tests src/serve/dashboard -maxdepth 2 -type f -exec \
 	awk 'FNR == 1 && /^.! ?\/(usr\/)?bin\/(env )?(ba)?sh/ { print FILENAME }' {} + | sort)
 
 ifneq ($(words $(CURDIR)),1)
@@ -137,6 +137,11 @@ else
 		"$$(sed -n 's/^ca-certificates \([^ ]*\) .*/\1/p' build/deps-src/versions)" >$@
 endif
 
+# The dashboard, as it is sent.
+build/page/admin_page.h: $(wildcard src/serve/dashboard/*)
+	@deps/need gzip:gzip basenc:coreutils
+	$(call step,PAGE) $(<D)/embed $(<D) $@
+
 # What the documents say about the settings, out of their table.
 build/docs/settings build/docs/completion: build/docs/%: docs/%.c $(patsubst %,src/settings/settings_%.c,help table value) $(patsubst %,src/base/%.c,address buf clock cron error text uri zone) \
 		$(wildcard include/*.h src/settings/*.h) | need-host
@@ -177,6 +182,7 @@ build/fuzz/%.o: tests/%.c build/deps-fuzz/done Makefile | need-fuzz
 	$(call compile,fuzz,$(TEST_CPPFLAGS))
 
 $(patsubst %,build/%/tls/tls_roots.o,musl aarch64 test san fuzz): build/roots/tls_roots_data.h
+$(patsubst %,build/%/serve/admin.o,musl aarch64 test san fuzz): build/page/admin_page.h
 
 build/storsync-init: build/storsync-init.debug
 	$(call step,STRIP) strip -o $@ $<
@@ -256,8 +262,8 @@ TEST_PROGRAMS = build/test/storsync-init $(DOCUMENT_MAKERS) build/san/main.o $(U
 test test-all test-dist test-reproducible: export STORSYNC_UNLOCKED = yes
 test: all dist $(TEST_PROGRAMS) | need-integration need-observers need-model need-qemu need-docs need-dist ## run all tests; ends with "N passed, N failed"
 	@tests/run $(TEST_PARTS)
-test-all: all dist $(TEST_PROGRAMS) | need-integration need-observers need-model need-qemu need-docs need-dist need-containers need-compat ## the same, test-compat and test-containers
-	@tests/run $(TEST_PARTS) compat containers
+test-all: all dist $(TEST_PROGRAMS) | need-integration need-observers need-model need-qemu need-docs need-dist need-containers need-compat need-browser ## the same, test-compat, test-browser and test-containers
+	@tests/run $(TEST_PARTS) compat browser containers
 test-unit: $(UNIT_TESTS) ## run the unit tests (ASan, UBSan)
 	@tests/run unit
 test-fuzz-corpus: $(REPLAYS) ## replay the corpora of the fuzz targets (ASan, UBSan)
@@ -286,6 +292,11 @@ test-sagas: all build/test/storsync-init | need-integration ## play 200 rounds o
 	@STORSYNC_TEST_BIN=build/test/storsync-init STORSYNC_MODEL_SAGAS=$(SAGAS) tests/integration/run test_model
 test-compat: all | need-integration need-compat ## run the binary with servers of others and Google's own client (Go, pip, npm)
 	@tests/run compat
+test-browser: all | need-browser ## use the dashboard in chromium: states, keyboard, phone, dark and light, axe-core
+	@tests/run browser
+screenshots: all | need-browser ## take the pictures of the dashboard that the documents show
+	@deps/need pngquant:pngquant
+	tests/browser/screenshots docs
 test-san: san | need-integration ## the same with the ASan and UBSan binary
 	@STORSYNC_BIN=build/san/storsync-init tests/run integration
 test-valgrind: all | need-integration ## the same under valgrind
@@ -306,7 +317,7 @@ size: all ## show where the bytes of the binary come from, and the change agains
 bench: all | need-integration ## measure the budgets: size, start, requests, CPU, memory
 	tests/bench build/storsync-init
 
-lint: build/roots/tls_roots_data.h build/deps-san/done | need-lint ## check format, static analysers, shell scripts
+lint: build/roots/tls_roots_data.h build/page/admin_page.h build/deps-san/done | need-lint ## check format, static analysers, shell scripts
 	clang-format --dry-run -Werror $(C_FILES)
 	printf '%s\n' $(SOURCES) | xargs -n 1 -P "$$(nproc)" \
 		sh -c 'clang-tidy --quiet "$$0" -- $(CPPFLAGS) -isystem build/deps-san/include $(WARNINGS)'
@@ -343,6 +354,8 @@ need-containers:
 	-@deps/need podman:podman runc:runc catatonit:catatonit mmdebstrap:mmdebstrap podman-compose:podman-compose python3-yaml
 need-compat:
 	-@deps/need python3-venv
+need-browser:
+	-@deps/need chromium:chromium fonts-dejavu-core
 need-dist:
 	@deps/need minisign:minisign gpg:gpg gpg-agent:gpg-agent
 need-docs:
@@ -367,7 +380,7 @@ deps-update: ## take the newest dependencies that can be had into deps/lock, reb
 	$(MAKE) test
 
 clean: ## remove what was built from our own sources
-	rm -rf build/musl build/test build/san build/fuzz build/aarch64 build/dist build/docs build/storsync-init \
+	rm -rf build/musl build/test build/san build/fuzz build/aarch64 build/dist build/docs build/page build/storsync-init \
 		build/storsync-init.debug
 
 distclean: ## remove everything that was built (downloads stay in the cache)
@@ -377,8 +390,8 @@ help: ## list these targets
 	@sed -n 's/^\([a-z0-9-]*\):.* ## \(.*\)/\1\t\2/p' Makefile | expand -t 20
 
 .PHONY: all aarch64 san fuzz run fuzz-run docs install uninstall image dist deps-bundle deps-update test test-unit test-fuzz-corpus test-aarch64 test-dist \
-	test-reproducible test-layers test-deps test-docs test-integration test-tls test-gs test-sagas test-compat test-containers test-all test-san test-valgrind \
-	model bench lint format need-host need-aarch64 need-qemu need-san need-fuzz need-integration need-observers need-containers need-compat need-dist need-docs need-lint \
+	test-reproducible test-layers test-deps test-docs test-integration test-tls test-gs test-sagas test-compat test-browser test-containers test-all screenshots test-san test-valgrind \
+	model bench lint format need-host need-aarch64 need-qemu need-san need-fuzz need-integration need-observers need-containers need-compat need-browser need-dist need-docs need-lint \
 	need-model refresh clean distclean help
 
 -include $(foreach depth,*/* */*/* */*/*/*,$(wildcard build/$(depth).d))

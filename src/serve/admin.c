@@ -1,6 +1,7 @@
 #include "admin.h"
 
 #include "admin_events.h"
+#include "admin_page.h"
 
 #include "clock.h"
 #include "error.h"
@@ -27,7 +28,7 @@ struct header {
     const char *name, *value;
 };
 
-/* Of every answer: nothing of it is kept, run, framed or shown to another site. */
+/* Of every answer that does not say otherwise: nothing of it is kept, run, framed or shown to another site. */
 static const struct header headers[] = {
     {"Cache-Control", "no-store"},
     {"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
@@ -43,10 +44,11 @@ static enum MHD_Result send_response(struct MHD_Connection *connection, unsigned
 
     if (response == NULL)
         return MHD_NO;
-    for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
-        MHD_add_response_header(response, headers[i].name, headers[i].value);
     for (; more->name != NULL; more++)
         MHD_add_response_header(response, more->name, more->value);
+    for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
+        if (MHD_get_response_header(response, headers[i].name) == NULL)
+            MHD_add_response_header(response, headers[i].name, headers[i].value);
     result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
     return result;
@@ -101,6 +103,31 @@ static void look_at_host(const struct admin *admin, struct admin_view *view)
 
 /* ---- what is asked for ---- */
 
+static const char *find_header(struct MHD_Connection *connection, const char *name)
+{
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+/* The dashboard, always as gzip: all browsers read that. Its policy lets one run and draw what is in it, and ask us, nothing else. */
+static enum MHD_Result send_page(struct MHD_Connection *connection)
+{
+    static const struct header more[] = {
+        {"Content-Type", "text/html; charset=utf-8"},
+        {"Content-Encoding", "gzip"},
+        {"Content-Security-Policy", ADMIN_PAGE_POLICY},
+        {"Cache-Control", "no-cache"},
+        {"ETag", ADMIN_PAGE_ETAG},
+        {NULL, NULL},
+    };
+    const char *known = find_header(connection, "If-None-Match");
+
+    /* A cache may put W/ before it, and name others as well. */
+    if (known != NULL && strstr(known, ADMIN_PAGE_ETAG) != NULL)
+        return send_response(connection, 304, MHD_create_response_from_buffer_static(0, ""), more);
+    return send_response(connection, 200,
+                         MHD_create_response_from_buffer_static(sizeof admin_page, admin_page), more);
+}
+
 static enum MHD_Result answer_get(struct admin *admin, struct MHD_Connection *connection,
                                   enum admin_route route)
 {
@@ -112,6 +139,8 @@ static enum MHD_Result answer_get(struct admin *admin, struct MHD_Connection *co
     unsigned status = 200;
     size_t now_at;
 
+    if (route == ADMIN_PAGE)
+        return send_page(connection);
     look_at_host(admin, &view);
     if (route == ADMIN_EVENTS) {
         response = admin_events_add(connection, &view);
@@ -208,11 +237,6 @@ struct asked {
     bool changes;
     struct buf body;
 };
-
-static const char *find_header(struct MHD_Connection *connection, const char *name)
-{
-    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
-}
 
 static const struct admin_refusal too_large = {413, "too-large", "the body has more than 64 KiB", NULL};
 

@@ -18,10 +18,11 @@ static const struct {
     const char *path, *method;
     bool changes; /* something: it needs the token */
 } routes[] = {
-    [ADMIN_HEALTHZ] = {"/healthz", "GET", false},   [ADMIN_READYZ] = {"/readyz", "GET", false},
-    [ADMIN_STATUS] = {"/status", "GET", false},     [ADMIN_EVENTS] = {"/events", "GET", false},
-    [ADMIN_METRICS] = {"/metrics", "GET", false},   [ADMIN_SYNC] = {"/sync", "POST", true},
-    [ADMIN_VALIDATE] = {"/validate", "POST", true}, [ADMIN_RUN] = {"/run", "DELETE", true},
+    [ADMIN_PAGE] = {"/", "GET", false},         [ADMIN_HEALTHZ] = {"/healthz", "GET", false},
+    [ADMIN_READYZ] = {"/readyz", "GET", false}, [ADMIN_STATUS] = {"/status", "GET", false},
+    [ADMIN_EVENTS] = {"/events", "GET", false}, [ADMIN_METRICS] = {"/metrics", "GET", false},
+    [ADMIN_SYNC] = {"/sync", "POST", true},     [ADMIN_VALIDATE] = {"/validate", "POST", true},
+    [ADMIN_RUN] = {"/run", "DELETE", true},
 };
 #define ROUTES (sizeof routes / sizeof routes[0])
 

@@ -19,6 +19,7 @@
 #define ADMIN_BODY_MAX ((size_t)64 * 1024)
 
 enum admin_route {
+    ADMIN_PAGE,
     ADMIN_HEALTHZ,
     ADMIN_READYZ,
     ADMIN_STATUS,

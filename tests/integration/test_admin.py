@@ -1,4 +1,7 @@
 """The admin endpoint of --serve: what it tells, what it takes and from whom, and that whoever connects costs nobody else anything."""
+import base64
+import gzip
+import hashlib
 import http.client
 import json
 import os
@@ -399,6 +402,26 @@ class Taken(AdminCase):
             self.assertEqual((headers["Cache-Control"], headers["X-Content-Type-Options"], headers["Referrer-Policy"]),
                              ("no-store", "nosniff", "no-referrer"))
             self.assertIn("frame-ancestors 'none'", headers["Content-Security-Policy"])
+
+    def test_page(self):
+        """Its policy allows what is in it, by hash; who has it already does not get it again. What it does is for tests/browser."""
+        self.serve()
+        answer = self.ask_admin("GET", "/")
+        policy, page = answer.headers["Content-Security-Policy"], gzip.decompress(answer.body).decode()
+        self.assertEqual((answer.headers["Content-Encoding"], answer.headers["Cache-Control"]), ("gzip", "no-cache"))
+        for tag in ("style", "script"):
+            digest = hashlib.sha256(re.search(f"(?s)<{tag}>(.*)</{tag}>", page)[1].encode()).digest()
+            self.assertIn(f"{tag}-src 'sha256-{base64.b64encode(digest).decode()}';", policy)
+        for words in ("default-src 'none'", "connect-src 'self'", "base-uri 'none'", "frame-ancestors 'none'", "form-action 'none'"):
+            self.assertIn(words, policy)
+        for tag, status in ((answer.headers["ETag"], 304), (f'"another", W/{answer.headers["ETag"]}', 304), ('"another"', 200)):
+            connection = Connection(self.socket, timeout=10 * RUN.slow)
+            connection.request("GET", "/", headers={"If-None-Match": tag})
+            again = Answer(connection.getresponse())
+            connection.close()
+            self.assertEqual((again.status, again.headers["ETag"]), (status, answer.headers["ETag"]))
+            self.assertEqual(again.body, b"" if status == 304 else answer.body)
+        self.assertEqual(len(self.ask_admin("HEAD", "/").body), 0)
 
 
 class Hostile(AdminCase):
