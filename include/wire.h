@@ -23,7 +23,7 @@
 #define WIRE_HEAD 6
 #define WIRE_BODY_MAX 480
 #define WIRE_MAX (WIRE_HEAD + WIRE_BODY_MAX)
-#define WIRE_NOTIFY_MAX (10 * 60 * 1000)               /* ms; likewise */
+#define WIRE_NOTIFY_MAX 600000                         /* ms; likewise */
 #define WIRE_LIMIT_MAX (INT64_C(7) * 24 * 3600 * 1000) /* ms; more than any setting allows */
 
 enum wire_type { WIRE_POLICY = 1, WIRE_NAMES, WIRE_PROGRESS, WIRE_SCHEDULE, WIRE_END, WIRE_ADMIN };

@@ -1,12 +1,16 @@
 """metrics_file: what node_exporter finds after each run; and examples/prometheus, judged by Prometheus' own promtool."""
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import unittest
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 from harness import CHECKOUT, RUN, TestCase, production, sides
@@ -161,6 +165,72 @@ class File(MetricsCase):
         self.tool(env=env)
         (info,) = (k for k in self.metrics() if k.startswith("storsync_info"))
         self.assertIn(r'deployment_id="v\"1\\"', info)
+
+
+class Scraped(MetricsCase):
+    """The process that stays, read by Prometheus itself, with the configuration and the rules of examples/."""
+
+    def free_port(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return probe.getsockname()[1]
+
+    def prometheus(self, target):
+        binary = shutil.which("prometheus")
+        if not binary:
+            self.skipTest(">>> SKIPPED, not tested here: prometheus is not there (Debian package prometheus) <<<")
+        folder = self.dir / "prometheus"
+        folder.mkdir()
+        shutil.copy(example("prometheus/storsync.rules.yml"), folder)
+        config = example("prometheus/prometheus.yml").read_text()
+        self.assertIn("127.0.0.1:9187", config)
+        config = config.replace("127.0.0.1:9187", target).replace("scrape_interval: 30s",
+                                                                  "scrape_interval: 1s\n  evaluation_interval: 1s")
+        (folder / "prometheus.yml").write_text(config)
+        self.api = f"http://127.0.0.1:{self.free_port()}"
+        process = subprocess.Popen([binary, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
+                                    f"--web.listen-address={self.api.removeprefix('http://')}", "--log.level=warn"],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+
+    def ask(self, path):
+        with contextlib.suppress(OSError):  # it is not there yet
+            with urllib.request.urlopen(self.api + path, timeout=10) as answer:
+                return json.load(answer)["data"]
+        return None
+
+    def value(self, expression):
+        found = self.ask("/api/v1/query?" + urllib.parse.urlencode({"query": expression}))
+        return float(found["result"][0]["value"][1]) if found and found["result"] else None
+
+    def test_by_prometheus(self):
+        port = self.free_port()
+        tool = self.start("--serve", env=self.env(STORSYNC_ADMIN_LISTEN=f"127.0.0.1:{port}", STORSYNC_SCHEDULE="@yearly"))
+        tool.wait_for(lambda: "staying until told to end" in tool.err)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10 * RUN.slow) as answer:
+            self.assertEqual(answer.headers["Content-Type"], "text/plain; version=0.0.4")
+            text = answer.read().decode()
+        found = parse(text)
+        if PROMTOOL:
+            checked = promtool("check", "metrics", text=text)
+            self.assertEqual((checked.returncode, checked.stdout + checked.stderr), (0, ""))
+        self.assertEqual(found['storsync_runs_total{mode="deploy",result="success"}'], 1)
+        self.assertEqual(found["storsync_copied_bytes_total"], 1024)
+        self.assertEqual(found["storsync_run_in_progress"], 0)
+        self.assertGreater(found['storsync_next_run_timestamp_seconds{mode="sync"}'], time.time())
+
+        self.prometheus(f"127.0.0.1:{port}")
+        tool.wait_for(lambda: self.value('storsync_runs_total{mode="deploy",result="success"}') == 1, timeout=30)
+        rules = [rule["name"] for group in self.ask("/api/v1/rules")["groups"] for rule in group["rules"]]
+        self.assertIn("StorsyncRunFailed", rules)
+        self.assertIsNone(self.value("ALERTS"))
+        shutil.rmtree(self.source.root)
+        tool.kill(signal.SIGUSR1)
+        tool.wait_for(lambda: self.value('storsync_runs_total{mode="sync",result="failed"}') == 1, timeout=30)
+        tool.wait_for(lambda: self.value('ALERTS{alertname="StorsyncRunFailed",mode="sync"}') == 1, timeout=30)
+        tool.kill(signal.SIGTERM)
+        self.assertEqual(tool.wait(timeout=60).code, 0)
 
 
 class Examples(unittest.TestCase):
