@@ -314,8 +314,8 @@ size: all ## show where the bytes of the binary come from, and the change agains
 	@deps/need python3 objdump:binutils git:git
 	@CC='$(CC)' tests/size --save
 
-bench: all | need-integration ## measure the budgets: size, start, requests, CPU, memory
-	tests/bench build/storsync-init
+bench: all | need-integration ## measure the budgets, and the same work by other clients; the latter goes into docs/PERFORMANCE.md
+	tests/bench build/storsync-init --write
 
 lint: build/roots/tls_roots_data.h build/page/admin_page.h build/deps-san/done | need-lint ## check format, static analysers, shell scripts
 	clang-format --dry-run -Werror $(C_FILES)

@@ -37,16 +37,14 @@ http {{
     underscores_in_headers on;
     {upstream}
     server {{
-        listen 127.0.0.1:{port} ssl backlog=1024;
-        ssl_certificate {pem};
-        ssl_certificate_key {pem};
-        ssl_protocols TLSv1.2 TLSv1.3;
+        listen 127.0.0.1:{port} {tls};
         {options}
         location / {{ {location} }}
     }}
 }}
 """
 
+TLS = "ssl backlog=1024; ssl_certificate {pem}; ssl_certificate_key {pem}; ssl_protocols TLSv1.2 TLSv1.3"
 UPSTREAM = "upstream store {{ server {address}; keepalive 64; keepalive_requests 1000000; }}"
 HAND_ON = """
             proxy_pass http://store;
@@ -77,7 +75,7 @@ class Line:
 
 class Nginx:
     """A server for https://127.0.0.1:PORT in front of `upstream`, http://ADDRESS; without one, `location` says what it
-    does. `options` are further lines of its server block."""
+    does. `options` are further lines of its server block. Without `pem` it is a server for http."""
 
     def __init__(self, directory, pem, upstream=None, location=HAND_ON, options="ssl_session_cache shared:tests:1m;"):
         self.dir = Path(directory)
@@ -86,15 +84,15 @@ class Nginx:
         self.location, self.options = location, options
         self.process = None
 
-    endpoint = property(lambda self: f"https://127.0.0.1:{self.port}")
+    endpoint = property(lambda self: f"http{'s' if self.pem else ''}://127.0.0.1:{self.port}")
 
     def start(self):
         self.dir.mkdir(parents=True)
         for attempt in range(3):  # a port can be taken between choosing and using it
             self.port = free_ports(1)[0]
             conf = self.dir / "nginx.conf"
-            conf.write_text(CONF.format(dir=self.dir, port=self.port, pem=self.pem, upstream=self.upstream,
-                                        options=self.options, location=self.location))
+            conf.write_text(CONF.format(dir=self.dir, port=self.port, upstream=self.upstream,
+                                        tls=TLS.format(pem=self.pem) if self.pem else "backlog=1024", options=self.options, location=self.location))
             with open(self.dir / "error.log", "wb") as errors:
                 self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", PROGRAM, "-p", self.dir, "-c", conf],
                                                 stdin=subprocess.DEVNULL, stderr=errors, cwd="/")
