@@ -99,6 +99,40 @@ bool buf_putc(struct buf *buf, char c)
     return buf_append(buf, &c, 1);
 }
 
+/* Nothing but text with %s in it? Most formats are like that, and printf takes several times as long for them. */
+static bool is_plain(const char *format)
+{
+    while (*(format = strchrnul(format, '%')) != '\0') {
+        if (format[1] != 's')
+            return false;
+        format += 2;
+    }
+    return true;
+}
+
+static bool append_plain(struct buf *buf, const char *format, va_list arguments)
+{
+    size_t before = buf->len;
+    bool ok = true;
+
+    for (;;) {
+        const char *end = strchrnul(format, '%');
+        const char *text;
+
+        ok = ok && buf_append(buf, format, (size_t)(end - format));
+        if (*end == '\0')
+            break;
+        text = va_arg(arguments, const char *);
+        ok = ok && buf_puts(buf, text != NULL ? text : "(null)");
+        format = end + 2;
+    }
+    if (!ok && buf->data != NULL) {
+        buf->len = before;
+        buf->data[before] = '\0';
+    }
+    return ok;
+}
+
 bool buf_printf(struct buf *buf, const char *format, ...)
 {
     /* Mostly it fits into what is there already; formatting once is half the work. */
@@ -106,6 +140,14 @@ bool buf_printf(struct buf *buf, const char *format, ...)
     va_list arguments;
     int needed;
 
+    if (is_plain(format)) {
+        bool ok;
+
+        va_start(arguments, format);
+        ok = append_plain(buf, format, arguments);
+        va_end(arguments);
+        return ok;
+    }
     va_start(arguments, format);
     needed = vsnprintf(room != 0 ? buf->data + buf->len : NULL, room, format, arguments);
     va_end(arguments);

@@ -114,6 +114,17 @@ static void buf_grows_to_its_ceiling_and_no_further(void **state)
     assert_string_equal(buf_str(&buf), "a-7");
     assert_false(buf_printf(&buf, "%098d", 1));
     assert_string_equal(buf_str(&buf), "a-7");
+    assert_true(buf_printf(&buf, "<%s|%s>", "b", ""));
+    assert_string_equal(buf_str(&buf), "a-7<b|>");
+    buf_clear(&buf);
+    assert_true(buf_printf(&buf, "%s%s", "50", "%") && buf_printf(&buf, "%d%%", 8) &&
+                buf_printf(&buf, "%s", ""));
+    assert_string_equal(buf_str(&buf), "50%8%");
+    assert_false(buf_printf(
+        &buf, "and %s%s", "much, ", /* a part of it would fit */
+        "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"));
+    assert_string_equal(buf_str(&buf), "50%8%");
+    assert_true(buf.failed);
     buf_free(&buf);
     buf_free(&buf);
 }
