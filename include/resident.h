@@ -33,13 +33,22 @@
 
 #include <stdbool.h>
 
+/* What a worker can be asked for once the first one is over. */
+enum resident_order {
+    RESIDENT_SYNC = WIRE_SYNC, /* which the schedule asks for, too, */
+    RESIDENT_VALIDATE = WIRE_VALIDATE,
+    RESIDENT_ROLLBACK,
+};
+#define RESIDENT_ORDERS 3
+
 struct resident_task {
     const struct handoff *handoff;
     const struct options *options;
-    const struct supervisor_task *first;       /* the worker at the start */
-    struct supervisor_task *later[WIRE_TASKS]; /* each that is asked for, or due; `started` is set here */
-    struct options *asked[WIRE_TASKS]; /* what these are to do; dry run and paths are set here, for one run */
-    struct board *board;               /* that all of them write on; NULL: none */
+    const struct supervisor_task *first; /* the worker at the start */
+    struct supervisor_task
+        *later[RESIDENT_ORDERS];            /* each that is asked for, or due; `started` is set here */
+    struct options *asked[RESIDENT_ORDERS]; /* what these are to do; more of it is set here, for one run */
+    struct board *board;                    /* that all of them write on; NULL: none */
     /* Becomes the application, in a process that may be this one. Returns only if that failed, with the exit code. */
     int (*become)(void *ctx);
     void *ctx;

@@ -143,14 +143,16 @@ static struct supervisor_result result;
 static bool serve(struct becoming *becoming, const struct settings_peeked *peeked, int *code)
 {
     struct work *work = becoming->work;
-    static const enum mode modes[WIRE_TASKS] = {[WIRE_SYNC] = MODE_SYNC, [WIRE_VALIDATE] = MODE_VALIDATE};
-    static struct options asked[WIRE_TASKS];
-    struct work later[WIRE_TASKS];
+    static const enum mode modes[RESIDENT_ORDERS] = {[RESIDENT_SYNC] = MODE_SYNC,
+                                                     [RESIDENT_VALIDATE] = MODE_VALIDATE,
+                                                     [RESIDENT_ROLLBACK] = MODE_ROLLBACK};
+    static struct options asked[RESIDENT_ORDERS];
+    struct work later[RESIDENT_ORDERS];
     struct board *board = board_make();
 
     work->task.board = board;
 
-    for (int i = 0; i < WIRE_TASKS; i++) {
+    for (int i = 0; i < RESIDENT_ORDERS; i++) {
         asked[i] = *work->options;
         asked[i].mode = modes[i];
         asked[i].command = NULL;
@@ -162,8 +164,8 @@ static bool serve(struct becoming *becoming, const struct settings_peeked *peeke
     if (resident_run(&(struct resident_task){.handoff = work->task.handoff,
                                              .options = work->options,
                                              .first = &work->task,
-                                             .later = {&later[WIRE_SYNC].task, &later[WIRE_VALIDATE].task},
-                                             .asked = {&asked[WIRE_SYNC], &asked[WIRE_VALIDATE]},
+                                             .later = {&later[0].task, &later[1].task, &later[2].task},
+                                             .asked = {&asked[0], &asked[1], &asked[2]},
                                              .board = board,
                                              .become = become,
                                              .ctx = becoming},

@@ -208,6 +208,9 @@ static enum MHD_Result answer_change(struct admin *admin, struct MHD_Connection 
                                      enum admin_route route, const struct buf *body)
 {
     static struct admin_order order; /* large */
+    static const enum resident_order orders[] = {[ADMIN_SYNC] = RESIDENT_SYNC,
+                                                 [ADMIN_VALIDATE] = RESIDENT_VALIDATE,
+                                                 [ADMIN_ROLLBACK] = RESIDENT_ROLLBACK};
     struct arguments arguments = {.order = &order, .route = route};
     const struct admin_host *host = admin->host;
     bool stopping = false;
@@ -224,7 +227,7 @@ static enum MHD_Result answer_change(struct admin *admin, struct MHD_Connection 
                    ? send_accepted(admin, connection)
                    : send_error(connection,
                                 &(struct admin_refusal){404, "no-run", "no run is under way", NULL}, 0);
-    return host->start(host->ctx, route == ADMIN_SYNC ? WIRE_SYNC : WIRE_VALIDATE, &order, &stopping)
+    return host->start(host->ctx, orders[route], &order, &stopping)
                ? send_accepted(admin, connection)
                : refuse_start(admin, connection, stopping);
 }

@@ -17,6 +17,7 @@
 #include "admin_document.h"
 #include "admin_request.h"
 #include "admin_socket.h"
+#include "resident.h"
 
 #include <poll.h>
 #include <stdbool.h>
@@ -30,7 +31,7 @@ struct admin_host {
     void (*view)(void *ctx, struct admin_view *view);
     /* True: it has begun. False: another one is under way, or with *stopping none begins any more; with neither, no process could
      * be made. */
-    bool (*start)(void *ctx, enum wire_task what, const struct admin_order *order, bool *stopping);
+    bool (*start)(void *ctx, enum resident_order what, const struct admin_order *order, bool *stopping);
     bool (*cancel)(void *ctx); /* false: there is no run */
 };
 

@@ -137,11 +137,11 @@ struct MHD_Response *admin_events_add(struct MHD_Connection *connection, const s
         return NULL;
     watcher->connection = connection;
     begin_telling(watcher, message);
-    release_message(message);
     if (newest == NULL) {
         newest = message;
-        newest->holders++;
         looked = clock_mono();
+    } else {
+        release_message(message);
     }
     response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, next_piece, watcher, forget);
     if (response == NULL)

@@ -18,10 +18,15 @@ static const struct {
     const char *path, *method;
     bool changes; /* something: it needs the token */
 } routes[] = {
-    [ADMIN_PAGE] = {"/", "GET", false},         [ADMIN_HEALTHZ] = {"/healthz", "GET", false},
-    [ADMIN_READYZ] = {"/readyz", "GET", false}, [ADMIN_STATUS] = {"/status", "GET", false},
-    [ADMIN_EVENTS] = {"/events", "GET", false}, [ADMIN_METRICS] = {"/metrics", "GET", false},
-    [ADMIN_SYNC] = {"/sync", "POST", true},     [ADMIN_VALIDATE] = {"/validate", "POST", true},
+    [ADMIN_PAGE] = {"/", "GET", false},
+    [ADMIN_HEALTHZ] = {"/healthz", "GET", false},
+    [ADMIN_READYZ] = {"/readyz", "GET", false},
+    [ADMIN_STATUS] = {"/status", "GET", false},
+    [ADMIN_EVENTS] = {"/events", "GET", false},
+    [ADMIN_METRICS] = {"/metrics", "GET", false},
+    [ADMIN_SYNC] = {"/sync", "POST", true},
+    [ADMIN_VALIDATE] = {"/validate", "POST", true},
+    [ADMIN_ROLLBACK] = {"/rollback", "POST", true},
     [ADMIN_RUN] = {"/run", "DELETE", true},
 };
 #define ROUTES (sizeof routes / sizeof routes[0])
@@ -197,9 +202,19 @@ static bool add_listed_paths(struct admin_order *order, const char *paths)
     }
 }
 
+/* As --rollback RUN. */
+static bool take_run(struct admin_order *order, const char *text)
+{
+    for (order->run = 0; text_is_digit(*text) && order->run < UINT32_MAX; text++)
+        order->run = order->run * 10 + (uint64_t)(*text - '0');
+    return *text == '\0' && order->run > 0;
+}
+
 bool admin_order_argument(struct admin_order *order, enum admin_route route, const char *name,
                           const char *value)
 {
+    if (route == ADMIN_ROLLBACK)
+        return strcmp(name, "run") == 0 && value != NULL && take_run(order, value);
     if (route != ADMIN_SYNC)
         return false;
     if (strcmp(name, "paths") == 0)
@@ -226,8 +241,15 @@ static bool take_paths(struct admin_order *order, yyjson_val *paths)
     return count > 0; /* none of them must not mean all */
 }
 
-static bool take_member(struct admin_order *order, const char *name, yyjson_val *value)
+static bool take_member(struct admin_order *order, enum admin_route route, const char *name,
+                        yyjson_val *value)
 {
+    if (route == ADMIN_ROLLBACK) {
+        order->run = yyjson_get_uint(value);
+        return strcmp(name, "run") == 0 && yyjson_is_uint(value) && order->run > 0;
+    }
+    if (route != ADMIN_SYNC)
+        return false;
     if (strcmp(name, "paths") == 0)
         return take_paths(order, value);
     if (strcmp(name, "dry_run") != 0 || !yyjson_is_bool(value))
@@ -251,7 +273,7 @@ bool admin_order_body(struct admin_order *order, enum admin_route route, const c
     good = yyjson_is_obj(root);
     yyjson_obj_foreach(root, i, count, name, value)
     {
-        good = good && route == ADMIN_SYNC && take_member(order, yyjson_get_str(name), value);
+        good = good && take_member(order, route, yyjson_get_str(name), value);
     }
     yyjson_doc_free(doc);
     return good;

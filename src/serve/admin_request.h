@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define ADMIN_BODY_MAX ((size_t)64 * 1024)
 
@@ -27,6 +28,7 @@ enum admin_route {
     ADMIN_METRICS,
     ADMIN_SYNC,
     ADMIN_VALIDATE,
+    ADMIN_ROLLBACK,
     ADMIN_RUN,
 };
 
@@ -51,6 +53,7 @@ bool admin_admit(const struct admin_head *head, const struct wire_admin *guard, 
 #define ADMIN_PATHS_SIZE ((size_t)8 * 1024)
 struct admin_order {
     bool dry_run;
+    uint64_t run; /* to be taken back, and all after it; 0: the last one */
     int path_count;
     char *paths[SETTINGS_PATHS_MAX]; /* into `text` */
     char text[ADMIN_PATHS_SIZE];

@@ -18,9 +18,9 @@ struct admin_socket {
 
 /* A socket in the file system is for its owner only (0600); one that nobody listens on any more is replaced. False with the
  * cure in *error. */
-bool admin_socket_open(struct admin_socket *socket, const struct address *address, struct error *error);
+bool admin_socket_open(struct admin_socket *made, const struct address *address, struct error *error);
 
 /* Takes its file away, if it is still this one's. */
-void admin_socket_remove(const struct admin_socket *socket);
+void admin_socket_remove(const struct admin_socket *made);
 
 #endif

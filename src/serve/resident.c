@@ -36,7 +36,7 @@ struct resident {
 
 static struct ledger ledger; /* large */
 
-static const char *const task_names[WIRE_TASKS] = {"sync", "validation"};
+static const char *const task_names[RESIDENT_ORDERS] = {"sync", "validation", "rollback"};
 
 static void end_with(struct resident *resident, int code)
 {
@@ -51,14 +51,15 @@ static void give_order(struct options *options, const struct admin_order *order)
 {
     if (order->dry_run && options->flag_count < OPTIONS_FLAGS_MAX)
         options->flags[options->flag_count++] = (struct settings_flag){.name = "dry-run"};
+    options->run = order->run;
     options->parts = (char **)order->paths;
     options->part_count = order->path_count;
 }
 
-static bool start_worker_for(struct resident *resident, enum wire_task what, enum ledger_by by,
+static bool start_worker_for(struct resident *resident, enum resident_order what, enum ledger_by by,
                              const struct admin_order *order)
 {
-    static const enum report_mode modes[WIRE_TASKS] = {REPORT_SYNC, REPORT_VALIDATE};
+    static const enum report_mode modes[RESIDENT_ORDERS] = {REPORT_SYNC, REPORT_VALIDATE, REPORT_ROLLBACK};
     struct supervisor_task *task = resident->task->later[what];
     struct options *options = resident->task->asked[what], as_ever = *options;
 
@@ -84,7 +85,7 @@ static void ask_for_sync(struct resident *resident, const char *who)
         log_warn("%s: another run is under way; no second one is started, ask again when it has ended", who);
     } else {
         log_info("%s: starting a sync", who);
-        start_worker_for(resident, WIRE_SYNC, LEDGER_SIGNAL, NULL);
+        start_worker_for(resident, RESIDENT_SYNC, LEDGER_SIGNAL, NULL);
     }
 }
 
@@ -157,7 +158,7 @@ static void begin_what_is_due(struct resident *resident)
         if (resident->schedules[i].waiting && !stop_signalled()) {
             resident->schedules[i].waiting = false;
             log_info("schedule: starting a %s", task_names[i]);
-            start_worker_for(resident, (enum wire_task)i, LEDGER_SCHEDULE, NULL);
+            start_worker_for(resident, (enum resident_order)i, LEDGER_SCHEDULE, NULL);
         }
 }
 
@@ -218,7 +219,8 @@ static void show(void *ctx, struct admin_view *view)
         view->next[i] = resident->schedules[i].set ? schedule_due(&resident->schedules[i]) : CLOCK_UNKNOWN;
 }
 
-static bool start_by_admin(void *ctx, enum wire_task what, const struct admin_order *order, bool *stopping)
+static bool start_by_admin(void *ctx, enum resident_order what, const struct admin_order *order,
+                           bool *stopping)
 {
     struct resident *resident = ctx;
 
