@@ -2,7 +2,7 @@
 from harness import TestCase
 from peers import PEERS, ClientBucket
 
-GOOGLE, EMULATOR, FAKE, NODE = "client", "emulator", "fake-gcs-server", "node"
+GOOGLE, EMULATOR, FAKE, NODE, HELM = "client", "emulator", "fake-gcs-server", "node", "helm"
 
 
 class CompatCase(TestCase):

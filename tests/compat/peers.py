@@ -1,4 +1,5 @@
-"""Programs of others that know Google Cloud Storage: two servers, and Google's own client.
+"""Programs of others: two servers that know Google Cloud Storage, Google's own client, what a Node application is made of,
+and Helm.
 
 Each is pinned by hashes (go.sum, requirements.txt, package-lock.json). What cannot be had on this machine is told, and the tests
 that need it are skipped.
@@ -24,13 +25,20 @@ HERE = Path(__file__).resolve().parent
 CHILD = ["setpriv", "--pdeathsig", "KILL"]  # ends with us, whatever way we end
 
 
-def make_server(folder):
-    """Go's own caches for this would take 1.3 GB; they are thrown away, the program stays."""
-    scratch = folder.parent / "go"
+def build_with_go(program, source, package):
+    """Go's own caches for this would take gigabytes; they are thrown away, the program stays."""
+    scratch = program.parent.parent / "go"
     own = {"GOMODCACHE": str(scratch / "mod"), "GOCACHE": str(scratch / "build"), "GOTOOLCHAIN": "local",
            "GOFLAGS": "-mod=readonly -modcacherw -trimpath"}
-    command("go", "build", "-ldflags=-s -w", "-o", folder / "fake-gcs-server", "github.com/fsouza/fake-gcs-server",
-            cwd=HERE, env={**os.environ, **own})
+    command("go", "build", "-ldflags=-s -w", "-o", program, package, cwd=source, env={**os.environ, **own})
+
+
+def make_server(folder):
+    build_with_go(folder / "fake-gcs-server", HERE, "github.com/fsouza/fake-gcs-server")
+
+
+def make_helm(folder):
+    build_with_go(folder / "helm", HERE / "helm", "helm.sh/helm/v3/cmd/helm")
 
 
 def make_emulator(folder):
@@ -74,7 +82,8 @@ class Peers:
                 ("client", ["package.json", "package-lock.json"], make_client, "node"),
                 ("node", ["node/package.json", "node/package-lock.json"], make_node, "node"),
                 ("emulator", ["requirements.txt"], make_emulator, "setpriv"),
-                ("fake-gcs-server", ["go.mod", "go.sum"], make_server, "setpriv")):
+                ("fake-gcs-server", ["go.mod", "go.sum"], make_server, "setpriv"),
+                ("helm", ["helm/go.mod", "helm/go.sum"], make_helm, "true")):
             try:
                 if not shutil.which(program):  # to run what is kept already
                     raise Missing(f"no {program} here")

@@ -14,6 +14,7 @@ import unittest
 
 import yaml
 
+import kubernetes_types
 import proxyfault
 import rgw
 from containers import ENGINE, Container, ContainerCase, app_image, example
@@ -42,7 +43,8 @@ GKE_CONFIG = manifest(example("kubernetes/gke/configmap.yaml"))
 POLICY = manifest(example("kubernetes/networkpolicy.yaml"))
 KUSTOMIZATIONS = {path.parent.name: path for path in (
     example("kubernetes/base/kustomization.yaml"), example("kubernetes/irsa/kustomization.yaml"),
-    example("kubernetes/r2/kustomization.yaml"), example("kubernetes/gke/kustomization.yaml"))}
+    example("kubernetes/r2/kustomization.yaml"), example("kubernetes/gke/kustomization.yaml"),
+    example("kubernetes/sidecar/kustomization.yaml"))}
 
 
 def settings_of(config):
@@ -341,11 +343,13 @@ def merged(document, patch):
 
 
 def change(document, operation):
-    """One operation of a JSON patch (RFC 6902): "add" or "remove", without escapes."""
+    """One operation of a JSON patch (RFC 6902): "add" (to a list at its end) or "remove", without escapes."""
     *way, last = operation["path"].split("/")[1:]
     for step in way:
         document = document[int(step) if isinstance(document, list) else step]
-    if operation["op"] == "add":
+    if operation["op"] == "add" and last == "-":
+        document.append(operation["value"])
+    elif operation["op"] == "add":
         document[last] = operation["value"]
     else:
         del document[last]
@@ -425,6 +429,27 @@ class Kustomizations(unittest.TestCase):
         for side in ("source", "destination"):
             settings = shown.stdout.split(f"[{side}]\n")[1]
             self.assertRegex(settings, r"(?m)^access_key_id += \S+ +; environment R2_ACCESS_KEY_ID")
+
+    def test_sidecar(self):
+        """All else is the init container's, and the API knows it."""
+        built = self.built("sidecar")["Deployment"]
+        (container,) = built["spec"]["template"]["spec"]["initContainers"]
+        self.assertEqual((container["restartPolicy"], container["args"]), ("Always", ["--serve"]))
+        (port,) = container["ports"]
+        self.assertIn({"name": "STORSYNC_ADMIN_LISTEN", "value": f":{port['containerPort']}"}, container["env"])
+        for name in ("startupProbe", "readinessProbe", "livenessProbe"):
+            self.assertEqual(container[name]["httpGet"], {"path": "/readyz", "port": port["name"]})
+        patience = container["startupProbe"]["failureThreshold"] * container["startupProbe"]["periodSeconds"]
+        self.assertGreater(patience, seconds(settings_of(CONFIG)["run"]["timeout"]))
+        self.assertLess(patience, DEPLOYMENT["spec"]["progressDeadlineSeconds"])
+        (init,) = DEPLOYMENT["spec"]["template"]["spec"]["initContainers"]
+        self.assertLessEqual({name: value for name, value in init.items() if name not in ("env", "resources")}.items(),
+                             container.items())
+        try:
+            types = kubernetes_types.Types(kubernetes_types.download())
+        except kubernetes_types.NotThere as error:
+            self.skipTest(f"===> SKIPPED, NOT TESTED: the sidecar against the Kubernetes API ({error}) <===")
+        self.assertEqual(types.problems(built), [])
 
     def test_network_policy(self):
         self.assertEqual(POLICY["spec"]["podSelector"], DEPLOYMENT["spec"]["selector"])
