@@ -1,8 +1,11 @@
 """examples/kubernetes/chart: what Helm makes of it, against the types of the Kubernetes API, the Prometheus operator's and
 the profile "restricted" of the Pod Security Standards; and its settings with the binary."""
 import configparser
+import http.client
 import json
 import re
+import shutil
+import signal
 import subprocess
 
 import kubernetes_types
@@ -253,6 +256,83 @@ class Settings(ChartCase):
         hashes = {self.pod(settings={"concurrency": number})["metadata"]["annotations"]["checksum/config"]
                   for number in (4, 8, 4)}
         self.assertEqual(len(hashes), 2)
+
+
+class Served(ChartCase):
+    """The sidecar's container, as the kubelet starts and asks it: what the manifest says, and the binary."""
+
+    ADDRESS = "10.20.30.40"
+
+    def setUp(self):
+        super().setUp()
+        self.source, self.destination = self.dir_bucket(), self.dir_bucket()
+        self.source.put("public/a", "abc")
+        self.space = self.network(f"{self.ADDRESS}/32")
+
+    def serve(self, **values):
+        """A tool in a network of the pod's, its port and its probes."""
+        sides = {side: {"bucket": f"file://{bucket.root}", "region": ""}
+                 for side, bucket in (("source", self.source), ("destination", self.destination))}
+        manifests = self.render(**sides, **values)
+        container = self.containers(**sides, **values)["storsync"]
+        config = self.dir / "storsync.ini"
+        config.write_text(manifests["ConfigMap"]["data"]["storsync.ini"])
+        (self.dir / "token").write_text("secret\n")
+        env = {entry["name"]: entry.get("value", "abc123") for entry in container["env"]}
+        env = {**env, "STORSYNC_CONFIG": str(config), "STORSYNC_STATUS_FILE": str(self.status_file)}
+        if "STORSYNC_ADMIN_TOKEN_FILE" in env:
+            env["STORSYNC_ADMIN_TOKEN_FILE"] = str(self.dir / "token")
+        tool = self.start(*container["args"], env=env, prefix=self.space.prefix)
+        [port] = container["ports"]
+        self.port = port["containerPort"]
+        return tool, {name: container[name]["httpGet"]["path"] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
+
+    def ask(self, path, method="GET", **headers):
+        """(status, answer) at the pod's address; None while nobody listens."""
+        def request():
+            connection = http.client.HTTPConnection(self.ADDRESS, self.port, timeout=10 * RUN.slow)
+            try:
+                connection.request(method, path, headers=headers)
+                answer = connection.getresponse()
+                return answer.status, answer.read().decode()
+            except ConnectionError:
+                return None
+            finally:
+                connection.close()
+        return self.space.inside(request)
+
+    def test_probes(self):
+        tool, probes = self.serve()
+        tool.wait_for(lambda: (self.ask(probes["startupProbe"]) or [0])[0] == 200)
+        self.assertEqual(self.destination.contents(), {"public/a": b"abc"}, "the application would start now")
+        self.assertEqual({self.ask(path)[0] for path in probes.values()}, {200})
+        self.assertEqual(self.ask("/metrics")[0], 200)
+        self.assertEqual(self.ask("/sync", "POST", Authorization="Bearer secret")[0], 403, "no token: it only reads")
+        tool.kill(signal.SIGTERM)
+        self.assertEqual(tool.wait().code, 0)
+
+    def test_with_a_token(self):
+        tool, probes = self.serve(admin={"tokenSecret": "mine", "readinessPath": "/healthz", "port": 9999})
+        tool.wait_for(lambda: (self.ask(probes["startupProbe"]) or [0])[0] == 200)
+        self.assertEqual((self.port, self.ask(probes["readinessProbe"])[0]), (9999, 200))
+        self.assertEqual(self.ask("/sync", "POST")[0], 401)
+        self.assertEqual(self.ask("/sync", "POST", Authorization="Bearer secret")[0], 202)
+        tool.kill(signal.SIGTERM)
+        tool.wait()
+
+    def test_a_first_sync_that_fails_keeps_the_application_from_starting(self):
+        shutil.rmtree(self.source.root)
+        tool, probes = self.serve()
+        self.assertEqual(tool.wait().code, 69, "the kubelet starts it again")
+        self.assertIsNone(self.ask(probes["startupProbe"]))
+
+    def test_with_on_failure_start_it_stays(self):
+        shutil.rmtree(self.source.root)
+        tool, probes = self.serve(settings={"on_failure": "start"}, admin={"readinessPath": "/healthz"})
+        tool.wait_for(lambda: (self.ask(probes["startupProbe"]) or [0])[0] == 200)
+        self.assertEqual((self.ask(probes["readinessProbe"])[0], self.ask(probes["livenessProbe"])[0]), (503, 200))
+        tool.kill(signal.SIGTERM)
+        tool.wait()
 
 
 class Monitor(ChartCase):

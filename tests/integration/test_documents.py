@@ -474,8 +474,8 @@ class Migration(TestCase):
         folder = CHECKOUT / "examples/node/admin"
         for name in ("storage-sync-startup", "storage-sync-router"):
             self.assertIn(f"`{name}.js` and `.d.ts`", self.text)
-            for end in (".js", ".d.ts"):
-                self.assertTrue((folder / f"{name}{end}").is_file())
+        copied = {name for name in re.findall(r"`(storage-sync-[\w-]+)", self.text)}
+        self.assertEqual(copied, {path.name.partition(".")[0] for path in folder.glob("storage-sync-*")})
 
 
 class OnCallGoogle(GoogleCase):

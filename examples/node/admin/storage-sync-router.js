@@ -6,7 +6,7 @@ import { StorageSyncError, fetchStorageSyncStatus, triggerManualStorageSync, val
 const BODY_MAX = 64 << 10;
 const PATIENCE = 25_000; // proxies give up after 30 or 60 seconds
 
-const HTTP_STATUS = { 'invalid-argument': 400, timeout: 504 };
+const HTTP_STATUS = { 'invalid-argument': 400, busy: 409, timeout: 504 };
 
 class Refusal extends Error {
   constructor(status, code, message) {

@@ -14,8 +14,18 @@ export type StorageSyncErrorCode =
   | 'timeout'
   /** `signal` was aborted. */
   | 'aborted'
-  /** What it printed is no result: is `binary` another program? */
-  | 'bad-output';
+  /** What it printed, or what the endpoint answered, is no result: is it another program? */
+  | 'bad-output'
+  /** The endpoint does not answer. */
+  | 'unreachable'
+  /** It wants a token, or another one. */
+  | 'unauthorized'
+  /** It was given no token, so nobody may start anything. */
+  | 'read-only'
+  /** Another run is under way there. */
+  | 'busy'
+  /** The run has ended and its result is not to be had: the process was started anew, or other runs came after it. */
+  | 'lost';
 
 export class StorageSyncError extends Error {
   readonly name: 'StorageSyncError';
@@ -38,7 +48,18 @@ export interface StorageSyncOptions {
   timeoutMs?: number;
 }
 
-export interface StorageSyncRunOptions extends StorageSyncOptions {
+/**
+ * Instead of running the binary, ask the admin endpoint of `storsync-init --serve`: `http://127.0.0.1:9187` or
+ * `unix:/run/storsync/admin.sock`. Its own settings and credentials count; of the options above only `timeoutMs` does.
+ */
+export interface EndpointOptions {
+  endpoint?: string;
+  /** Its `admin_token`, or the name of a file that has it. */
+  token?: string;
+  tokenFile?: string;
+}
+
+export interface StorageSyncRunOptions extends StorageSyncOptions, EndpointOptions {
   /** Ends the run when it is aborted. */
   signal?: AbortSignal;
 }
@@ -51,7 +72,7 @@ export interface ManualSyncOptions extends StorageSyncRunOptions {
 }
 
 export interface ValidationOptions extends StorageSyncRunOptions {
-  /** What only production has is a difference, too. */
+  /** What only production has is a difference, too. Of an endpoint it is a setting. */
   strict?: boolean;
 }
 
@@ -101,6 +122,7 @@ export interface StorageValidationResult {
   failedFiles: number;
   details: {
     missing: string[];
+    /** An endpoint tells no reasons: `differs`. */
     mismatched: { file: string; reason: string }[];
     extra: string[];
     /** A list is shorter than its number. */
@@ -118,7 +140,7 @@ export interface LastSync {
 }
 
 /** docs/STATUS.md. */
-export type StatusDocument = { readonly schema: 1 } & Readonly<Record<string, unknown>>;
+export type StatusDocument = Readonly<Record<string, unknown>>;
 
 export interface StorageSyncStatus {
   environment: 'production' | 'development';
@@ -159,5 +181,5 @@ export function validateStorageSync(options?: ValidationOptions): Promise<Storag
  */
 export function getStorageSyncStatus(options?: StorageSyncOptions): StorageSyncStatus;
 
-/** The same without making Node wait, for whoever serves requests. */
+/** The same without making Node wait, for whoever serves requests; also of an endpoint. */
 export function fetchStorageSyncStatus(options?: StorageSyncRunOptions): Promise<StorageSyncStatus>;

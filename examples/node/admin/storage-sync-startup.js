@@ -1,7 +1,13 @@
-// Sync, validation and status of storsync-init for an application in Node: thin wrappers of the binary. No shell is involved,
-// and what is asked for is never part of a command line that somebody takes apart. storage-sync-startup.d.ts says what each
-// function takes and gives. docs/MIGRATION.md leads here from the TypeScript system of the same names.
+// Sync, validation and status of storsync-init for an application in Node: thin wrappers of the binary, or of the admin endpoint
+// of one that stays. No shell is involved, and what is asked for is never part of a command line that somebody takes apart.
+// storage-sync-startup.d.ts says what each function takes and gives. docs/MIGRATION.md leads here from the TypeScript system
+// of the same names.
 import { spawn, spawnSync } from 'node:child_process';
+
+import { runAtEndpoint, statusAtEndpoint } from './storage-sync-endpoint.js';
+import { StorageSyncError, bad } from './storage-sync-error.js';
+
+export { StorageSyncError };
 
 const HOUR = 3600_000;
 const STATUS_LIMIT = 10_000; // it reads a file
@@ -17,17 +23,6 @@ const EXIT_CODES = {
   77: 'permission or credentials refused',
   78: 'the configuration is unusable',
 };
-
-export class StorageSyncError extends Error {
-  constructor(code, message, { document, cause } = {}) {
-    super(message, { cause });
-    this.name = 'StorageSyncError';
-    this.code = code;
-    this.document = document;
-  }
-}
-
-const bad = message => new StorageSyncError('invalid-argument', message);
 
 // A word that looks like an option would be one, and one that does not look like a path would be a program to run.
 function checkPath(path) {
@@ -148,8 +143,10 @@ function run(words, options) {
 }
 
 function syncResult(document) {
-  const { success, message, state, dryRun, exitCode = null, durationMs = 0, errors } = document;
-  const { syncedFiles, skippedFiles, goneFiles, overwrittenFiles, keptFiles, failedFiles, totalSize } = document;
+  const { message, state, exitCode = null, durationMs = 0 } = document;
+  // The endpoint knows less of a run that was killed.
+  const { success = false, dryRun = document.mode === 'dry-run', errors = [] } = document;
+  const { syncedFiles, skippedFiles, goneFiles, overwrittenFiles = 0, keptFiles = 0, failedFiles, totalSize } = document;
   return {
     success,
     message,
@@ -162,7 +159,8 @@ function syncResult(document) {
 
 function validationResult(document) {
   if (typeof document.valid !== 'boolean') throw new StorageSyncError('failed', document.message, { document });
-  const { valid, message, checkedFiles, missingFiles, mismatchedFiles, extraFiles, failedFiles, details } = document;
+  const { valid, message, checkedFiles, missingFiles, mismatchedFiles, extraFiles, failedFiles } = document;
+  const { details = { missing: [], mismatched: [], extra: [], truncated: true } } = document;
   return { valid, message, checkedFiles, missingFiles, mismatchedFiles, extraFiles, failedFiles, details };
 }
 
@@ -211,23 +209,37 @@ function flag(name, value) {
 }
 
 export async function triggerManualStorageSync(options = {}) {
+  const paths = list('paths', options.paths, checkPath);
+  const dryRun = flag('dryRun', options.dryRun);
+  if (options.endpoint !== undefined) {
+    const body = { dry_run: dryRun.length > 0, ...(options.paths && { paths }) };
+    return syncResult(await runAtEndpoint('/sync', body, options, limit(options.timeoutMs, HOUR)));
+  }
   // Paths stand right behind --sync: elsewhere a word is the command of an application.
-  const words = ['--sync', ...list('paths', options.paths, checkPath), ...flag('dryRun', options.dryRun)];
-  return syncResult(documentOf(printed(await run(words, options))));
+  return syncResult(documentOf(printed(await run(['--sync', ...paths, ...dryRun], options))));
 }
 
 export async function validateStorageSync(options = {}) {
-  const words = ['--validate', ...flag('strict', options.strict)];
-  return validationResult(documentOf(printed(await run(words, options))));
+  const strict = flag('strict', options.strict);
+  if (options.endpoint !== undefined) {
+    if (strict.length > 0) throw bad('strict is a setting of the process that stays');
+    return validationResult(await runAtEndpoint('/validate', undefined, options, limit(options.timeoutMs, HOUR)));
+  }
+  return validationResult(documentOf(printed(await run(['--validate', ...strict], options))));
 }
 
 export function getStorageSyncStatus(options = {}) {
+  if (options.endpoint !== undefined) throw bad('an endpoint cannot be asked while Node waits: fetchStorageSyncStatus');
   const status = printed(runAndWait(['--status'], options));
   if (status.answer) return statusOf(documentOf(status));
   return statusOfSettings(printed(runAndWait(['--print-config'], options)));
 }
 
 export async function fetchStorageSyncStatus(options = {}) {
+  if (options.endpoint !== undefined) {
+    const { run: document, running, next } = await statusAtEndpoint(options);
+    return { ...statusOf(document), running, nextSync: next };
+  }
   const quiet = { ...options, timeoutMs: options.timeoutMs ?? STATUS_LIMIT, log: 'ignore' };
   const status = printed(await run(['--status'], quiet));
   if (status.answer) return statusOf(documentOf(status));

@@ -3,11 +3,14 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import test from 'node:test';
+import { fileURLToPath } from 'node:url';
 
 import * as api from './server/storage-sync-startup.js';
 import { BINARY, Place, until } from './place.mjs';
 
 const { StorageSyncError, fetchStorageSyncStatus, getStorageSyncStatus, triggerManualStorageSync, validateStorageSync } = api;
+
+const HERE = fileURLToPath(new URL('.', import.meta.url));
 
 const refusal = code => error => {
   assert.ok(error instanceof StorageSyncError, String(error));
@@ -213,7 +216,7 @@ test('a run ends with the process that wanted it', async t => {
     import { triggerManualStorageSync } from './server/storage-sync-startup.js';
     triggerManualStorageSync({ binary: process.argv[1] });
     setInterval(() => { if (fs.existsSync(process.argv[2])) process.exit(7); }, 20);`;
-  const done = spawnSync(process.execPath, ['--input-type=module', '--eval', program, binary, place.at('begun')], { cwd: import.meta.dirname });
+  const done = spawnSync(process.execPath, ['--input-type=module', '--eval', program, binary, place.at('begun')], { cwd: HERE });
   assert.equal(done.status, 7, String(done.stderr));
   await until(() => place.has('trace'), 'it is told');
 });
@@ -226,7 +229,7 @@ test('the log goes to standard error, or nowhere', t => {
     await triggerManualStorageSync({ binary: process.argv[1], log: process.argv[2] || undefined });`;
   for (const [log, expected] of [['', /=== Sync Complete ===/], ['ignore', /^$/]]) {
     const env = JSON.parse(JSON.stringify({ ...process.env, ...place.env() }));
-    const done = spawnSync(process.execPath, ['--input-type=module', '--eval', program, BINARY, log], { cwd: import.meta.dirname, env });
+    const done = spawnSync(process.execPath, ['--input-type=module', '--eval', program, BINARY, log], { cwd: HERE, env });
     assert.equal(done.status, 0);
     assert.match(String(done.stderr), expected);
     assert.equal(String(done.stdout), '');

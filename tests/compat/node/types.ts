@@ -24,7 +24,7 @@ if (status.environment === 'production') console.log(status.lastSync?.finishedAt
 try {
   await triggerManualStorageSync();
 } catch (error) {
-  if (error instanceof StorageSyncError && error.code === 'timeout') console.log(error.document?.message);
+  if (error instanceof StorageSyncError && error.code === 'timeout') console.log(error.document?.['message']);
 }
 
 const app = express();
