@@ -284,7 +284,7 @@ test-integration: all build/test/storsync-init | need-integration need-observers
 	@tests/run integration
 test-tls: all build/test/storsync-init | need-integration ## the same with nginx and TLS before every S3 server
 	@STORSYNC_TEST_TLS=1 tests/run integration
-test-containers: all | need-integration need-containers ## run the image and all of examples/ in containers (podman, root)
+test-containers: all | need-integration need-observers need-containers ## run the image and all of examples/ in containers (podman, root)
 	@tests/run containers
 test-gs: all build/test/storsync-init | need-integration ## the main job's tests again, with a stand-in for Google Cloud Storage as one side or both
 	@tests/run gs-all
