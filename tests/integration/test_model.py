@@ -31,7 +31,7 @@ BACK = ("lease-created", "undoing", "undone", "undone-told", "before-release")
 
 
 def chosen_sagas():
-    text = os.environ.get("STORSYNC_MODEL_SAGAS", "0")
+    text = os.environ.get("STORSYNC_MODEL_SAGAS", "1")
     first, _, last = text.partition("-")
     return range(int(first), int(last or first) + 1)
 
