@@ -17,6 +17,9 @@
 /* Keys that begin like the one in question and come before it: more are not looked through. */
 #define ABSENCE_KEYS_MAX 3000
 
+/* Can the key be spelt in one way only? Then a 404 says what it seems to. */
+bool absence_is_plain(const char *key);
+
 struct absence {
     const char *key;       /* borrowed */
     struct cursor *cursor; /* NULL at rest */

@@ -108,6 +108,8 @@ bool lease_look(struct lease *lease, struct error *error);
 /* Held, or looked at: may somebody who had the lease before have written what the destination says was written at `time`
  * (wall)? What is older than all that is known of them counts as theirs. */
 bool lease_wrote(const struct lease *lease, int64_t time);
+/* The same without what is as old as the first of them, who may not have been the first to write there. */
+bool lease_surely_wrote(const struct lease *lease, int64_t time);
 
 /* Gives it back, if it is held: `clean` says how the pass went. Waits at most `limit` ms, and also after a stop. A
  * release that does not get through only costs the others a TTL. */

@@ -26,6 +26,7 @@ struct metrics_run {
     int exit_code;
     uint64_t copied, skipped, gone, kept, failed;        /* objects at the source; each is one of these, */
     uint64_t extra;                                      /* or has none there, only at the destination */
+    uint64_t deleted;                                    /* or had none, and was removed there */
     uint64_t overwritten;                                /* among the copied: changed in production */
     uint64_t bytes;                                      /* of the copied */
     uint64_t checked, missing, different, extra_checked; /* of a validation ... */

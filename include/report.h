@@ -119,7 +119,8 @@ struct report {
     uint64_t listed;                                     /* objects at the source that were compared */
     uint64_t synced, skipped, failed, extra, total_size; /* total_size: bytes of the synced objects */
     uint64_t overwritten, kept; /* changed in production; the former are among the synced */
-    uint64_t gone;              /* from the source, before they could be copied */
+    uint64_t deleted; /* from the destination, as the source has them not; no longer among the extra */
+    uint64_t gone;    /* from the source, before they could be copied */
     struct report_failure failures[REPORT_ERRORS_MAX];
     int failure_count;
     struct report_validation validation;
@@ -147,6 +148,7 @@ enum report_event_kind {
     REPORT_EVENT_GONE,        /* key, reason */
     REPORT_EVENT_OVERWRITTEN, /* key; it comes after the one that it is synced */
     REPORT_EVENT_KEPT,        /* key, reason */
+    REPORT_EVENT_DELETED,     /* key, size, reason; in a dry run: would be */
     REPORT_EVENT_FAILED,      /* key, error */
     REPORT_EVENT_DIFFERENCE,  /* key, reason, difference */
     REPORT_EVENT_CHANGED,     /* key, reason */
@@ -166,6 +168,7 @@ struct report_event {
     const struct error *error;
     enum report_difference difference;
     const struct settings *settings;
+    bool own; /* with REPORT_EVENT_DELETED: production had made or changed it */
 };
 
 /* Whoever wants to know. It must return soon, and whatever becomes of what it does, the run goes on. */
@@ -199,6 +202,8 @@ void report_gone(struct report *report, const struct object_entry *entry);
 /* Production had changed it; nevertheless, or therefore. */
 void report_overwritten(struct report *report, const char *key);
 void report_kept(struct report *report, const char *key);
+/* It was removed from the destination, or would be; `own`: production had made or changed it. */
+void report_deleted(struct report *report, const struct object_entry *entry, bool own);
 void report_failed(struct report *report, const char *key, const struct error *error);
 /* With `all` every difference goes into the document, up to REPORT_DETAILS_MAX; else the first ten. */
 void report_difference(struct report *report, enum report_difference difference, const char *key,

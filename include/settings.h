@@ -20,7 +20,7 @@
  * setting. What is fine but likely a mistake is a note; a bucket or the paths that nobody has set are an assumption.
  *
  * INVARIANT: a value that cannot be understood never does more than one that was meant. Where the default could, the
- * careful value is used instead: dry_run becomes true, on_failure stop, allow_http false, environment development, strict true, content 100%.
+ * careful value is used instead: dry_run becomes true, on_failure stop, allow_http false, environment development, strict true, content 100%, delete off, max_delete 0.
  *
  * Grammar: durations are whole numbers with ms, s, m, h or d, the larger ones first ("1h30m"; a bare number is
  * seconds), sizes a whole number with KiB, MiB or GiB, which may be written K, KB and so on (a bare number is bytes), flags
@@ -42,6 +42,7 @@
 enum compare { COMPARE_SIZE, COMPARE_NEWER, COMPARE_ETAG };
 enum conflict { CONFLICT_OVERWRITE, CONFLICT_KEEP, CONFLICT_FAIL };
 enum keep_previous { KEEP_OFF, KEEP_COPIES, KEEP_VERSIONS };
+enum deletion { DELETE_OFF, DELETE_EXTRA };
 enum tags { TAGS_AUTO, TAGS_REQUIRE, TAGS_IGNORE };
 enum acl {
     ACL_BUCKET, /* none is sent */
@@ -118,6 +119,8 @@ struct settings {
     int64_t conflict;                /* enum conflict */
     int64_t keep_previous;           /* enum keep_previous */
     int64_t runs_kept;
+    int64_t deletion;   /* enum deletion */
+    int64_t max_delete; /* objects; below 0: percent of those of the destination */
     int64_t tags;       /* enum tags */
     int64_t acl;        /* enum acl */
     int64_t on_failure; /* enum on_failure */

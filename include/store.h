@@ -182,6 +182,9 @@ enum store_finding store_probe(struct store *store, const struct call *call);
 
 void store_head(struct store *store, struct call *call, const char *key);
 void store_remove(struct store *store, struct call *call, const char *key); /* absent is success */
+/* Only the version of the condition. The services that do not know it remove whatever is there. */
+void store_remove_if(struct store *store, struct call *call, const char *key,
+                     const struct store_condition *condition);
 
 /* Fills call->meta's "tagging" from the object's tags. */
 void store_tags(struct store *store, struct call *call, const char *key);

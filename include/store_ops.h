@@ -33,7 +33,8 @@ struct store_ops {
     void (*find_past)(struct store *store, struct call *call, const struct object_entry *entry);
     void (*look)(const struct store_source *from, struct call *call);
     void (*head)(struct store *store, struct call *call, const char *key);
-    void (*remove)(struct store *store, struct call *call, const char *key);
+    void (*remove)(struct store *store, struct call *call, const char *key,
+                   const struct store_condition *condition);
     void (*tags)(struct store *store, struct call *call, const char *key);
     void (*acl)(struct store *store, struct call *call, const char *key); /* the key may be "" */
     void (*get)(const struct store_source *from, struct call *call, uint64_t offset, uint64_t length,

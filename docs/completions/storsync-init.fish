@@ -35,6 +35,8 @@ complete -c storsync-init -l compare -d 'which difference counts: size; newer ad
 complete -c storsync-init -l conflict -d 'what was changed in production since it was synced, and would be copied over: overwrite, keep it, or let it fail' -x -a 'overwrite keep fail'
 complete -c storsync-init -l keep-previous -d 'so that --rollback can undo a sync: copies keeps what it overwrites, in the production bucket; versions relies on those that the bucket keeps itself' -x -a 'off copies versions'
 complete -c storsync-init -l runs-kept -d 'so many of the newest syncs that changed something can be rolled back (keep_previous)' -x
+complete -c storsync-init -l delete -d 'what production has and the source has not: leave it (off), or remove it after a clean sync (extra)' -x -a 'off extra'
+complete -c storsync-init -l max-delete -d 'most that delete may remove in a run, objects or a share of production\'s (10%); if it is more, nothing is' -x
 complete -c storsync-init -l tags -d 'objects\' tags: auto leaves them out, with a warning, where the destination has none; require fails there; ignore never copies them' -x -a 'auto require ignore'
 complete -c storsync-init -l acl -d 'objects\' ACLs: bucket sends none, so the production bucket\'s default holds; copy gives the grants that the source has; private, public-read, authenticated-read, bucket-owner-read, bucket-owner-full-control are S3\'s' -x -a 'bucket copy private public-read authenticated-read bucket-owner-read bucket-owner-full-control'
 complete -c storsync-init -l concurrency -d 'transfers at once; auto begins with 16 and follows what the service bears' -x

@@ -36,6 +36,8 @@ _arguments -S -s \
 	'--conflict=[what was changed in production since it was synced, and would be copied over\: overwrite, keep it, or let it fail]:value:(overwrite keep fail)' \
 	'--keep-previous=[so that --rollback can undo a sync\: copies keeps what it overwrites, in the production bucket; versions relies on those that the bucket keeps itself]:value:(off copies versions)' \
 	'--runs-kept=[so many of the newest syncs that changed something can be rolled back (keep_previous)]:value:' \
+	'--delete=[what production has and the source has not\: leave it (off), or remove it after a clean sync (extra)]:value:(off extra)' \
+	'--max-delete=[most that delete may remove in a run, objects or a share of production'\''s (10%); if it is more, nothing is]:value:' \
 	'--tags=[objects'\'' tags\: auto leaves them out, with a warning, where the destination has none; require fails there; ignore never copies them]:value:(auto require ignore)' \
 	'--acl=[objects'\'' ACLs\: bucket sends none, so the production bucket'\''s default holds; copy gives the grants that the source has; private, public-read, authenticated-read, bucket-owner-read, bucket-owner-full-control are S3'\''s]:value:(bucket copy private public-read authenticated-read bucket-owner-read bucket-owner-full-control)' \
 	'--concurrency=[transfers at once; auto begins with 16 and follows what the service bears]:value:' \

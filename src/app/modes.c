@@ -141,8 +141,8 @@ static bool sync_all(struct run *run, struct lease *lease, bool *journaled, stru
     if (run->report.failed != 0) {
         unsigned long long failed = run->report.failed;
 
-        return error_set(error, ERROR_PARTIAL, "%llu object%s could not be copied", failed,
-                         failed == 1 ? "" : "s");
+        return error_set(error, ERROR_PARTIAL, "%llu object%s could not be copied%s", failed,
+                         failed == 1 ? "" : "s", run->settings->deletion == DELETE_OFF ? "" : " or removed");
     }
     /* Each of them was proven gone; all of them at once is no sync of anything. */
     if (run->report.gone > 0 && run->report.gone == run->report.listed)

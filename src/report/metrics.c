@@ -26,6 +26,7 @@ void metrics_take(struct metrics_run *run, const struct report *report)
         .skipped = report->skipped,
         .gone = report->gone,
         .kept = report->kept,
+        .deleted = report->deleted,
         .failed = report->failed,
         .extra = report->extra,
         .overwritten = report->overwritten,
@@ -58,6 +59,7 @@ void metrics_count(struct metrics_resident *resident, const struct metrics_run *
     total->skipped += run->skipped;
     total->gone += run->gone;
     total->kept += run->kept;
+    total->deleted += run->deleted;
     total->failed += run->failed;
     total->overwritten += run->overwritten;
     total->bytes += run->bytes;
@@ -163,8 +165,13 @@ struct figure {
     }
 
 static const struct figure outcomes[] = {
-    FIGURE("copied", copied), FIGURE("skipped", skipped), FIGURE("gone", gone),
-    FIGURE("kept", kept),     FIGURE("failed", failed),   {NULL, 0},
+    FIGURE("copied", copied),
+    FIGURE("skipped", skipped),
+    FIGURE("gone", gone),
+    FIGURE("kept", kept),
+    FIGURE("deleted", deleted),
+    FIGURE("failed", failed),
+    {NULL, 0},
 };
 static const struct figure conflicts[] = {
     FIGURE("overwritten", overwritten), FIGURE("kept", kept), {NULL, 0}};

@@ -245,6 +245,18 @@ void report_kept(struct report *report, const char *key)
     tell(report, (struct report_event){.kind = REPORT_EVENT_KEPT, .key = key, .reason = of_production});
 }
 
+void report_deleted(struct report *report, const struct object_entry *entry, bool own)
+{
+    report->deleted++;
+    report->extra--;
+    tell(report, (struct report_event){.kind = REPORT_EVENT_DELETED,
+                                       .key = entry->key,
+                                       .size = entry->size,
+                                       .reason = own ? "not at the source; made or changed in production"
+                                                     : "not at the source",
+                                       .own = own});
+}
+
 static void keep_failure(struct report *report, const char *key, const struct error *error)
 {
     struct report_failure *failure = &report->failures[report->failure_count];

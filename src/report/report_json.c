@@ -119,6 +119,7 @@ static void put_figures(struct object *root, const struct report *report)
     put_integer(root, "goneFiles", report->gone);
     put_integer(root, "overwrittenFiles", report->overwritten);
     put_integer(root, "keptFiles", report->kept);
+    put_integer(root, "deletedFiles", report->deleted);
     put_integer(root, "failedFiles", report->failed);
     put_integer(root, "extraFiles", validation->done ? validation->lists[REPORT_EXTRA].count : report->extra);
     put_integer(root, "totalSize", report->total_size);

@@ -150,6 +150,15 @@ static void log_synced(const struct report *report, const struct report_event *e
               report_size(event->size, size));
 }
 
+static void log_deleted(const struct report *report, const struct report_event *event)
+{
+    log_event(event->own ? LOG_WARN : LOG_INFO, LOG_SKIP, report->dry_run ? "would-remove" : "removed",
+              LOG_FIELDS(LOG_STR("key", event->key), LOG_NUM("size", event->size),
+                         LOG_STR("reason", event->reason)),
+              "%s: %s (%s)", report->dry_run ? "Would remove" : "Removed", shown_key(report, event->key),
+              event->reason);
+}
+
 /* Also what is gone, or changed. */
 static void log_skipped(const struct report *report, const struct report_event *event)
 {
@@ -337,7 +346,7 @@ static void log_figures(const struct report *report)
               LOG_FIELDS(LOG_NUM("syncedFiles", report->synced), LOG_NUM("skippedFiles", report->skipped),
                          LOG_NUM("goneFiles", report->gone), LOG_NUM("failedFiles", report->failed),
                          LOG_NUM("overwrittenFiles", report->overwritten), LOG_NUM("keptFiles", report->kept),
-                         LOG_NUM("totalSize", report->total_size)),
+                         LOG_NUM("deletedFiles", report->deleted), LOG_NUM("totalSize", report->total_size)),
               "%s Summary", what_run(report));
     log_layout(LOG_OK, "%s: %" PRIu64, report_deed(report), report->synced);
     log_layout(LOG_SKIP, "Skipped: %" PRIu64, report->skipped);
@@ -349,6 +358,8 @@ static void log_figures(const struct report *report)
     if (report->kept > 0)
         log_layout(LOG_SKIP, "%s: %" PRIu64 " changed in production", conflict_word(report, true),
                    report->kept);
+    if (report->deleted > 0)
+        log_layout(LOG_SKIP, "%s: %" PRIu64, report->dry_run ? "Would remove" : "Removed", report->deleted);
     log_layout(LOG_FAIL, "Failed: %" PRIu64, report->failed);
     log_layout(LOG_PLAIN, "Total Size: %s", report_size(report->total_size, size));
     blank_line();
@@ -362,7 +373,8 @@ static void log_end_of_sync(const struct report_log *log, const struct report *r
         log_figures(report);
     if (report->failed > 0)
         snprintf(remark, sizeof remark, "%" PRIu64 " failed", report->failed);
-    log_result(log, report, "sync-finished", what_run(report), remark);
+    log_result(log, report, "sync-finished", what_run(report),
+               report->state == REPORT_PARTIAL && report->failed == 0 ? report->message : remark);
 }
 
 /* ---- validation ---- */
@@ -578,6 +590,9 @@ static void on_event(void *ctx, const struct report *report, const struct report
         break;
     case REPORT_EVENT_KEPT:
         log_conflict(report, event, report->dry_run ? "would-keep" : "kept");
+        break;
+    case REPORT_EVENT_DELETED:
+        log_deleted(report, event);
         break;
     case REPORT_EVENT_FAILED:
         count_failed(log, report, event);

@@ -48,18 +48,20 @@ const char *report_deed(const struct report *report)
 static void figures(const struct report *report, char *out, size_t out_size)
 {
     char size[32];
-    char gone[40] = "", kept[64] = "", failed[40] = "";
+    char gone[40] = "", kept[64] = "", deleted[40] = "", failed[40] = "";
 
     if (report->gone > 0)
         snprintf(gone, sizeof gone, ", %" PRIu64 " gone", report->gone);
     if (report->kept > 0)
         snprintf(kept, sizeof kept, ", %" PRIu64 " kept as production changed it", report->kept);
+    if (report->deleted > 0)
+        snprintf(deleted, sizeof deleted, ", %" PRIu64 " removed", report->deleted);
     if (report->failed > 0)
         snprintf(failed, sizeof failed, ", %" PRIu64 " failed", report->failed);
-    snprintf(out, out_size, "%s %" PRIu64 " object%s (%s), %" PRIu64 " %s%s%s%s", report_deed(report),
+    snprintf(out, out_size, "%s %" PRIu64 " object%s (%s), %" PRIu64 " %s%s%s%s%s", report_deed(report),
              report->synced, report->synced == 1 ? "" : "s", report_size(report->total_size, size),
              report->skipped, report->mode == REPORT_ROLLBACK ? "as before" : "already up to date", gone,
-             kept, failed);
+             kept, deleted, failed);
 }
 
 static void say_validation(struct report *report)
@@ -161,6 +163,8 @@ void report_make_message(struct report *report)
     case REPORT_PARTIAL:
         if (report->validation.done)
             say_validation(report);
+        else if (report->state == REPORT_PARTIAL && report->failed == 0)
+            say(report, report->error.text);
         else
             figures(report, report->message, sizeof report->message);
         break;

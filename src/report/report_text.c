@@ -179,6 +179,8 @@ static void say_document(struct buf *out, yyjson_val *root)
             say_number(out, "Overwrote", root, "overwrittenFiles");
         if (json_number(root, "keptFiles", 0) > 0)
             say_number(out, "Kept", root, "keptFiles");
+        if (json_number(root, "deletedFiles", 0) > 0)
+            say_number(out, "Removed", root, "deletedFiles");
         say_number(out, "Failed", root, "failedFiles");
         say_size(out, "Total size", root, "totalSize");
     }

@@ -13,6 +13,7 @@ const char *settings_word(const struct setting *setting)
     case SETTING_CHOICE:
         return setting->word != NULL ? setting->word : setting->choices;
     case SETTING_NUMBER:
+    case SETTING_LIMIT:
         return "NUMBER";
     case SETTING_DURATION:
         return "DURATION";

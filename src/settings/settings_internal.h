@@ -48,6 +48,7 @@ enum setting_type {
     SETTING_DURATION, /* ms */
     SETTING_SIZE,     /* bytes */
     SETTING_SHARE,    /* percent; as a flag, none or all */
+    SETTING_LIMIT,    /* a number; below 0: percent */
 };
 
 struct setting {
@@ -91,7 +92,7 @@ struct slot {
     const char *variables; /* "" if none */
 };
 
-#define SETTINGS_SLOTS (57 + 2 * 18)
+#define SETTINGS_SLOTS (59 + 2 * 18)
 struct slot settings_slot(int index);
 
 /* The part of the table that is for the whole run, or for each side; ends with a name of NULL. */

@@ -147,6 +147,23 @@ static bool parse_scaled(const struct setting *setting, const char *text, int64_
     return true;
 }
 
+/* "500" or "10%". */
+static bool parse_limit(const struct setting *setting, const char *text, int64_t *out)
+{
+    int64_t value;
+
+    if (!parse_digits(&text, &value))
+        return false;
+    if (strcmp(text, "%") == 0 && value <= 100) {
+        *out = -value;
+        return true;
+    }
+    if (*text != '\0' || value > setting->max)
+        return false;
+    *out = value;
+    return true;
+}
+
 static bool parse_number(const struct setting *setting, const char *text, int64_t *out)
 {
     if (setting->type == SETTING_CHOICE)
@@ -155,6 +172,8 @@ static bool parse_number(const struct setting *setting, const char *text, int64_
         return parse_flag(text, out);
     if (setting->type == SETTING_NUMBER && setting->also != NULL && parse_choice(setting->also, text, out))
         return true;
+    if (setting->type == SETTING_LIMIT)
+        return parse_limit(setting, text, out);
     if (parse_scaled(setting, text, out))
         return true;
     if (setting->type != SETTING_SHARE || text_is_digit(*text) || !parse_flag(text, out))
@@ -299,6 +318,8 @@ void settings_format(const struct settings *settings, const struct slot *slot, s
         buf_puts(out, number ? "true" : "false");
     else if (setting->type == SETTING_NUMBER && setting->also != NULL && number == 0)
         buf_puts(out, setting->also);
+    else if (number < 0)
+        buf_printf(out, "%" PRId64 "%%", -number);
     else
         format_scaled(units_of(setting), number, out);
 }
@@ -331,6 +352,10 @@ void settings_range(const struct setting *setting, struct buf *out)
     case SETTING_ENVIRONMENT:
     case SETTING_CHOICE:
         format_choices(setting->choices, out);
+        break;
+    case SETTING_LIMIT:
+        buf_puts(out, "0% to 100%, or 0 to ");
+        format_scaled(counts, setting->max, out);
         break;
     case SETTING_NUMBER:
     case SETTING_DURATION:
@@ -384,6 +409,9 @@ void settings_expected(const struct setting *setting, struct buf *out)
         break;
     case SETTING_SIZE:
         buf_puts(out, "a size like 64MiB or 1GiB, from ");
+        break;
+    case SETTING_LIMIT:
+        buf_puts(out, "a whole number or a share like 10%, from ");
         break;
     case SETTING_SHARE:
         buf_puts(out, "a share like 10%, or true or false, from ");

@@ -212,6 +212,17 @@ bool lease_look(struct lease *lease, struct error *error)
     return true;
 }
 
+bool lease_surely_wrote(const struct lease *lease, int64_t time)
+{
+    const struct lease_record *own = &lease->own;
+    int from = own->span_count > 0 && own->spans[0].from == 0;
+
+    for (int i = from; i < own->span_count; i++)
+        if (time >= own->spans[i].from && time <= own->spans[i].to)
+            return from == 0 || time > own->spans[0].to;
+    return false;
+}
+
 static void begin_epoch(struct lease *lease, const struct lease_watch *watch)
 {
     lease->own.epoch = watch->epoch + 1;

@@ -170,6 +170,8 @@ bool store_check_pair(const struct store *source, const struct store *destinatio
 
 /* ---- operations ---- */
 
+static const struct store_condition always = {.when = STORE_ALWAYS};
+
 void store_read(struct store *store, struct call *call, const char *key)
 {
     if (call_begin_key(call, store, key))
@@ -179,8 +181,6 @@ void store_read(struct store *store, struct call *call, const char *key)
 void store_write(struct store *store, struct call *call, const char *key, const char *data, size_t len,
                  const struct store_condition *condition)
 {
-    static const struct store_condition always = {.when = STORE_ALWAYS};
-
     if (call_begin_key(call, store, key))
         store->ops->write(store, call, key, data, len, condition != NULL ? condition : &always);
 }
@@ -205,10 +205,16 @@ void store_head(struct store *store, struct call *call, const char *key)
         store->ops->head(store, call, key);
 }
 
-void store_remove(struct store *store, struct call *call, const char *key)
+void store_remove_if(struct store *store, struct call *call, const char *key,
+                     const struct store_condition *condition)
 {
     if (call_begin_key(call, store, key))
-        store->ops->remove(store, call, key);
+        store->ops->remove(store, call, key, condition);
+}
+
+void store_remove(struct store *store, struct call *call, const char *key)
+{
+    store_remove_if(store, call, key, &always);
 }
 
 void store_tags(struct store *store, struct call *call, const char *key)

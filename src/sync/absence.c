@@ -16,6 +16,11 @@ static size_t plain_length(const char *key)
     return len;
 }
 
+bool absence_is_plain(const char *key)
+{
+    return key[plain_length(key)] == '\0';
+}
+
 bool absence_begin(struct absence *absence, struct store *store, const char *key, struct error *error)
 {
     char prefix[OBJECT_KEY_MAX + 1];

@@ -7,6 +7,7 @@
 #include "join.h"
 #include "keep.h"
 #include "log.h"
+#include "removal.h"
 #include "stop.h"
 #include "transfer.h"
 
@@ -19,6 +20,7 @@ static const int grace[STOP_REASONS] = {SYNC_STOP_GRACE, [STOP_SIGNAL] = 800, [S
 
 struct slot {
     struct transfer transfer;
+    struct removal removal;
     enum plan_reason reason;
     bool overwrites; /* what was changed in production */
 
@@ -44,7 +46,17 @@ struct sync {
     struct join join;
     bool listed; /* nothing more to start in this path */
     struct breaker breaker;
-    uint64_t bytes;     /* of finished transfers */
+    uint64_t bytes; /* of finished transfers */
+
+    /* What only production has: counted in the first pass, and removed in a second one. */
+    bool removing; /* this is the second one */
+    struct removal_plan removal_plan;
+    uint64_t there;     /* objects of the destination */
+    uint64_t own;       /* that only production has, because it made them */
+    uint64_t extra;     /* that may be removed; of the path at hand */
+    uint64_t removable; /* the same of all paths; in the second pass, of those not begun yet */
+    uint64_t paths;     /* a bit for each in which something may be removed */
+    int64_t path_began; /* mono */
     struct error error; /* why the run is ending */
     int64_t give_up;    /* mono; end of the grace after a stop */
 };
@@ -60,8 +72,10 @@ static void stop_sync(struct sync *sync, const struct error *why)
     if (sync->give_up != 0)
         return;
     sync->give_up = clock_mono() + grace[stop_reason()];
-    for (int i = 0; i < sync->slot_count; i++)
+    for (int i = 0; i < sync->slot_count; i++) {
         transfer_stop(&sync->slots[i].transfer, why);
+        removal_stop(&sync->slots[i].removal, why);
+    }
 }
 
 /* ---- transfers ---- */
@@ -80,7 +94,13 @@ static void leave_alone(const struct sync *sync, const char *key)
     report_failed(sync->job->report, key, &why);
 }
 
-static void start_copy(struct sync *sync, struct slot *slot);
+static void start_deed(struct sync *sync, struct slot *slot);
+static void settle_removal(struct sync *sync, const struct slot *slot);
+
+static bool is_idle(const struct slot *slot)
+{
+    return transfer_idle(&slot->transfer) && removal_idle(&slot->removal);
+}
 
 /* The version before has been kept, or not. Without it nothing is overwritten. */
 static void settle_keeping(struct sync *sync, struct slot *slot)
@@ -91,7 +111,8 @@ static void settle_keeping(struct sync *sync, struct slot *slot)
     if (transfer->result == TRANSFER_COPIED) {
         crash_point("kept");
         slot->kept_bytes = transfer->entry.size;
-        start_copy(sync, slot);
+        transfer->result = TRANSFER_NONE;
+        start_deed(sync, slot);
         return;
     }
     if (transfer->result == TRANSFER_GONE)
@@ -108,7 +129,7 @@ static void settle(struct sync *sync, struct slot *slot)
 
     if (slot->keeping)
         settle_keeping(sync, slot);
-    if (!transfer_idle(transfer))
+    if (!is_idle(slot))
         return;
     switch (transfer->result) {
     case TRANSFER_COPIED:
@@ -143,22 +164,34 @@ static void settle(struct sync *sync, struct slot *slot)
     transfer->result = TRANSFER_NONE;
 }
 
-/* Moves the transfers and settles those that have ended. Returns how many are still going. */
-static int step_transfers(struct sync *sync, bool *moved)
+static bool step_slot(struct sync *sync, struct slot *slot)
+{
+    bool moved;
+
+    if (!transfer_idle(&slot->transfer)) {
+        moved = transfer_step(&slot->transfer);
+        if (transfer_idle(&slot->transfer))
+            settle(sync, slot);
+    } else {
+        moved = removal_step(&slot->removal);
+        if (removal_idle(&slot->removal))
+            settle_removal(sync, slot);
+    }
+    return moved;
+}
+
+/* Moves what is under way and settles what has ended. Returns how many are still going. */
+static int step_all(struct sync *sync, bool *moved)
 {
     int active = 0;
 
     for (int i = 0; i < sync->slot_count; i++) {
         struct slot *slot = &sync->slots[i];
 
-        if (transfer_idle(&slot->transfer))
+        if (is_idle(slot))
             continue;
-        if (transfer_step(&slot->transfer))
-            *moved = true;
-        if (transfer_idle(&slot->transfer))
-            settle(sync, slot);
-        if (!transfer_idle(&slot->transfer))
-            active++;
+        *moved |= step_slot(sync, slot);
+        active += !is_idle(slot);
     }
     return active;
 }
@@ -178,9 +211,9 @@ static struct slot *free_slot(struct sync *sync, uint64_t size)
     for (int i = 0; i < sync->slot_count; i++) {
         const struct transfer *transfer = &sync->slots[i].transfer;
 
-        if (!transfer_idle(transfer)) {
+        if (!is_idle(&sync->slots[i])) {
             active++;
-            large += is_large_relay(transfer->relay, transfer->entry.size);
+            large += !transfer_idle(transfer) && is_large_relay(transfer->relay, transfer->entry.size);
         } else if (found == NULL) {
             found = &sync->slots[i];
         }
@@ -285,10 +318,13 @@ static void plan_copy(struct sync *sync)
 
 /* ---- with a journal ---- */
 
-static void start_copy(struct sync *sync, struct slot *slot)
+/* What the journal has by now. */
+static void start_deed(struct sync *sync, struct slot *slot)
 {
     transfer_use(&slot->transfer, &sync->plan);
-    if (sync->job->settings->conflict == CONFLICT_OVERWRITE)
+    if (slot->deed == JOURNAL_DELETE)
+        removal_start(&slot->removal, &slot->before, sync->path_began);
+    else if (sync->job->settings->conflict == CONFLICT_OVERWRITE)
         transfer_start(&slot->transfer, &slot->after);
     else
         transfer_start_over(&slot->transfer, &slot->after,
@@ -297,15 +333,17 @@ static void start_copy(struct sync *sync, struct slot *slot)
 
 static void start_item(struct sync *sync, struct slot *slot, const struct keep_item *item)
 {
-    const char *key = item->after->key;
+    const char *key = item->after != NULL ? item->after->key : item->before->key;
 
     slot->deed = item->deed;
     slot->reason = (enum plan_reason)item->reason;
     slot->overwrites = item->overwrites;
     slot->kept_bytes = 0;
     memcpy(slot->key, key, strlen(key) + 1);
-    slot->after = *item->after;
-    slot->after.key = slot->key;
+    if (item->after != NULL) {
+        slot->after = *item->after;
+        slot->after.key = slot->key;
+    }
     if (item->before != NULL) {
         slot->before = *item->before;
         slot->before.key = slot->key;
@@ -317,7 +355,7 @@ static void start_item(struct sync *sync, struct slot *slot, const struct keep_i
         transfer_use(&slot->transfer, &sync->keep_plan);
         transfer_start_as(&slot->transfer, &slot->before, slot->kept, NULL, NULL);
     } else {
-        start_copy(sync, slot);
+        start_deed(sync, slot);
     }
     if (transfer_idle(&slot->transfer))
         settle(sync, slot);
@@ -345,6 +383,18 @@ static bool step_journal(struct sync *sync)
     return moved;
 }
 
+/* False: there is no room. */
+static bool add_to_journal(struct sync *sync, const struct keep_item *item)
+{
+    struct error why;
+
+    if (!keep_has_room(sync->keep))
+        return false;
+    if (!keep_add(sync->keep, item, &why))
+        stop_sync(sync, &why);
+    return true;
+}
+
 /* The step at the heads of the listings waits in the journal. False: there is no room. */
 static bool put_into_journal(struct sync *sync)
 {
@@ -357,12 +407,150 @@ static bool put_into_journal(struct sync *sync)
         .before = there ? join->destination_entry : NULL,
         .after = join->source_entry,
     };
+
+    return add_to_journal(sync, &item);
+}
+
+/* ---- what only production has ---- */
+
+/* Has production made it, or changed it? What is there before this job's first sync is production's. */
+static bool is_own_extra(const struct sync *sync)
+{
+    const struct lease *lease = sync->job->lease;
+
+    return (lease != NULL && lease->own.span_count == 0) || is_of_production(sync);
+}
+
+/* Is it one that delete=extra is about? Where production's own is to be kept, only what a sync has surely written. */
+static bool may_go(const struct sync *sync)
+{
+    const struct settings *settings = sync->job->settings;
+    const struct object_entry *there = sync->join.destination_entry;
+    int64_t written = there->written != 0 ? there->written : there->modified;
+
+    if (settings->deletion == DELETE_OFF || settings->conflict == CONFLICT_OVERWRITE)
+        return settings->deletion != DELETE_OFF;
+    return sync->job->lease != NULL && written != CLOCK_UNKNOWN &&
+           lease_surely_wrote(sync->job->lease, written + there->touched);
+}
+
+static void note_extra(struct sync *sync)
+{
+    const struct settings *settings = sync->job->settings;
+
+    sync->job->report->extra++;
+    if (may_go(sync))
+        sync->extra++;
+    else if (settings->deletion == DELETE_OFF)
+        put_line(sync, FATE_KEEP, "extra", false);
+    else if (settings->conflict == CONFLICT_FAIL && is_own_extra(sync))
+        leave_alone(sync, sync->join.destination_entry->key);
+    else
+        sync->own++;
+}
+
+/* Nothing more is begun. */
+static void end_removing(struct sync *sync)
+{
+    sync->removable = 0;
+}
+
+static void fail_removal_of(struct sync *sync, const char *key, const char *why)
+{
+    struct error error;
+
+    error_set(&error, ERROR_PROTOCOL, "%s", why);
+    report_failed(sync->job->report, key, &error);
+    end_removing(sync);
+}
+
+static void settle_removal(struct sync *sync, const struct slot *slot)
+{
+    struct report *report = sync->job->report;
+    const struct removal *removal = &slot->removal;
     struct error why;
 
-    if (!keep_has_room(sync->keep))
+    switch (removal->result) {
+    case REMOVAL_DONE:
+        breaker_success(&sync->breaker);
+        if (sync->keep != NULL)
+            keep_done(sync->keep, slot->deed, slot->kept_bytes);
+        report_deleted(report, &removal->entry, slot->overwrites);
+        crash_point("removing");
+        break;
+    case REMOVAL_GONE:
+        report->extra--;
+        break;
+    case REMOVAL_BACK:
+        log_info("%s has come to the source meanwhile: it stays", removal->key);
+        break;
+    case REMOVAL_HIDDEN:
+        fail_removal_of(
+            sync, removal->key,
+            "the source has it, but does not list it: what it lists is not all, so nothing more is removed");
+        break;
+    case REMOVAL_CHANGED:
+        if (sync->job->settings->conflict == CONFLICT_FAIL)
+            leave_alone(sync, removal->key);
+        else
+            report_kept(report, removal->key);
+        break;
+    case REMOVAL_FAILED:
+        report_failed(report, removal->key, &removal->error);
+        if (breaker_trips(&sync->breaker, &removal->error, &why))
+            stop_sync(sync, &why);
+        break;
+    case REMOVAL_NONE:
+        break;
+    }
+}
+
+/* At once, or when the journal has it. False: there is no room for it now. */
+static bool begin_removal(struct sync *sync, const struct object_entry *entry, bool own)
+{
+    struct keep_item item = {.deed = JOURNAL_DELETE, .overwrites = own, .before = entry};
+    struct slot *slot;
+
+    if (sync->keep != NULL)
+        return add_to_journal(sync, &item);
+    slot = free_slot(sync, 0);
+    if (slot == NULL)
         return false;
-    if (!keep_add(sync->keep, &item, &why))
-        stop_sync(sync, &why);
+    slot->overwrites = own;
+    removal_start(&slot->removal, entry, sync->path_began);
+    return true;
+}
+
+/* A dry run tells what would be removed, and plans what stays. False: no slot is free for it. */
+static bool remove_extra(struct sync *sync)
+{
+    const struct object_entry *entry = sync->join.destination_entry;
+    bool goes = sync->removable > 0 && may_go(sync);
+    bool own = is_own_extra(sync);
+
+    if (sync->job->settings->dry_run) {
+        if (goes)
+            report_deleted(sync->job->report, entry, own);
+        put_line(sync, goes ? FATE_DELETE : FATE_KEEP, "extra", own);
+    } else if (goes && !begin_removal(sync, entry, own)) {
+        return false;
+    }
+    sync->removable -= goes;
+    return true;
+}
+
+/* The same of the second pass. What else it meets has been dealt with, or is the next sync's. */
+static bool act_on_second_look(struct sync *sync)
+{
+    if (sync->join.step.action == PLAN_UNREADABLE) {
+        tell_unreadable(sync);
+        end_removing(sync);
+    } else if (sync->join.step.action == PLAN_EXTRA && !remove_extra(sync)) {
+        return false;
+    }
+    join_take(&sync->join);
+    if (sync->removable == 0 && !sync->job->settings->dry_run)
+        sync->listed = true;
     return true;
 }
 
@@ -402,8 +590,7 @@ static bool act_on_step(struct sync *sync)
         put_line(sync, FATE_SKIP, plan_reason_text(PLAN_SAME), false);
         break;
     case PLAN_EXTRA:
-        report->extra++;
-        put_line(sync, FATE_KEEP, "extra", false);
+        note_extra(sync);
         break;
     case PLAN_UNREADABLE:
         tell_unreadable(sync);
@@ -414,6 +601,7 @@ static bool act_on_step(struct sync *sync)
     }
     if (sync->join.step.take_source)
         report->listed++;
+    sync->there += sync->join.step.take_destination;
     join_take(&sync->join);
     return true;
 }
@@ -428,7 +616,7 @@ static bool take_actions(struct sync *sync)
         case JOIN_WAIT:
             return moved;
         case JOIN_READY:
-            if (!act_on_step(sync))
+            if (!(sync->removing ? act_on_second_look(sync) : act_on_step(sync)))
                 return moved;
             moved = true;
             break;
@@ -517,7 +705,7 @@ static bool turn_sync(struct sync *sync)
     sync->full = false;
     moved |= take_actions(sync);
     moved |= step_journal(sync);
-    active = step_transfers(sync, &moved);
+    active = step_all(sync, &moved);
     if (active == 0 && sync->listed &&
         (sync->keep == NULL || sync->give_up != 0 || keep_is_empty(sync->keep)))
         return false;
@@ -529,25 +717,125 @@ static bool turn_sync(struct sync *sync)
     return true;
 }
 
-static void sync_path(struct sync *sync, const char *path)
+/* Both listings from their beginnings to their ends, and whatever is to be done about them. */
+static bool walk_path(struct sync *sync, const char *path)
 {
     struct plan_rule rule = {
         .compare = (enum compare)sync->job->settings->compare,
         .doubtful = sync->job->lease != NULL && sync->job->lease->after_failure,
     };
     struct store_range range = {.prefix = path, .filter = settings_filter(sync->job->settings)};
-    uint64_t listed_before = sync->job->report->listed;
 
     sync->listed = false;
+    sync->path_began = clock_mono();
     if (!join_open(&sync->join, sync->job->source, sync->job->destination, &range, rule, &sync->error))
-        return;
-    report_path(sync->job->report, path);
+        return false;
+    if (!sync->removing)
+        report_path(sync->job->report, path);
     while (turn_sync(sync)) {
     }
     join_close(&sync->join);
-    report_path_end(sync->job->report);
-    if (sync->error.kind == ERROR_NONE && sync->job->report->listed == listed_before)
-        log_info("nothing is listed under \"%s\" in %s", path, store_name(sync->job->source));
+    if (!sync->removing)
+        report_path_end(sync->job->report);
+    return true;
+}
+
+/* A path under which the source has nothing is more likely a mistake than meant so: a volume that is not mounted. */
+static void sync_path(struct sync *sync, int number)
+{
+    const char *path = settings_part(sync->job->settings, number);
+    uint64_t listed_before = sync->job->report->listed;
+
+    sync->extra = 0;
+    if (!walk_path(sync, path) || sync->error.kind != ERROR_NONE)
+        return;
+    if (sync->job->report->listed > listed_before) {
+        sync->removable += sync->extra;
+        sync->paths |= UINT64_C(1) << number;
+        return;
+    }
+    log_info("nothing is listed under \"%s\" in %s", path, store_name(sync->job->source));
+    if (sync->extra > 0)
+        log_warn(
+            "as the source has nothing under \"%s\", the %llu objects that production has there are not removed",
+            path, (unsigned long long)sync->extra);
+}
+
+/* ---- the second pass ---- */
+
+/* Is it no more than was allowed? If it is, nothing is removed. */
+static bool is_within_limit(struct sync *sync)
+{
+    int64_t limit = sync->job->settings->max_delete;
+    uint64_t most = limit >= 0
+                        ? (uint64_t)limit
+                        : sync->there / 100 * (uint64_t)-limit + sync->there % 100 * (uint64_t)-limit / 100;
+    char shown[24];
+
+    if (sync->removable <= most)
+        return true;
+    snprintf(shown, sizeof shown, "%lld%s", (long long)(limit >= 0 ? limit : -limit), limit >= 0 ? "" : "%");
+    error_set(
+        &sync->error, ERROR_PARTIAL,
+        "%llu of the %llu objects in production are not at the source, which is more than may be removed at once (setting max_delete, %s): none was",
+        (unsigned long long)sync->removable, (unsigned long long)sync->there, shown);
+    return false;
+}
+
+/* Where the source is empty there is only something to plan. */
+static void walk_part(struct sync *sync, int number)
+{
+    uint64_t kept_back = (sync->paths & UINT64_C(1) << number) == 0 ? sync->removable : 0;
+
+    sync->removable -= kept_back;
+    if (sync->removable > 0 || sync->job->settings->dry_run)
+        walk_path(sync, settings_part(sync->job->settings, number));
+    sync->removable += kept_back;
+}
+
+/* What stopped the removing before it began (max_delete) is not forgotten by a dry run that only plans. */
+static void walk_again(struct sync *sync)
+{
+    const struct settings *settings = sync->job->settings;
+    struct error why = sync->error;
+
+    error_clear(&sync->error);
+    sync->removing = true;
+    sync->removal_plan =
+        (struct removal_plan){.source = sync->job->source, .destination = sync->job->destination};
+    for (int i = 0; i < sync->slot_count; i++)
+        removal_init(&sync->slots[i].removal, &sync->removal_plan);
+    for (int i = 0; i < settings_part_count(settings) && sync->error.kind == ERROR_NONE; i++)
+        walk_part(sync, i);
+    for (int i = 0; i < sync->slot_count; i++)
+        removal_free(&sync->slots[i].removal);
+    if (sync->error.kind == ERROR_NONE)
+        sync->error = why;
+}
+
+/* INVARIANT: nothing is removed but after a pass that failed nowhere and whose listings were complete, and nothing at all where
+ * the source is empty, or every object has vanished from it. What comes up beyond what was counted waits for the next sync. */
+static void remove_extras(struct sync *sync)
+{
+    const struct report *report = sync->job->report;
+    const struct settings *settings = sync->job->settings;
+    bool clean = report->failed == 0 && (report->gone == 0 || report->gone < report->listed);
+    bool planned = settings->dry_run && *settings->plan != '\0';
+
+    if (settings->deletion == DELETE_OFF || sync->error.kind != ERROR_NONE || report->extra == 0)
+        return;
+    if (sync->own > 0)
+        log_info(
+            "%llu objects that only production has stay, because it has, or may have, made them (setting conflict)",
+            (unsigned long long)sync->own);
+    if (!clean && sync->removable > 0)
+        log_warn("nothing is removed after a failure: %llu objects that only production has stay",
+                 (unsigned long long)sync->removable);
+    if (!clean || !is_within_limit(sync))
+        end_removing(sync);
+    if (sync->removable == 0 && !planned)
+        return;
+    walk_again(sync);
 }
 
 static void sync_prepare(struct sync *sync, struct sync_job *job)
@@ -678,7 +966,8 @@ bool sync_run(struct sync_job *job, struct error *error)
     for (int i = 0; i < sync.slot_count; i++)
         transfer_init(&sync.slots[i].transfer, &sync.plan);
     for (int i = 0; i < settings_part_count(job->settings) && sync.error.kind == ERROR_NONE; i++)
-        sync_path(&sync, settings_part(job->settings, i));
+        sync_path(&sync, i);
+    remove_extras(&sync);
     if (sync.error.kind == ERROR_NONE && job->report->listed == 0)
         report_nothing(job->report, job->settings);
     for (int i = 0; i < sync.slot_count; i++)

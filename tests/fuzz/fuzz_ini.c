@@ -71,6 +71,7 @@ static void check_numbers(const struct settings *settings)
         case SETTING_NUMBER:
         case SETTING_DURATION:
         case SETTING_SIZE:
+        case SETTING_LIMIT:
         case SETTING_SHARE:
             require(*(const int64_t *)field >= slot.setting->min &&
                     *(const int64_t *)field <= slot.setting->max);

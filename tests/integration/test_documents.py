@@ -626,6 +626,9 @@ class Log(TestCase):
         yield self.env(PRIVATE_OBJECT_DIR="/b/private")
         yield self.env(**many[0].env("source"), **many[1].env("destination"), STORSYNC_SOURCE_ENDPOINT="",
                        STORSYNC_DESTINATION_ENDPOINT="")
+        many[0].remove("public/0")
+        yield self.env(**many[0].env("source"), **many[1].env("destination"), STORSYNC_SOURCE_ENDPOINT="",
+                       STORSYNC_DESTINATION_ENDPOINT="", STORSYNC_DELETE="extra")
         yield self.env(STORSYNC_SOURCE_BUCKET="no-such-bucket")
 
     def test_events(self):

@@ -369,9 +369,10 @@ static inline void fake_store_head(struct store *base, struct call *call, const 
     fake_begin(base, call, FAKE_HEAD, key);
 }
 
-static inline void fake_store_remove(struct store *base, struct call *call, const char *key)
+static inline void fake_store_remove(struct store *base, struct call *call, const char *key,
+                                     const struct store_condition *condition)
 {
-    fake_begin(base, call, FAKE_REMOVE, key);
+    fake_expect(fake_begin(base, call, FAKE_REMOVE, key), condition);
 }
 
 static inline void fake_store_tags(struct store *base, struct call *call, const char *key)

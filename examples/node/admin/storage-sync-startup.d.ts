@@ -95,6 +95,8 @@ export interface SyncDetails {
   /** Changed in production and copied over; changed there and left alone. */
   overwrittenFiles: number;
   keptFiles: number;
+  /** Removed from production (delete=extra). */
+  deletedFiles: number;
   failedFiles: number;
   /** Bytes of the objects that were copied. */
   totalSize: number;

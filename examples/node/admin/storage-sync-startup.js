@@ -146,12 +146,12 @@ function syncResult(document) {
   const { message, state, exitCode = null, durationMs = 0 } = document;
   // The endpoint knows less of a run that was killed.
   const { success = false, dryRun = document.mode === 'dry-run', errors = [] } = document;
-  const { syncedFiles, skippedFiles, goneFiles, overwrittenFiles = 0, keptFiles = 0, failedFiles, totalSize } = document;
+  const { syncedFiles, skippedFiles, goneFiles, overwrittenFiles = 0, keptFiles = 0, deletedFiles = 0, failedFiles, totalSize } = document;
   return {
     success,
     message,
     details: {
-      state, dryRun, exitCode, durationMs, syncedFiles, skippedFiles, goneFiles, overwrittenFiles, keptFiles, failedFiles, totalSize,
+      state, dryRun, exitCode, durationMs, syncedFiles, skippedFiles, goneFiles, overwrittenFiles, keptFiles, deletedFiles, failedFiles, totalSize,
       errors,
     },
   };

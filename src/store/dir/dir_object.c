@@ -136,10 +136,28 @@ bool dir_object_commit(struct dir_tree *tree, struct dir_file *file, const char 
     return false;
 }
 
-bool dir_object_remove(const struct dir_tree *tree, const char *key)
+/* Is the version of the condition there, or nothing? False with errno. */
+static bool may_be_removed(const struct dir_tree *tree, const char *key,
+                           const struct store_condition *condition)
+{
+    struct stat status;
+    int fd;
+
+    if (condition->when == STORE_ALWAYS)
+        return true;
+    fd = dir_open_object(tree, key, O_PATH, &status);
+    if (fd < 0)
+        return dir_is_absent(errno);
+    close(fd);
+    return meets_condition(condition, &status);
+}
+
+bool dir_object_remove(const struct dir_tree *tree, const char *key, const struct store_condition *condition)
 {
     char odd[DIR_PATH_SIZE];
 
+    if (!may_be_removed(tree, key, condition))
+        return false;
     dir_odd_path(key, odd);
     return (!dir_key_is_path(key) || remove_file(tree, key)) && remove_file(tree, odd) &&
            dir_meta_remove(tree, key);

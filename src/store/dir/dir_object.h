@@ -23,7 +23,8 @@
 bool dir_object_commit(struct dir_tree *tree, struct dir_file *file, const char *key, int64_t modified,
                        const struct object_meta *meta, const struct store_condition *condition);
 
-/* Removes body and sidecar; no such object is fine. Directories that become empty stay. */
-bool dir_object_remove(const struct dir_tree *tree, const char *key);
+/* Removes body and sidecar; no such object is fine. Directories that become empty stay. ESTALE: it is not the version of the
+ * condition. */
+bool dir_object_remove(const struct dir_tree *tree, const char *key, const struct store_condition *condition);
 
 #endif

@@ -65,14 +65,20 @@ static void dir_op_head(struct store *store, struct call *call, const char *key)
     call->done = true;
 }
 
-static void dir_op_remove(struct store *store, struct call *call, const char *key)
+static void dir_op_remove(struct store *store, struct call *call, const char *key,
+                          const struct store_condition *condition)
 {
     struct store_dir *dir = dir_store(store);
 
     if (!dir_ready(dir, call))
         return;
-    if (!dir_object_remove(&dir->tree, key))
+    if (!dir_object_remove(&dir->tree, key, condition)) {
+        bool changed = errno == ESTALE;
+
         dir_fail(call, dir, "removing", key);
+        if (changed)
+            call->error.kind = ERROR_PRECONDITION;
+    }
     call->done = true;
 }
 

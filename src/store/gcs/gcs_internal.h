@@ -162,7 +162,8 @@ void gcs_head(struct store *store, struct call *call, const char *key);
 void gcs_look(const struct store_source *from, struct call *call);
 void gcs_keeps_past(struct store *store, struct call *call);
 void gcs_find_past(struct store *store, struct call *call, const struct object_entry *entry);
-void gcs_remove(struct store *store, struct call *call, const char *key);
+void gcs_remove(struct store *store, struct call *call, const char *key,
+                const struct store_condition *condition);
 void gcs_get(const struct store_source *from, struct call *call, uint64_t offset, uint64_t length,
              struct pipe *sink);
 void gcs_put(struct store *to, struct call *call, const struct store_target *target, struct pipe *source);

@@ -386,7 +386,8 @@ static const struct gcs_operation gcs_remove_operation = {
     .failed = gcs_is_removed,
 };
 
-void gcs_remove(struct store *store, struct call *call, const char *key)
+void gcs_remove(struct store *store, struct call *call, const char *key,
+                const struct store_condition *condition)
 {
     struct gcs_call *c = gcs_begin(store, call, &gcs_remove_operation, key);
 
@@ -394,5 +395,7 @@ void gcs_remove(struct store *store, struct call *call, const char *key)
         return;
     gcs_target(c, "/storage/v1/b/", c->store, key);
     gcs_target_query(c, NULL);
+    gcs_param_condition(c, condition);
+    c->base.once = false; /* that it was removed already is no reason against trying again */
     gcs_submit(c);
 }

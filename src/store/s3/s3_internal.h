@@ -222,7 +222,8 @@ void s3_write(struct store *store, struct call *call, const char *key, const cha
 void s3_head(struct store *store, struct call *call, const char *key);
 void s3_look(const struct store_source *from, struct call *call);
 void s3_peek(struct store *to, struct call *call, const struct store_source *from);
-void s3_remove(struct store *store, struct call *call, const char *key);
+void s3_remove(struct store *store, struct call *call, const char *key,
+               const struct store_condition *condition);
 void s3_tags(struct store *store, struct call *call, const char *key);
 void s3_get(const struct store_source *from, struct call *call, uint64_t offset, uint64_t length,
             struct pipe *sink);

@@ -159,12 +159,17 @@ static const struct s3_operation remove_operation = {
     .forgives = is_removed,
 };
 
-void s3_remove(struct store *store, struct call *call, const char *key)
+/* That it was removed already is no reason against trying again. Conditional deletes: "DeleteObject", Amazon S3 API Reference. */
+void s3_remove(struct store *store, struct call *call, const char *key,
+               const struct store_condition *condition)
 {
     struct s3_call *c = s3_begin(store, call, &remove_operation, key);
 
-    if (c != NULL)
-        s3_submit(c);
+    if (c == NULL)
+        return;
+    s3_field_condition(c, condition);
+    c->base.once = false;
+    s3_submit(c);
 }
 
 /* ---- tags ---- */
