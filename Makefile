@@ -18,7 +18,7 @@ SECONDS = 60
 SAGAS = 0-24
 ROOTS = yes
 HOSTCC = cc
-CFLAGS = -Os -g
+CFLAGS = -Oz -g
 
 VERSION = $(shell sed -n 's/^.define STORSYNC_VERSION "\(.*\)"/\1/p' include/version.h)
 # A checkout's commit; a copy without .git has none.
@@ -40,7 +40,8 @@ SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 
 # What dependencies and own sources of a flavour are compiled with; the machine's compiler unless said otherwise.
 musl_CFLAGS = $(CFLAGS) -flto=auto -ffunction-sections -fdata-sections -fstack-protector-strong \
-	-fstack-clash-protection -fno-unwind-tables -fno-asynchronous-unwind-tables
+	-fstack-clash-protection -mstack-protector-guard=global -fno-optimize-sibling-calls \
+	-fno-unwind-tables -fno-asynchronous-unwind-tables
 # With machine code beside what LTO needs: linking every test program with LTO would take minutes.
 aarch64_CFLAGS = $(musl_CFLAGS) -ffat-lto-objects
 CMOCKA = -isystem build/deps-tests/cmocka/include -DHAVE_UINTPTR_T
