@@ -5,7 +5,24 @@
 #include "version.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* For what is copied from the board, and made of it: only for as long as somebody asks. */
+struct room {
+    char now[BOARD_TEXT_MAX + 1];
+    char keys[BOARD_KEYS_SIZE + 3];
+    char metrics[METRICS_MAX];
+};
+
+/* NULL: there is no memory, and `out` has failed. */
+static struct room *make_room(struct buf *out)
+{
+    struct room *room = malloc(sizeof *room);
+
+    out->failed |= room == NULL;
+    return room;
+}
 
 static void put_member_time(struct buf *out, const char *name, int64_t wall)
 {
@@ -95,9 +112,9 @@ static uint64_t without(uint64_t all, uint64_t some)
     return all > some ? all - some : 0;
 }
 
-static void put_differences(struct buf *out, const struct ledger *ledger)
+static void put_differences(struct buf *out, const struct ledger *ledger, struct room *room)
 {
-    static char keys[BOARD_KEYS_SIZE + 3];
+    char *keys = room->keys;
     struct board_figures figures;
     const struct metrics_run *found = &figures.run;
     struct error ignored;
@@ -157,8 +174,6 @@ static void put_context(struct buf *out, yyjson_val *root)
         put_member_text(out, names[i], json_text(root, names[i], ""));
 }
 
-static char now_text[BOARD_TEXT_MAX + 1]; /* large */
-
 /* Is it an object that can be put into another one? The worker may have written anything. */
 static bool is_object(const char *text, yyjson_doc *doc)
 {
@@ -167,13 +182,16 @@ static bool is_object(const char *text, yyjson_doc *doc)
 
 void admin_put_status(const struct admin_view *view, struct buf *out, size_t *now_at)
 {
+    struct room *room = make_room(out);
     struct ledger *ledger = view->ledger;
     const struct ledger_run *last = ledger_before(ledger, ledger->running ? &ledger->current : NULL);
     struct error ignored;
     yyjson_doc *run = NULL, *before;
 
-    if (ledger->running && ledger_look(ledger, now_text))
-        run = json_parse(now_text, strlen(now_text), &ignored);
+    if (room == NULL)
+        return;
+    if (ledger->running && ledger_look(ledger, room->now))
+        run = json_parse(room->now, strlen(room->now), &ignored);
     before = json_parse(ledger->text, strlen(ledger->text), &ignored);
     buf_puts(out, "{\"version\":\"" STORSYNC_VERSION "\"");
     put_member_time(out, "now", clock_wall());
@@ -188,7 +206,7 @@ void admin_put_status(const struct admin_view *view, struct buf *out, size_t *no
     put_context(out, yyjson_doc_get_root(run != NULL ? run : before));
     buf_puts(out, ",\"run\":");
     if (ledger->running)
-        put_run(out, &ledger->current, is_object(now_text, run) ? now_text : NULL, "Starting");
+        put_run(out, &ledger->current, is_object(room->now, run) ? room->now : NULL, "Starting");
     else
         buf_puts(out, "null");
     buf_puts(out, ",\"last\":");
@@ -198,10 +216,11 @@ void admin_put_status(const struct admin_view *view, struct buf *out, size_t *no
         buf_puts(out, "null");
     put_past_runs(out, ledger);
     put_schedules(out, view);
-    put_differences(out, ledger);
+    put_differences(out, ledger, room);
     buf_putc(out, '}');
     yyjson_doc_free(run);
     yyjson_doc_free(before);
+    free(room);
 }
 
 bool admin_put_health(const struct admin_view *view, struct buf *out)
@@ -233,7 +252,7 @@ static const char *known(yyjson_doc *doc, const char *name)
 
 void admin_put_metrics(const struct admin_view *view, struct buf *out)
 {
-    static char text[METRICS_MAX];
+    struct room *room = make_room(out);
     struct ledger *ledger = view->ledger;
     struct error ignored;
     yyjson_doc *doc;
@@ -247,8 +266,10 @@ void admin_put_metrics(const struct admin_view *view, struct buf *out)
         .resident = &ledger->counted,
     };
 
-    if (ledger->running && ledger_look(ledger, now_text))
-        doc = json_parse(now_text, strlen(now_text), &ignored);
+    if (room == NULL)
+        return;
+    if (ledger->running && ledger_look(ledger, room->now))
+        doc = json_parse(room->now, strlen(room->now), &ignored);
     else
         doc = json_parse(ledger->text, strlen(ledger->text), &ignored);
     metrics.environment = known(doc, "environment");
@@ -258,7 +279,8 @@ void admin_put_metrics(const struct admin_view *view, struct buf *out)
     ledger->counted.has_application = view->has_application;
     ledger->counted.application_running = view->application != 0;
     ledger->counted.running = ledger->running ? &ledger->current.figures.run : NULL;
-    buf_append(out, text, metrics_render(&metrics, text, sizeof text));
+    buf_append(out, room->metrics, metrics_render(&metrics, room->metrics, sizeof room->metrics));
+    free(room);
     yyjson_doc_free(doc);
 }
 

@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -34,7 +35,7 @@ struct resident {
     int code;
 };
 
-static struct ledger ledger; /* large */
+static struct ledger *ledger; /* large: only who stays has one */
 
 static const char *const task_names[RESIDENT_ORDERS] = {"sync", "validation", "rollback"};
 
@@ -66,11 +67,11 @@ static bool start_worker_for(struct resident *resident, enum resident_order what
     if (order != NULL)
         give_order(options, order);
     task->started = clock_mono();
-    ledger_begin(&ledger, modes[what], order != NULL && order->dry_run, by);
+    ledger_begin(ledger, modes[what], order != NULL && order->dry_run, by);
     resident->working = supervisor_start(&resident->watch, task, resident->result);
     *options = as_ever; /* the worker has its own */
     if (!resident->working) {
-        ledger_end(&ledger, resident->result);
+        ledger_end(ledger, resident->result);
         log_error(
             "no sync: no process could be made for it; is the limit of processes reached (pids, RLIMIT_NPROC)?");
     }
@@ -196,7 +197,7 @@ static void go_on(struct resident *resident)
 static void end_worker(struct resident *resident)
 {
     resident->working = false;
-    ledger_end(&ledger, resident->result);
+    ledger_end(ledger, resident->result);
     if (resident->starting)
         go_on(resident);
     else if (resident->result->error.kind != ERROR_NONE && resident->application.pid != 0)
@@ -211,7 +212,7 @@ static void show(void *ctx, struct admin_view *view)
 {
     const struct resident *resident = ctx;
 
-    view->ledger = &ledger;
+    view->ledger = ledger;
     view->has_application = resident->task->options->command != NULL;
     view->application = resident->application.pid;
     view->ready = !resident->starting && (!view->has_application || view->application != 0);
@@ -363,12 +364,15 @@ bool resident_run(const struct resident_task *task, struct supervisor_result *re
 
     resident.admin_host = (struct admin_host){
         .ctx = &resident, .view = show, .start = start_by_admin, .cancel = cancel_by_admin};
-    ledger_open(&ledger, task->board, clock_wall() - (clock_mono() - task->first->started));
+    ledger = mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (ledger == MAP_FAILED)
+        return false;
+    ledger_open(ledger, task->board, clock_wall() - (clock_mono() - task->first->started));
 
     resident.signals = handoff_collect();
     if (resident.signals < 0)
         return false;
-    ledger_begin(&ledger, REPORT_DEPLOY, false, LEDGER_START);
+    ledger_begin(ledger, REPORT_DEPLOY, false, LEDGER_START);
     resident.working = supervisor_start(&resident.watch, task->first, result);
     if (!resident.working)
         return false;
