@@ -16,7 +16,7 @@ struct room {
 };
 
 /* NULL: there is no memory, and `out` has failed. */
-static struct room *make_room(struct buf *out)
+static struct room *make_scratch(struct buf *out)
 {
     struct room *room = malloc(sizeof *room);
 
@@ -182,7 +182,7 @@ static bool is_object(const char *text, yyjson_doc *doc)
 
 void admin_put_status(const struct admin_view *view, struct buf *out, size_t *now_at)
 {
-    struct room *room = make_room(out);
+    struct room *room = make_scratch(out);
     struct ledger *ledger = view->ledger;
     const struct ledger_run *last = ledger_before(ledger, ledger->running ? &ledger->current : NULL);
     struct error ignored;
@@ -252,7 +252,7 @@ static const char *known(yyjson_doc *doc, const char *name)
 
 void admin_put_metrics(const struct admin_view *view, struct buf *out)
 {
-    struct room *room = make_room(out);
+    struct room *room = make_scratch(out);
     struct ledger *ledger = view->ledger;
     struct error ignored;
     yyjson_doc *doc;
