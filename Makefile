@@ -72,6 +72,7 @@ parts = build/$(1)/parts.a
 UNIT_TESTS = $(patsubst tests/unit/%.c,build/san/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS = $(FUZZERS:%=build/san/fuzz/%)
+LEAVES = build/san/fuzz/leaves
 AARCH64_TESTS = build/aarch64/storsync-init $(UNIT_TESTS:build/san/%=build/aarch64/%) $(REPLAYS:build/san/%=build/aarch64/%)
 C_FILES = $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch]) $(wildcard deps/*.c docs/*.c)
 SCRIPTS = $(shell find .ci deps dist docs tests src/serve/dashboard -maxdepth 2 -type f -exec \
@@ -214,6 +215,8 @@ build/san/unit/%: build/san/unit/%.o $(call parts,san)
 	$(call link,san,-lcmocka)
 build/san/fuzz/%: build/san/fuzz/fuzz_%.o build/san/fuzz/replay.o $(call parts,san)
 	$(call link,san)
+$(LEAVES): build/san/fuzz/leaves.o $(call parts,san)
+	$(call link,san)
 build/fuzz/%: build/fuzz/fuzz/fuzz_%.o $(call parts,fuzz)
 	$(call link,fuzz,-fsanitize=fuzzer)
 
@@ -257,8 +260,8 @@ deps-bundle: build/deps-src/done build/deps-tests/done ## pack all dependencies 
 
 # --- tests ---
 
-TEST_PARTS = integration-a + integration-b model deps dist + unit fuzz-corpus layers docs aarch64 https gs
-TEST_PROGRAMS = build/test/storsync-init $(DOCUMENT_MAKERS) build/san/main.o $(UNIT_TESTS) $(REPLAYS) $(AARCH64_TESTS)
+TEST_PARTS = integration-a + integration-b model deps dist + unit fuzz-corpus expat layers docs aarch64 https gs
+TEST_PROGRAMS = build/test/storsync-init $(DOCUMENT_MAKERS) build/san/main.o $(UNIT_TESTS) $(REPLAYS) $(LEAVES) $(AARCH64_TESTS)
 # What is packed for the tests only may be of versions that no lock has.
 test test-all test-dist test-reproducible: export STORSYNC_UNLOCKED = yes
 test: all dist $(TEST_PROGRAMS) | need-integration need-observers need-model need-qemu need-docs need-dist ## run all tests; ends with "N passed, N failed"
@@ -267,8 +270,8 @@ test-all: all dist $(TEST_PROGRAMS) | need-integration need-observers need-model
 	@tests/run $(TEST_PARTS) compat browser containers
 test-unit: $(UNIT_TESTS) ## run the unit tests (ASan, UBSan)
 	@tests/run unit
-test-fuzz-corpus: $(REPLAYS) ## replay the corpora of the fuzz targets (ASan, UBSan)
-	@tests/run fuzz-corpus
+test-fuzz-corpus: $(REPLAYS) $(LEAVES) ## replay the corpora of the fuzz targets (ASan, UBSan); XML is compared with expat
+	@tests/run fuzz-corpus expat
 test-layers: $(call objects,san) ## check that a room knows only the rooms below it
 	@tests/run layers
 test-aarch64: $(AARCH64_TESTS) | need-qemu need-integration ## unit tests, corpora and some syncs of the other CPU, emulated
