@@ -40,7 +40,7 @@ struct wire_policy {
 
 /* How far the work is. */
 struct wire_progress {
-    uint64_t synced, skipped, failed, extra, total_size;
+    uint64_t synced, skipped, failed, extra, deleted, total_size;
 };
 
 /* When something comes by itself, for a supervisor that stays. */

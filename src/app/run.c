@@ -229,6 +229,7 @@ void run_save_for(struct run *run, const struct wire_progress *progress, const s
     report->skipped = progress->skipped;
     report->failed = progress->failed;
     report->extra = progress->extra;
+    report->deleted = progress->deleted;
     report->total_size = progress->total_size;
     run_finish(run, state_of_failure(error), error);
 }

@@ -41,6 +41,7 @@ static void tell_supervisor(void *ctx, const struct report *report, const struct
                                                            .skipped = report->skipped,
                                                            .failed = report->failed,
                                                            .extra = report->extra,
+                                                           .deleted = report->deleted,
                                                            .total_size = report->total_size,
                                                        }});
 }

@@ -193,7 +193,7 @@ void report_brief(const struct report *report, struct buf *out)
     snprintf(line, sizeof line, "%s: %s", report_state_name(report->state), report->message);
     add_brief(out, max, line);
     bool broken_off = report->state == REPORT_FAILED || report->state == REPORT_INTERRUPTED;
-    if (broken_off && report->synced + report->skipped + report->failed > 0) {
+    if (broken_off && report->synced + report->skipped + report->deleted + report->failed > 0) {
         figures(report, line, sizeof line);
         add_brief(out, max, line);
     }

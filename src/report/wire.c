@@ -4,7 +4,7 @@
 
 #define MAGIC 'S'
 #define POLICY_SIZE 21
-#define PROGRESS_SIZE 40
+#define PROGRESS_SIZE 48
 #define END_SIZE 2
 #define SCHEDULE_HEAD 9 /* before the texts: the first one with a NUL behind it */
 
@@ -46,6 +46,7 @@ static size_t encode_progress(const struct wire_progress *progress, unsigned cha
     out = put_number(out, progress->skipped);
     out = put_number(out, progress->failed);
     out = put_number(out, progress->extra);
+    out = put_number(out, progress->deleted);
     put_number(out, progress->total_size);
     return PROGRESS_SIZE;
 }
@@ -166,7 +167,8 @@ static void decode_progress(const unsigned char *in, struct wire_progress *progr
     progress->skipped = get_number(in + 8);
     progress->failed = get_number(in + 16);
     progress->extra = get_number(in + 24);
-    progress->total_size = get_number(in + 32);
+    progress->deleted = get_number(in + 32);
+    progress->total_size = get_number(in + 40);
 }
 
 static bool decode_schedule(const unsigned char *in, size_t len, struct wire_schedule *schedule)

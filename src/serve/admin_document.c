@@ -69,8 +69,9 @@ static void put_counts(struct buf *out, const struct ledger_run *run)
                    figures->finished > figures->started ? figures->finished - figures->started : 0);
     buf_printf(out,
                ",\"syncedFiles\":%" PRIu64 ",\"skippedFiles\":%" PRIu64 ",\"goneFiles\":%" PRIu64
-               ",\"failedFiles\":%" PRIu64 ",\"totalSize\":%" PRIu64,
-               figures->copied, figures->skipped, figures->gone, figures->failed, figures->bytes);
+               ",\"deletedFiles\":%" PRIu64 ",\"failedFiles\":%" PRIu64 ",\"totalSize\":%" PRIu64,
+               figures->copied, figures->skipped, figures->gone, figures->deleted, figures->failed,
+               figures->bytes);
 }
 
 /* With the members of its document, of which a parser has said that they are an object; else with what is known without. */

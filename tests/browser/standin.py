@@ -19,7 +19,7 @@ def ago(**how):
 def a_run(number, mode="sync", state="synced", by="schedule", minutes=10, **more):
     return {"id": number, "mode": mode, "by": by, "state": state, "startedAt": ago(minutes=minutes),
             "finishedAt": ago(minutes=minutes, seconds=-4.2), "exitCode": 0, "durationMs": 4200, "syncedFiles": 42, "skippedFiles": 12345, "goneFiles": 0,
-            "failedFiles": 0, "totalSize": 13054771, **more}
+            "deletedFiles": 0, "failedFiles": 0, "totalSize": 13054771, **more}
 
 
 def a_last(run, message="Synced 42 objects (12.45 MB), 12345 already up to date", **more):

@@ -93,6 +93,29 @@ class Real(BrowserCase):
         shown = page.run("[...document.querySelectorAll('#keys li')].map(row => row.innerText.replace(/\\s+/g, ' '))")
         self.assertEqual(sorted(shown), ["different public/file-0", "missing at the destination public/<b>new</b>\\u{202e}"])
 
+    def test_rollback(self):
+        """What the last sync changed is as before; where nothing is left to undo it says so."""
+        self.fill(2)
+        tool, url = self.serve(STORSYNC_KEEP_PREVIOUS="copies")
+        page = self.visit(url)
+        page.wait_text("#message", "Synced 2 objects")
+        self.source.put("public/file-0", b"newer")
+        self.press(page, "sync")
+        page.wait_text("#message", "Synced 1 object")
+        self.assertEqual(self.destination.contents()["public/file-0"], b"newer")
+        for number, words, message in ((3, "Rollback done", "Rolled back 1 object"), (4, "Rollback done", "Rolled back 2 objects"),
+                                       (5, "Rollback failed", "no sync can be rolled back")):
+            self.press(page, "rollback", token=None)
+            page.wait_text("#what", "Undo the last sync")
+            page.tab_to("go")
+            page.key("Enter")
+            page.wait_text("#said", f"Run {number} has ended")
+            page.wait_text("#state", words)
+            self.assertIn(message, page.text("#message"))
+            if number == 3:
+                self.assertEqual(self.destination.contents()["public/file-0"], b"x" * 1024)
+        self.assertEqual(self.destination.keys("public/"), [])
+
     def test_stop(self):
         tool, url = self.serve()
         page = self.visit(url)

@@ -38,6 +38,8 @@ ALL = {
                     "last": a_last(a_run(2, "validate", "partial"), "Source and destination differ: 4 missing")},
     "twenty runs": {"runs": [a_run(20 - i, mode, state, minutes=20 * i) for i, (mode, state) in enumerate(
         [("sync", "synced"), ("dry-run", "synced"), ("validate", "partial"), ("sync", "failed"), ("deploy", "interrupted")] * 4)]},
+    "rolled back": {"last": a_last(a_run(3, "rollback", "rolled-back"), "Rolled back 42 objects (12.45 MB), 12345 as before"),
+                    "runs": [a_run(3, "rollback", "rolled-back"), a_run(2, deletedFiles=7)]},
     "read-only": {"readOnly": True},
 }
 
@@ -74,6 +76,11 @@ class Judged(BrowserCase):
         page.type("no such token")
         page.key("Enter")
         page.wait_text("#wrong", "wrong")
+        self.judge(page)
+        page.key("Escape")
+        page.tab_to("rollback")
+        page.key("Enter")
+        page.wait_text("#what", "Undo")
         self.judge(page)
 
     def test_offline(self):
@@ -124,6 +131,9 @@ class Told(BrowserCase):
                 (ALL["differences"], "Source and destination differ", "warn", "!"),
                 ({"last": a_last(a_run(2, "validate"))}, "Source and destination are equal", "ok", "✓"),
                 (failed(mode="validate"), "Validation failed", "bad", "✗"),
+                (ALL["rolled back"], "Rollback done", "ok", "✓"),
+                ({"run": running(mode="rollback")}, "Rollback under way", "run", "↻"),
+                (failed("partial", mode="rollback"), "Rollback incomplete", "bad", "✗"),
                 ({"last": a_last(a_run(2, state="what-comes-later"))}, "Sync what-comes-later", "warn", "!"),
                 ({"last": None, "runs": []}, "Nothing has run yet", "calm", "N")):
             with self.subTest(words):
@@ -138,11 +148,21 @@ class Told(BrowserCase):
         self.show(last=a_last(dry, "Would sync 3 objects"), runs=[dry, *last["runs"]])
         self.assertEqual(self.page.text("#state"), "Sync failed")
 
+    def test_what_was_removed(self):
+        self.show(run=running(deletedFiles=1234), runs=[a_run(2, deletedFiles=4321)])
+        self.assertRegex(self.page.text("#figures"), r"removed\s+1,234")
+        self.assertIn("4,321", self.page.run("document.querySelector('[data-name=Removed]:is(td)').innerText"))
+        self.show(run=running())
+        self.assertNotIn("removed", self.page.text("#figures"))
+        self.assertNotIn("Removed", self.page.text("#runs"))
+
     def test_cure(self):
         for kind, words in (("permission", "--check-access"), ("credentials", "renew"), ("configuration", "--check-config"),
                             ("new kind", "docs/MESSAGES.md")):
             self.show(**failed(kind=kind))
             self.assertIn(words, self.page.text("#cure"))
+        self.show(**failed("interrupted", "interrupted", mode="rollback"))
+        self.assertEqual(self.page.text("#cure"), "Roll back again: it goes on where this one ended.")
         self.show()
         self.assertEqual(self.page.text("#trouble"), "")
 
@@ -291,6 +311,29 @@ class Asking(BrowserCase):
         self.server.show(run=None, last=a_last(a_run(3), "Synced 3 objects"))
         self.page.wait_for("document.activeElement.id === 'sync'")  # where Stop was there is nothing
         self.page.wait_text("#said", "Run 3 has ended: Synced 3 objects")
+
+    def test_rollback_asks_each_time(self):
+        """What it undoes is said before it is done, also where the token is known; who turns away has asked for nothing."""
+        self.press("sync")
+        self.page.wait_text("#said", "Run 3 has begun")
+        for key, asked in (("Escape", False), ("Enter", False), ("Enter on Roll back", True)):
+            with self.subTest(key):
+                self.press("rollback", None)
+                self.page.wait_text("#what", "Undo the last sync that changed something: s3://shop-production will look as before it")
+                self.page.wait_for("document.activeElement.id === 'cancel'")
+                self.assertEqual(self.page.text("#asked"), "Roll back")
+                if asked:
+                    self.page.tab_to("go")
+                self.page.key(key.split()[0])
+                self.page.wait_for("!document.querySelector('dialog').open")
+                if asked:
+                    self.page.wait_text("#said", "Run 3 has begun")
+                self.assertEqual([path for _, path, _ in self.server.asked], ["/sync", "/rollback"] if asked else ["/sync"])
+        self.assertEqual(self.server.asked[-1], ("POST", "/rollback", "Bearer " + TOKEN))
+        self.server.show(run=running(mode="rollback"))
+        self.page.wait_text("#stop", "Stop")
+        self.press("rollback", None)
+        self.page.wait_text("#said", "Run 3 is under way")
 
     def test_focus_comes_back(self):
         self.page.tab_to("validate")

@@ -291,6 +291,17 @@ class Taken(AdminCase):
         self.ask_admin("POST", "/rollback", '{"run": 77}', {"Content-Type": "application/json"})
         self.assertEqual(self.wait_idle(tool, 4)["last"]["state"], "failed")
 
+    def test_what_was_removed(self):
+        tool = self.serve(env={"STORSYNC_DELETE": "extra", "STORSYNC_MAX_DELETE": "100%"})
+        self.assertEqual(self.status()["runs"][0]["deletedFiles"], 0)
+        self.source.put("public/more", "more")
+        self.ask_admin("POST", "/sync")
+        self.wait_idle(tool, 2)
+        self.source.remove("public/more")
+        self.ask_admin("POST", "/sync")
+        status = self.wait_idle(tool, 3)
+        self.assertEqual([run["deletedFiles"] for run in (status["last"], *status["runs"])], [1, 1, 0, 0])
+
     def test_dry_run_by_setting_stays_one(self):
         tool = self.serve(env={"STORSYNC_DRY_RUN": "yes"})
         self.ask_admin("POST", "/sync?dry_run=false")

@@ -317,6 +317,20 @@ class Webhook(NotifyCase):
         self.assertEqual(len(receiver.requests), 1)
         self.assertIn("crashed (signal 11", receiver.payload["run"]["message"])
 
+    def test_crashed_after_removing(self):
+        """What it had removed until then is not forgotten."""
+        if not RUN.test_binary:
+            self.skipTest("no binary with places to crash at: STORSYNC_TEST_BIN")
+        receiver = self.receiver()
+        self.destination.put("public/extra", b"y")
+        tool = self.tool("--sync", env=self.env(STORSYNC_NOTIFY_URL=receiver.url, STORSYNC_CRASH_AT="before-end",
+                                                STORSYNC_CRASH_HOW=str(int(signal.SIGSEGV)), STORSYNC_DELETE="extra",
+                                                STORSYNC_MAX_DELETE="100%"), binary=RUN.test_binary)
+        self.assertEqual((tool.status["state"], tool.status["deletedFiles"]), ("failed", 1))
+        run, text = receiver.payload["run"], receiver.payload["text"]
+        self.assertEqual((run["state"], run["deletedFiles"]), ("failed", 1))
+        self.assertIn("Synced 1 object (1000 B), 0 already up to date, 1 removed", text)
+
     def test_crashed_and_stalls(self):
         if not RUN.test_binary:
             self.skipTest("no binary with places to crash at: STORSYNC_TEST_BIN")

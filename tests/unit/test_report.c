@@ -1217,6 +1217,10 @@ static void test_in_brief(void **state)
     error_set(&error, ERROR_NO_BUCKET, "bucket dev does not exist");
     report_finish(&report, REPORT_FAILED, &error, STARTED);
     assert_brief(4096, "failed: bucket dev does not exist\n");
+    report.deleted = 2;
+    assert_brief(4096, "failed: bucket dev does not exist\n"
+                       "Synced 0 objects (0 B), 0 already up to date, 2 removed\n");
+    report.deleted = 0;
     synced("p/", "p/a", 512);
     failed("p/", "p/b\n\xE2\x80\xAE", "access denied");
     assert_brief(4096, "failed: bucket dev does not exist\n"

@@ -46,7 +46,7 @@ static const struct wire_message policy = {
 static void test_messages_survive(void **state)
 {
     static const struct wire_message progress = {.type = WIRE_PROGRESS,
-                                                 .progress = {1, 2, 3, UINT64_MAX, UINT64_C(1) << 40}};
+                                                 .progress = {1, 2, 3, UINT64_MAX, 4, UINT64_C(1) << 40}};
     static const struct wire_message end = {.type = WIRE_END, .end = {.kind = 15, .code = 143}};
     unsigned char bytes[3 * WIRE_MAX];
     size_t len = 0;

@@ -26,6 +26,7 @@ const SIGNS = {ok: 'M6 12.5l4 4 8-9', bad: 'M8 8l8 8m0-8l-8 8', warn: 'M12 6v7.5
 const STATES = {
 	'synced': ['ok', 'done'],
 	'already-synced': ['ok', 'done'],
+	'rolled-back': ['ok', 'done'],
 	'too-soon': ['ok', 'not due yet'],
 	'nothing-to-do': ['ok', 'has nothing to do'],
 	'inactive': ['calm', 'left out'],
@@ -33,7 +34,7 @@ const STATES = {
 	'failed': ['bad', 'failed'],
 	'interrupted': ['warn', 'ended early'],
 };
-const MODES = {'deploy': 'First sync', 'sync': 'Sync', 'dry-run': 'Dry run', 'validate': 'Validation'};
+const MODES = {'deploy': 'First sync', 'sync': 'Sync', 'dry-run': 'Dry run', 'validate': 'Validation', 'rollback': 'Rollback'};
 const ASKED = {http: ', by request', schedule: ', by the schedule', signal: ', by a signal'};
 const KINDS = {
 	missing: ['warn', 'missing at the destination'],
@@ -41,6 +42,7 @@ const KINDS = {
 	extra: ['calm', 'only at the destination'],
 };
 const AGAIN = 'The next sync goes on where this one ended.';
+const AGAIN_BACK = 'Roll back again: it goes on where this one ended.';
 const CURES = {
 	'configuration': 'A setting is wrong: storsync-init --check-config names it.',
 	'unreachable': 'Check endpoint, network and proxy; the service may be down. ' + AGAIN,
@@ -95,6 +97,7 @@ const chip = (tone, text) => h('span', {class: 'kind', 'data-tone': tone}, text)
 const pair = (name, ...value) => value.some(part => part) ? [h('dt', {}, name), h('dd', {}, ...value)] : [];
 const named = run => MODES[run.mode] ?? run.mode;
 const copies = run => run.mode === 'sync' || run.mode === 'deploy';
+const undoes = run => run?.mode === 'rollback';
 
 // Tone and words for a run that is over.
 function judged(run) {
@@ -156,7 +159,9 @@ function drawProgress() {
 	const bytes = Math.max(run.totalSize ?? 0, run.progress?.movedBytes ?? 0);
 	fill($('figures'),
 		run.mode === 'validate' ? figure('objects compared', count(run.progress?.listed)) :
-			[figure(run.mode === 'dry-run' ? 'would be copied' : 'objects copied', count(run.syncedFiles)), figure('up to date', count(run.skippedFiles))],
+			[figure(undoes(run) ? 'put back or removed' : run.mode === 'dry-run' ? 'would be copied' : 'objects copied', count(run.syncedFiles)),
+				figure(undoes(run) ? 'as before' : 'up to date', count(run.skippedFiles))],
+		run.deletedFiles > 0 && figure(run.mode === 'dry-run' ? 'would be removed' : 'removed', count(run.deletedFiles)),
 		run.failedFiles > 0 && figure('failed', count(run.failedFiles)),
 		figure('bytes', size(bytes)),
 		figure('per second', rate(run, bytes)));
@@ -166,7 +171,7 @@ function drawActions() {
 	const run = seen.run;
 	$('buttons').hidden = seen.readOnly;
 	$('locked').hidden = !seen.readOnly;
-	for (const id of ['sync', 'dry', 'validate']) $(id).setAttribute('aria-disabled', !!run);
+	for (const id of ['sync', 'dry', 'validate', 'rollback']) $(id).setAttribute('aria-disabled', !!run);
 	if (!run && document.activeElement === $('stop')) $('sync').focus();
 	$('stop').hidden = !run;
 }
@@ -181,7 +186,8 @@ function drawResult() {
 function drawTrouble() {
 	const last = telling(), errors = last?.errors ?? [];
 	$('trouble').hidden = !last?.error && !errors.length;
-	fill($('cure'), CURES[errors[0]?.kind] ?? CURES[last?.error?.kind] ?? CURES['']);
+	const cure = CURES[errors[0]?.kind] ?? CURES[last?.error?.kind] ?? CURES[''];
+	fill($('cure'), undoes(last) ? cure.replace(AGAIN, AGAIN_BACK) : cure);
 	fill($('errors'), errors.map(error => h('li', {}, h('div', {}, chip('bad', error.kind || 'failed')), key(error.file), h('span', {class: 'why'}, error.error))));
 }
 
@@ -203,7 +209,7 @@ function drawDifferences() {
 	if (!found) return;
 	const numbers = ['missing', 'different', 'extra', 'unknown'].filter(kind => found[kind] > 0).map(kind => count(found[kind]) + ' ' + kind);
 	fill($('compared'), (numbers.join(', ') || 'None') + ', as of ', time(found.at), ago(found.at), '.',
-		seen.runs.some(run => run.finishedAt > found.at && copies(run)) ? ' A sync has ended since: validate again.' :
+		seen.runs.some(run => run.finishedAt > found.at && (copies(run) || undoes(run))) ? ' Something was written since: validate again.' :
 			(found.missing > 0 || found.different > 0) && ' A sync copies what is missing or different.');
 	fill($('keys'), found.objects.map(object => {
 		const [tone, name] = KINDS[object.kind] ?? ['warn', object.kind];
@@ -213,15 +219,16 @@ function drawDifferences() {
 }
 
 function drawRuns() {
-	const names = ['Run', 'Result', 'Begun', 'Took', 'Copied', 'Up to date', 'Failed', 'Bytes'];
-	const row = (tag, role, cells) => h('tr', {role: 'row'}, cells.map((cell, i) => h(tag, {role, 'data-name': names[i], class: i > 2 && 'n'}, cell)));
+	const removed = seen.runs.some(run => run.deletedFiles > 0); // else the column says nothing
+	const names = ['Run', 'Result', 'Begun', 'Took', 'Copied', 'Up to date', removed && 'Removed', 'Failed', 'Bytes'];
+	const row = (tag, role, cells) => h('tr', {role: 'row'}, cells.map((cell, i) => names[i] && h(tag, {role, 'data-name': names[i], class: i > 2 && 'n'}, cell)));
 	if (seen.runs.length) fill($('runs'), h('table', {role: 'table', 'aria-labelledby': 'last'},
 		h('thead', {role: 'rowgroup'}, row('th', 'columnheader', names)),
 		h('tbody', {role: 'rowgroup'}, seen.runs.map(run => {
 			const [tone, words] = judged(run), figure = text => run.mode === 'validate' ? '–' : text;
 			return row('td', 'cell', [`${run.id} · ${named(run)}`, chip(tone, words),
 				time(run.startedAt), span(run.durationMs), figure(count(run.syncedFiles)),
-				figure(count(run.skippedFiles)), figure(count(run.failedFiles)), figure(size(run.totalSize))]);
+				figure(count(run.skippedFiles)), figure(count(run.deletedFiles)), figure(count(run.failedFiles)), figure(size(run.totalSize))]);
 		}))));
 }
 
@@ -356,7 +363,7 @@ function want(request, title) {
 	fill($('asked'), title);
 	fill($('go'), title);
 	if (seen.run && !request.method) return say(busy(seen.run.id));
-	token ? send(request) : ask(request);
+	token && !request.grave ? send(request) : ask(request);
 }
 
 const busy = id => `Run ${id} is under way. Wait for its end, or stop it.`;
@@ -365,7 +372,10 @@ const REQUESTS = {
 	sync: {path: 'sync', what: () => ['Copies what is missing or changed from ', sides(), '.']},
 	dry: {path: 'sync?dry_run=true', what: () => ['Looks what a sync would copy from ', sides(), '. Nothing is written.']},
 	validate: {path: 'validate', what: () => ['Compares ', sides(), '. Nothing is written.']},
-	stop: {path: 'run', method: 'DELETE', what: () => 'What was copied stays. ' + AGAIN},
+	stop: {path: 'run', method: 'DELETE', what: () => undoes(seen.run) ? 'What was undone stays so. ' + AGAIN_BACK : 'What was copied stays. ' + AGAIN},
+	// Asked each time, not only for the token.
+	rollback: {path: 'rollback', grave: true, what: () => ['Undo the last sync that changed something: ', key(seen.destination),
+		' will look as before it, but for what has been changed there since. This takes a sync that had keep_previous set, and cannot be rolled back itself.']},
 };
 for (const id in REQUESTS) $(id).addEventListener('click', () => want(REQUESTS[id], $(id).textContent));
 $('cancel').addEventListener('click', () => $('ask').close());
