@@ -132,6 +132,41 @@ class Rollback:
             self.assertEqual(now[key], changed[key])
         self.assertNotIn("public/changed2", now)
 
+    def sync_with_deletion(self, **how):
+        """Of what only production has, two go."""
+        self.put(self.destination, "public/extra2", "only here, too", 6)
+        self.before = self.look()
+        return self.run_tool(STORSYNC_DELETE="extra", STORSYNC_MAX_DELETE="2", **how)
+
+    def test_what_was_removed_comes_back(self):
+        tool = self.sync_with_deletion()
+        self.assertEqual(tool.status["deletedFiles"], 2)
+        self.assertFalse({"public/extra", "public/extra2"} & {*self.look()})
+        [run] = self.runs()
+        self.assertEqual((run["created"], run["overwritten"], run["deleted"]), (8, 8, 2))
+        tool = self.run_tool("--rollback")
+        self.assertEqual((tool.status["syncedFiles"], tool.status["keptFiles"]), (18, 0))
+        self.check_same(self.before)
+
+    def test_what_was_removed_and_made_again_stays(self):
+        self.sync_with_deletion()
+        time.sleep(QUIET)
+        self.put(self.destination, "public/extra", "made again by production", 3)
+        made = self.look()["public/extra"]
+        tool = self.run_tool("--rollback")
+        self.assertIn("Kept: public/extra (changed in production)", tool.err)
+        self.assertEqual(self.look()["public/extra"], made)
+        self.check_same(self.before, ("public/extra",))
+
+    def test_dies_while_it_removes(self):
+        if not RUN.test_binary:
+            self.skipTest("the binary has no places to crash at")
+        self.sync_with_deletion(crash="removing", STORSYNC_CONCURRENCY="1")
+        self.assertEqual(len({"public/extra", "public/extra2"} & {*self.look()}), 1)
+        self.run_tool("--rollback", crash="undoing")
+        self.run_tool("--rollback")
+        self.check_same(self.before)
+
     def test_runs_kept(self):
         for number in range(4):
             self.put(self.source, "public/changed0", f"version {number}" + "." * number, number)
