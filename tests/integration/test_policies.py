@@ -1,4 +1,5 @@
-"""The table "An object" of docs/POLICIES.md, row by row: what a sync does, and what a plan says of it before."""
+"""The tables of docs/POLICIES.md, row by row: "An object", what a sync does, and what a plan says of it before; and what
+becomes of what only production has. (test_conflicts.py does the one of what production has changed.)"""
 import datetime
 import json
 import os
@@ -12,6 +13,7 @@ from harness import TestCase, production
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "POLICIES.md"
 DASH = "—"
+QUIET = 4.2  # s after a sync in which what is written counts as the sync's
 FIRST = "public/00-first"  # read before all others: what happens in the run happens then
 
 
@@ -260,3 +262,111 @@ class AtGoogle(PolicyCase):
         stored = self.into.objects[key]
         stored.created += 3600
         stored.updated = stored.created
+
+
+class DeletionCase(TestCase):
+    """What only production has, with delete=extra: for each `conflict` a production of its own, and one development."""
+    POLICIES = ("overwrite", "keep", "fail")
+    ROWS = {"what a sync has copied": "public/second", "what the first sync has copied": "public/first",
+            "what production has made itself": "public/upload", "what a filter leaves out": "public/a.tmp",
+            "something under a path where development has nothing": "private/a"}
+    TOO_MANY = "more than `max_delete` of them"
+
+    def destinations(self):
+        return [self.dir_bucket() for _ in self.POLICIES]
+
+    def setUp(self):
+        super().setUp()
+        self.source, self.more = self.s3_bucket(), {}
+        self.into = dict(zip(self.POLICIES, self.destinations()))
+
+    def each(self, *args, code=0):
+        """{policy: what was run}"""
+        tools = {}
+        for policy, bucket in self.into.items():
+            env = {**production(self.source, bucket), "STORSYNC_EXCLUDE": "*.tmp",
+                   "STORSYNC_STATUS_FILE": str(self.dir / f"{policy}.json"), **self.more}
+            tools[policy] = self.tool("--sync", f"--conflict={policy}", *args, env=env)
+            self.assertEqual(tools[policy].code, code[policy] if isinstance(code, dict) else code, policy)
+        return tools
+
+    def fate(self, tool, policy, key):
+        told = f"Removed: {key} (not at the source; made or changed in production)" in tool.err
+        if key not in self.into[policy].keys("p"):
+            self.assertIn(f"Removed: {key} (", tool.err)
+            return "removed and told" if told else "removed"
+        self.assertNotIn(f"Removed: {key} (", tool.err)
+        return "failed" if key in [e["file"] for e in tool.status["errors"]] else "left alone"
+
+    def found(self, tools, row):
+        return [self.fate(tools[policy], policy, self.ROWS[row]) for policy in self.POLICIES]
+
+    def documented(self):
+        section = PAGE.read_text().split("\n## What production has and development has not\n")[1].partition("\n## ")[0]
+        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line.startswith("|")]
+        self.assertEqual(rows[0][1:], [f"`{policy}`" for policy in self.POLICIES])
+        return {row[0]: row[1:] for row in rows[2:]}
+
+    def check_rows(self):
+        table, found = self.documented(), {}
+        for bucket in self.into.values():
+            for row in ("what a filter leaves out", "something under a path where development has nothing"):
+                bucket.put(self.ROWS[row], "production's")
+        for key in ("public/first", "public/rest"):
+            self.source.put(key, "first")
+        self.each()
+        time.sleep(QUIET)
+        self.source.put("public/second", "second")
+        self.each()
+        for key in ("public/first", "public/second"):
+            self.source.remove(key)
+
+        tools = self.each("--delete=extra", "--max-delete=0", code=2)
+        for policy in self.POLICIES:
+            self.assertIn("setting max_delete", tools[policy].status["message"])
+        fates = {(*self.found(tools, row),) for row in table if row in self.ROWS and row != "what production has made itself"}
+        self.assertEqual(fates, {("left alone",) * 3})
+        found[self.TOO_MANY] = ["left alone, exit code 2"] * 3
+
+        tools = self.each("--delete=extra", "--max-delete=2")
+        for row in self.ROWS:
+            if row != "what production has made itself":
+                found[row] = self.found(tools, row)
+        time.sleep(QUIET)
+        for bucket in self.into.values():
+            bucket.put("public/upload", "production's")
+        time.sleep(QUIET)  # before the next sync begins
+        tools = self.each("--delete=extra", "--max-delete=2", code={"overwrite": 0, "keep": 0, "fail": 2})
+        found["what production has made itself"] = self.found(tools, "what production has made itself")
+        self.assertEqual(found, table)
+        for bucket in self.into.values():
+            self.assertEqual(bucket.get("public/rest"), b"first")
+
+
+class DeletionsInADirectory(DeletionCase):
+    test_rows = DeletionCase.check_rows
+
+
+class DeletionsInS3(DeletionCase):
+    test_rows = DeletionCase.check_rows
+
+    def destinations(self):
+        return [self.s3_bucket() for _ in self.POLICIES]
+
+
+class DeletionsInS3WithVersions(DeletionsInS3):
+    def destinations(self):
+        buckets = super().destinations()
+        for bucket in buckets:
+            bucket.client.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
+        return buckets
+
+
+class DeletionsAtGoogle(DeletionCase):
+    test_rows = DeletionCase.check_rows
+
+    def destinations(self):
+        server = GoogleStorage().start()
+        self.addCleanup(server.stop)
+        self.more = {"STORAGE_EMULATOR_HOST": server.endpoint}
+        return [server.bucket(f"prod-bucket{number}") for number in range(len(self.POLICIES))]
