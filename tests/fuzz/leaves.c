@@ -31,8 +31,9 @@ static bool read_document(char *out, size_t *len)
 
 static bool answer(bool good, const struct buf *leaves)
 {
-    const unsigned char head[5] = {good, (unsigned char)(leaves->len >> 24), (unsigned char)(leaves->len >> 16),
-                                   (unsigned char)(leaves->len >> 8), (unsigned char)leaves->len};
+    const unsigned char head[5] = {good, (unsigned char)(leaves->len >> 24),
+                                   (unsigned char)(leaves->len >> 16), (unsigned char)(leaves->len >> 8),
+                                   (unsigned char)leaves->len};
 
     return fwrite(head, sizeof head, 1, stdout) == 1 &&
            fwrite(buf_str(leaves), 1, leaves->len, stdout) == leaves->len && fflush(stdout) == 0;
