@@ -95,7 +95,7 @@ bool journal_read_run(const char *json, size_t len, struct journal_run *run);
 
 /* ---- with the store (journal_store.c); these wait ---- */
 
-/* The numbers of the runs that there are, in their order; of more than JOURNAL_RUNS_MAX, the first ones. */
+/* The numbers of the runs that there are, in their order; of more than JOURNAL_RUNS_MAX, the last ones. */
 struct journal_runs {
     uint64_t numbers[JOURNAL_RUNS_MAX];
     int count;

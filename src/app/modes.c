@@ -330,7 +330,8 @@ static bool close_run(struct run *run, struct lease *lease, struct journal_run *
     undone->state = JOURNAL_ROLLED_BACK;
     undone->finished = clock_wall();
     crash_point("undone");
-    if (!marker_commit(&run->job, undone->head.deployment, &run->report, clock_wall(), error) ||
+    if (!lease_confirm(lease, error) ||
+        !marker_commit(&run->job, undone->head.deployment, &run->report, clock_wall(), error) ||
         !journal_save_run(&run->job, undone, error))
         return false;
     crash_point("undone-told");

@@ -52,14 +52,15 @@ bool journal_list(const struct job *job, struct journal_runs *runs, struct error
     uint64_t run = 0;
 
     error_clear(error);
-    for (runs->count = 0; runs->count < JOURNAL_RUNS_MAX; runs->count++) {
+    for (runs->count = 0;; runs->count++) {
         if (!find_run(job, run, &run, error))
             return false;
         if (run == 0)
             return true;
+        if (runs->count == JOURNAL_RUNS_MAX) /* the oldest one is left for later */
+            memmove(runs->numbers, runs->numbers + 1, (size_t)--runs->count * sizeof *runs->numbers);
         runs->numbers[runs->count] = run;
     }
-    return true;
 }
 
 /* ---- one run ---- */

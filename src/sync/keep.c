@@ -135,6 +135,7 @@ bool keep_step(struct keep *keep, int low, bool *moved, struct error *error)
     }
     if (collected->durable && taken->taken == taken->count) {
         empty_batch(taken);
+        buf_clear(&keep->chunk); /* else a chunk that was full stays full */
         keep->taken = collected;
         keep->collected = taken;
         *moved = true;

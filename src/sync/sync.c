@@ -49,7 +49,9 @@ struct sync {
     uint64_t bytes; /* of finished transfers */
 
     /* What only production has: counted in the first pass, and removed in a second one. */
-    bool removing; /* this is the second one */
+    bool removing;    /* this is the second one */
+    bool halted;      /* it ends: not even what is in the journal already is removed */
+    bool source_seen; /* it has met an object of the source in this path */
     struct removal_plan removal_plan;
     uint64_t there;     /* objects of the destination */
     uint64_t own;       /* that only production has, because it made them */
@@ -89,8 +91,12 @@ static void leave_alone(const struct sync *sync, const char *key)
         report_kept(sync->job->report, key);
         return;
     }
-    error_set(&why, ERROR_PRECONDITION,
-              "it was changed in production since it was synced (setting conflict)");
+    error_set(
+        &why, ERROR_PRECONDITION, "%s",
+        sync->job->settings->conflict == CONFLICT_OVERWRITE
+            ? "it was changed in production meanwhile, and what is there now is not kept: the next sync "
+              "overwrites it (setting keep_previous)"
+            : "it was changed in production since it was synced (setting conflict)");
     report_failed(sync->job->report, key, &why);
 }
 
@@ -108,11 +114,23 @@ static void settle_keeping(struct sync *sync, struct slot *slot)
     struct transfer *transfer = &slot->transfer;
 
     slot->keeping = false;
+    if (sync->give_up != 0) { /* nothing is begun any more; what was kept stays */
+        transfer->result = TRANSFER_NONE;
+        return;
+    }
     if (transfer->result == TRANSFER_COPIED) {
         crash_point("kept");
         slot->kept_bytes = transfer->entry.size;
+        /* What is overwritten is what was kept. */
+        if (slot->deed == JOURNAL_OVERWRITE && sync->job->settings->conflict == CONFLICT_OVERWRITE)
+            memcpy(slot->before.version, transfer->entry.version, sizeof slot->before.version);
         transfer->result = TRANSFER_NONE;
         start_deed(sync, slot);
+        return;
+    }
+    if (transfer->result == TRANSFER_GONE && slot->deed == JOURNAL_DELETE) {
+        sync->job->report->extra--;
+        transfer->result = TRANSFER_NONE;
         return;
     }
     if (transfer->result == TRANSFER_GONE)
@@ -318,14 +336,12 @@ static void plan_copy(struct sync *sync)
 
 /* ---- with a journal ---- */
 
-/* What the journal has by now. */
+/* What the journal has by now. Only what was there when it was written is overwritten: of anything else, nothing is kept. */
 static void start_deed(struct sync *sync, struct slot *slot)
 {
     transfer_use(&slot->transfer, &sync->plan);
     if (slot->deed == JOURNAL_DELETE)
         removal_start(&slot->removal, &slot->before, sync->path_began);
-    else if (sync->job->settings->conflict == CONFLICT_OVERWRITE)
-        transfer_start(&slot->transfer, &slot->after);
     else
         transfer_start_over(&slot->transfer, &slot->after,
                             slot->deed == JOURNAL_OVERWRITE ? &slot->before : NULL);
@@ -377,7 +393,8 @@ static bool step_journal(struct sync *sync)
     }
     while ((slot = free_slot(sync, UINT64_MAX)) != NULL && sync->give_up == 0 &&
            keep_take(sync->keep, &item)) {
-        start_item(sync, slot, &item);
+        if (item.deed != JOURNAL_DELETE || !sync->halted)
+            start_item(sync, slot, &item);
         moved = true;
     }
     return moved;
@@ -453,6 +470,7 @@ static void note_extra(struct sync *sync)
 static void end_removing(struct sync *sync)
 {
     sync->removable = 0;
+    sync->halted = sync->removing;
 }
 
 static void fail_removal_of(struct sync *sync, const char *key, const char *why)
@@ -542,8 +560,12 @@ static bool remove_extra(struct sync *sync)
 /* The same of the second pass. What else it meets has been dealt with, or is the next sync's. */
 static bool act_on_second_look(struct sync *sync)
 {
+    sync->source_seen |= sync->join.source_entry != NULL;
     if (sync->join.step.action == PLAN_UNREADABLE) {
         tell_unreadable(sync);
+        end_removing(sync);
+    } else if (sync->join.step.action == PLAN_EXTRA && !sync->source_seen && !sync->job->settings->dry_run) {
+        log_warn("the source has nothing there any more: nothing more is removed");
         end_removing(sync);
     } else if (sync->join.step.action == PLAN_EXTRA && !remove_extra(sync)) {
         return false;
@@ -727,6 +749,7 @@ static bool walk_path(struct sync *sync, const char *path)
     struct store_range range = {.prefix = path, .filter = settings_filter(sync->job->settings)};
 
     sync->listed = false;
+    sync->source_seen = false;
     sync->path_began = clock_mono();
     if (!join_open(&sync->join, sync->job->source, sync->job->destination, &range, rule, &sync->error))
         return false;

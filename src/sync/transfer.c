@@ -272,6 +272,10 @@ bool transfer_adopt(struct transfer *t, struct error *error)
     const struct object_info *info = &t->get.info;
     bool same = object_same_version(info->version, t->entry.version);
 
+    if (!same && t->past != NULL && info->version[0] != '\0')
+        return error_set(error, ERROR_PROTOCOL,
+                         "%s answers with another version of \"%.200s\" than was asked for",
+                         store_name(t->plan->source), t->key);
     if (!same && is_stale(t))
         return error_set(
             error, ERROR_PROTOCOL,

@@ -67,6 +67,7 @@ struct slot {
     char over[OBJECT_VERSION_SIZE]; /* what is there now */
     char kept[JOURNAL_KEY_SIZE];
     char past[STORE_PAST_SIZE]; /* with versions: which one was kept */
+    bool refused;               /* the condition of its removal: services differ in what they make of one */
 };
 
 struct undo {
@@ -153,6 +154,16 @@ static void wait_for_kept(struct undo *undo, struct slot *slot)
                                 .modified = info->modified,
                                 .hash = info->hash};
 
+    if (undo->give_up != 0) {
+        slot->state = NULL;
+        return;
+    }
+    if (!versions && slot->entry.deed == JOURNAL_DELETE && slot->call.error.kind == ERROR_NOT_FOUND) {
+        /* It is kept before it is removed: so it was not the sync that removed it. */
+        report_kept(undo->job->report, slot->entry.key);
+        slot->state = NULL;
+        return;
+    }
     if (slot->call.error.kind == ERROR_NONE && info->size == OBJECT_SIZE_UNKNOWN)
         error_set(&slot->call.error, ERROR_PROTOCOL, "it is not told how large %s is", slot->kept);
     if (slot->call.error.kind != ERROR_NONE) {
@@ -167,9 +178,17 @@ static void wait_for_kept(struct undo *undo, struct slot *slot)
     wait_for_transfer(undo, slot);
 }
 
+static void wait_for_look(struct undo *undo, struct slot *slot);
+
 static void wait_for_removal(struct undo *undo, struct slot *slot)
 {
-    if (slot->call.error.kind != ERROR_NONE)
+    enum error_kind kind = slot->call.error.kind;
+
+    if ((kind == ERROR_PRECONDITION || kind == ERROR_UNSUPPORTED) && !slot->refused && undo->give_up == 0) {
+        slot->refused = true;
+        store_head(undo->job->destination, &slot->call, slot->entry.key);
+        slot->state = wait_for_look;
+    } else if (kind != ERROR_NONE)
         fail_slot(undo, slot, &slot->call.error);
     else
         done(undo, slot, 0, "removed");
@@ -188,6 +207,10 @@ static void wait_for_look(struct undo *undo, struct slot *slot)
     struct store *store = undo->job->destination;
     struct object_entry entry = {.key = slot->entry.key};
 
+    if (undo->give_up != 0) {
+        slot->state = NULL;
+        return;
+    }
     if (slot->call.error.kind != ERROR_NONE && now != NULL) {
         fail_slot(undo, slot, &slot->call.error);
         return;
@@ -204,7 +227,10 @@ static void wait_for_look(struct undo *undo, struct slot *slot)
         slot->state = NULL;
         break;
     case UNDO_REMOVE:
-        store_remove(store, &slot->call, slot->entry.key);
+        store_remove_if(store, &slot->call, slot->entry.key,
+                        &(struct store_condition){
+                            .when = slot->over[0] != '\0' && !slot->refused ? STORE_IF_VERSION : STORE_ALWAYS,
+                            .version = slot->over});
         slot->state = wait_for_removal;
         break;
     case UNDO_RESTORE:
@@ -281,6 +307,7 @@ static bool take_entries(struct undo *undo)
         moved = true;
         switch (journal_next(&undo->chunk, &slot->entry)) {
         case 1:
+            slot->refused = false;
             store_head(undo->job->destination, &slot->call, slot->entry.key);
             slot->state = wait_for_look;
             break;

@@ -53,11 +53,15 @@ static void dir_op_head(struct store *store, struct call *call, const char *key)
 {
     struct store_dir *dir = dir_store(store);
     struct stat status;
+    char thing[DIR_PATH_SIZE];
     int fd;
 
     if (!dir_ready(dir, call))
         return;
     fd = dir_open_object(&dir->tree, key, O_PATH, &status);
+    if (fd < 0 && errno == ENOENT &&
+        dir_key_is_path(key)) /* what is behind a link is not known to be absent */
+        errno = dir_find_foreign(&dir->tree, key, thing) ? ELOOP : ENOENT;
     if (fd < 0 || !dir_describe(dir, call, key, &status, true))
         dir_fail(call, dir, "looking at", key);
     if (fd >= 0)
