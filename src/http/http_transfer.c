@@ -4,6 +4,7 @@
 #include "http_internal.h"
 
 #include "clock.h"
+#include "stop.h"
 #include "uri.h"
 #include "version.h"
 
@@ -352,6 +353,7 @@ static bool set_mail(struct http_transfer *transfer, struct error *error)
     const struct http_mail *mail = request->mail;
     CURL *easy = transfer->easy;
     bool ok = add_recipients(transfer);
+    int left = stop_wait((int)http_attempt_limit(transfer));
 
     SET(CURLOPT_PROTOCOLS_STR, "smtp,smtps");
     SET(CURLOPT_HTTPHEADER, NULL); /* whatever the handle's last request was */
@@ -368,7 +370,7 @@ static bool set_mail(struct http_transfer *transfer, struct error *error)
     SET(CURLOPT_UPLOAD, 1L);
     SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->upload_size);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)http_connect_limit(transfer));
-    SET(CURLOPT_TIMEOUT_MS, (long)http_attempt_limit(transfer));
+    SET(CURLOPT_TIMEOUT_MS, left > 0 ? (long)left : 1L); /* 0 would be no limit */
     return ok ? true : error_set(error, ERROR_LOCAL, "out of memory");
 }
 

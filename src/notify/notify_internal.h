@@ -13,9 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NOTIFY_BODY_MAX ((size_t)64 * 1024)
-#define NOTIFY_TEXT_MAX ((size_t)3000) /* of the text for a person */
-#define NOTIFY_HOST_SIZE 65            /* of this machine's name */
+#define NOTIFY_BODY_MAX ((size_t)256 * 1024) /* ten keys and errors of nothing but control characters fit */
+#define NOTIFY_TEXT_MAX ((size_t)3000)       /* of the text for a person */
+#define NOTIFY_HOST_SIZE 65                  /* of this machine's name */
 
 /* Appends the body for a webhook. What a chat takes for markup or a call for everybody is made plain. */
 bool notify_put_json(const struct report *report, const char *host, struct buf *out);

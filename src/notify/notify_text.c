@@ -84,7 +84,7 @@ bool notify_put_json(const struct report *report, const char *host, struct buf *
     bool good;
 
     buf_init(&text, NOTIFY_TEXT_MAX * 2);
-    buf_init(&plain, NOTIFY_TEXT_MAX * 8);
+    buf_init(&plain, NOTIFY_TEXT_MAX * 10);
     put_subject(report, subject);
     buf_printf(&text, "%s\n", subject);
     put_prose(report, host, &text);

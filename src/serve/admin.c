@@ -129,7 +129,7 @@ static enum MHD_Result send_page(struct MHD_Connection *connection)
 }
 
 static enum MHD_Result answer_get(struct admin *admin, struct MHD_Connection *connection,
-                                  enum admin_route route)
+                                  enum admin_route route, bool head_only)
 {
     static const struct header events[] = {{"Content-Type", "text/event-stream"}, {NULL, NULL}};
     static const struct header metrics[] = {{"Content-Type", "text/plain; version=0.0.4"}, {NULL, NULL}};
@@ -147,7 +147,8 @@ static enum MHD_Result answer_get(struct admin *admin, struct MHD_Connection *co
         if (response == NULL)
             return send_error(connection,
                               &(struct admin_refusal){503, "too-many", "as many watch as may", NULL}, 0);
-        MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
+        if (!head_only) /* that one does not watch: its time stays limited */
+            MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
         return send_response(connection, 200, response, events);
     }
     buf_init(&json, ADMIN_DOCUMENT_MAX);
@@ -290,7 +291,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     if (asked->body.failed)
         return send_error(connection, &too_large, 0);
     return asked->changes ? answer_change(admin, connection, asked->route, &asked->body)
-                          : answer_get(admin, connection, asked->route);
+                          : answer_get(admin, connection, asked->route, strcmp(method, "HEAD") == 0);
 }
 
 static void on_request_end(void *cls, struct MHD_Connection *connection, void **request,

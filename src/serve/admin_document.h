@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 /* More than all its parts at their longest. */
-#define ADMIN_DOCUMENT_MAX (2 * BOARD_TEXT_MAX + BOARD_KEYS_SIZE + (size_t)16 * 1024)
+#define ADMIN_DOCUMENT_MAX (3 * BOARD_TEXT_MAX + BOARD_KEYS_SIZE + (size_t)16 * 1024)
 
 /* What is to be told. */
 struct admin_view {

@@ -80,6 +80,8 @@ void ledger_end(struct ledger *ledger, const struct supervisor_result *result)
         run->state = result->error.kind == ERROR_INTERRUPTED ? REPORT_INTERRUPTED : REPORT_FAILED;
         run->exit_code = result->code;
         snprintf(ledger->message, sizeof ledger->message, "%s", result->error.text);
+    } else if (ledger->text[0] == '\0') {
+        snprintf(ledger->message, sizeof ledger->message, "too much to be shown here: see the log");
     }
     run->finished = clock_wall();
     ledger->current.figures.active = 0;

@@ -500,7 +500,8 @@ class Hostile(AdminCase):
     def test_slow_and_silent(self):
         """All places taken: by who sends a byte now and then, who sends nothing, who reads nothing. They have ten seconds."""
         tool = self.serve()
-        slow = [self.raw(b"GET /status HTTP/1.1\r\nHost: local", timeout=30) for _ in range(12)]
+        slow = [self.raw(b"GET /status HTTP/1.1\r\nHost: local", timeout=30) for _ in range(8)]
+        heads = [self.raw(b"HEAD /events HTTP/1.1\r\nHost: localhost\r\n\r\n", timeout=30) for _ in range(4)]
         silent = [self.raw(timeout=30) for _ in range(12)]
         greedy = [self.raw(b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60, timeout=30) for _ in range(8)]
         began = time.monotonic()
@@ -517,6 +518,8 @@ class Hostile(AdminCase):
         self.assertGreater(time.monotonic() - began, 8)
         tool.wait_for(lambda: self.ask_admin("GET", "/readyz").status == 200, timeout=30)
         self.assertEqual({each.recv(1) for each in silent}, {b""})
+        for each in heads:
+            self.assertIn(b" 200 ", b"".join(iter(lambda: each.recv(4096), b"")), "and then its end")
         del greedy
         self.end(tool)
 
