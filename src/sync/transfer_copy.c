@@ -88,9 +88,7 @@ void transfer_copy_failed(struct transfer *t)
     case ERROR_INTERRUPTED:
         transfer_fail(t, &t->put.error);
         break;
-    default:
-        if (transfer_settle_condition(t))
-            break;
+    default: /* 501 as well: it is the copy that is not known here, and the condition may hold for other writes */
         copy_refused(t, &t->put.error);
         relay_instead(t);
         break;

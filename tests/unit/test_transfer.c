@@ -1427,6 +1427,26 @@ static void what_changes_during_the_copy_is_left_alone(void **state)
     }
 }
 
+/* A service that does not know copies (501) has said nothing of conditions. */
+static void a_copy_that_is_unknown_leaves_the_condition(void **state)
+{
+    (void)state;
+    for (int there = 0; there < 2; there++) {
+        struct scene *scene = scene_over(1000, there != 0);
+
+        scene->plan.server_copy = true;
+        scene->plan.seen = true;
+        fake_fault(scene->to, (struct fake_fault){
+                                  .op = FAKE_COPY, .times = 1, .kind = ERROR_UNSUPPORTED, .status = 501});
+        scene->from->peer = scene->to;
+        scene->from->on_call = change_peer;
+        start_over(scene, there != 0);
+        assert_int_equal(finish(scene), TRANSFER_CONFLICT);
+        assert_int_equal(fake_get_object(scene->to, "a")->size, 12);
+        scene_free(scene);
+    }
+}
+
 static void what_is_gone_meanwhile_is_made_anew(void **state)
 {
     struct scene *scene = scene_over(1000, true);
@@ -1555,6 +1575,7 @@ int main(void)
         cmocka_unit_test(a_stop_cuts_a_backoff_short),
         cmocka_unit_test(over_what_was_listed),
         cmocka_unit_test(what_changed_since_it_was_listed_is_left_alone),
+        cmocka_unit_test(a_copy_that_is_unknown_leaves_the_condition),
         cmocka_unit_test(what_changes_during_the_copy_is_left_alone),
         cmocka_unit_test(what_is_gone_meanwhile_is_made_anew),
         cmocka_unit_test(conditions_are_not_everywhere),
