@@ -31,7 +31,7 @@ BACK = ("lease-created", "undoing", "undone", "undone-told", "before-release")
 
 
 def chosen_sagas():
-    text = os.environ.get("STORSYNC_MODEL_SAGAS", "1")
+    text = os.environ.get("STORSYNC_MODEL_SAGAS", "1-2")
     first, _, last = text.partition("-")
     return range(int(first), int(last or first) + 1)
 
@@ -91,15 +91,20 @@ class Saga:
         self.keep = self.dice.random() < 0.6
         if self.dice.random() < 0.4:
             self.server.rewrite = self.refuse_from_dev
+        # With the others it depends on which sync has written an object: test_policies.py.
+        self.delete = self.conflict == "overwrite" and random.Random(f"delete {SEED} {number}").random() < 0.6
         self.owned = set()        # keys at which production has what it wrote itself
         self.writes = 0
-        self.story = [f"conflict={self.conflict} keep_previous={'copies' if self.keep else 'off'}"]
+        self.story = [f"conflict={self.conflict} keep_previous={'copies' if self.keep else 'off'} "
+                      f"delete={'extra' if self.delete else 'off'}"]
         self.env = {**sides(self.dev, self.prod), "STORSYNC_JOB": JOB, "STORSYNC_CONFLICT": self.conflict,
                     "STORSYNC_LEASE_TTL": "3s", "STORSYNC_EXCLUDE": f"*{EXCLUDED}", "STORSYNC_LOG_LEVEL": "warn",
                     "STORSYNC_MAX_FAILURES": "0", "PUBLIC_OBJECT_SEARCH_PATHS": "/*/public",
                     "STORSYNC_STATUS_FILE": str(case.dir / f"saga{number}.json")}
         if self.keep:
             self.env["STORSYNC_KEEP_PREVIOUS"] = "copies"
+        if self.delete:
+            self.env.update(STORSYNC_DELETE="extra", STORSYNC_MAX_DELETE="100%")
 
     def refuse_from_dev(self, source, *rest):
         """Nothing is copied inside the service: bytes pass through the tool."""
@@ -187,9 +192,14 @@ class Saga:
             return True
         return here.md5 != there.md5 and there.created - here.created <= TEN_MINUTES * 1000
 
+    def extras(self, dev, prod):
+        """What a sync removes."""
+        return {key for key in prod if key not in dev and not key.endswith(EXCLUDED)} if self.delete else set()
+
     def predict(self, dev, prod):
         """(what production has after a sync, keys copied, keys that are production's and would be copied over)"""
-        after, copied, disputed = dict(prod), set(), set()
+        extras = self.extras(dev, prod)
+        after, copied, disputed = {key: there for key, there in prod.items() if key not in extras}, set(), set()
         for key, here in dev.items():
             if key.endswith(EXCLUDED) or not self.is_due(here, prod.get(key)):
                 continue
@@ -239,27 +249,31 @@ class Saga:
         fates = {o["key"]: o["action"] for o in objects}
         self.require({k for k, fate in fates.items() if fate in ("create", "overwrite", "metadata")} == copied,
                      "dry run: other copies are planned")
-        self.require({o["key"] for o in objects if o["changedInProduction"]} == disputed, "dry run: other conflicts")
+        extras = self.extras(dev, prod)
+        self.require({k for k, fate in fates.items() if fate == "delete"} == extras, "dry run: other removals")
+        self.require({o["key"] for o in objects if o["changedInProduction"]} ==
+                     disputed | (extras & self.owned if self.begun else extras), "dry run: other conflicts")
         self.same(self.look(self.prod), prod, "dry run")
         self.require(self.prod.keys(".storsync/") == state, "dry run: it has written state")
 
     def clean_run(self):
-        prod = self.look(self.prod)
-        expected, copied, disputed = self.predict(self.look(self.dev), prod)
+        dev, prod = self.look(self.dev), self.look(self.prod)
+        expected, copied, disputed = self.predict(dev, prod)
+        removed = self.extras(dev, prod)
         tool = self.tool("--sync")
         code = self.end(tool)
         failed = len(disputed) if self.conflict == "fail" else 0
-        self.story.append(f"sync: {len(copied)} copied, {len(disputed)} conflicts, exit {code}")
+        self.story.append(f"sync: {len(copied)} copied, {len(removed)} removed, {len(disputed)} conflicts, exit {code}")
         self.require(code == (2 if failed else 0), f"sync: exit {code}")
         self.same(self.look(self.prod), expected, "sync")
-        figures = {"syncedFiles": len(copied), "failedFiles": failed,
+        figures = {"syncedFiles": len(copied), "failedFiles": failed, "deletedFiles": len(removed),
                    "overwrittenFiles": len(disputed) if self.conflict == "overwrite" else 0,
                    "keptFiles": len(disputed) if self.conflict == "keep" else 0}
         status = tool.status
         self.require({name: status[name] for name in figures} == figures, f"sync: the status tells { {name: status[name] for name in figures} }, and should tell {figures}")
-        self.owned -= copied
+        self.owned -= copied | removed
         self.begun = True
-        return prod, copied
+        return prod, copied | removed
 
     def disturbed_run(self):
         """Both sides are edited while it runs. Of what was edited, each object is one that somebody wrote there, and with
@@ -283,6 +297,8 @@ class Saga:
         now, dev_now = self.look(self.prod), self.look(self.dev)
         beside = set(edited) | {key for key in {*dev, *dev_now} if key not in dev or key not in dev_now or
                                 dev[key].content != dev_now[key].content or dev[key].created != dev_now[key].created}
+        # As many are removed as were counted, whichever those are in the second look; none after a failure.
+        beside |= self.extras(dev, prod)
         self.same(now, expected, "disturbed sync", beside)
         # What was removed before it could be kept (keep_previous) is a failure as well.
         self.require({e["file"] for e in tool.status["errors"]} <= beside | (disputed if self.conflict == "fail" else set()),
@@ -290,7 +306,8 @@ class Saga:
         for key in beside:
             possible = [thing.body for side in (dev, dev_now, prod) if (thing := side.get(key))] + [theirs.get(key)]
             has = now[key].body if key in now else None
-            self.require(has in possible or (has is None and key not in prod), f"disturbed sync: {key} is {has}")
+            may_be_gone = key not in prod or (self.delete and not (key in dev and key in dev_now))
+            self.require(has in possible or (has is None and may_be_gone), f"disturbed sync: {key} is {has}")
             if self.conflict != "overwrite" and theirs.get(key) is not None:
                 self.require(has == theirs[key], f"disturbed sync: {key} was production's {theirs[key]}, and is {has}")
         # What was written while it ran counts as the sync's.
@@ -317,18 +334,20 @@ class Saga:
 
     def killed_run(self):
         """Each object is as before, or as it would be after the whole run."""
-        prod = self.look(self.prod)
-        expected, copied, _ = self.predict(self.look(self.dev), prod)
-        self.kill_at(["--sync"], PLACES + (KEEPING if self.keep else ()))
+        dev, prod = self.look(self.dev), self.look(self.prod)
+        expected, copied, _ = self.predict(dev, prod)
+        self.kill_at(["--sync"], PLACES + (KEEPING if self.keep else ()) + (("removing",) if self.delete else ()))
         now = self.look(self.prod)
+        removed = {key for key in self.extras(dev, prod) if key not in now}
         changed = {key for key in copied if key in now and now[key].content == expected[key].content
                    and (key not in prod or now[key].created != prod[key].created)}
-        self.same(now, {**prod, **{key: expected[key] for key in changed}}, "killed sync")
-        self.story[-1] += f", {len(changed)} of {len(copied)} copied"
-        self.owned -= changed
-        self.begun = True
+        self.same(now, {**prod, **{key: expected[key] for key in changed}}, "killed sync", removed)
+        self.require(not removed or changed == copied, "killed sync: something is removed before all is copied")
+        self.story[-1] += f", {len(changed)} of {len(copied)} copied, {len(removed)} removed"
+        self.owned -= changed | removed
+        self.begun |= any("/lease/" in key for key in self.prod.keys(".storsync/"))  # it may have died before that
         self.pass_time(ENOUGH, 2 * ENOUGH)
-        return prod, changed
+        return prod, changed | removed
 
     def way_back(self, before, changed):
         """Production is as it was, but for what it has changed since."""
