@@ -32,7 +32,8 @@ static void start(struct hand *hand, unsigned op)
                     &(struct store_condition){.when = STORE_IF_ABSENT});
         break;
     case 5:
-        store_get(&(struct store_source){hand->store, "k", "", NULL}, &hand->call, 0, UINT64_MAX, &hand->pipe);
+        store_get(&(struct store_source){hand->store, "k", "", NULL}, &hand->call, 0, UINT64_MAX,
+                  &hand->pipe);
         break;
     case 6:
         store_upload_begin(

@@ -25,14 +25,14 @@ static void start(struct hand *hand, unsigned op)
         break;
     case 3:
         store_copy(hand->store, &hand->call, &(struct store_target){.key = "k"},
-                   &(struct store_source){hand->store, "k", "e"});
+                   &(struct store_source){hand->store, "k", "e", NULL});
         break;
     case 4:
         store_write(hand->store, &hand->call, "k", "v", 1,
                     &(struct store_condition){.when = STORE_IF_ABSENT});
         break;
     case 5:
-        store_get(&(struct store_source){hand->store, "k", ""}, &hand->call, 1, 5, &hand->pipe);
+        store_get(&(struct store_source){hand->store, "k", "", NULL}, &hand->call, 1, 5, &hand->pipe);
         break;
     case 6:
         store_upload_begin(
