@@ -39,8 +39,9 @@ bool join_open(struct join *join, struct store *source, struct store *destinatio
 void join_close(struct join *join);
 
 enum join_state join_peek(struct join *join);
-void join_take(struct join *join); /* past the heads that the step uses up */
-bool join_step(struct join *join); /* true if anything moved */
+bool join_has_source(const struct join *join); /* has the source an object at its head? After JOIN_READY */
+void join_take(struct join *join);             /* past the heads that the step uses up */
+bool join_step(struct join *join);             /* true if anything moved */
 /* With PLAN_UNREADABLE: what it is, and why. */
 const char *join_unreadable(const struct join *join, struct error *error);
 const struct error *join_error(const struct join *join);

@@ -116,10 +116,10 @@ struct call {
     bool once; /* the owner's: a write whose outcome is unknown is not sent again, but ends with that error */
     bool urgent; /* the owner's: it waits for no limit of requests and bytes a second */
     bool done;
-    struct error error;
     bool again;      /* a streamed half broke in a way that a new attempt may mend */
     bool lost;       /* with `again`: all parts of the upload are gone, it has to be aborted and begun anew */
     bool head_known; /* get and head: `info` and `meta` are filled in (before the body arrives) */
+    struct error error;
     struct object_info info;
     struct object_meta meta;
     struct buf body; /* small gets: the object */

@@ -64,7 +64,7 @@ static bool buf_reserve(struct buf *buf, size_t more)
         buf->failed = true;
         return false;
     }
-    if (buf->len + more < buf->cap)
+    if (buf->data != NULL && buf->len + more < buf->cap)
         return true;
     while (cap <= buf->len + more)
         cap = cap > buf->max / 2 ? buf->max + 1 : cap * 2;

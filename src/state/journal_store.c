@@ -219,6 +219,7 @@ void journal_prune(const struct job *job, int64_t kept, struct lease *lease)
     struct journal_runs runs; /* 8 KB */
     uint64_t bytes = 0;
     struct error why;
+    bool good = true;
     int count = 0;
     char size[32];
 
@@ -226,9 +227,11 @@ void journal_prune(const struct job *job, int64_t kept, struct lease *lease)
         log_warn("older runs are not removed (setting runs_kept): %s", why.text);
         return;
     }
-    while (count < runs.count - kept && journal_remove(job, runs.numbers[count], "", lease, &bytes, &why))
-        count++;
-    if (count < runs.count - kept)
+    while (good && count < runs.count && count < runs.count - kept) {
+        good = journal_remove(job, runs.numbers[count], "", lease, &bytes, &why);
+        count += good;
+    }
+    if (!good)
         log_warn("older runs cannot be removed (setting runs_kept): %s", why.text);
     if (count > 0)
         log_info("%d older run%s with %s can no longer be rolled back (setting runs_kept): removed", count,

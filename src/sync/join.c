@@ -74,6 +74,11 @@ const char *join_unreadable(const struct join *join, struct error *error)
     return unreadable_folder(join)->key;
 }
 
+bool join_has_source(const struct join *join)
+{
+    return join->source_entry != NULL;
+}
+
 void join_take(struct join *join)
 {
     if (join->step.action == PLAN_UNREADABLE)

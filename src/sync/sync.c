@@ -214,26 +214,21 @@ static int step_all(struct sync *sync, bool *moved)
     return active;
 }
 
-static bool is_large_relay(bool relay, uint64_t size)
-{
-    return relay && size > CONCURRENCY_SMALL;
-}
-
 /* For an object of that size, UINT64_MAX if it is not known. NULL: as many are under way as there should be. */
 static struct slot *free_slot(struct sync *sync, uint64_t size)
 {
     struct slot *found = NULL;
-    bool is_large = is_large_relay(transfer_would_relay(&sync->plan, size), size);
+    bool is_large = size > CONCURRENCY_SMALL && transfer_would_relay(&sync->plan, size);
     int active = 0, large = 0;
 
     for (int i = 0; i < sync->slot_count; i++) {
-        const struct transfer *transfer = &sync->slots[i].transfer;
+        struct slot *slot = &sync->slots[i];
 
-        if (!is_idle(&sync->slots[i])) {
+        if (!is_idle(slot)) {
             active++;
-            large += !transfer_idle(transfer) && is_large_relay(transfer->relay, transfer->entry.size);
+            large += transfer_relayed(&slot->transfer) > CONCURRENCY_SMALL;
         } else if (found == NULL) {
-            found = &sync->slots[i];
+            found = slot;
         }
     }
     sync->full = active >= sync->concurrency.limit;
@@ -560,7 +555,7 @@ static bool remove_extra(struct sync *sync)
 /* The same of the second pass. What else it meets has been dealt with, or is the next sync's. */
 static bool act_on_second_look(struct sync *sync)
 {
-    sync->source_seen |= sync->join.source_entry != NULL;
+    sync->source_seen |= join_has_source(&sync->join);
     if (sync->join.step.action == PLAN_UNREADABLE) {
         tell_unreadable(sync);
         end_removing(sync);

@@ -267,6 +267,11 @@ static bool is_stale(const struct transfer *t)
            is / 1000 < listed / 1000;
 }
 
+uint64_t transfer_relayed(const struct transfer *t)
+{
+    return !transfer_idle(t) && t->relay ? t->entry.size : 0;
+}
+
 bool transfer_adopt(struct transfer *t, struct error *error)
 {
     const struct object_info *info = &t->get.info;

@@ -80,17 +80,12 @@ struct transfer {
     /* Valid from transfer_start until the next one. */
     char key[OBJECT_KEY_MAX + 1];
     struct object_entry entry;   /* its key is the one above; the rest follows what is found at the source */
-    enum transfer_result result; /* once idle again */
     struct error error;          /* with TRANSFER_FAILED */
     uint64_t moved;              /* bytes of finished parts; for progress */
+    enum transfer_result result; /* once idle again */
     bool relay;                  /* the bytes pass through here */
 
     /* Private. */
-    struct transfer_plan *plan;
-    const char *to;   /* its key at the destination, borrowed; NULL: the same one */
-    const char *past; /* the version of the source's that is copied, borrowed; NULL: the present one */
-    void (*state)(struct transfer *transfer); /* what happens at the next step; NULL: idle */
-    void (*after_meta)(struct transfer *transfer), (*after_acl)(struct transfer *transfer);
     bool one_stream; /* the source tells no version */
     bool untagged;   /* without its tags, which may be what the destination refused */
     bool guarded;    /* only over this version of the destination's; "": only if it has none */
@@ -99,9 +94,14 @@ struct transfer {
     bool again_after_abort;
     int attempt;         /* of the object or part at hand */
     int version_changes; /* how often the source changed under us, or all parts were in vain */
-    int64_t wake;        /* mono; end of a backoff; 0: none */
-    struct call get;     /* reading half; also heads */
-    struct call put;     /* writing half; also copies and tags */
+    struct transfer_plan *plan;
+    const char *to;   /* its key at the destination, borrowed; NULL: the same one */
+    const char *past; /* the version of the source's that is copied, borrowed; NULL: the present one */
+    void (*state)(struct transfer *transfer); /* what happens at the next step; NULL: idle */
+    void (*after_meta)(struct transfer *transfer), (*after_acl)(struct transfer *transfer);
+    int64_t wake;    /* mono; end of a backoff; 0: none */
+    struct call get; /* reading half; also heads */
+    struct call put; /* writing half; also copies and tags */
     struct absence absence;
     struct object_meta meta, acl;
     struct pipe pipe;               /* allocated at the first relay */
@@ -116,6 +116,9 @@ struct transfer {
 
 void transfer_init(struct transfer *transfer, struct transfer_plan *plan);
 void transfer_free(struct transfer *transfer);
+
+/* How large the object is that it relays now; 0: it relays none. */
+uint64_t transfer_relayed(const struct transfer *transfer);
 
 /* Begins with a copy of `entry`. The transfer must be idle. */
 void transfer_start(struct transfer *transfer, const struct object_entry *entry);

@@ -73,8 +73,9 @@ static void check_numbers(const struct settings *settings)
         case SETTING_SIZE:
         case SETTING_LIMIT:
         case SETTING_SHARE:
-            require(*(const int64_t *)field >= slot.setting->min &&
-                    *(const int64_t *)field <= slot.setting->max);
+            require((slot.setting->also != NULL && *(const int64_t *)field == 0) ||
+                    (*(const int64_t *)field >= slot.setting->min &&
+                     *(const int64_t *)field <= slot.setting->max));
             break;
         case SETTING_FLAG:
             require(*(const int64_t *)field == 0 || *(const int64_t *)field == 1);
