@@ -241,18 +241,18 @@ static bool take_paths(struct admin_order *order, yyjson_val *paths)
     return count > 0; /* none of them must not mean all */
 }
 
-static bool take_member(struct admin_order *order, enum admin_route route, const char *name,
+static bool take_member(struct admin_order *order, enum admin_route route, yyjson_val *name,
                         yyjson_val *value)
 {
     if (route == ADMIN_ROLLBACK) {
         order->run = yyjson_get_uint(value);
-        return strcmp(name, "run") == 0 && yyjson_is_uint(value) && order->run > 0;
+        return yyjson_equals_str(name, "run") && yyjson_is_uint(value) && order->run > 0;
     }
     if (route != ADMIN_SYNC)
         return false;
-    if (strcmp(name, "paths") == 0)
+    if (yyjson_equals_str(name, "paths"))
         return take_paths(order, value);
-    if (strcmp(name, "dry_run") != 0 || !yyjson_is_bool(value))
+    if (!yyjson_equals_str(name, "dry_run") || !yyjson_is_bool(value))
         return false;
     order->dry_run = yyjson_get_bool(value);
     return true;
@@ -273,7 +273,7 @@ bool admin_order_body(struct admin_order *order, enum admin_route route, const c
     good = yyjson_is_obj(root);
     yyjson_obj_foreach(root, i, count, name, value)
     {
-        good = good && take_member(order, route, yyjson_get_str(name), value);
+        good = good && take_member(order, route, name, value);
     }
     yyjson_doc_free(doc);
     return good;

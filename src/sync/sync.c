@@ -344,13 +344,13 @@ static void start_deed(struct sync *sync, struct slot *slot)
 
 static void start_item(struct sync *sync, struct slot *slot, const struct keep_item *item)
 {
-    const char *key = item->after != NULL ? item->after->key : item->before->key;
+    const struct object_entry *named = item->after != NULL ? item->after : item->before;
 
     slot->deed = item->deed;
     slot->reason = (enum plan_reason)item->reason;
     slot->overwrites = item->overwrites;
     slot->kept_bytes = 0;
-    memcpy(slot->key, key, strlen(key) + 1);
+    memcpy(slot->key, named->key, strlen(named->key) + 1);
     if (item->after != NULL) {
         slot->after = *item->after;
         slot->after.key = slot->key;
