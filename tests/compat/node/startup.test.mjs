@@ -34,7 +34,7 @@ test('a sync', async t => {
   const { durationMs, ...details } = result.details;
   assert.ok(Number.isInteger(durationMs));
   assert.deepEqual(details, {
-    state: 'synced', dryRun: false, exitCode: 0, syncedFiles: 1, skippedFiles: 0, goneFiles: 0, overwrittenFiles: 0, keptFiles: 0,
+    state: 'synced', dryRun: false, exitCode: 0, syncedFiles: 1, skippedFiles: 0, goneFiles: 0, overwrittenFiles: 0, keptFiles: 0, deletedFiles: 0,
     failedFiles: 0, totalSize: 3, errors: [],
   });
   assert.equal(place.read('prod/public/a.txt'), 'abc');
