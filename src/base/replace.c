@@ -93,7 +93,7 @@ void replace_drop(struct replace *replace)
 bool replace_file(const char *path, const char *what, const struct buf *text, struct error *error)
 {
     bool ended = text->len > 0 && text->data[text->len - 1] == '\n';
-    struct replace file;
+    struct replace file = {.fd = -1};
 
     return replace_begin(&file, path, what, error) && replace_write(&file, buf_str(text), text->len, error) &&
            replace_write(&file, "\n", ended ? 0 : 1, error) && replace_finish(&file, error);

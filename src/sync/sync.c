@@ -91,12 +91,8 @@ static void leave_alone(const struct sync *sync, const char *key)
         report_kept(sync->job->report, key);
         return;
     }
-    error_set(
-        &why, ERROR_PRECONDITION, "%s",
-        sync->job->settings->conflict == CONFLICT_OVERWRITE
-            ? "it was changed in production meanwhile, and what is there now is not kept: the next sync "
-              "overwrites it (setting keep_previous)"
-            : "it was changed in production since it was synced (setting conflict)");
+    error_set(&why, ERROR_PRECONDITION,
+              "it was changed in production since it was synced (setting conflict)");
     report_failed(sync->job->report, key, &why);
 }
 
@@ -121,9 +117,6 @@ static void settle_keeping(struct sync *sync, struct slot *slot)
     if (transfer->result == TRANSFER_COPIED) {
         crash_point("kept");
         slot->kept_bytes = transfer->entry.size;
-        /* What is overwritten is what was kept. */
-        if (slot->deed == JOURNAL_OVERWRITE && sync->job->settings->conflict == CONFLICT_OVERWRITE)
-            memcpy(slot->before.version, transfer->entry.version, sizeof slot->before.version);
         transfer->result = TRANSFER_NONE;
         start_deed(sync, slot);
         return;
@@ -331,12 +324,14 @@ static void plan_copy(struct sync *sync)
 
 /* ---- with a journal ---- */
 
-/* What the journal has by now. Only what was there when it was written is overwritten: of anything else, nothing is kept. */
+/* What the journal has by now. */
 static void start_deed(struct sync *sync, struct slot *slot)
 {
     transfer_use(&slot->transfer, &sync->plan);
     if (slot->deed == JOURNAL_DELETE)
         removal_start(&slot->removal, &slot->before, sync->path_began);
+    else if (sync->job->settings->conflict == CONFLICT_OVERWRITE)
+        transfer_start(&slot->transfer, &slot->after);
     else
         transfer_start_over(&slot->transfer, &slot->after,
                             slot->deed == JOURNAL_OVERWRITE ? &slot->before : NULL);
