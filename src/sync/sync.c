@@ -924,15 +924,7 @@ static bool begin_journal(struct sync *sync)
     if (job->report->mode == REPORT_DEPLOY)
         snprintf(head.deployment, sizeof head.deployment, "%s", job->report->detection.deployment_id);
     keep_init(sync->keep, job->state, &head);
-    sync->keep_plan = (struct transfer_plan){
-        .source = job->destination,
-        .destination = job->destination,
-        .part_size = (uint64_t)job->settings->part_size,
-        .server_copy = store_can_copy(job->destination, job->destination),
-        .seen = true,
-        .restores = true,
-    };
-    object_meta_init(&sync->keep_plan.acl);
+    transfer_plan_within(&sync->keep_plan, job->destination, (uint64_t)job->settings->part_size);
     return true;
 }
 

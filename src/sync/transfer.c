@@ -6,6 +6,19 @@
 #include <stdio.h>
 #include <string.h>
 
+void transfer_plan_within(struct transfer_plan *plan, struct store *store, uint64_t part_size)
+{
+    *plan = (struct transfer_plan){
+        .source = store,
+        .destination = store,
+        .part_size = part_size,
+        .server_copy = store_can_copy(store, store),
+        .seen = true,
+        .restores = true,
+    };
+    object_meta_init(&plan->acl);
+}
+
 void transfer_init(struct transfer *t, struct transfer_plan *plan)
 {
     *t = (struct transfer){.plan = plan};

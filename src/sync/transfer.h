@@ -114,6 +114,9 @@ struct transfer {
     uint32_t sum;                   /* the same as a CRC32C */
 };
 
+/* Copies inside one bucket that keep an object as it is, or put it back; the plan's `acl` is to be freed. */
+void transfer_plan_within(struct transfer_plan *plan, struct store *store, uint64_t part_size);
+
 void transfer_init(struct transfer *transfer, struct transfer_plan *plan);
 void transfer_free(struct transfer *transfer);
 

@@ -397,18 +397,10 @@ bool undo_run(struct undo_job *job, struct journal_run *run, struct error *error
 {
     struct undo undo = {.job = job, .run = run, .slot_count = concurrency_usual(job->settings->concurrency)};
 
-    undo.plan = (struct transfer_plan){
-        .source = job->destination,
-        .destination = job->destination,
-        .part_size = (uint64_t)job->settings->part_size,
-        .server_copy = store_can_copy(job->destination, job->destination),
-        .seen = true,
-        .restores = true,
-    };
+    transfer_plan_within(&undo.plan, job->destination, (uint64_t)job->settings->part_size);
     undo.slots = calloc((size_t)undo.slot_count, sizeof *undo.slots);
     if (undo.slots == NULL)
         return error_set(error, ERROR_LOCAL, "out of memory");
-    object_meta_init(&undo.plan.acl);
     call_init(&undo.call);
     for (int i = 0; i < undo.slot_count; i++) {
         call_init(&undo.slots[i].call);
