@@ -75,6 +75,16 @@ class AdminCase(ServeCase):
             self.assertEqual(self.judge.run(run or {}), [])
         return found
 
+    def serve_stalled(self):
+        """One that was asked for a sync, whose worker waits for an answer; and that worker."""
+        _, env = self.stalled()
+        tool = self.serve(env={**env, "STORSYNC_ENVIRONMENT": "development"})
+        before = set(children(tool.pid))
+        self.ask_admin("POST", "/sync")
+        worker = (set(children(tool.pid)) - before).pop()
+        tool.wait_for(lambda: self.status()["run"]["state"] == "running")
+        return tool, worker
+
     def wait_idle(self, tool, last):
         tool.wait_for(lambda: not (found := self.status())["run"] and found["last"]["id"] == last)
         return self.status()
@@ -205,12 +215,7 @@ class Told(AdminCase):
         self.end(tool)
 
     def test_worker_that_is_killed(self):
-        proxy, env = self.stalled()
-        tool = self.serve(env={**env, "STORSYNC_ENVIRONMENT": "development"})
-        before = set(children(tool.pid))
-        self.ask_admin("POST", "/sync")
-        worker = (set(children(tool.pid)) - before).pop()
-        tool.wait_for(lambda: self.status()["run"]["state"] == "running")
+        tool, worker = self.serve_stalled()
         os.kill(worker, signal.SIGKILL)
         last = self.wait_idle(tool, 2)["last"]
         self.assertEqual((last["state"], last["exitCode"] > 0), ("failed", True))
@@ -324,12 +329,7 @@ class Taken(AdminCase):
 
     def test_by_force(self):
         """A worker that does not even end when it is asked to."""
-        proxy, env = self.stalled()
-        tool = self.serve(env={**env, "STORSYNC_ENVIRONMENT": "development"})
-        before = set(children(tool.pid))
-        self.ask_admin("POST", "/sync")
-        worker = (set(children(tool.pid)) - before).pop()
-        tool.wait_for(lambda: self.status()["run"]["state"] == "running")
+        tool, worker = self.serve_stalled()
         os.kill(worker, signal.SIGSTOP)
         self.ask_admin("DELETE", "/run")
         last = self.wait_idle(tool, 2)["last"]
