@@ -356,8 +356,13 @@ class DirBucket:
 
     def contents(self, state=False):
         """{key: body} of everything, the tool's own state apart."""
-        files = {str(p.relative_to(self.root)): p.read_bytes() for p in self.root.rglob("*") if p.is_file()}
-        return {k: v for k, v in files.items() if state or not k.startswith(".storsync/")}
+        found = {}
+        for path in self.root.rglob("*"):
+            key = str(path.relative_to(self.root))
+            if path.is_file() and (state or not key.startswith(".storsync/")):
+                with contextlib.suppress(FileNotFoundError):  # the tool may be at work
+                    found[key] = path.read_bytes()
+        return found
 
     def state(self, name):
         """Keys of that part of the state, of all jobs."""
