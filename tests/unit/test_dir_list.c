@@ -243,8 +243,47 @@ static void directories_larger_than_the_window(void **state)
     assert_true(keys.count > 1000);
     for (size_t window = 1; window < (size_t)1 << 20; window = window * 5 + 1)
         check(&keys, "", window);
+    for (size_t window = 60000; window < 400000; window += 40000)
+        check(&keys, "", window);
     check(&keys, "big/0000", 1);
     check(&keys, "big/1", 8000);
+    keys_free(&keys);
+}
+
+/* The disk may be full, or there may be no folder for temporary files: then a directory is read more often. */
+static void directories_that_cannot_be_sorted_on_disk(void **state)
+{
+    struct keys keys = {.count = 0};
+    struct rlimit before, little;
+    struct object_entry entry;
+    struct dir_list *list;
+    struct error error;
+    char key[300];
+
+    (void)state;
+    for (int i = 0; i < 1500; i++) {
+        snprintf(key, sizeof key, "big/%0*d", 200, (i * 7919) % 1500);
+        assert_true(tempdir_file(root, key, key));
+        keys_add(&keys, key);
+    }
+    keys_sort(&keys);
+    assert_int_equal(mkfifoat(tree.root, "big/fifo", 0600), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    for (rlim_t size = 0; size < 300000; size += 75000) {
+        little = before;
+        little.rlim_cur = size;
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+        check(&keys, "", 200000);
+    }
+    list = dir_list_open(&tree, "", 200000, &error);
+    assert_non_null(list);
+    while (dir_list_peek(list, &entry, &error) == DIR_LIST_ENTRY)
+        dir_list_next(list);
+    assert_int_equal(dir_list_left_out(list), 1); /* though it was read more than once */
+    dir_list_close(list);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, SIG_DFL);
     keys_free(&keys);
 }
 
@@ -524,6 +563,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(known_order, set_up, tear_down),
         cmocka_unit_test(random_trees),
         cmocka_unit_test_setup_teardown(directories_larger_than_the_window, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(directories_that_cannot_be_sorted_on_disk, set_up, tear_down),
         cmocka_unit_test_setup_teardown(as_deep_as_a_key_allows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_long_a_path_is_left_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_no_file_is_left_out, set_up, tear_down),

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "dir_file.h"
+#include "dir_sort.h"
 #include "stop.h"
 #include "text.h"
 
@@ -14,10 +15,13 @@
 #include <unistd.h>
 
 /* The name of a directory entry as it sorts: a directory has a '/' behind it. */
-#define NAME_SIZE (NAME_MAX + 2)
+#define NAME_SIZE DIR_SORT_NAME
 
 /* Entries of a directory that are read between two looks at stop_requested(). */
 #define READ_STEP 1000
+
+/* The smallest window that is worth a file, in bytes. */
+#define SORT_FROM ((size_t)16 * 1024)
 
 /* One directory on the way down. `names` holds names with their NUL, `starts` where each begins, in order. */
 struct level {
@@ -30,6 +34,8 @@ struct level {
     bool begun;   /* its first window was read */
     size_t bound; /* while reading, and `more`: the index of the largest name */
     bool more;    /* there are names behind the last one of the window; true before the first reading */
+    bool sorts;   /* what does not fit is sorted on disk */
+    struct dir_sort *sort; /* NULL: not needed so far, or not to be had */
 };
 
 enum walk_state {
@@ -50,7 +56,7 @@ struct walk {
     char filter[DIR_PATH_SIZE]; /* names of the first level begin with this */
     struct filter *wanted;      /* by it; NULL: all */
     uint64_t left_out;
-    int64_t stale;         /* as in struct dir_tree */
+    const struct dir_tree *tree;
     bool tells_unreadable; /* as entries; else they are failures */
     struct object_entry file;
 };
@@ -63,9 +69,15 @@ struct dir_list {
 
 /* ---- a level's window ---- */
 
-static size_t level_size(const struct level *level)
+static size_t window_size(const struct level *level)
 {
     return level->names.len + level->count * sizeof level->starts[0];
+}
+
+/* The sort has as much as the window that could not hold all names. */
+static size_t level_size(const struct level *level)
+{
+    return window_size(level) + (level->sort != NULL ? level->limit : 0);
 }
 
 static const char *level_name(const struct level *level, size_t index)
@@ -77,6 +89,13 @@ static void level_free(struct level *level)
 {
     buf_free(&level->names);
     free(level->starts);
+    dir_sort_free(level->sort);
+}
+
+static void level_clear(struct level *level)
+{
+    buf_clear(&level->names);
+    level->count = level->next = 0;
 }
 
 static int compare_starts(const void *a, const void *b, void *names)
@@ -135,6 +154,47 @@ static bool level_cut(struct level *level)
     return true;
 }
 
+/* Makes room in a full window: what is in it becomes a run of the sort, or its larger half is left for later. */
+static bool level_make_room(struct level *level, int folder)
+{
+    bool ok;
+
+    if (level->sorts && level->sort == NULL)
+        level->sort = dir_sort_new(folder, level->limit);
+    if (level->sort == NULL) {
+        level->sorts = false;
+        return level_cut(level);
+    }
+    level_sort(level);
+    ok = dir_sort_add(level->sort, level->names.data, level->starts, level->count);
+    level_clear(level);
+    return ok;
+}
+
+/* After the last name: from now on all come out of the sort, which has the window's memory. */
+static bool level_merge(struct level *level)
+{
+    bool ok = dir_sort_add(level->sort, level->names.data, level->starts, level->count);
+
+    level_clear(level);
+    buf_free(&level->names);
+    free(level->starts);
+    level->starts = NULL;
+    level->cap = 0;
+    level->more = true;
+    return ok && dir_sort_merge(level->sort);
+}
+
+/* Lets the window be the next name of the sort. */
+static bool level_take_sorted(struct level *level)
+{
+    const char *name = dir_sort_next(level->sort);
+
+    level_clear(level);
+    level->more = name != NULL;
+    return name != NULL ? level_add(level, name) : errno == 0;
+}
+
 /* ---- reading a directory ---- */
 
 /* What the last level's window may have: half of what the levels above it leave. */
@@ -166,8 +226,8 @@ static unsigned char type_of(int dir, const struct dirent *entry)
 static bool is_hidden(const struct walk *walk, const struct level *level, const char *name)
 {
     if (text_begins(name, DIR_TEMP_PREFIX)) {
-        if (walk->stale != CLOCK_UNKNOWN)
-            dir_file_tidy_one(walk->here, name, walk->stale);
+        if (walk->tree->stale != CLOCK_UNKNOWN)
+            dir_file_tidy_one(walk->here, name, walk->tree->stale);
         return true;
     }
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
@@ -203,7 +263,8 @@ static bool consider_entry(struct walk *walk, struct level *level, const struct 
     name[len] = '\0';
     if (strcmp(name, after) <= 0 || (level->more && strcmp(name, level_name(level, level->bound)) >= 0))
         return true;
-    if (level_add(level, name) && (level_size(level) <= level->limit || level_cut(level)))
+    if (level_add(level, name) &&
+        (window_size(level) <= level->limit || level_make_room(level, walk->tree->temp)))
         return true;
     errno = ENOMEM;
     return false;
@@ -246,14 +307,39 @@ static bool is_stopped(void)
     return true;
 }
 
+/* Reads the names behind `after`: as many of them as the window holds, or all into the sort. */
+static bool read_names(struct walk *walk, struct level *level, DIR *stream, const char *after)
+{
+    const struct dirent *entry;
+    bool ok = true;
+
+    level_clear(level);
+    level->more = false;
+    for (unsigned seen = 1; ok && (errno = 0, entry = readdir(stream)) != NULL; seen++)
+        ok = consider_entry(walk, level, entry, after) && (seen % READ_STEP != 0 || !is_stopped());
+    ok = ok && errno == 0;
+    level_sort(level);
+    return ok && (level->sort == NULL || level_merge(level));
+}
+
+/* The disk is full, say: the directory is read more often instead. */
+static bool read_without_sort(struct walk *walk, struct level *level, DIR *stream)
+{
+    dir_sort_free(level->sort);
+    level->sort = NULL;
+    level->sorts = false;
+    rewinddir(stream);
+    return read_names(walk, level, stream, "");
+}
+
 /* Fills the current level's window with what comes behind its last name. */
 static bool read_window(struct walk *walk)
 {
     struct level *level = &walk->levels[walk->depth - 1];
+    uint64_t left_out = walk->left_out;
     char after[NAME_SIZE] = "";
     DIR *stream = open_stream(walk);
-    const struct dirent *entry;
-    bool ok = true;
+    bool ok;
     int why;
 
     if (stream == NULL)
@@ -262,16 +348,15 @@ static bool read_window(struct walk *walk)
         memcpy(after, level_name(level, level->count - 1), strlen(level_name(level, level->count - 1)) + 1);
     level->limit = level_limit(walk);
     level->names.max = level->limit + NAME_SIZE;
-    buf_clear(&level->names);
-    level->count = level->next = 0;
-    level->more = false;
-    for (unsigned seen = 1; ok && (errno = 0, entry = readdir(stream)) != NULL; seen++)
-        ok = consider_entry(walk, level, entry, after) && (seen % READ_STEP != 0 || !is_stopped());
+    level->sorts = !level->begun && level->limit >= SORT_FROM;
+    ok = read_names(walk, level, stream, after);
+    if (!ok && level->sort != NULL && errno != ECANCELED) {
+        walk->left_out = left_out;
+        ok = read_without_sort(walk, level, stream);
+    }
     why = errno;
     closedir(stream);
     errno = why;
-    level_sort(level);
-    ok = ok && why == 0;
     level->begun = level->begun || ok;
     return ok;
 }
@@ -387,7 +472,7 @@ static bool walk_on(struct walk *walk)
                 return false;
         } else if (!level->more) {
             pop_level(walk);
-        } else if (!read_window(walk)) {
+        } else if (level->sort != NULL ? !level_take_sorted(level) : !read_window(walk)) {
             if (!may_pass_over(walk) && !show_unreadable(walk))
                 return false;
             pop_level(walk);
@@ -400,13 +485,13 @@ static bool walk_on(struct walk *walk)
 
 /* Begins a walk of the paths that start with `prefix`. `base` becomes the walk's. */
 static bool walk_open(struct walk *walk, int base, const char *prefix, size_t path_max, size_t window,
-                      int64_t stale)
+                      const struct dir_tree *tree)
 {
     const char *slash = strrchr(prefix, '/');
     size_t dir_len = slash != NULL ? (size_t)(slash - prefix) + 1 : 0;
 
     *walk = (struct walk){
-        .state = WALK_ON, .base = base, .here = -1, .window = window, .path_max = path_max, .stale = stale};
+        .state = WALK_ON, .base = base, .here = -1, .window = window, .path_max = path_max, .tree = tree};
     memcpy(walk->path, prefix, dir_len);
     memcpy(walk->filter, prefix + dir_len, strlen(prefix + dir_len) + 1);
     return push_level(walk);
@@ -443,7 +528,7 @@ static bool open_walks(struct dir_list *list, const struct dir_tree *tree, const
     int odd_root;
 
     list->plain.base = list->odd.base = -1;
-    if (root < 0 || !walk_open(&list->plain, root, prefix, OBJECT_KEY_MAX, window, tree->stale))
+    if (root < 0 || !walk_open(&list->plain, root, prefix, OBJECT_KEY_MAX, window, tree))
         return false;
     list->plain.tells_unreadable = true;
     if (nothing_plain(prefix))
@@ -453,7 +538,7 @@ static bool open_walks(struct dir_list *list, const struct dir_tree *tree, const
         return false;
     dir_odd_path(prefix, odd);
     if (!walk_open(&list->odd, odd_root, odd + sizeof DIR_ODD, DIR_PATH_SIZE - sizeof DIR_ODD - 1, window,
-                   tree->stale))
+                   tree))
         return false;
     if (odd_root < 0)
         list->odd.state = WALK_END;

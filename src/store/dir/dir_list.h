@@ -8,11 +8,11 @@
  * "a0").
  *
  * Memory: all windows of a walk together have about `window` bytes, of which a directory gets half of what
- * the ones above it leave (but at least DIR_LIST_LEVEL_MIN). A directory whose names do not fit is read once
- * more for each window's worth of them.
+ * the ones above it leave (but at least DIR_LIST_LEVEL_MIN). Names that do not fit are sorted on disk
+ * (dir_sort.h); where there is no room for it, their directory is read once more for each window's worth of them.
  *
  * Left out: what is neither a regular file nor a directory, and paths longer than a key may be. A file that
- * vanishes before it is reached is left out, one that appears behind the last key is listed. (lost+found, which
+ * vanishes before it is reached is left out, one that appears behind the last key may be listed. (lost+found, which
  * is root's, may not be readable.)
  *
  * A directory that cannot be read, or a file that cannot be looked at, is an entry that says so (object.h): what is
@@ -39,7 +39,7 @@
 struct dir_list;
 enum dir_list_state { DIR_LIST_ENTRY, DIR_LIST_END, DIR_LIST_FAILED };
 
-/* NULL with *error. `prefix` has at most OBJECT_KEY_MAX bytes. */
+/* NULL with *error. `prefix` has at most OBJECT_KEY_MAX bytes; `tree` is borrowed until dir_list_close. */
 struct dir_list *dir_list_open(const struct dir_tree *tree, const char *prefix, size_t window,
                                struct error *error);
 void dir_list_close(struct dir_list *list);
