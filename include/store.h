@@ -62,6 +62,7 @@ enum store_when { STORE_ALWAYS, STORE_IF_ABSENT, STORE_IF_VERSION };
 struct store_condition {
     enum store_when when;
     const char *version; /* STORE_IF_VERSION: the one that has to be there still; never "" */
+    bool bare; /* put to the service without the quotes that belong there: some misjudge it with them */
 };
 
 /* An object that is to be written. */
@@ -116,7 +117,7 @@ struct call {
     bool once; /* the owner's: a write whose outcome is unknown is not sent again, but ends with that error */
     bool urgent; /* the owner's: it waits for no limit of requests and bytes a second */
     bool done;
-    bool again;      /* a streamed half broke in a way that a new attempt may mend */
+    bool again;      /* a streamed half, or a write once only, broke in a way that a new attempt may mend */
     bool lost;       /* with `again`: all parts of the upload are gone, it has to be aborted and begun anew */
     bool head_known; /* get and head: `info` and `meta` are filled in (before the body arrives) */
     struct error error;

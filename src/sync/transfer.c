@@ -62,7 +62,7 @@ struct store_source transfer_source(const struct transfer *t)
 
 static struct store_condition condition_of(const struct transfer *t)
 {
-    struct store_condition condition = {.when = STORE_ALWAYS, .version = t->over};
+    struct store_condition condition = {.when = STORE_ALWAYS, .version = t->over, .bare = t->plan->bare};
 
     if (t->guarded)
         condition.when = t->over[0] != '\0' ? STORE_IF_VERSION : STORE_IF_ABSENT;
@@ -71,9 +71,10 @@ static struct store_condition condition_of(const struct transfer *t)
     return condition;
 }
 
-struct store_target transfer_target(const struct transfer *t)
+struct store_target transfer_target(struct transfer *t)
 {
-    return (struct store_target){.condition = condition_of(t),
+    t->sent = condition_of(t);
+    return (struct store_target){.condition = t->sent,
                                  .key = transfer_key_there(t),
                                  .size = t->entry.size,
                                  .modified = t->entry.modified,
@@ -160,8 +161,32 @@ static bool is_still_there(const struct transfer *t)
     return t->over[0] != '\0' && (now[0] == '\0' || object_versions_equal(now, t->over));
 }
 
-/* Ceph RGW up to 18 refuses any write on the condition of a version, whatever it has. Nothing but that version itself proves
- * that it does: not a look that failed, nor one that names none. */
+/* A write before this one, whose outcome is not known, may be what is there. Is it, as t->put was just told? */
+static bool is_own_attempt(const struct transfer *t)
+{
+    const struct object_info *now = &t->put.info;
+
+    return t->attempt > 0 && t->upload == NULL && t->put.error.kind == ERROR_NONE &&
+           now->size == t->entry.size && object_hashes_equal(&now->hash, &t->entry.hash);
+}
+
+/* The destination has something else than this is to replace. Where that may be an attempt of ours it is no conflict. */
+static void meet_another(struct transfer *t)
+{
+    if (is_own_attempt(t)) {
+        t->moved = t->entry.size;
+        transfer_arrived(t);
+        return;
+    }
+    if (t->error.kind == ERROR_NONE)
+        error_set(&t->error, ERROR_PRECONDITION, "it has changed at the destination meanwhile");
+    transfer_abandon(t, t->attempt > 0 || t->version_changes > 0 ? TRANSFER_FAILED : TRANSFER_CONFLICT,
+                     false);
+}
+
+/* Ceph RGW up to 18 refuses any write on the condition of a version in quotes, whatever it has; without them it does what it
+ * should, in buckets without versions. Nothing but that version itself proves that a refusal is wrong: not a look that failed,
+ * nor one that names none. */
 static void wait_for_reason(struct transfer *t)
 {
     bool looked = t->put.error.kind == ERROR_NONE || t->put.error.kind == ERROR_NOT_FOUND;
@@ -171,18 +196,19 @@ static void wait_for_reason(struct transfer *t)
     if (!looked) {
         transfer_fail(t, &t->put.error);
     } else if (is_still_there(t) && (t->over[0] == '\0' || t->put.info.version[0] != '\0')) {
-        t->plan->lacks[condition_of(t).when] = true;
+        if (t->sent.when == STORE_IF_VERSION && !t->sent.bare)
+            t->plan->bare = true;
+        else
+            t->plan->lacks[t->sent.when] = true;
         transfer_abandon(t, TRANSFER_FAILED, true);
     } else {
-        /* After an attempt whose outcome is not known it may be that one which is there. */
-        transfer_abandon(t, t->attempt > 0 || t->version_changes > 0 ? TRANSFER_FAILED : TRANSFER_CONFLICT,
-                         false);
+        meet_another(t);
     }
 }
 
 bool transfer_settle_condition(struct transfer *t)
 {
-    enum store_when when = condition_of(t).when;
+    enum store_when when = t->sent.when;
 
     if (when == STORE_ALWAYS ||
         (t->put.error.kind != ERROR_PRECONDITION && t->put.error.kind != ERROR_UNSUPPORTED))
@@ -204,6 +230,29 @@ void transfer_over_own(struct transfer *t)
     t->guarded = t->guarded && t->over[0] != '\0';
 }
 
+/* What was removed since it was listed is no change that could be lost. */
+static void wait_for_there(struct transfer *t)
+{
+    if (!t->put.done)
+        return;
+    if (t->put.error.kind == ERROR_NOT_FOUND) {
+        t->over[0] = '\0';
+    } else if (t->put.error.kind != ERROR_NONE) {
+        transfer_fail(t, &t->put.error);
+        return;
+    }
+    if (is_still_there(t))
+        transfer_begin(t);
+    else
+        meet_another(t);
+}
+
+static void look_before(struct transfer *t)
+{
+    store_head(t->plan->destination, &t->put, transfer_key_there(t));
+    t->state = wait_for_there;
+}
+
 /* ---- trying again ---- */
 
 struct retry *transfer_retry(const struct transfer *t)
@@ -218,6 +267,8 @@ static void wait_for_backoff(struct transfer *t)
     t->wake = 0;
     if (t->upload != NULL)
         transfer_begin_part(t);
+    else if (t->guarded)
+        look_before(t);
     else
         transfer_begin(t);
 }
@@ -477,7 +528,7 @@ static void prepare(struct transfer *t, const struct object_entry *entry)
     t->one_stream = false;
     t->measured[0] = '\0';
     t->guarded = false;
-    t->put.once = false;
+    t->sent = (struct store_condition){.when = STORE_ALWAYS};
     t->stopping = false;
     t->to = NULL;
     t->past = NULL;
@@ -489,37 +540,18 @@ void transfer_start(struct transfer *t, const struct object_entry *entry)
     transfer_begin(t);
 }
 
-/* What was removed since it was listed is no change that could be lost. */
-static void wait_for_there(struct transfer *t)
-{
-    if (!t->put.done)
-        return;
-    if (t->put.error.kind == ERROR_NOT_FOUND)
-        t->over[0] = '\0';
-    else if (t->put.error.kind != ERROR_NONE) {
-        transfer_fail(t, &t->put.error);
-        return;
-    }
-    if (is_still_there(t))
-        transfer_begin(t);
-    else
-        transfer_end(t, TRANSFER_CONFLICT);
-}
-
 void transfer_start_over(struct transfer *t, const struct object_entry *entry,
                          const struct object_entry *there)
 {
     prepare(t, entry);
     t->guarded = true;
-    t->put.once = true;
     snprintf(t->over, sizeof t->over, "%s", there != NULL ? there->version : "");
     if (there != NULL && t->over[0] == '\0') { /* nothing to compare with */
         t->guarded = false;
         transfer_begin(t);
         return;
     }
-    store_head(t->plan->destination, &t->put, t->key);
-    t->state = wait_for_there;
+    look_before(t);
 }
 
 void transfer_start_as(struct transfer *t, const struct object_entry *entry, const char *to, const char *past,
@@ -529,7 +561,6 @@ void transfer_start_as(struct transfer *t, const struct object_entry *entry, con
     t->to = to;
     t->past = past;
     t->guarded = over != NULL;
-    t->put.once = t->guarded;
     snprintf(t->over, sizeof t->over, "%s", t->guarded ? over : "");
     transfer_begin(t);
 }

@@ -70,6 +70,7 @@ struct transfer_plan {
     bool seen;         /* the destination's credentials see the source's bucket */
     /* Conditions (enum store_when) that the destination has not, or misjudges: a look before the write has to do. */
     bool lacks[STORE_IF_VERSION + 1];
+    bool bare;         /* it misjudges a version in quotes: struct store_condition */
     bool false_hashes; /* what the source's listing shows as hashes is none of the content */
     struct copy_way whole, parts;
 };
@@ -90,7 +91,8 @@ struct transfer {
     bool untagged;   /* without its tags, which may be what the destination refused */
     bool guarded;    /* only over this version of the destination's; "": only if it has none */
     char over[OBJECT_VERSION_SIZE];
-    bool stopping; /* transfer_stop was called */
+    struct store_condition sent; /* with the last write; others may have learnt more since */
+    bool stopping;               /* transfer_stop was called */
     bool again_after_abort;
     int attempt;         /* of the object or part at hand */
     int version_changes; /* how often the source changed under us, or all parts were in vain */
@@ -127,7 +129,9 @@ uint64_t transfer_relayed(const struct transfer *transfer);
 void transfer_start(struct transfer *transfer, const struct object_entry *entry);
 
 /* The same, but only if the destination still has `there`, or nothing if that is NULL: TRANSFER_CONFLICT if it has anything
- * else. It is looked at once more, and the write is on that condition where the service has those. */
+ * else. It is looked at before each attempt, and the write is on that condition where the service has those. After an attempt
+ * whose answer was lost, what has the content of this object is taken for it; of anything else it is not known whose it is,
+ * which is a failure. */
 void transfer_start_over(struct transfer *transfer, const struct object_entry *entry,
                          const struct object_entry *there);
 

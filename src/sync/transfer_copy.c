@@ -77,6 +77,10 @@ static void wait_for_truth(struct transfer *t)
 
 void transfer_copy_failed(struct transfer *t)
 {
+    if (t->put.again) { /* it may have happened: what is there has to be looked at before it is tried again */
+        transfer_try_again(t, &t->put.error);
+        return;
+    }
     switch (t->put.error.kind) {
     case ERROR_NOT_FOUND:
     case ERROR_PRECONDITION:

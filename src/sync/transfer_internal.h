@@ -21,9 +21,10 @@
 
 const char *transfer_key_there(const struct transfer *t); /* at the destination */
 
-/* What is copied, and what shall come of it, as far as that is known by now. Borrowed from the transfer. */
+/* What is copied, and what shall come of it, as far as that is known by now: the latter is going to be written. Borrowed from
+ * the transfer. */
 struct store_source transfer_source(const struct transfer *t);
-struct store_target transfer_target(const struct transfer *t);
+struct store_target transfer_target(struct transfer *t);
 
 void transfer_begin(struct transfer *t); /* from the start, with what is known by now */
 void transfer_end(struct transfer *t, enum transfer_result result);

@@ -112,10 +112,58 @@ class OnDirectories(ConflictCase):
 
 
 class OnRgw(ConflictCase):
-    unguarded = ("public/during",)  # up to 18: docs/DESIGN.md
-
     def test_phases(self):
         self.check([self.s3_bucket() for _ in range(3)])
+
+
+class BeforeRgw(TestCase):
+    """Between the tool and the bucket that it writes to there is somebody who delays, and loses answers."""
+
+    def setUp(self):
+        super().setUp()
+        self.source, self.destination = self.s3_bucket(), self.s3_bucket()
+        self.proxied = self.proxy(self.destination.server.endpoint)
+        self.env = {**production(self.source, self.destination), **self.destination.env("destination", self.proxied.endpoint),
+                    "STORSYNC_DESTINATION_ALLOW_HTTP": "true", "STORSYNC_CONFLICT": "keep"}
+        self.keys = [f"public/{n}" for n in range(8)]
+        for key in self.keys:
+            self.source.put(key, "first")
+        self.succeed("--sync", env=self.env)
+        time.sleep(1.1)
+        for key in self.keys:
+            self.source.put(key, "the second")
+        self.proxied.clear()
+
+    def check(self):
+        self.assertEqual(self.tools[-1].status["syncedFiles"], 8)
+        self.assertEqual({self.destination.get(key) for key in self.keys}, {b"the second"})
+
+    def test_a_refusal_that_comes_late(self):
+        """By then others know how this service wants a condition put."""
+        for key in self.keys[1::2]:
+            self.proxied.fault(proxyfault.delay(0.7), method="PUT", target=f"{key}$")
+        self.succeed("--sync", env=self.env)
+        self.check()
+        writes = [r for r in self.proxied.requests if r.method == "PUT" and "/public/" in r.target]
+        self.assertTrue(all("if-match" in r.headers for r in writes))
+        self.assertGreaterEqual(len([r for r in writes if r.status == 412]), 4)
+
+    def test_an_answer_that_is_lost(self):
+        """What is there is looked at: it is what was sent, so it is not sent again."""
+        lost = []
+
+        def lose(x):
+            if x.request.headers["if-match"].startswith('"') or x.request.target in lost:
+                proxyfault.passthrough(x)
+            else:
+                lost.append(x.request.target)
+                proxyfault.drop_answer(x)
+        self.proxied.fault(lose, method="PUT", target="public/[0-3]$", times=proxyfault.FOREVER)
+        self.succeed("--sync", env=self.env)
+        self.check()
+        self.assertEqual(len(lost), 4)
+        sent = [r.target for r in self.proxied.requests if r.method == "PUT" and not r.headers.get("if-match", '"').startswith('"')]
+        self.assertEqual(sorted(t for t in sent if t in lost), sorted(lost))
 
 
 class OnRgwWithVersions(ConflictCase):

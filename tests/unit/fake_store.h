@@ -89,6 +89,8 @@ struct fake_store {
     int64_t served;                /* what an answer says the time is; 0: nothing */
     struct fake_store *peer;       /* for on_call: the other side, */
     int changes;                   /* and how often it changes */
+    bool misjudges_quotes;         /* a version in quotes never holds, as of Ceph RGW up to 18 */
+    bool misjudges_versions;       /* nor one without */
     bool tells_no_version;         /* when it is asked about an object */
     bool puts_early;               /* takes an object for written before it has read it */
     int damaged_gets;              /* so many more have a wrong byte */
@@ -127,6 +129,7 @@ struct fake_call {
     char acl[40];
     struct fake_upload *upload;
     enum store_when when; /* it may write */
+    bool bare;
     char version[OBJECT_VERSION_SIZE];
 };
 
@@ -348,6 +351,7 @@ static inline void fake_store_read(struct store *base, struct call *call, const 
 static inline void fake_expect(struct fake_call *state, const struct store_condition *condition)
 {
     state->when = condition->when;
+    state->bare = condition->bare;
     snprintf(state->version, sizeof state->version, "%s",
              condition->when == STORE_IF_VERSION ? condition->version : "");
 }
@@ -563,14 +567,14 @@ static inline void fake_store_abort(struct upload *base, struct call *call)
 /* Moves bytes between the call and its pipe; true when all have moved. */
 static inline bool fake_stream(struct call *call, struct fake_call *state)
 {
-    size_t limit =
-        state->fault != NULL && state->fault->after < state->size ? state->fault->after : state->size;
+    bool breaks = state->fault != NULL && !state->fault->happens;
+    size_t limit = breaks && state->fault->after < state->size ? state->fault->after : state->size;
 
     if (state->op == FAKE_GET)
         state->at += pipe_write(state->pipe, state->data + state->at, limit - state->at);
     else
         state->at += pipe_read(state->pipe, state->data + state->at, limit - state->at);
-    if (state->fault != NULL && state->at == limit)
+    if (breaks && state->at == limit)
         fake_fail(call, state->fault->kind, state->fault->again, "stream");
     return state->at == state->size && !call->done;
 }
@@ -640,6 +644,9 @@ static inline bool fake_holds(const struct fake_call *state)
 
     if (state->when == STORE_IF_ABSENT)
         return state->store->create_is_put || object == NULL;
+    if (state->when == STORE_IF_VERSION &&
+        (state->store->misjudges_versions || (state->store->misjudges_quotes && !state->bare)))
+        return false;
     return state->when == STORE_ALWAYS || (object != NULL && strcmp(object->version, state->version) == 0);
 }
 
@@ -696,9 +703,7 @@ static inline bool fake_step(struct call *call)
         state->latency--;
         return true;
     }
-    if (state->fault != NULL && (!streams || state->fault->after == 0)) {
-        if (state->fault->happens)
-            fake_answer(call, state);
+    if (state->fault != NULL && !state->fault->happens && (!streams || state->fault->after == 0)) {
         fake_fail(call, state->fault->kind, state->fault->again, "fault");
         return true;
     }
@@ -711,6 +716,8 @@ static inline bool fake_step(struct call *call)
     if (streams && !(state->op == FAKE_PUT && state->store->puts_early) && !fake_stream(call, state))
         return call->done || state->at != before;
     fake_answer(call, state);
+    if (state->fault != NULL && state->fault->happens)
+        fake_fail(call, state->fault->kind, state->fault->again, "fault");
     return true;
 }
 

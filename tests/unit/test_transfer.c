@@ -1350,16 +1350,21 @@ static void a_stop_cuts_a_backoff_short(void **state)
 /* ---- over a version of the destination's ---- */
 
 /* `there`: what was listed at the destination is there; else nothing was. */
-static void start_over(struct scene *scene, bool there)
+static void start_over_with(struct scene *scene, struct transfer *transfer, const char *key, bool there)
 {
-    const struct fake_object *object = fake_get_object(scene->from, "a");
-    struct object_entry entry = {.key = "a", .size = object->size, .modified = object->modified};
-    struct object_entry listed = {.key = "a"};
+    const struct fake_object *object = fake_get_object(scene->from, key);
+    struct object_entry entry = {.key = key, .size = object->size, .modified = object->modified};
+    struct object_entry listed = {.key = key};
 
     fake_name(scene->from, object, &entry.version, &entry.hash);
     if (there)
-        fake_name(scene->to, fake_get_object(scene->to, "a"), &listed.version, &listed.hash);
-    transfer_start_over(&scene->transfer, &entry, there ? &listed : NULL);
+        fake_name(scene->to, fake_get_object(scene->to, key), &listed.version, &listed.hash);
+    transfer_start_over(transfer, &entry, there ? &listed : NULL);
+}
+
+static void start_over(struct scene *scene, bool there)
+{
+    start_over_with(scene, &scene->transfer, "a", there);
 }
 
 static struct scene *scene_over(size_t size, bool there)
@@ -1462,19 +1467,51 @@ static void what_is_gone_meanwhile_is_made_anew(void **state)
 /* A service that has no conditions says so; one that misjudges them is found out by what it has. */
 static void conditions_are_not_everywhere(void **state)
 {
-    static const enum error_kind kinds[] = {ERROR_UNSUPPORTED, ERROR_PRECONDITION};
-
     (void)state;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         struct scene *scene = scene_over(1000, true);
 
-        fake_fault(scene->to, (struct fake_fault){.op = FAKE_PUT, .times = 1, .kind = kinds[i]});
+        scene->to->misjudges_quotes = i == 1;
+        scene->to->misjudges_versions = i == 2;
+        if (i == 0)
+            fake_fault(scene->to, (struct fake_fault){.op = FAKE_PUT, .times = 1, .kind = ERROR_UNSUPPORTED});
         start_over(scene, true);
         assert_int_equal(finish(scene), TRANSFER_COPIED);
         assert_arrived(scene, "a");
-        assert_true(scene->plan.lacks[STORE_IF_VERSION]);
+        assert_int_equal(scene->plan.lacks[STORE_IF_VERSION], i != 1);
+        assert_int_equal(scene->plan.bare, i != 0);
         assert_false(scene->plan.lacks[STORE_IF_ABSENT]);
-        assert_int_equal(scene->to->calls[FAKE_PUT], 2);
+        assert_int_equal(scene->to->calls[FAKE_PUT], i == 2 ? 3 : 2);
+        scene_free(scene);
+    }
+}
+
+/* The condition of a write that is under way is the one that it was begun with, whatever another transfer learns meanwhile. */
+static void a_refusal_is_of_the_condition_that_was_sent(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 80; i++) {
+        bool judges = i % 2 == 0;
+        struct scene *scene = scene_over(1000, true);
+        struct transfer other, *transfers[] = {&scene->transfer, &other};
+
+        scene->to->misjudges_quotes = true;
+        scene->to->misjudges_versions = !judges;
+        transfer_init(&other, &scene->plan);
+        start_over(scene, true);
+        for (int ahead = 0; ahead < i / 2; ahead++) /* of the other one */
+            transfer_step(&scene->transfer);
+        add(scene->from, "b", 1000);
+        fake_put_bytes(scene->to, "b", "old", 3, 500);
+        start_over_with(scene, &other, "b", true);
+        for (int step = 0; step < 1000; step++)
+            transfer_step(transfers[step % 2]);
+        assert_int_equal(scene->transfer.result, TRANSFER_COPIED);
+        assert_int_equal(other.result, TRANSFER_COPIED);
+        assert_arrived(scene, "a");
+        assert_arrived(scene, "b");
+        assert_int_equal(scene->plan.lacks[STORE_IF_VERSION], !judges);
+        transfer_free(&other);
         scene_free(scene);
     }
 }
@@ -1500,18 +1537,46 @@ static void a_refusal_is_not_passed_over_blindly(void **state)
     }
 }
 
-/* What stands in the way may be an attempt of ours: that is no conflict that could be passed over. */
-static void an_attempt_without_an_answer_is_doubtful(void **state)
+/* What stands in the way may be an attempt of ours, as its content tells, which is told where the bucket knows one: else that
+ * is no conflict that could be passed over. */
+static void an_attempt_without_an_answer_is_looked_for(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        bool copies = i % 2 == 1, known = i / 2 % 2 == 1, happens = i / 4 == 1;
+        struct scene *scene = scene_over(1000, true);
+
+        scene->plan.server_copy = scene->plan.seen = copies;
+        scene->to->hashless = !known;
+        fake_fault(scene->to, (struct fake_fault){.op = copies ? FAKE_COPY : FAKE_PUT,
+                                                  .times = 1,
+                                                  .kind = ERROR_UNREACHABLE,
+                                                  .again = true,
+                                                  .happens = happens});
+        start_over(scene, true);
+        assert_int_equal(finish(scene), known || !happens ? TRANSFER_COPIED : TRANSFER_FAILED);
+        if (scene->transfer.result == TRANSFER_FAILED)
+            assert_int_equal(scene->transfer.error.kind, ERROR_PRECONDITION);
+        assert_int_equal(scene->to->calls[copies ? FAKE_COPY : FAKE_PUT], happens ? 1 : 2);
+        assert_arrived(scene, "a");
+        scene_free(scene);
+    }
+}
+
+/* What production makes of it after an attempt without an answer is not overwritten. */
+static void a_change_after_an_attempt_without_an_answer_stays(void **state)
 {
     struct scene *scene = scene_over(1000, true);
 
     (void)state;
     fake_fault(scene->to,
-               (struct fake_fault){
-                   .op = FAKE_PUT, .times = 1, .kind = ERROR_UNREACHABLE, .again = true, .happens = true});
+               (struct fake_fault){.op = FAKE_PUT, .times = 1, .kind = ERROR_UNREACHABLE, .again = true});
+    scene->from->peer = scene->to;
+    scene->from->on_call = change_peer;
     start_over(scene, true);
     assert_int_equal(finish(scene), TRANSFER_FAILED);
-    assert_int_equal(scene->transfer.error.kind, ERROR_PRECONDITION);
+    assert_int_equal(fake_get_object(scene->to, "a")->size, 12);
+    assert_int_equal(scene->to->calls[FAKE_PUT], 1);
     scene_free(scene);
 }
 
@@ -1580,7 +1645,9 @@ int main(void)
         cmocka_unit_test(what_is_gone_meanwhile_is_made_anew),
         cmocka_unit_test(conditions_are_not_everywhere),
         cmocka_unit_test(a_refusal_is_not_passed_over_blindly),
-        cmocka_unit_test(an_attempt_without_an_answer_is_doubtful),
+        cmocka_unit_test(an_attempt_without_an_answer_is_looked_for),
+        cmocka_unit_test(a_change_after_an_attempt_without_an_answer_stays),
+        cmocka_unit_test(a_refusal_is_of_the_condition_that_was_sent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -320,6 +320,7 @@ enum http_verdict exchange_retry(struct exchange *x, enum http_verdict how)
     if (how == HTTP_RETRY_NOW || !is_ambiguous(x))
         return how;
     x->may_have_done = true;
+    x->again = x->once;
     return x->once ? HTTP_DONE : HTTP_RETRY;
 }
 

@@ -44,7 +44,9 @@ void s3_field_condition(struct s3_call *c, const struct store_condition *conditi
     c->base.once |= c->when != STORE_ALWAYS;
     if (c->when == STORE_IF_ABSENT)
         s3_field(c, "if-none-match", "*");
-    if (c->when == STORE_IF_VERSION)
+    if (c->when == STORE_IF_VERSION && condition->bare)
+        s3_field(c, "if-match", condition->version);
+    else if (c->when == STORE_IF_VERSION)
         s3_field_etag(c, "if-match", condition->version);
 }
 

@@ -31,12 +31,12 @@ struct s3_upload {
     uint64_t size;
     uint64_t part_size; /* of the first one */
     int part_count;
-    char **etags;                   /* of parts 1 to part_count, NULL for one that is not there yet */
-    bool opaque;                    /* not all of them are MD5s */
-    int64_t begun;                  /* wall, by the service's clock; CLOCK_UNKNOWN if it did not say */
-    char *tagging;                  /* NULL: none */
-    char etag[OBJECT_VERSION_SIZE]; /* of the object, as the answer to the finish told it; "" if none did */
-    enum store_when when;           /* it may be finished */
+    char **etags;                     /* of parts 1 to part_count, NULL for one that is not there yet */
+    bool opaque;                      /* not all of them are MD5s */
+    int64_t begun;                    /* wall, by the service's clock; CLOCK_UNKNOWN if it did not say */
+    char *tagging;                    /* NULL: none */
+    char etag[OBJECT_VERSION_SIZE];   /* of the object, as the answer to the finish told it; "" if none did */
+    struct store_condition condition; /* on which it may be finished */
     char version[OBJECT_VERSION_SIZE];
 };
 
@@ -88,8 +88,9 @@ static struct s3_upload *upload_new(struct store *to, const struct store_target 
     upload->base.store = to;
     upload->size = target->size;
     upload->begun = CLOCK_UNKNOWN;
-    upload->when = target->condition.when;
-    if (upload->when == STORE_IF_VERSION)
+    upload->condition = target->condition;
+    upload->condition.version = upload->version;
+    if (upload->condition.when == STORE_IF_VERSION)
         s3_copy_text(upload->version, sizeof upload->version, target->condition.version);
     s3_copy_text(upload->key, sizeof upload->key, target->key);
     if (tagging != NULL) {
@@ -445,10 +446,12 @@ static const struct s3_operation verify_operation = {
     .settle = finish_settle,
 };
 
-/* The upload is gone, and an earlier attempt whose answer was lost may have succeeded: look. */
+/* The upload is gone, or its condition holds no longer, and an earlier attempt whose answer was lost may have succeeded: look. */
 static bool may_be_finished(struct s3_call *c)
 {
-    if (!c->base.may_have_done || !s3_has_code(c, "NoSuchUpload"))
+    bool over = s3_has_code(c, "NoSuchUpload") || s3_has_code(c, "PreconditionFailed");
+
+    if (!c->base.may_have_done || !over)
         return false;
     s3_go_on(c, &verify_operation);
     return true;
@@ -492,7 +495,8 @@ void s3_upload_finish(struct upload *base, struct call *call)
     s3_allow_for_copy(c, upload->size);
     put_upload_id(c);
     s3_field(c, "content-type", "application/xml");
-    s3_field_condition(c, &(struct store_condition){.when = upload->when, .version = upload->version});
+    s3_field_condition(c, &upload->condition);
+    c->base.once = false; /* what became of an attempt is found out */
     if (!list_parts(upload, &c->base.payload, &error)) {
         s3_refuse(c, &error);
         return;
