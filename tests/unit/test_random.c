@@ -1,13 +1,14 @@
 /* random: no two processes get the same, also where the kernel gives no random numbers. */
 #include "random.h"
+#include "sandbox.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -35,44 +36,12 @@ static void each_number_is_another(void **state)
     assert_true(random_number() != random_number());
 }
 
-/* Of <linux/filter.h> and <linux/seccomp.h>, which musl does not bring along. */
-struct filter_line {
-    uint16_t code;
-    uint8_t jump_true, jump_false;
-    uint32_t k;
-};
-struct filter {
-    unsigned short len;
-    struct filter_line *lines;
-};
-#define FILTER_LOAD_NUMBER                                                                                   \
-    {                                                                                                        \
-        0x20, 0, 0, 0                                                                                        \
-    } /* BPF_LD|BPF_W|BPF_ABS, the system call's number */
-#define FILTER_SKIP_UNLESS(number)                                                                           \
-    {                                                                                                        \
-        0x15, 0, 1, number                                                                                   \
-    } /* BPF_JMP|BPF_JEQ|BPF_K */
-#define FILTER_FAIL                                                                                          \
-    {                                                                                                        \
-        0x06, 0, 0, 0x00050000 | 38                                                                          \
-    } /* BPF_RET|BPF_K, SECCOMP_RET_ERRNO|ENOSYS */
-#define FILTER_ALLOW                                                                                         \
-    {                                                                                                        \
-        0x06, 0, 0, 0x7FFF0000                                                                               \
-    }
-#define FILTER_MODE 2 /* SECCOMP_MODE_FILTER */
-
-/* From now on getrandom(2) fails, as under a profile that does not know it. False: this cannot be had (an emulator). */
+/* As under a profile that does not know getrandom(2). False: this cannot be had. */
 static bool refuse_getrandom(void)
 {
-    struct filter_line lines[] = {FILTER_LOAD_NUMBER, FILTER_SKIP_UNLESS(SYS_getrandom), FILTER_FAIL,
-                                  FILTER_ALLOW};
-    struct filter filter = {.len = sizeof lines / sizeof lines[0], .lines = lines};
     char byte;
 
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, FILTER_MODE, &filter) == 0 &&
-           getrandom(&byte, 1, 0) < 0;
+    return sandbox_refuse(SYS_getrandom, ENOSYS) && getrandom(&byte, 1, 0) < 0;
 }
 
 /* A process of its own, which has the same memory as the others of this test. */

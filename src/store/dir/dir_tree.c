@@ -8,7 +8,14 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/* Of <linux/openat2.h>, which musl does not bring along. */
+struct open_how {
+    uint64_t flags, mode, resolve;
+};
+#define RESOLVE_NO_SYMLINKS UINT64_C(4)
 
 /* Bytes of a key in one component of an odd path, and their digits. */
 #define PIECE ((size_t)64)
@@ -147,6 +154,43 @@ static bool make_directory_at(int parent, const char *name, mode_t mode)
     return mkdirat(parent, name, mode) == 0 ? dir_sync(parent) : errno == EEXIST;
 }
 
+/* Would each of its components be one of ours? */
+static bool is_walkable(const char *path, size_t len)
+{
+    const char *end = path + len;
+
+    for (;;) {
+        const char *slash = memchr(path, '/', (size_t)(end - path));
+
+        if (!is_component(path, (size_t)((slash != NULL ? slash : end) - path)))
+            return false;
+        if (slash == NULL)
+            return true;
+        path = slash + 1;
+    }
+}
+
+/* The way in one step, which ends at a symbolic link with ELOOP. False: it has to be gone step by step. Kernels before 5.6 do
+ * not know this call (ENOSYS), a sandbox may refuse what it does not know (EPERM), and a file of more than 2 GiB wants to be
+ * opened with a flag that openat adds (EOVERFLOW). */
+static bool open_at_once(int from, const char *path, size_t len, int flags, int *fd)
+{
+    char name[DIR_PATH_SIZE];
+    struct open_how how = {.flags = (unsigned)flags, .resolve = RESOLVE_NO_SYMLINKS};
+
+    *fd = -1;
+    if (len >= sizeof name)
+        return false;
+    if (!is_walkable(path, len)) {
+        errno = ENOENT;
+        return true;
+    }
+    memcpy(name, path, len);
+    name[len] = '\0';
+    *fd = (int)syscall(SYS_openat2, from, name, &how, sizeof how);
+    return *fd >= 0 || (errno != ENOSYS && errno != EPERM && errno != EAGAIN && errno != EOVERFLOW);
+}
+
 /* `create` is the mode of a directory that is made; 0: none is. */
 static int open_component(int parent, const char *component, size_t len, int flags, mode_t create)
 {
@@ -159,26 +203,23 @@ static int open_component(int parent, const char *component, size_t len, int fla
     }
     memcpy(name, component, len);
     name[len] = '\0';
-    flags |= O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     fd = openat(parent, name, flags);
     if (fd >= 0 || errno != ENOENT || create == 0 || !make_directory_at(parent, name, create))
         return fd;
     return openat(parent, name, flags);
 }
 
-int dir_open(int from, const char *path, size_t len, int flags, bool create)
+static int walk(int from, const char *path, size_t len, int flags, mode_t create)
 {
-    mode_t mode = !create ? 0 : dir_path_is_state(path) ? 0750 : 0755;
     const char *end = path + len;
-    int fd;
+    int fd = from;
 
-    if (len == 0)
-        return openat(from, ".", flags | O_DIRECTORY | O_CLOEXEC);
-    fd = from;
     for (;;) {
         const char *slash = memchr(path, '/', (size_t)(end - path));
         size_t component = (size_t)((slash != NULL ? slash : end) - path);
-        int next = open_component(fd, path, component, slash != NULL ? O_PATH : flags, mode);
+        int next =
+            open_component(fd, path, component,
+                           slash != NULL ? O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC : flags, create);
 
         if (fd != from)
             dir_close(fd);
@@ -187,6 +228,19 @@ int dir_open(int from, const char *path, size_t len, int flags, bool create)
         fd = next;
         path = slash + 1;
     }
+}
+
+int dir_open(int from, const char *path, size_t len, int flags, bool create)
+{
+    mode_t mode = dir_path_is_state(path) ? 0750 : 0755;
+    int fd;
+
+    if (len == 0)
+        return openat(from, ".", flags | O_DIRECTORY | O_CLOEXEC);
+    flags |= O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    if (open_at_once(from, path, len, flags, &fd) && (fd >= 0 || errno != ENOENT || !create))
+        return fd;
+    return walk(from, path, len, flags, create ? mode : 0);
 }
 
 int dir_open_parent(int from, const char *path, bool create, const char **leaf)
@@ -199,15 +253,13 @@ int dir_open_parent(int from, const char *path, bool create, const char **leaf)
 
 int dir_open_file(int from, const char *path, int flags, struct stat *status)
 {
-    const char *leaf;
-    int parent = dir_open_parent(from, path, false, &leaf);
-    int fd = -1;
+    size_t len = strlen(path);
+    int fd;
 
-    if (parent >= 0) {
-        /* O_NONBLOCK: a FIFO in the tree must not make us wait for its writer. */
-        fd = openat(parent, leaf, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-        dir_close(parent);
-    }
+    /* O_NONBLOCK: a FIFO in the tree must not make us wait for its writer. */
+    flags |= O_NOFOLLOW | O_CLOEXEC | ((flags & O_PATH) != 0 ? 0 : O_NONBLOCK | O_NOCTTY);
+    if (!open_at_once(from, path, len, flags, &fd))
+        fd = walk(from, path, len, flags, 0);
     if (fd >= 0 && (fstat(fd, status) != 0 || !S_ISREG(status->st_mode))) {
         close(fd);
         fd = -1;

@@ -2,8 +2,9 @@
  * dir_tree - the paths of a directory bucket: which path a key has, and how to get there without leaving the
  * root.
  *
- * Every path is walked component by component from the root's descriptor with O_NOFOLLOW; components that are
- * empty, "." or ".." are refused. So neither a key nor a symbolic link in the tree leads out of it.
+ * Every path is walked from the root's descriptor without following a symbolic link: in one step where the kernel can
+ * (openat2), else component by component with O_NOFOLLOW. Components that are empty, "." or ".." are refused. So
+ * neither a key nor a symbolic link in the tree leads out of it.
  *
  * All functions here that fail set errno as system calls do. ENOENT also stands for whatever is in the way
  * but is no object: a symbolic link, a device, a file where a directory would have to be.
