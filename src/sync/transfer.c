@@ -308,12 +308,14 @@ static void wait_for_absence(struct transfer *t)
     }
 }
 
-/* The source itself says that there is no such object. */
+/* The source itself says that there is no such object. Of a past version nothing is listed that could speak against it. */
 static void not_found(struct transfer *t)
 {
     struct error why;
 
-    if (!absence_begin(&t->absence, t->plan->source, t->key, &why))
+    if (t->past != NULL)
+        transfer_abandon(t, TRANSFER_GONE, false);
+    else if (!absence_begin(&t->absence, t->plan->source, t->key, &why))
         transfer_fail(t, &why);
     else
         t->state = wait_for_absence;
@@ -341,7 +343,7 @@ bool transfer_adopt(struct transfer *t, struct error *error)
     const struct object_info *info = &t->get.info;
     bool same = object_same_version(info->version, t->entry.version);
 
-    if (!same && t->past != NULL && info->version[0] != '\0')
+    if (!same && t->past != NULL)
         return error_set(error, ERROR_PROTOCOL,
                          "%s answers with another version of \"%.200s\" than was asked for",
                          store_name(t->plan->source), t->key);
@@ -554,6 +556,19 @@ void transfer_start_over(struct transfer *t, const struct object_entry *entry,
     look_before(t);
 }
 
+/* Which version goes by that name is only a listing's word so far, and not every service keeps to the condition of a copy. */
+static void wait_for_past(struct transfer *t)
+{
+    if (!t->get.done)
+        return;
+    if (t->get.error.kind != ERROR_NONE)
+        transfer_source_failed(t, &t->get);
+    else if (!transfer_adopt(t, &t->get.error))
+        transfer_fail(t, &t->get.error);
+    else
+        transfer_begin(t);
+}
+
 void transfer_start_as(struct transfer *t, const struct object_entry *entry, const char *to, const char *past,
                        const char *over)
 {
@@ -562,7 +577,10 @@ void transfer_start_as(struct transfer *t, const struct object_entry *entry, con
     t->past = past;
     t->guarded = over != NULL;
     snprintf(t->over, sizeof t->over, "%s", t->guarded ? over : "");
-    transfer_begin(t);
+    if (past != NULL)
+        transfer_ask_source(t, wait_for_past);
+    else
+        transfer_begin(t);
 }
 
 void transfer_use(struct transfer *t, struct transfer_plan *plan)

@@ -2,12 +2,13 @@
 changed since stays. The buckets are looked at by others than the tool: boto3, or as files."""
 import json
 import os
+import re
 import time
 
 import data
 from gcs import GoogleStorage
 from harness import RUN, TestCase, production
-from proxyfault import answer, s3_error
+from proxyfault import answer, edit_body, s3_error
 
 PREFIXES = ("public/", "private/", "other/")
 # Places at which a sync dies ...
@@ -164,6 +165,31 @@ class Rollback:
         self.sync_with_deletion(crash="removing", STORSYNC_CONCURRENCY="1")
         self.assertEqual(len({"public/extra", "public/extra2"} & {*self.look()}), 1)
         self.run_tool("--rollback", crash="undoing")
+        self.run_tool("--rollback")
+        self.check_same(self.before)
+
+    def test_keys_that_fill_a_chunk(self):
+        """By their bytes, long before there are 500 entries: the journal goes on in the next one, and so does the way back."""
+        keys = [f"public/{number:03}" + f"/{'é' * 110}" * 4 for number in range(100)]
+        for number, key in enumerate(keys):
+            self.put(self.source, key, f"development's {number}", 5)
+            if number % 2:
+                self.put(self.destination, key, f"production's own {number}", 4)
+        self.before = self.look()
+        if RUN.test_binary:
+            self.run_tool(crash="copying", STORSYNC_CONCURRENCY="2")
+            self.run_tool("--rollback")
+            self.check_same(self.before)
+        self.run_tool(STORSYNC_DEPLOYMENT_ID="d2")
+        written = [key for key in self.destination.keys(".storsync/") if "/chunk-" in key]
+        newest = max(key.split("/")[3] for key in written)
+        chunks = [self.destination.get(key) for key in written if f"/{newest}/" in key]
+        self.assertTrue(240 << 10 < max(map(len, chunks)) < 256 << 10)
+        self.assertEqual([e["n"] for chunk in chunks for e in json.loads(chunk)["entries"]], [*range(1, len(keys) + 16 + 1)])
+        for key in keys:
+            self.assertEqual(self.destination.get(key), self.source.get(key))
+        if RUN.test_binary:
+            self.run_tool("--rollback", crash="undoing")
         self.run_tool("--rollback")
         self.check_same(self.before)
 
@@ -324,6 +350,43 @@ class OnRgwWithVersions(OnRgw):
         self.assertIn("the bucket has that version of it no longer", tool.status["errors"][0]["error"])
         self.check_same({**self.before, "public/changed0": after["public/changed0"]})
 
+    def put_in_parts(self, bucket, key, *parts):
+        """Its ETag is no hash of its content."""
+        client, name = bucket.client, {"Bucket": bucket.name, "Key": key}
+        upload = {**name, "UploadId": client.create_multipart_upload(**name)["UploadId"]}
+        tags = [client.upload_part(**upload, PartNumber=number, Body=part)["ETag"] for number, part in enumerate(parts, 1)]
+        client.complete_multipart_upload(**upload, MultipartUpload={"Parts": [
+            {"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]})
+
+    @staticmethod
+    def swap_versions(match):
+        """Of a listing: the two before the present one have each other's name."""
+        names = re.findall(rb"<VersionId>[^<]*</VersionId>", match[0])
+        names[1], names[2] = names[2], names[1]
+        return re.sub(rb"<VersionId>[^<]*</VersionId>", lambda _: names.pop(0), match[0])
+
+    def test_a_listing_that_lies(self):
+        """What it calls a version is another one, of the same size: nothing is put back then, and it is told."""
+        keys = ("public/changed0", "public/parts")
+        for letter in "zy":
+            self.put(self.destination, keys[0], f"production's {letter}", 1)
+            self.put_in_parts(self.destination, keys[1], letter.encode() * (5 << 20), b"end")
+        self.put(self.source, keys[1], "development's", 1)
+        self.before = self.look()
+        self.run_tool()
+        after = self.look()
+        proxied = self.proxy(self.destination.server.endpoint)
+        lie = edit_body(rb"(?s)\A.+\Z", self.swap_versions)
+        for key in keys:
+            proxied.fault(lie, method="GET", target=rf"prefix={key.replace('/', '%2F')}&versions=")
+        tool = self.run_tool("--rollback", code=2, **self.destination.env("destination", proxied.endpoint),
+                             STORSYNC_DESTINATION_ALLOW_HTTP="true")
+        self.assertEqual({e["file"]: "another version" in e["error"] for e in tool.status["errors"]}, dict.fromkeys(keys, True))
+        self.assertEqual(tool.status["syncedFiles"], 15)
+        self.check_same({**self.before, **{key: after[key] for key in keys}})
+        self.run_tool("--rollback")
+        self.check_same(self.before)
+
     def test_without_versioning_nothing_is_touched(self):
         self.destination.client.put_bucket_versioning(Bucket=self.destination.name, VersioningConfiguration={"Status": "Suspended"})
         tool = self.run_tool("--sync", code=69)
@@ -339,6 +402,23 @@ class OnGoogleWithVersions(OnGoogle):
         bucket = super().make(side)
         bucket.versioning = side == "destination"
         return bucket
+
+    def test_a_service_that_answers_with_another_version(self):
+        self.put(self.destination, "public/changed0", "production's z", 1)
+        self.put(self.destination, "public/changed0", "production's 0", 1)
+        self.before = self.look()
+        self.run_tool()
+        after = self.look()
+        (_, older), (_, wanted) = sorted(version for version in self.destination.past if version[0] == "public/changed0")[-2:]
+        with self.server.lock:
+            right = self.destination.past["public/changed0", wanted]
+            self.destination.past["public/changed0", wanted] = self.destination.past["public/changed0", older]
+        tool = self.run_tool("--rollback", code=2)
+        self.assertIn("about another version", tool.status["errors"][0]["error"])
+        self.check_same({**self.before, "public/changed0": after["public/changed0"]})
+        self.destination.past["public/changed0", wanted] = right
+        self.run_tool("--rollback")
+        self.check_same(self.before)
 
     def test_without_versioning_nothing_is_touched(self):
         self.destination.versioning = False

@@ -184,6 +184,43 @@ static void a_small_object(void **state)
     hand_end(&hand);
 }
 
+/* What is found is the generation that was asked for, or it is an error; its metadata may have changed since. */
+static void the_past_is_the_generation_that_was_asked_for(void **state)
+{
+    static const struct {
+        const char *asked, *parameter;
+        enum error_kind kind;
+    } rows[] = {
+        {"17.1", "&generation=17", ERROR_NONE},
+        {"17.2", "&generation=17", ERROR_NONE},
+        {"16.2", "&generation=16", ERROR_PROTOCOL},
+        {"1.2", "&generation=1", ERROR_PROTOCOL},
+        {"17", "", ERROR_PROTOCOL},
+        {"", "", ERROR_PROTOCOL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct object_entry entry = {.key = "k"};
+        struct hand hand;
+
+        memcpy(entry.version, rows[i].asked, strlen(rows[i].asked) + 1);
+        gcs_hand_begin(&hand, "bucket");
+        store_find_past(hand.store, &hand.call, &entry);
+        assert_true(hand_attempt(&hand));
+        expect_in(hand_url(&hand), rows[i].parameter);
+        assert_int_equal(hand_answer(&hand, 200, JSON_TYPE, RESOURCE("")), HTTP_DONE);
+        hand_done(&hand);
+        if (rows[i].kind == ERROR_NONE) {
+            assert_int_equal(hand.call.error.kind, ERROR_NONE);
+            assert_string_equal(buf_str(&hand.call.body), "17");
+        } else {
+            expect_error(&hand, rows[i].kind, "about another version of the object");
+        }
+        hand_end(&hand);
+    }
+}
+
 static void what_is_no_object(void **state)
 {
     struct hand hand;
@@ -888,6 +925,7 @@ int main(void)
         cmocka_unit_test(an_empty_page_is_not_the_end),
         cmocka_unit_test(listings_that_are_none),
         cmocka_unit_test(a_small_object),
+        cmocka_unit_test(the_past_is_the_generation_that_was_asked_for),
         cmocka_unit_test(what_is_no_object),
         cmocka_unit_test(all_of_an_object),
         cmocka_unit_test(an_object_that_changes),

@@ -194,20 +194,34 @@ void gcs_look(const struct store_source *from, struct call *call)
     gcs_submit(c);
 }
 
-/* Of a version, the generation is enough to find it. */
+struct gcs_past_call {
+    struct gcs_call base;
+    char wanted[OBJECT_VERSION_SIZE];
+};
+
+/* Of a version, the generation is enough to find it: what is behind the dot changes with the metadata. */
+static bool is_of_generation(const char *version, const char *wanted)
+{
+    return strncmp(version, wanted, strcspn(wanted, ".") + 1) == 0;
+}
+
 static enum http_verdict gcs_past_answered(struct gcs_call *c, yyjson_val *root, struct error *error)
 {
     struct call *call = c->base.call;
 
     buf_clear(&call->body);
-    if (gcs_resource_info(c, root, error) && !buf_puts(&call->body, json_text(root, "generation", "")))
+    if (!gcs_resource_info(c, root, error))
+        return HTTP_DONE;
+    if (!is_of_generation(call->info.version, ((struct gcs_past_call *)c)->wanted))
+        error_set(error, ERROR_PROTOCOL, "the answer is about another version of the object");
+    else if (!buf_puts(&call->body, json_text(root, "generation", "")))
         error_set(error, ERROR_LOCAL, "out of memory");
     return HTTP_DONE;
 }
 
 static const struct gcs_operation gcs_past_operation = {
     .base = {.method = "GET", .doing = "looking for a version of"},
-    .size = sizeof(struct gcs_call),
+    .size = sizeof(struct gcs_past_call),
     .permission = "storage.objects.get",
     .json = true,
     .answered = gcs_past_answered,
@@ -219,6 +233,7 @@ void gcs_find_past(struct store *store, struct call *call, const struct object_e
 
     if (c == NULL)
         return;
+    memcpy(((struct gcs_past_call *)c)->wanted, entry->version, sizeof entry->version);
     gcs_resource_target(c);
     gcs_param_version(c, "generation", NULL, entry->version);
     gcs_submit(c);
