@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "concurrency.h"
 #include "crash.h"
+#include "deed.h"
 #include "join.h"
 #include "keep.h"
 #include "log.h"
@@ -22,22 +23,15 @@ struct slot {
     struct transfer transfer;
     struct removal removal;
     enum plan_reason reason;
-    bool overwrites; /* what was changed in production */
-
-    /* With a journal: */
-    enum journal_deed deed;
-    bool keeping; /* the version before is being kept; then comes the copy */
-    uint64_t kept_bytes;
-    struct object_entry before, after; /* their key is `key` */
-    char key[OBJECT_KEY_MAX + 1];
-    char kept[JOURNAL_KEY_SIZE];
+    bool overwrites;  /* what was changed in production */
+    struct deed deed; /* with a journal; it has transfer and removal then */
 };
 
 struct sync {
     struct sync_job *job;
     struct transfer_plan plan;
-    struct transfer_plan keep_plan; /* from the destination into its journal */
-    struct keep *keep;              /* NULL: there is no journal */
+    struct keep *keep; /* NULL: there is no journal */
+    struct deed_plan deed_plan;
     struct slot *slots;
     int slot_count;
     struct concurrency concurrency;
@@ -75,6 +69,7 @@ static void stop_sync(struct sync *sync, const struct error *why)
         return;
     sync->give_up = clock_mono() + grace[stop_reason()];
     for (int i = 0; i < sync->slot_count; i++) {
+        deed_stop(&sync->slots[i].deed);
         transfer_stop(&sync->slots[i].transfer, why);
         removal_stop(&sync->slots[i].removal, why);
     }
@@ -96,40 +91,11 @@ static void leave_alone(const struct sync *sync, const char *key)
     report_failed(sync->job->report, key, &why);
 }
 
-static void start_deed(struct sync *sync, struct slot *slot);
 static void settle_removal(struct sync *sync, const struct slot *slot);
 
 static bool is_idle(const struct slot *slot)
 {
-    return transfer_idle(&slot->transfer) && removal_idle(&slot->removal);
-}
-
-/* The version before has been kept, or not. Without it nothing is overwritten. */
-static void settle_keeping(struct sync *sync, struct slot *slot)
-{
-    struct transfer *transfer = &slot->transfer;
-
-    slot->keeping = false;
-    if (sync->give_up != 0) { /* nothing is begun any more; what was kept stays */
-        transfer->result = TRANSFER_NONE;
-        return;
-    }
-    if (transfer->result == TRANSFER_COPIED) {
-        crash_point("kept");
-        slot->kept_bytes = transfer->entry.size;
-        transfer->result = TRANSFER_NONE;
-        start_deed(sync, slot);
-        return;
-    }
-    if (transfer->result == TRANSFER_GONE && slot->deed == JOURNAL_DELETE) {
-        sync->job->report->extra--;
-        transfer->result = TRANSFER_NONE;
-        return;
-    }
-    if (transfer->result == TRANSFER_GONE)
-        error_set(&transfer->error, ERROR_PRECONDITION, "it was removed in production meanwhile");
-    error_prefix(&transfer->error, "what is there cannot be kept (setting keep_previous): ");
-    transfer->result = TRANSFER_FAILED;
+    return transfer_idle(&slot->transfer) && removal_idle(&slot->removal) && deed_idle(&slot->deed);
 }
 
 static void settle(struct sync *sync, struct slot *slot)
@@ -138,15 +104,11 @@ static void settle(struct sync *sync, struct slot *slot)
     struct transfer *transfer = &slot->transfer;
     struct error why;
 
-    if (slot->keeping)
-        settle_keeping(sync, slot);
-    if (!is_idle(slot))
-        return;
     switch (transfer->result) {
     case TRANSFER_COPIED:
         breaker_success(&sync->breaker);
         if (sync->keep != NULL)
-            keep_done(sync->keep, slot->deed, slot->kept_bytes);
+            keep_done(sync->keep, slot->deed.what, slot->deed.kept_bytes);
         sync->bytes += transfer->entry.size;
         sync->figures.finished++;
         report_synced(report, &transfer->entry, plan_reason_text(slot->reason));
@@ -175,11 +137,32 @@ static void settle(struct sync *sync, struct slot *slot)
     transfer->result = TRANSFER_NONE;
 }
 
+static void settle_deed(struct sync *sync, struct slot *slot)
+{
+    switch (slot->deed.result) {
+    case DEED_WRITTEN:
+        settle(sync, slot);
+        break;
+    case DEED_REMOVED:
+        settle_removal(sync, slot);
+        break;
+    case DEED_GONE:
+        sync->job->report->extra--;
+        break;
+    case DEED_STOPPED:
+        break;
+    }
+}
+
 static bool step_slot(struct sync *sync, struct slot *slot)
 {
     bool moved;
 
-    if (!transfer_idle(&slot->transfer)) {
+    if (!deed_idle(&slot->deed)) {
+        moved = deed_step(&slot->deed);
+        if (deed_idle(&slot->deed))
+            settle_deed(sync, slot);
+    } else if (!transfer_idle(&slot->transfer)) {
         moved = transfer_step(&slot->transfer);
         if (transfer_idle(&slot->transfer))
             settle(sync, slot);
@@ -324,47 +307,11 @@ static void plan_copy(struct sync *sync)
 
 /* ---- with a journal ---- */
 
-/* What the journal has by now. */
-static void start_deed(struct sync *sync, struct slot *slot)
+static void start_deed(struct sync *sync, struct slot *slot, const struct keep_item *item)
 {
-    transfer_use(&slot->transfer, &sync->plan);
-    if (slot->deed == JOURNAL_DELETE)
-        removal_start(&slot->removal, &slot->before, sync->path_began);
-    else if (sync->job->settings->conflict == CONFLICT_OVERWRITE)
-        transfer_start(&slot->transfer, &slot->after);
-    else
-        transfer_start_over(&slot->transfer, &slot->after,
-                            slot->deed == JOURNAL_OVERWRITE ? &slot->before : NULL);
-}
-
-static void start_item(struct sync *sync, struct slot *slot, const struct keep_item *item)
-{
-    const struct object_entry *named = item->after != NULL ? item->after : item->before;
-
-    slot->deed = item->deed;
     slot->reason = (enum plan_reason)item->reason;
     slot->overwrites = item->overwrites;
-    slot->kept_bytes = 0;
-    memcpy(slot->key, named->key, strlen(named->key) + 1);
-    if (item->after != NULL) {
-        slot->after = *item->after;
-        slot->after.key = slot->key;
-    }
-    if (item->before != NULL) {
-        slot->before = *item->before;
-        slot->before.key = slot->key;
-        slot->kept_bytes = slot->before.size;
-    }
-    if (item->before != NULL && !sync->keep->run.head.versions) {
-        slot->keeping = true;
-        journal_kept_key(sync->job->state, sync->keep->run.head.run, item->number, slot->kept);
-        transfer_use(&slot->transfer, &sync->keep_plan);
-        transfer_start_as(&slot->transfer, &slot->before, slot->kept, NULL, NULL);
-    } else {
-        start_deed(sync, slot);
-    }
-    if (transfer_idle(&slot->transfer))
-        settle(sync, slot);
+    deed_start(&slot->deed, item, sync->path_began);
 }
 
 /* Starts what is in the journal, as far as there are free slots, and brings the journal on. */
@@ -384,7 +331,7 @@ static bool step_journal(struct sync *sync)
     while ((slot = free_slot(sync, UINT64_MAX)) != NULL && sync->give_up == 0 &&
            keep_take(sync->keep, &item)) {
         if (item.deed != JOURNAL_DELETE || !sync->halted)
-            start_item(sync, slot, &item);
+            start_deed(sync, slot, &item);
         moved = true;
     }
     return moved;
@@ -482,7 +429,7 @@ static void settle_removal(struct sync *sync, const struct slot *slot)
     case REMOVAL_DONE:
         breaker_success(&sync->breaker);
         if (sync->keep != NULL)
-            keep_done(sync->keep, slot->deed, slot->kept_bytes);
+            keep_done(sync->keep, slot->deed.what, slot->deed.kept_bytes);
         report_deleted(report, &removal->entry, slot->overwrites);
         crash_point("removing");
         break;
@@ -924,7 +871,9 @@ static bool begin_journal(struct sync *sync)
     if (job->report->mode == REPORT_DEPLOY)
         snprintf(head.deployment, sizeof head.deployment, "%s", job->report->detection.deployment_id);
     keep_init(sync->keep, job->state, &head);
-    transfer_plan_within(&sync->keep_plan, job->destination, (uint64_t)job->settings->part_size);
+    sync->deed_plan = (struct deed_plan){
+        .keep = sync->keep, .copy = &sync->plan, .conflict = (enum conflict)job->settings->conflict};
+    deed_plan_init(&sync->deed_plan, (uint64_t)job->settings->part_size);
     return true;
 }
 
@@ -953,7 +902,7 @@ static void end_journal(struct sync *sync)
             report_size(run->bytes, size));
     keep_free(sync->keep);
     free(sync->keep);
-    object_meta_free(&sync->keep_plan.acl);
+    deed_plan_free(&sync->deed_plan);
 }
 
 bool sync_run(struct sync_job *job, struct error *error)
@@ -968,8 +917,12 @@ bool sync_run(struct sync_job *job, struct error *error)
         free(sync.slots);
         return error_set(error, ERROR_LOCAL, "out of memory");
     }
-    for (int i = 0; i < sync.slot_count; i++)
-        transfer_init(&sync.slots[i].transfer, &sync.plan);
+    for (int i = 0; i < sync.slot_count; i++) {
+        struct slot *slot = &sync.slots[i];
+
+        transfer_init(&slot->transfer, &sync.plan);
+        deed_init(&slot->deed, &sync.deed_plan, &slot->transfer, &slot->removal);
+    }
     for (int i = 0; i < settings_part_count(job->settings) && sync.error.kind == ERROR_NONE; i++)
         sync_path(&sync, i);
     remove_extras(&sync);
