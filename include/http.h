@@ -38,7 +38,7 @@
 #include <stdint.h>
 
 #define HTTP_BUFFER_MIN ((size_t)16 * 1024)
-#define HTTP_BUFFER_MAX ((size_t)64 * 1024)
+#define HTTP_BUFFER_MAX ((size_t)128 * 1024)
 #define HTTP_URL_MAX ((size_t)8 * 1024)      /* ceiling of request->url */
 #define HTTP_HOST_SIZE 300                   /* of a host's name with its port */
 #define HTTP_HEADERS_MAX ((size_t)32 * 1024) /* ceiling of request->headers */
@@ -52,9 +52,9 @@ struct http_limits {
     int64_t stall_timeout;   /* ms without a byte in either direction while not paused by a hook */
     int retries;             /* of a request, beyond its first attempt */
     int64_t request_timeout; /* ms for one attempt, however much moves; 0: no limit */
-    size_t buffer;           /* of a body, what is received at once; HTTP_BUFFER_MIN to HTTP_BUFFER_MAX */
-    int64_t max_requests;    /* a second; 0: no limit. See pace.h */
-    int64_t max_bytes;       /* a second, both directions together; 0: no limit */
+    size_t buffer; /* of a body, what is received or sent at once; HTTP_BUFFER_MIN to HTTP_BUFFER_MAX */
+    int64_t max_requests; /* a second; 0: no limit. See pace.h */
+    int64_t max_bytes;    /* a second, both directions together; 0: no limit */
 };
 
 enum http_verdict {
@@ -74,7 +74,7 @@ struct http_hooks {
      * A head beyond the limits of http_answer.h is an error. */
     void (*header)(struct http_request *request, const char *name, const char *value);
     /* Takes all `len` bytes and returns true, or takes none and returns false: paused until http_resume. len
-     * is at most 16 KiB, but up to http_buffer() bytes may have been received, and come at once: who goes on must
+     * is at most 16 KiB, but up to request->buffer bytes may have been received, and come at once: who goes on must
      * have room for so many. NULL: the body is dropped. */
     bool (*body)(struct http_request *request, const char *data, size_t len);
     /* Fills in at most `room` bytes of the request's body and returns how many; 0: nothing yet, paused until
@@ -103,9 +103,10 @@ struct http_request {
     const char *method;           /* static storage; "HEAD" gets no body */
     const struct http_mail *mail; /* NULL: it is HTTP */
     const char *ca_file;          /* see tls_trust; NULL if there is none */
-    bool direct;        /* never through a proxy; nor is a host that is near (uri.h), whatever is said here */
-    bool urgent;        /* counts in the limits of a second, and waits for none of them */
-    bool discreet;      /* the URL is a secret: no log has more of it than the host */
+    bool direct;   /* never through a proxy; nor is a host that is near (uri.h), whatever is said here */
+    bool urgent;   /* counts in the limits of a second, and waits for none of them */
+    bool discreet; /* the URL is a secret: no log has more of it than the host */
+    size_t buffer; /* of a body, what is received or sent at once: from http_buffer; 0: that of the limits */
     int64_t time_limit; /* ms for connecting, and for an attempt; 0: the limits of all */
     int64_t patience;   /* ms on top of stall_timeout: how long the peer may be busy without a byte */
 
@@ -152,7 +153,9 @@ void http_step(struct http *http, int wait);
 /* Who is waited for: host[:port] of the oldest request that is under way or will be tried again, and does not itself wait for
  * its owner; "" if there is none. */
 const char *http_awaited(const struct http *http, char out[HTTP_HOST_SIZE]);
-size_t http_buffer(const struct http *http);
+/* The buffer that one more request may have, for a body of so many bytes (UINT64_MAX: unknown). A large body costs the less the more of it comes at once,
+ * so a few requests get HTTP_BUFFER_MAX for theirs; all others get what the limits say. */
+size_t http_buffer(const struct http *http, uint64_t size);
 
 /* The shared budget, for retries that only an owner can do (a relay must rewind both of its halves). */
 struct retry *http_retry(struct http *http);

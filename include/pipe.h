@@ -2,7 +2,7 @@
  * pipe - the bounded buffer between the reading and the writing half of a transfer, and what is known of the body that
  * passes through it.
  *
- * A ring that is allocated once, and may be made larger for a large body. The writer puts in what fits and stops; the reader takes what is there
+ * A ring that is allocated once, and may be made larger for as long as a large body needs it. The writer puts in what fits and stops; the reader takes what is there
  * and stops; neither ever waits here. `closed` says that the writer has put in its last byte, and that all of them
  * were right.
  *
@@ -42,8 +42,8 @@ struct pipe {
     const struct object_hash *must; /* borrowed, or NULL: a CRC32C that `sum` has to be in the end */
 };
 
-bool pipe_init(struct pipe *pipe);                  /* of PIPE_CAPACITY; false: no memory */
-bool pipe_grow(struct pipe *pipe, size_t capacity); /* to at least that; it must be empty. False: no memory */
+bool pipe_init(struct pipe *pipe);                    /* of PIPE_CAPACITY; false: no memory */
+bool pipe_resize(struct pipe *pipe, size_t capacity); /* it must be empty. False: no memory */
 void pipe_free(struct pipe *pipe);
 void pipe_reset(struct pipe *pipe); /* empty, not closed, nothing known */
 void pipe_hash(struct pipe *pipe);  /* keeps a digest from now on */

@@ -12,7 +12,10 @@
 #include <string.h>
 
 #define PIECE (INT64_C(16) * 1024) /* what libcurl hands over of a body at most (CURL_MAX_WRITE_SIZE) */
-#define AT_ONCE_MAX 2              /* HTTP_RETRY_NOW verdicts that are followed */
+/* So many requests have large buffers at once: both halves of four relays. */
+#define LARGE_MOST 8
+#define LARGE_BODY (8 * HTTP_BUFFER_MAX)
+#define AT_ONCE_MAX 2 /* HTTP_RETRY_NOW verdicts that are followed */
 
 /* From the pool or new; NULL, with *error: no memory. */
 static struct http_transfer *transfer_take(struct http *http, struct error *error)
@@ -462,9 +465,15 @@ void http_cancel(struct http_request *request, const struct error *why)
     end_request(request->transfer);
 }
 
-size_t http_buffer(const struct http *http)
+size_t http_buffer(const struct http *http, uint64_t size)
 {
-    return http->limits.buffer;
+    int large = 0;
+
+    if (size < LARGE_BODY || size == UINT64_MAX)
+        return http->limits.buffer;
+    for (const struct http_transfer *each = http->transfers; each != NULL; each = each->next)
+        large += each->request->buffer > http->limits.buffer;
+    return large < LARGE_MOST ? HTTP_BUFFER_MAX : http->limits.buffer;
 }
 
 struct retry *http_retry(struct http *http)

@@ -222,7 +222,6 @@ static bool set_constants(struct http_transfer *transfer)
     SET(CURLOPT_PATH_AS_IS, 1L); /* "." and ".." are keys like any other */
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    SET(CURLOPT_BUFFERSIZE, (long)transfer->http->limits.buffer);
     SET(CURLOPT_TCP_NODELAY, 1L);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_SSL_CTX_FUNCTION, on_curl_handshake);
@@ -317,10 +316,15 @@ static bool add_headers(struct http_transfer *transfer, struct error *error)
     return true;
 }
 
+static size_t buffer_of(const struct http_transfer *transfer)
+{
+    return transfer->request->buffer != 0 ? transfer->request->buffer : transfer->http->limits.buffer;
+}
+
 /* The one for uploads is each request's own, while the one for answers is shared by all. */
 static size_t upload_buffer(const struct http_transfer *transfer)
 {
-    size_t most = transfer->http->limits.buffer;
+    size_t most = buffer_of(transfer);
 
     return transfer->request->upload_size > (int64_t)most ? most : HTTP_BUFFER_MIN;
 }
@@ -394,6 +398,7 @@ static bool set_request(struct http_transfer *transfer, struct error *error)
     /* Nobody reads that file here: it keeps connections and sessions of different trust apart. */
     SET(CURLOPT_CAINFO, http_ca_file(transfer));
     SET(CURLOPT_PROXY_CAINFO, http_ca_file(transfer));
+    SET(CURLOPT_BUFFERSIZE, (long)buffer_of(transfer));
     SET(CURLOPT_HTTPGET, 1L); /* whatever the handle's last request was */
     if (strcmp(method, "HEAD") == 0)
         SET(CURLOPT_NOBODY, 1L);

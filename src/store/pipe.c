@@ -24,11 +24,11 @@ void pipe_reset(struct pipe *pipe)
     *pipe = (struct pipe){.data = pipe->data, .capacity = pipe->capacity, .size = PIPE_SIZE_UNKNOWN};
 }
 
-bool pipe_grow(struct pipe *pipe, size_t capacity)
+bool pipe_resize(struct pipe *pipe, size_t capacity)
 {
     unsigned char *data;
 
-    if (capacity <= pipe->capacity)
+    if (capacity == pipe->capacity)
         return true;
     data = malloc(capacity);
     if (data == NULL)

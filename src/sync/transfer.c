@@ -89,6 +89,8 @@ void transfer_end(struct transfer *t, enum transfer_result result)
 {
     t->state = NULL;
     t->result = result;
+    if (t->pipe.capacity > PIPE_CAPACITY)
+        pipe_free(&t->pipe);
 }
 
 static void wait_for_abort(struct transfer *t)

@@ -1,9 +1,13 @@
 """https with a private certificate authority: the proxy ends TLS in front of an RGW."""
+import itertools
+import socket
 import ssl
 import subprocess
+import threading
 
 import data
 from harness import RUN, TestCase, sides
+from proxyfault import accepted, stop_listening
 
 
 def certificate(directory, name, issuer=None, authority=None, names=None):
@@ -29,6 +33,50 @@ def server_context(pem, oldest=ssl.TLSVersion.TLSv1_2, newest=ssl.TLSVersion.TLS
     context.load_cert_chain(pem)
     context.minimum_version, context.maximum_version = oldest, newest
     return context
+
+
+class Pieces:
+    """Passes TCP on to a port, in pieces that begin and end anywhere in what TLS makes of it: in the middle of a record's header,
+    behind one, at a record's end. What is sent here is taken slowly: the kernel's buffers are small."""
+    SIZES = (1, 4, 5, 6, 1000, 16408, 16413, 3, 16384, 40000, 2)
+
+    def __init__(self, port):
+        self.to = port
+        self.stopping = threading.Event()
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen(64)
+        self.endpoint = f"https://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.thread = threading.Thread(target=self.accept, daemon=True)
+        self.thread.start()
+
+    def accept(self):
+        for client in accepted(self.listener, self.stopping):
+            server = socket.create_connection(("127.0.0.1", self.to))
+            for sock in (client, server):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for way in ((client, server), (server, client)):
+                threading.Thread(target=self.pass_on, args=way, daemon=True).start()
+
+    def pass_on(self, source, sink):
+        try:
+            for size in itertools.cycle(self.SIZES):
+                piece = source.recv(size)
+                sink.sendall(piece)
+                if not piece:
+                    break
+        except OSError:
+            pass
+        for sock in (source, sink):
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def stop(self):
+        self.stopping.set()
+        stop_listening(self.listener, self.thread)
 
 
 class Tls(TestCase):
@@ -59,6 +107,19 @@ class Tls(TestCase):
 
     def test_private_authority(self):
         self.assertEqual(self.sync().code, 0)
+        self.assertEqual(data.compare_buckets(self.source, self.destination, ("public/",)), [])
+
+    def test_records_in_pieces(self):
+        """Records that arrive cut anywhere, and are taken a little at a time: the same bytes."""
+        self.source.put("public/large", data.body(7, 9_000_001))
+        proxy = self.proxy(self.source.server.endpoint, tls=server_context(self.certificates / "address.pem"))
+        reading, writing = (Pieces(int(proxy.endpoint.rpartition(":")[2])) for _ in range(2))  # two: relayed, not copied
+        ca_file = str(self.certificates / "authority.crt")
+        env = {"STORSYNC_RETRIES": "0"}
+        for side, bucket, pieces in (("source", self.source, reading), ("destination", self.destination, writing)):
+            self.addCleanup(pieces.stop)
+            env.update(bucket.env(side, endpoint=pieces.endpoint, ca_file=ca_file))
+        self.assertEqual(self.tool("--sync", env=env).code, 0)
         self.assertEqual(data.compare_buckets(self.source, self.destination, ("public/",)), [])
 
     def refused(self, tool):

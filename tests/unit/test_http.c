@@ -651,6 +651,32 @@ static void test_stop_wakes_once(void **state)
     http_free(http);
 }
 
+/* Memory is bounded: a few large bodies get large buffers, and give them back. */
+static void test_buffers_of_large_bodies(void **state)
+{
+    static const uint64_t large = UINT64_C(64) << 20;
+    struct http *http = new_http(4, 30000, 3);
+    struct http_request requests[20];
+    size_t usual = http_buffer(http, 1);
+    int given = 0;
+
+    (void)state;
+    assert_int_equal(http_buffer(http, UINT64_MAX), usual);
+    for (size_t i = 0; i < 20; i++) {
+        http_request_init(&requests[i]);
+        requests[i].buffer = http_buffer(http, large);
+        given += requests[i].buffer == HTTP_BUFFER_MAX;
+        http_submit(http, &requests[i]);
+    }
+    assert_int_equal(given, 8);
+    assert_int_equal(http_buffer(http, large), usual);
+    http_request_free(&requests[0]);
+    assert_int_equal(http_buffer(http, large), HTTP_BUFFER_MAX);
+    for (size_t i = 1; i < 20; i++)
+        http_request_free(&requests[i]);
+    http_free(http);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -679,6 +705,7 @@ int main(void)
         cmocka_unit_test(test_direct),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_stop_wakes_once),
+        cmocka_unit_test(test_buffers_of_large_bodies),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -131,7 +131,7 @@ void exchange_go_on(struct exchange *x, const struct exchange_operation *operati
 static bool can_resume(const struct exchange *x)
 {
     if (x->sink != NULL)
-        return pipe_room(x->sink) >= http_buffer(loop_http(x->call->loop));
+        return pipe_room(x->sink) >= x->request.buffer;
     return pipe_readable(x->source);
 }
 
@@ -211,15 +211,19 @@ void exchange_send(struct exchange *x, struct pipe *source, uint64_t length)
 {
     x->source = source;
     x->length = length;
+    x->request.buffer = http_buffer(loop_http(x->call->loop), length);
+    if (x->request.buffer > source->capacity)
+        x->request.buffer = source->capacity;
 }
 
 /* A pipe for all of it never pauses. Any other one has room for twice what comes at once: for what is on its way, while the
  * other end takes what has come. False: no memory. */
-static bool has_room_for_body(const struct exchange *x, struct pipe *sink, uint64_t length)
+static bool make_room_for_body(struct exchange *x, struct pipe *sink, uint64_t length)
 {
     uint64_t expected = length != UINT64_MAX ? length : sink->size;
 
-    return expected <= sink->capacity || pipe_grow(sink, 2 * http_buffer(loop_http(x->call->loop)));
+    x->request.buffer = http_buffer(loop_http(x->call->loop), expected);
+    return pipe_resize(sink, expected <= PIPE_CAPACITY ? PIPE_CAPACITY : 2 * x->request.buffer);
 }
 
 void exchange_receive(struct exchange *x, struct pipe *sink, uint64_t offset, uint64_t length)
@@ -227,7 +231,7 @@ void exchange_receive(struct exchange *x, struct pipe *sink, uint64_t offset, ui
     char range[64];
     int used;
 
-    x->cramped = !has_room_for_body(x, sink, length);
+    x->cramped = !make_room_for_body(x, sink, length);
     x->sink = sink;
     sink->held = true;
     x->offset = offset;
