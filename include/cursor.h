@@ -19,6 +19,8 @@
 #include "store.h"
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct cursor;
 enum cursor_state { CURSOR_WAIT, CURSOR_ENTRY, CURSOR_END, CURSOR_FAILED };
@@ -31,5 +33,21 @@ bool cursor_step(struct cursor *cursor); /* local progress; true if anything mov
 const struct error *cursor_error(const struct cursor *cursor);
 /* Why the entry that peek showed is `unreadable`. */
 void cursor_explain(const struct cursor *cursor, struct error *error);
+
+/* ---- several listings of one bucket, each with a range of its own (join.h) ---- */
+
+/* What the page that came last says of those behind it: CURSOR_WAIT while none has come; CURSOR_END: there are none;
+ * CURSOR_FAILED also if the listing did not begin behind range.after, which it was to. */
+enum cursor_state cursor_outlook(const struct cursor *cursor);
+/* The last key that is known, of the page that came last. Borrowed until anything is done with the cursor. */
+const char *cursor_reach(const struct cursor *cursor);
+uint64_t cursor_pages(const struct cursor *cursor); /* that have come */
+
+/* From now on the listing ends with that key, which must not be before cursor_reach. What is asked for stays the same. */
+void cursor_limit(struct cursor *cursor, const char *last);
+
+/* From now on a page is asked for only when the one before it is used up, and takes over its memory. Returns how much the
+ * larger of the pages takes, in bytes. */
+size_t cursor_spare(struct cursor *cursor);
 
 #endif

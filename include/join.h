@@ -1,8 +1,24 @@
 /*
- * join - the listings of both sides, side by side: two cursors and the plan's verdict on their heads.
+ * join - the listings of both sides, side by side, and the plan's verdict on what is at their heads.
  *
- * What sync and validate have in common. Nothing here waits; join_step lets the cursors move after each turn of
+ * What sync and validate have in common. Nothing here waits; join_step lets the listings move after each turn of
  * the http loop.
+ *
+ * A long listing is cut into ranges of keys, which are listed at the same time (pair.h), each page of each side waiting for its own
+ * answer. Whose turn it is is whoever's pages have come: so the order of steps is that of the keys only within a range, or
+ * where it was asked for. All ranges together have each key once, the same ones as without them.
+ *
+ * A range that is long, by what has come of it (keyspace.h), is cut in two while somebody waits for listings; a reader that is
+ * busy itself has nothing of that. First a scout asks one side for the page behind the cut, and if that is full, the other side as
+ * well. The range is cut only when both have begun where they were to begin: otherwise what they brought is thrown away, and all is
+ * as before. What a cut costs, a page thrown away or
+ * one half wasted on each side, is limited: JOIN_COST_FIRST of them in the beginning, by one for so many pages, and one in a hundred
+ * pages after that. A listing of a few pages is never cut.
+ *
+ * Memory: JOIN_RANGES_MAX ranges, and pages of JOIN_MEMORY bytes together, if more than one: long keys make fewer ranges.
+ *
+ * INVARIANT: a range that breaks, or whose keys are out of order, is unknown from there on. The others go on to their ends; then
+ * the whole of it is JOIN_FAILED, never JOIN_END.
  */
 #ifndef STORSYNC_JOIN_H
 #define STORSYNC_JOIN_H
@@ -14,28 +30,34 @@
 
 #include <stdbool.h>
 
+#define JOIN_RANGES_MAX 12
+#define JOIN_MEMORY ((size_t)2 * 1024 * 1024)
+#define JOIN_COST_FIRST 16
+
 enum join_state {
     JOIN_WAIT,   /* a listing is still under way */
     JOIN_READY,  /* `step` says what to do */
-    JOIN_END,    /* both listings are through */
+    JOIN_END,    /* all listings are through */
     JOIN_FAILED, /* one broke: what it would have shown is unknown. See join_error. */
 };
 
+/* Who needs the order of the keys says so, and gets one range. */
+enum join_order { JOIN_ANY_ORDER, JOIN_IN_ORDER };
+
+struct join_work;
+
 struct join {
-    struct plan_rule rule;
-    struct cursor *source;
-    struct cursor *destination;
     /* With JOIN_READY, borrowed until join_take: */
     struct plan_step step;
     const struct object_entry *source_entry;
     const struct object_entry *destination_entry;
-    /* Private. The last key that was PLAN_UNREADABLE: what either side has there is passed over, because nothing
-     * can be said of it. */
-    char unknown[OBJECT_KEY_MAX + 1];
+    struct join_work *work; /* private */
 };
 
+/* The texts of the range, and its filter, are borrowed until join_close. */
 bool join_open(struct join *join, struct store *source, struct store *destination,
-               const struct store_range *range, struct plan_rule rule, struct error *error);
+               const struct store_range *range, struct plan_rule rule, enum join_order order,
+               struct error *error);
 void join_close(struct join *join);
 
 enum join_state join_peek(struct join *join);

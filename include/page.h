@@ -24,6 +24,7 @@ struct store_page {
     const char *until;   /* where the listing ends; "": at its end */
     size_t tail;         /* where the last entry's key begins in the arena, once there is one */
     bool passed;         /* a key from there on has come */
+    bool disordered;     /* and after it one from before there */
     bool ended, last;    /* page_end was called; with NULL, or `passed` */
     void **walk;         /* see page_walk */
 };
@@ -40,7 +41,7 @@ void **page_walk(struct store_page *page);
 void page_reset(struct store_page *page);
 
 /* Copies the entry, unless it is beyond the end of the listing. False: the page is full, there is no memory, or the key is
- * too long. */
+ * too long. What is beyond the end is not looked at, but for one thing: nothing after it is from before the end. */
 bool page_add(struct store_page *page, const struct object_entry *entry);
 
 /* The end of the listing has been passed: nothing more is taken, and the page will be the last one. */
@@ -58,6 +59,11 @@ void page_free(struct store_page *page);
 
 /* Empties the page and puts it behind `before`. False: no memory. */
 bool page_follow(struct store_page *page, const struct store_page *before);
+
+/* The page takes over the memory of the other one, which is left without entries; its own is freed. */
+void page_take_over(struct store_page *page, struct store_page *other);
+
+size_t page_memory(const struct store_page *page); /* of its entries, in bytes */
 
 /* Its next page would be the same one again. */
 bool page_repeats(const struct store_page *page);

@@ -92,6 +92,7 @@ struct store_traits {
     uint64_t part_copy;     /* how large a part is best that is copied inside the service */
     int part_count_max;
     bool local;       /* to read an object costs no traffic */
+    bool seeks;       /* a listing begins behind any key, at no more cost than at its beginning */
     bool keeps_times; /* an object has the time that store_put is given, not that of its writing */
     bool plain;       /* bytes come and go without TLS, which would notice if one were changed on the way */
     bool has_acls;    /* an object has one, which may be a canned one */

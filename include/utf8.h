@@ -12,6 +12,9 @@
  * the bytes are not well-formed: overlong, a surrogate, beyond U+10FFFF, cut off. */
 size_t utf8_decode(const char *text, size_t len, uint32_t *code);
 
+/* The other way round, of a code point that is none of those: `text` gets 1 to 4 bytes without a NUL. Returns how many. */
+size_t utf8_encode(uint32_t code, char *text);
+
 size_t utf8_prefix(const char *text, size_t len); /* the length of the longest well-formed beginning */
 bool utf8_is_text(const char *text);              /* is all of it well-formed? */
 

@@ -6,6 +6,7 @@ every signature. Each answer can be held back by a round trip's time, which cost
     python3 tests/bench_service.py PORT DELAY_MS KEYS     buckets "source" and "same" with so many empty objects, and "empty"
 """
 import asyncio
+import bisect
 import hashlib
 import re
 import sys
@@ -16,6 +17,7 @@ from xml.sax.saxutils import escape
 REASONS = {200: "OK", 204: "No Content", 206: "Partial Content", 400: "Bad Request", 404: "Not Found", 412: "Precondition Failed"}
 NONE = hashlib.md5(b"").hexdigest()
 XML = '<?xml version="1.0" encoding="UTF-8"?>'
+PAGES_KEPT = 1000
 TIME = "2026-01-01T00:00:00.000Z"
 
 
@@ -42,6 +44,8 @@ class Bucket:
         """One page; pages are kept, since they are asked for again and again."""
         page = self.pages.get(query)
         if page is None:
+            if len(self.pages) == PAGES_KEPT:
+                self.pages.clear()
             page = self.pages[query] = self.make_page(dict(urllib.parse.parse_qsl(query, keep_blank_values=True)))
         return page
 
@@ -52,8 +56,12 @@ class Bucket:
         after = query.get("continuation-token") or query.get("start-after") or query.get("marker") or ""
         most = min(int(query.get("max-keys") or 1000), 1000)
         out, folders, last, more = [], [], "", False
-        for key in self.keys:
-            if not key.startswith(prefix) or key <= after or (folders and key.startswith(folders[-1])):
+        first = bisect.bisect_right(self.keys, after) if after >= prefix else bisect.bisect_left(self.keys, prefix)
+        for at in range(first, len(self.keys)):
+            key = self.keys[at]
+            if not key.startswith(prefix):
+                break
+            if folders and key.startswith(folders[-1]):
                 continue
             if len(out) + len(folders) == most:
                 more = True
@@ -89,9 +97,9 @@ class Service:
     def __init__(self, delay, keys):
         self.delay = delay
         self.buckets = {name: Bucket() for name in ("source", "same", "empty")}
-        for name in ("source", "same"):
-            for number in range(keys):
-                self.buckets[name].put(f"public/{number:07}", b"")
+        for number in range(keys):
+            self.buckets["source"].put(f"public/{number:07}", b"")
+        self.buckets["same"].objects = dict(self.buckets["source"].objects)
 
     def answer(self, method, path, query, headers, body):
         """(status, headers, body)"""

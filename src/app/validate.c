@@ -208,7 +208,7 @@ static void validate_path(struct validation *v, const char *path)
 {
     struct store_range range = {.prefix = path, .filter = settings_filter(v->settings)};
 
-    if (!join_open(&v->join, v->source, v->destination, &range, v->rule, v->error)) {
+    if (!join_open(&v->join, v->source, v->destination, &range, v->rule, JOIN_ANY_ORDER, v->error)) {
         v->stopped = true;
         return;
     }

@@ -38,6 +38,16 @@ size_t utf8_decode(const char *text, size_t len, uint32_t *code)
     return n;
 }
 
+size_t utf8_encode(uint32_t code, char *text)
+{
+    size_t len = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+
+    for (size_t i = len - 1; i > 0; i--, code >>= 6)
+        text[i] = (char)(0x80 | (code & 0x3F));
+    text[0] = (char)(len == 1 ? code : (0xF00U >> len & 0xF0) | code);
+    return len;
+}
+
 size_t utf8_prefix(const char *text, size_t len)
 {
     size_t at = 0;

@@ -26,6 +26,11 @@ struct cursor {
     int using;     /* index of the page that is handed out */
     int taken;     /* entries of it that are decoded */
     int empty;     /* pages without any, in a row */
+    uint64_t came; /* pages, all together */
+    bool fetching; /* the other page comes, or is there */
+    bool sparing;  /* it is not asked for before this one is used up */
+    bool through;  /* the last key is beyond `bound` */
+    bool ended;    /* so is all that would come behind the page in use */
     bool skipped;  /* the listing went on behind `skip`, and no entry has come since */
     bool vain;     /* the service took no notice of it: what is not behind it has been there already */
     size_t offset; /* in its arena, behind them */
@@ -34,6 +39,7 @@ struct cursor {
     char key[OBJECT_KEY_MAX + 1]; /* the last one of the listing, and what entry.key points to */
     char skip[OBJECT_KEY_MAX +
               1]; /* the end of a folder of which nothing is wanted, behind which the listing went on */
+    char bound[OBJECT_KEY_MAX + 2]; /* of cursor_limit: the first key that is not wanted; "": there is none */
     void *walk;
     struct error error;
     char texts[];
@@ -61,6 +67,11 @@ static void skip_folder(struct cursor *cursor, struct store_page *page)
     page_begin_anew(page);
 }
 
+static bool is_beyond(const struct cursor *cursor, const char *key)
+{
+    return cursor->bound[0] != '\0' && strcmp(key, cursor->bound) >= 0;
+}
+
 /* Begins to fetch what comes after the page in use into the other one. */
 static void fetch_page(struct cursor *cursor)
 {
@@ -68,6 +79,12 @@ static void fetch_page(struct cursor *cursor)
     struct store_page *page = other_page(cursor);
 
     skip_folder(cursor, current);
+    cursor->ended = cursor->through || (cursor->skipped && is_beyond(cursor, cursor->skip));
+    if (cursor->ended)
+        return;
+    cursor->fetching = true;
+    if (cursor->sparing)
+        page_take_over(page, current);
     if (!page_follow(page, current))
         error_set(&cursor->error, ERROR_LOCAL, "out of memory");
     else
@@ -83,6 +100,10 @@ static bool fetched_page(struct cursor *cursor)
         cursor->error = cursor->call.error;
         return false;
     }
+    if (page->disordered)
+        return error_set(&cursor->error, ERROR_PROTOCOL,
+                         "%s: the listing of \"%s\" is out of order: it goes back behind \"%.150s\"",
+                         cursor->store->name, cursor->range.prefix, page->until);
     cursor->empty = page->count == 0 ? cursor->empty + 1 : 0;
     if (!page->ended || (!page->last && (page_repeats(page) || cursor->empty > EMPTY_PAGES_MAX)))
         return error_set(&cursor->error, ERROR_PROTOCOL, "%s: listing \"%s\" does not come to an end",
@@ -169,6 +190,66 @@ static void look_at_begin(struct cursor *cursor)
     cursor->skipped = false;
 }
 
+/* ---- several listings of one bucket ---- */
+
+/* The one that came last. */
+static const struct store_page *latest_page(const struct cursor *cursor)
+{
+    const struct store_page *other = &cursor->pages[1 - cursor->using];
+
+    return cursor->fetching && cursor->call.done && cursor->call.error.kind == ERROR_NONE && other->ended
+               ? other
+               : &cursor->pages[cursor->using];
+}
+
+const char *cursor_reach(const struct cursor *cursor)
+{
+    const struct store_page *page = latest_page(cursor);
+
+    return page->count > 0 ? page_last_key(page) : cursor->key;
+}
+
+enum cursor_state cursor_outlook(const struct cursor *cursor)
+{
+    const struct store_page *page = latest_page(cursor);
+    struct object_entry first;
+
+    if (cursor->error.kind != ERROR_NONE)
+        return CURSOR_FAILED;
+    if ((page->ended && page->last) || cursor->through || cursor->ended)
+        return CURSOR_END;
+    if (cursor->came > 0)
+        return CURSOR_ENTRY;
+    if (!cursor->call.done)
+        return CURSOR_WAIT;
+    if (page->count > 0)
+        page_entry(page, 0, &first);
+    return !page->ended || (page->count > 0 && strcmp(first.key, cursor->after) < 0) ? CURSOR_FAILED
+                                                                                     : CURSOR_ENTRY;
+}
+
+uint64_t cursor_pages(const struct cursor *cursor)
+{
+    return cursor->came + (latest_page(cursor) != &cursor->pages[cursor->using]);
+}
+
+void cursor_limit(struct cursor *cursor, const char *last)
+{
+    size_t len = strlen(last);
+
+    memcpy(cursor->bound, last, len);
+    memcpy(cursor->bound + len, "\x01", 2);
+    cursor->pages[0].until = cursor->pages[1].until = cursor->bound;
+}
+
+size_t cursor_spare(struct cursor *cursor)
+{
+    size_t one = page_memory(&cursor->pages[0]), other = page_memory(&cursor->pages[1]);
+
+    cursor->sparing = true;
+    return one > other ? one : other;
+}
+
 /* ---- handing out ---- */
 
 /* Some services show the last key of a page once more at the beginning of the next. With other facts it would be another
@@ -228,6 +309,7 @@ static bool take_entry(struct cursor *cursor, bool *again)
         return error_set(&cursor->error, ERROR_PROTOCOL,
                          "%s: the listing of \"%s\" has a key that does not begin with it: \"%.150s\"",
                          cursor->store->name, cursor->range.prefix, entry.key);
+    cursor->through = is_beyond(cursor, entry.key);
     memcpy(cursor->key, entry.key, strlen(entry.key) + 1);
     entry.key = cursor->key;
     cursor->entry = entry;
@@ -261,7 +343,8 @@ static bool is_wanted(const struct cursor *cursor)
     /* A folder that could not be read may have what is wanted in it. */
     bool taken = cursor->entry.unreadable != 0 || filter_look(cursor->range.filter, cursor->key).taken;
 
-    return taken && !is_before(cursor) && (!is_state(cursor->key) || is_state(cursor->range.prefix));
+    return taken && !is_before(cursor) && !cursor->through &&
+           (!is_state(cursor->key) || is_state(cursor->range.prefix));
 }
 
 /* Of the program's own state all must be known. */
@@ -286,8 +369,12 @@ enum cursor_state cursor_peek(struct cursor *cursor, const struct object_entry *
                 cursor->shown = !again && is_wanted(cursor);
             continue;
         }
-        if (page->last)
+        if (page->last || cursor->ended)
             return CURSOR_END;
+        if (!cursor->fetching) {
+            fetch_page(cursor);
+            continue;
+        }
         if (!cursor->call.done)
             return CURSOR_WAIT;
         if (!fetched_page(cursor))
@@ -295,8 +382,10 @@ enum cursor_state cursor_peek(struct cursor *cursor, const struct object_entry *
         cursor->using = 1 - cursor->using;
         cursor->taken = 0;
         cursor->offset = 0;
+        cursor->came++;
+        cursor->fetching = false;
         look_at_begin(cursor);
-        if (!cursor->pages[cursor->using].last)
+        if (!cursor->pages[cursor->using].last && !cursor->sparing)
             fetch_page(cursor);
     }
     look_at_time(cursor);

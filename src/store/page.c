@@ -30,7 +30,7 @@ void page_reset(struct store_page *page)
 {
     buf_clear(&page->arena);
     page->count = 0;
-    page->passed = false;
+    page->passed = page->disordered = false;
     page->ended = false;
 }
 
@@ -68,7 +68,10 @@ bool page_add(struct store_page *page, const struct object_entry *entry)
 
     if (page->count == STORE_PAGE_KEYS || key_len > OBJECT_KEY_MAX)
         return false;
-    page->passed |= page->until[0] != '\0' && strcmp(entry->key, page->until) >= 0;
+    if (page->until[0] != '\0' && strcmp(entry->key, page->until) >= 0)
+        page->passed = true;
+    else if (page->passed)
+        page->disordered = true;
     if (page->passed)
         return true;
     if (!buf_append(&page->arena, &numbers, sizeof numbers) ||
@@ -118,6 +121,20 @@ bool page_follow(struct store_page *page, const struct store_page *before)
     page_reset(page);
     buf_clear(&page->position);
     return buf_puts(&page->position, buf_str(&before->next));
+}
+
+void page_take_over(struct store_page *page, struct store_page *other)
+{
+    buf_free(&page->arena);
+    page->arena = other->arena;
+    page->count = 0;
+    other->count = 0;
+    buf_init(&other->arena, page->arena.max);
+}
+
+size_t page_memory(const struct store_page *page)
+{
+    return page->arena.cap;
 }
 
 bool page_repeats(const struct store_page *page)

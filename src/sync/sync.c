@@ -676,6 +676,14 @@ static bool turn_sync(struct sync *sync)
     return true;
 }
 
+/* A plan is written in the order of the keys, and whoever removes has to know that the source has something before it begins. */
+static bool needs_order(const struct sync *sync)
+{
+    const struct settings *settings = sync->job->settings;
+
+    return sync->removing || (settings->dry_run && *settings->plan != '\0');
+}
+
 /* Both listings from their beginnings to their ends, and whatever is to be done about them. */
 static bool walk_path(struct sync *sync, const char *path)
 {
@@ -688,7 +696,8 @@ static bool walk_path(struct sync *sync, const char *path)
     sync->listed = false;
     sync->source_seen = false;
     sync->path_began = clock_mono();
-    if (!join_open(&sync->join, sync->job->source, sync->job->destination, &range, rule, &sync->error))
+    if (!join_open(&sync->join, sync->job->source, sync->job->destination, &range, rule,
+                   needs_order(sync) ? JOIN_IN_ORDER : JOIN_ANY_ORDER, &sync->error))
         return false;
     if (!sync->removing)
         report_path(sync->job->report, path);

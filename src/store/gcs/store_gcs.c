@@ -77,6 +77,7 @@ struct store *store_gcs_open(const struct side *side, const char *bucket, struct
                                                .part_min = GCS_CHUNK,
                                                .part_multiple = GCS_CHUNK,
                                                .part_count_max = INT32_MAX,
+                                               .seeks = true,
                                                .has_acls = true,
                                                .checks_md5 = true,
                                                .if_absent = true,

@@ -53,6 +53,7 @@ struct store *store_s3_open(const struct side *side, const char *bucket, struct 
     store->base.traits.part_copy = PART_COPY;
     store->base.traits.part_count_max = S3_PART_COUNT_MAX;
     store->base.traits.has_acls = true;
+    store->base.traits.seeks = true;
     store->base.traits.checks_md5 = true;
     store->side = side;
     memcpy(store->bucket, bucket, strlen(bucket) + 1);
