@@ -5,6 +5,7 @@
  *     .storsync/<job>/last-sync.json          when the last automatic sync completed
  *     .storsync/<job>/lease/<epoch>           lease: who is syncing now
  *     .storsync/<job>/clock                   lease: what time it is at the destination
+ *     .storsync/<job>/md5                     what the destination should refuse (transfer.h): gone at once if it does not
  *
  * A production bucket can serve several applications, whose deployments may even have the same id (a commit, "v42"). So
  * marker, interval and lease belong to a job. Its name is the setting `job`, else 16 hexadecimal digits that follow from

@@ -35,6 +35,9 @@ struct pipe {
     uint64_t size; /* how many bytes it must have; PIPE_SIZE_UNKNOWN: whoever puts them in will know */
     char md5[DIGEST_HEX_SIZE]; /* what its MD5 must be; "" while not known */
     bool hashed;               /* `digest` is kept: of all that was put in */
+    bool
+        spared; /* it is not, once `md5` is known: whoever reads is known to refuse a body with another one */
+    uint64_t taken; /* bytes that the reader has had */
     struct digest digest;
     struct digest *more; /* borrowed, or NULL: of a larger body that this one is part of */
     bool summed;         /* `sum` is kept: the CRC32C of all that was put in, and of what it began with */

@@ -97,6 +97,7 @@ struct store_traits {
     bool plain;       /* bytes come and go without TLS, which would notice if one were changed on the way */
     bool has_acls;    /* an object has one, which may be a canned one */
     bool checks_md5;  /* it compares a body with the MD5 that it is told, or tells the one of what it has */
+    bool refuses_md5; /* learnt: it has refused a body because of its MD5, before that was an object */
     bool if_absent;   /* that condition is known to hold, in one step with the write. Learnt: store_probe */
     bool copies_version; /* what it copies is known to be of the version that is asked for, or nothing */
     bool wants_md5;      /* learnt: it takes no body without being told its MD5 beforehand (Object Lock) */

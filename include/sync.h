@@ -33,7 +33,7 @@ struct sync_job {
     struct lease
         *lease; /* held. Renewed from this loop; when it is lost, the run ends. In a dry run only looked at */
     struct plan_file *plan;  /* of a dry run, told each object; NULL: none */
-    const struct job *state; /* whose journal it writes (keep_previous) */
+    const struct job *state; /* whose journal it writes (keep_previous), and where it tries things out */
     bool journaled;          /* out: it has one now, as it has changed something */
 };
 

@@ -99,6 +99,7 @@ size_t pipe_peek(const struct pipe *pipe, const unsigned char **data)
 void pipe_consume(struct pipe *pipe, size_t len)
 {
     pipe->len -= len;
+    pipe->taken += len;
     /* An empty ring starts over, so that the next piece is as long as can be. */
     pipe->head = pipe->len == 0 ? 0 : (pipe->head + len) % pipe->capacity;
 }

@@ -30,7 +30,8 @@ struct slot {
 struct sync {
     struct sync_job *job;
     struct transfer_plan plan;
-    struct keep *keep; /* NULL: there is no journal */
+    char trial[JOB_PREFIX_SIZE + 3]; /* the plan's */
+    struct keep *keep;               /* NULL: there is no journal */
     struct deed_plan deed_plan;
     struct slot *slots;
     int slot_count;
@@ -822,6 +823,10 @@ static void sync_prepare(struct sync *sync, struct sync_job *job)
         .seen = store_sees(job->destination, job->source),
     };
     object_meta_init(&sync->plan.acl);
+    if (job->state != NULL) {
+        snprintf(sync->trial, sizeof sync->trial, "%smd5", job->state->prefix);
+        sync->plan.trial = sync->trial;
+    }
 }
 
 /* Who owns the destination's bucket has to be known before grants can be given. */

@@ -279,6 +279,7 @@ void transfer_try_again(struct transfer *t, const struct error *error)
 {
     int64_t wait = retry_wait(transfer_retry(t), ++t->attempt, 0);
 
+    t->plan->in_parts |= t->whole;
     if (wait < 0) {
         transfer_give_up(t, error);
         return;
@@ -503,7 +504,9 @@ void transfer_begin(struct transfer *t)
     if (t->relay && t->pipe.data == NULL && !pipe_init(&t->pipe)) {
         error_set(&t->error, ERROR_LOCAL, "out of memory");
         transfer_abandon(t, TRANSFER_FAILED, false);
-    } else if (t->relay && (t->one_stream || t->entry.size <= t->plan->part_size)) {
+    } else if (t->relay && transfer_begin_trial(t)) {
+        return;
+    } else if (t->relay && (t->one_stream || t->entry.size <= t->plan->part_size || transfer_fits_whole(t))) {
         transfer_begin_relay(t);
     } else if (!t->relay) {
         transfer_begin_copy(t);
@@ -530,6 +533,7 @@ static void prepare(struct transfer *t, const struct object_entry *entry)
     t->relay = false;
     t->untagged = false;
     t->one_stream = false;
+    t->whole = false;
     t->measured[0] = '\0';
     t->guarded = false;
     t->sent = (struct store_condition){.when = STORE_ALWAYS};

@@ -28,6 +28,11 @@
  * An answer with tags does not say of which version they are: where there are any, one more look shows that it is still
  * the version that is copied. The same of its ACL, which the request carries that makes the object at the destination.
  *
+ * Over plain http the MD5 of what passes through has to be looked at, and finding it takes more than all else. So, before the first
+ * object for which that is worth it, the destination is shown a body with another MD5 than it is told. If it refuses that, it is
+ * left to it to compare what it gets with the source's MD5: before it is an object, and from end to end. An object of a few
+ * parts then goes in one piece, so that there is one MD5 to be told. What fails once is looked at here, in parts.
+ *
  * A source that tells no version of an object is read in one stream, whatever its size: ranges of it could belong to
  * different ones. What can be known of the bytes is compared before the destination gets the last of them, or before an
  * upload is finished; see the table in docs/DESIGN.md. A destination that demands to know the MD5 of a body beforehand
@@ -70,8 +75,11 @@ struct transfer_plan {
     bool seen;         /* the destination's credentials see the source's bucket */
     /* Conditions (enum store_when) that the destination has not, or misjudges: a look before the write has to do. */
     bool lacks[STORE_IF_VERSION + 1];
-    bool bare;         /* it misjudges a version in quotes: struct store_condition */
-    bool false_hashes; /* what the source's listing shows as hashes is none of the content */
+    bool bare;          /* it misjudges a version in quotes: struct store_condition */
+    const char *trial;  /* borrowed: a key that transfer_begin_trial may write; NULL: there is no trial */
+    bool trying, tried; /* it has been made */
+    bool in_parts;      /* a large object did not get through in one piece */
+    bool false_hashes;  /* what the source's listing shows as hashes is none of the content */
     struct copy_way whole, parts;
 };
 
@@ -88,6 +96,7 @@ struct transfer {
 
     /* Private. */
     bool one_stream; /* the source tells no version */
+    bool whole;      /* it is larger than a part, and goes in one piece all the same */
     bool untagged;   /* without its tags, which may be what the destination refused */
     bool guarded;    /* only over this version of the destination's; "": only if it has none */
     char over[OBJECT_VERSION_SIZE];

@@ -66,6 +66,10 @@ void transfer_copy_failed(struct transfer *t);
 /* ---- transfer_relay.c ---- */
 
 void transfer_begin_relay(struct transfer *t);
+/* Begins with showing the destination a body with another MD5 than it is told; transfer_begin follows. False: there is no need. */
+bool transfer_begin_trial(struct transfer *t);
+/* It is larger than a part, and is relayed in one piece, because that spares looking at it here. No change of state. */
+bool transfer_fits_whole(const struct transfer *t);
 /* 1: both halves are through; 0: still going; -1: one broke and the transfer is on another course already. They end
  * together: none waits for a pipe whose other end is gone. */
 int transfer_relay_settle(struct transfer *t);

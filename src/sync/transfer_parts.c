@@ -184,6 +184,7 @@ static void begin_upload(struct transfer *t)
 {
     struct store_target target = transfer_target(t);
 
+    t->whole = false;
     t->part = (struct store_part){.number = 1};
     t->part_size = choose_part_size(t);
     t->moved = 0;

@@ -1,6 +1,89 @@
 #include "transfer_internal.h"
 
+#include "clock.h"
+
 #include <string.h>
+
+/* ---- who looks at the MD5? ---- */
+
+/* The trial is a request, and an object of that size takes as long to look at. */
+#define TRIAL_SIZE (UINT64_C(16) << 20)
+
+/* As much as so many parts may be sent once more if one piece does not get through. */
+#define WHOLE_PARTS 8
+
+/* Nobody here has to look at the bytes if the destination compares them with the source's MD5. After a failure it tells which half
+ * was to blame. */
+static bool may_be_spared(const struct transfer *t)
+{
+    const struct store_traits *from = store_traits(t->plan->source), *to = store_traits(t->plan->destination);
+
+    return t->entry.hash.kind == OBJECT_HASH_MD5 && t->attempt == 0 && to->checks_md5 &&
+           (from->plain || to->plain);
+}
+
+static bool is_spared(const struct transfer *t)
+{
+    return may_be_spared(t) && store_traits(t->plan->destination)->refuses_md5;
+}
+
+bool transfer_fits_whole(const struct transfer *t)
+{
+    return is_spared(t) && !t->plan->in_parts && t->entry.size / WHOLE_PARTS <= t->plan->part_size &&
+           t->entry.size <= store_traits(t->plan->destination)->put_max;
+}
+
+/* All that would be spared wait for it: it is one request. */
+static void wait_for_end_of_trial(struct transfer *t)
+{
+    if (!t->plan->trying)
+        transfer_begin(t);
+}
+
+static void end_trial(struct transfer *t)
+{
+    if (!t->put.done)
+        return;
+    t->plan->trying = false;
+    t->plan->tried = true;
+    transfer_begin(t);
+}
+
+/* A refusal for that reason is learnt by the store (refuses_md5). Anything else proves nothing. */
+static void wait_for_trial(struct transfer *t)
+{
+    if (t->put.done && t->put.error.kind == ERROR_NONE) {
+        store_remove(t->plan->destination, &t->put, t->plan->trial);
+        t->state = end_trial;
+    } else {
+        end_trial(t);
+    }
+}
+
+bool transfer_begin_trial(struct transfer *t)
+{
+    static const struct object_meta none;
+    struct store_target target = {.key = t->plan->trial,
+                                  .size = 1,
+                                  .modified = CLOCK_UNKNOWN,
+                                  .meta = &none,
+                                  .condition.when = STORE_ALWAYS};
+
+    if (t->plan->trial == NULL || t->plan->tried || is_spared(t) || !may_be_spared(t) ||
+        t->entry.size < TRIAL_SIZE)
+        return false;
+    t->state = wait_for_end_of_trial;
+    if (t->plan->trying)
+        return true;
+    t->plan->trying = true;
+    pipe_reset(&t->pipe);
+    pipe_write(&t->pipe, "?", 1);
+    t->pipe.closed = true;
+    digest_of("", 0, t->pipe.md5);
+    store_put(t->plan->destination, &t->put, &target, &t->pipe);
+    t->state = wait_for_trial;
+    return true;
+}
 
 /* ---- the two halves of a relay ---- */
 
@@ -11,8 +94,20 @@ static bool may_be_the_tags(const struct transfer *t)
            (t->put.error.status == 400 || t->put.error.status == 501);
 }
 
+/* For the service, or for a proxy before it: parts may not be. */
+static bool is_too_large(const struct transfer *t)
+{
+    return t->whole && !t->plan->in_parts &&
+           (t->put.error.status == 413 || strcmp(t->put.error.code, "EntityTooLarge") == 0);
+}
+
 void transfer_write_failed(struct transfer *t)
 {
+    if (is_too_large(t)) {
+        t->plan->in_parts = true;
+        transfer_abandon(t, TRANSFER_NONE, true);
+        return;
+    }
     if (transfer_settle_condition(t))
         return;
     if (may_be_the_tags(t)) {
@@ -123,6 +218,7 @@ int transfer_relay_settle(struct transfer *t)
 
 static void wait_for_relay(struct transfer *t)
 {
+    t->moved = t->pipe.taken;
     if (transfer_relay_settle(t) <= 0)
         return;
     t->moved = t->entry.size;
@@ -165,8 +261,10 @@ void transfer_begin_relay(struct transfer *t)
         return;
     }
     memcpy(t->pipe.md5, t->measured, sizeof t->pipe.md5);
+    t->whole = !t->one_stream && t->entry.size > t->plan->part_size;
     if (want_digest(t))
         pipe_hash(&t->pipe);
+    t->pipe.spared = is_spared(t);
     store_get(&source, &t->get, 0, UINT64_MAX, &t->pipe);
     t->state = wait_for_head_of_get;
 }

@@ -10,9 +10,11 @@ import data
 from harness import RUN, S3Bucket, TestCase, sides
 from proxyfault import FOREVER, Disconnected, answer, named, parse_head, s3_error, stall, truncate
 
-KEY, LARGE_KEY = "public/a", "public/large"
+KEY, LARGE_KEY, GREAT_KEY = "public/a", "public/large", "public/great"
 BODY, LARGE = data.body("integrity", 40_000), data.body("integrity large", 11 * data.MIB)
+GREAT = data.body("integrity great", 17 * data.MIB)  # so large that it is worth to try whether the destination compares MD5s
 OLD = b"what production had before"
+TRIAL = r"/\.storsync/[^/]*/md5$"
 XML = {"Content-Type": "application/xml"}
 
 
@@ -49,6 +51,16 @@ def changed(status=None, body=lambda body: body, framing="length", more=(), **he
     return named(action, f"changed {status} {framing} {headers}")
 
 
+def damaged(x):
+    """A byte of the request's body changes on its way."""
+    pieces = [bytearray(piece) for piece in x.client.pieces(x.framing)]
+    pieces[0][0] ^= 1
+    x.client.pieces = lambda framing: pieces
+    x.forward()
+    del x.client.pieces
+    x.relay()
+
+
 def early(x):
     """Says that it has it before it has read any of it."""
     x.client.send(b'HTTP/1.1 200 OK\r\nETag: "opaque"\r\nContent-Length: 0\r\n\r\n')
@@ -57,14 +69,14 @@ def early(x):
 
 
 class IntegrityCase(TestCase):
-    """Two endpoints: everything passes through the tool. Each of the two objects has a bucket of its own."""
+    """Two endpoints: everything passes through the tool. Each of the three objects has a bucket of its own."""
 
     def setUp(self):
         super().setUp()
         if "integrity" not in RUN.cache:
-            RUN.cache["integrity"] = {KEY: self.s3_bucket(), LARGE_KEY: self.s3_bucket()}
-            RUN.cache["integrity"][KEY].put(KEY, BODY)
-            RUN.cache["integrity"][LARGE_KEY].put(LARGE_KEY, LARGE)
+            RUN.cache["integrity"] = {key: self.s3_bucket() for key in (KEY, LARGE_KEY, GREAT_KEY)}
+            for key, body in ((KEY, BODY), (LARGE_KEY, LARGE), (GREAT_KEY, GREAT)):
+                RUN.cache["integrity"][key].put(key, body)
         self.sources = RUN.cache["integrity"]
         self.reader, self.writer = (self.proxy(self.sources[KEY].server.endpoint) for _ in range(2))
 
@@ -157,6 +169,52 @@ class Reading(IntegrityCase):
         self.judge(tool, destination, LARGE_KEY, LARGE, None)
         gets = [r for r in self.reader.requests if r.method == "GET" and r.path.endswith(LARGE_KEY)]
         self.assertEqual([r.headers.get("range") for r in gets], [None])
+
+
+class Compared(IntegrityCase):
+    """A destination that refuses a body with another MD5 than it is told does the comparing."""
+
+    def relay(self, why=None):
+        destination = self.s3_bucket()
+        tool = self.run_with(GREAT_KEY, destination)
+        self.judge(tool, destination, GREAT_KEY, GREAT, why)
+        self.assertEqual([key for key in destination.keys(".storsync/") if key.endswith("md5")], [])
+        return destination, [r for r in self.writer.requests if r.method == "PUT" and "lease" not in r.path]
+
+    def test_large_object_in_one_piece(self):
+        destination, puts = self.relay()
+        trial, put = [r for r in puts if r.path.endswith(("/md5", GREAT_KEY))]
+        self.assertEqual((trial.status, put.status), (400, 200))
+        self.assertIn("content-md5", put.headers)
+        self.assertEqual(*(bucket.client.head_object(Bucket=bucket.name, Key=GREAT_KEY)["ETag"]
+                           for bucket in (destination, self.sources[GREAT_KEY])))
+
+    def test_what_was_damaged_is_refused_there(self):
+        """By the service, before it is an object; then it is looked at here, and the side that is to blame is named."""
+        for proxy, method, once in ((self.reader, "GET", True), (self.reader, "GET", False), (self.writer, "PUT", True)):
+            with self.subTest(method=method, once=once):
+                self.reader.clear()
+                self.writer.clear()
+                action = changed(body=flipped) if method == "GET" else damaged
+                proxy.fault(action, method=method, target=f"/{GREAT_KEY}(\\?|$)", times=1 if once else FOREVER)
+                _, puts = self.relay(None if once else "damaged")
+                [first] = [r for r in puts if r.path.endswith(GREAT_KEY) and "partNumber" not in r.query]
+                self.assertEqual(first.status, 400)
+                self.assertTrue(any("partNumber" in r.query for r in puts))
+
+    def test_one_piece_that_is_too_large(self):
+        """For a proxy: the rest of the run goes in parts, and nothing is seen of it."""
+        self.writer.fault(answer(413, b"no", drain=False), method="PUT", target=f"/{GREAT_KEY}$", times=FOREVER)
+        _, puts = self.relay()
+        self.assertEqual(sum("partNumber" in r.query for r in puts), 4)
+
+    def test_a_service_that_compares_nothing(self):
+        """It took what it should have refused: that is gone at once, and all is looked at here, as a damaged byte shows."""
+        self.writer.fault(answer(200, b"", {"ETag": '"any"'}), method="PUT", target=TRIAL)
+        self.reader.fault(changed(body=flipped), method="GET", target=f"/{GREAT_KEY}(\\?|$)", times=1)
+        _, puts = self.relay()
+        self.assertTrue(all("partNumber" in r.query for r in puts if GREAT_KEY in r.path))
+        self.assertEqual(sum(r.method == "DELETE" and r.path.endswith("/md5") for r in self.writer.requests), 1)
 
 
 class Writing(IntegrityCase):

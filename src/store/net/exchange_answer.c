@@ -183,8 +183,11 @@ static void check_head(struct exchange *x)
         return;
     if (x->sink == NULL || !check_length(x, &x->failure))
         return;
-    if (!x->ranged && md5 != NULL)
-        memcpy(x->sink->md5, md5, sizeof x->sink->md5);
+    if (x->ranged || md5 == NULL)
+        return;
+    memcpy(x->sink->md5, md5, sizeof x->sink->md5);
+    if (x->sink->spared)
+        x->sink->hashed = false;
 }
 
 /* ---- the object's body ---- */

@@ -121,6 +121,14 @@ static bool learn_md5(struct s3_call *c)
     return true;
 }
 
+/* "BadDigest: The Content-MD5 or checksum value that you specified did not match what the server received" ("Error responses", Amazon
+ * S3 API Reference). */
+static void learn_refusal(const struct s3_call *c)
+{
+    if (s3_has_code(c, "BadDigest") && c->base.source != NULL && c->base.source->md5[0] != '\0')
+        c->store->base.traits.refuses_md5 = true;
+}
+
 /* ---- the answer ---- */
 
 bool s3_has_code(const struct s3_call *c, const char *code)
@@ -197,6 +205,7 @@ static enum http_verdict finish_failure(struct s3_call *c)
     const struct s3_operation *operation = s3_operation(c);
     bool again = s3_explain(c);
 
+    learn_refusal(c);
     if (learn_region(c) || learn_clock(c) || learn_key(c))
         return exchange_retry(&c->base, HTTP_RETRY_NOW);
     if (learn_md5(c))
