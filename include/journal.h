@@ -5,8 +5,8 @@
  *     runs/<run>/kept/000000000001   the version before, of the entry of that number
  *     runs/<run>/run.json            how the run went: its last object
  *
- * below the job's prefix (job.h). <run> is the epoch of the lease under which it ran, 16 digits, so the names of runs are in
- * their order. A run that died has no run.json. Its chunks have no gap: each is there before the next one is begun.
+ * below the job's prefix (job.h). <run> is the epoch of the lease under which it ran, 16 digits (journal_number), so the names
+ * of runs are in their order. A run that died has no run.json. Its chunks have no gap: each is there before the next one is begun.
  *
  * An entry says what the destination had (`before`), what the source had (`after`), by the listings of both, and what was
  * going to be done. Whether it was done shows in what the destination has now: undo.h.
@@ -101,6 +101,11 @@ struct journal_runs {
     int count;
 };
 bool journal_list(const struct job *job, struct journal_runs *runs, struct error *error);
+
+/* The number of a run that is going to begin, given its lease's epoch: the same, or where the epochs have begun anew, because
+ * somebody has removed them, the one after the last run that there is. So what older runs have kept is not overwritten, and the
+ * order of the numbers is that of the runs. Costs one listing. ERROR_PROTOCOL: there is no such number. */
+bool journal_number(const struct job *job, uint64_t *number, struct error *error);
 
 /* What is known of a run: its run.json, else the first chunk. False with *error; ERROR_NOT_FOUND: of neither, so parts of it
  * may be removed already; ERROR_PROTOCOL: it cannot be understood. */

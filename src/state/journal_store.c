@@ -63,6 +63,27 @@ bool journal_list(const struct job *job, struct journal_runs *runs, struct error
     }
 }
 
+bool journal_number(const struct job *job, uint64_t *number, struct error *error)
+{
+    uint64_t last = *number - 1, found;
+
+    error_clear(error);
+    do {
+        if (!find_run(job, last, &found, error))
+            return false;
+        last = found != 0 ? found : last;
+    } while (found != 0);
+    if (last >= LEASE_EPOCH_MAX)
+        return error_set(error, ERROR_PROTOCOL,
+                         "no number is left for a run: remove %s" JOURNAL_FOLDER " from the destination",
+                         job->prefix);
+    if (last >= *number)
+        log_info("this is run %" PRIu64 ", as there are runs up to %" PRIu64 " already: the lease began anew", last + 1,
+                 last);
+    *number = last + 1;
+    return true;
+}
+
 /* ---- one run ---- */
 
 /* 1: it is in call->body. 0: it is not there. -1: *error. */

@@ -55,9 +55,13 @@ static void set_entry(struct object_entry *out, const struct object_entry *in, c
 bool keep_add(struct keep *keep, const struct keep_item *item, struct error *error)
 {
     struct keep_batch *batch = keep->collected;
-    struct journal_entry entry = {.deed = item->deed, .number = ++keep->entry_count};
+    struct journal_entry entry = {.deed = item->deed, .number = keep->entry_count + 1};
     const char *key = item->after != NULL ? item->after->key : item->before->key;
 
+    /* Nothing is under way yet that could not wait. */
+    if (keep->entry_count == 0 && !journal_number(keep->job, &keep->run.head.run, error))
+        return false;
+    keep->entry_count++;
     memcpy(entry.key, key, strlen(key) + 1);
     set_entry(&entry.before, item->before, entry.key);
     set_entry(&entry.after, item->after, entry.key);

@@ -58,7 +58,7 @@ void keep_free(struct keep *keep);
 
 /* Is there room for one more? If not, there will be after keep_step. */
 bool keep_has_room(const struct keep *keep);
-/* ERROR_LOCAL: no memory. */
+/* The first one waits until the run has its number. False, with *error: nothing may be done. */
 bool keep_add(struct keep *keep, const struct keep_item *item, struct error *error);
 
 /* Writes what has been collected, when no more than `low` items are left to take. False, with *error: the journal cannot be

@@ -879,6 +879,9 @@ static bool begin_journal(struct sync *sync)
     sync->keep = malloc(sizeof *sync->keep);
     if (sync->keep == NULL)
         return false;
+    if (job->lease->advisory)
+        log_warn(
+            "as the destination cannot refuse to write what is there already, two syncs at once may write into one journal, which cannot be rolled back then (setting keep_previous)");
     head.run = job->lease->own.epoch;
     head.versions = job->settings->keep_previous == KEEP_VERSIONS;
     memcpy(head.nonce, job->lease->own.nonce, sizeof head.nonce);

@@ -193,6 +193,31 @@ class Rollback:
         self.run_tool("--rollback")
         self.check_same(self.before)
 
+    def test_a_lease_that_somebody_has_removed(self):
+        """Its epochs begin anew, and the runs do not: what the older ones have kept stays, and the newest is undone first."""
+        self.run_tool()
+        first = self.look()
+        self.put(self.source, "public/changed0", "development's third version", 3)
+        self.run_tool("--sync")
+        second = self.look()
+        old = [run["run"] for run in self.runs()]
+        for key in self.destination.keys(".storsync/"):
+            if "/lease/" in key or f"/{min(old):016}/" in key:
+                self.destination.remove(key)
+        self.put(self.source, "public/changed0", "development's fourth version, longer", 5)
+        self.put(self.source, "public/changed1", "and this one, too", 5)
+        self.run_tool("--sync", STORSYNC_RUNS_KEPT="1")
+        self.assertIn("the lease began anew", self.tools[-1].err)
+        self.assertEqual([run["run"] for run in self.runs()], [max(old) + 1])
+        self.run_tool("--rollback")
+        self.check_same(second)
+        self.put(self.source, "public/changed2", "the fifth", 7)
+        self.run_tool("--sync")
+        self.assertEqual([run["run"] for run in self.runs()], [max(old) + 2, max(old) + 1])
+        self.run_tool("--rollback")
+        self.check_same(second)
+        self.assertNotEqual(first, second)
+
     def test_runs_kept(self):
         for number in range(4):
             self.put(self.source, "public/changed0", f"version {number}" + "." * number, number)
