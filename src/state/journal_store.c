@@ -9,79 +9,98 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REMOVALS 16 /* at once */
+#define REMOVALS 16          /* at once */
+#define RUN_KEYS_PASSED 1000 /* about a page: then the listing goes on behind the run */
 
 /* ---- which runs there are ---- */
 
-/* The first run after `after`; 0: there is none. */
-static bool find_run(const struct job *job, uint64_t after, uint64_t *found, struct error *error)
+struct scan {
+    const struct job *job;
+    struct cursor *cursor;
+};
+
+/* Goes on behind the run `after`; 0: from the beginning. */
+static bool scan_from(struct scan *scan, uint64_t after, struct error *error)
 {
     char prefix[JOURNAL_KEY_SIZE], begin[JOURNAL_KEY_SIZE] = "";
-    struct store_range range = {.prefix = prefix, .after = begin};
-    const struct object_entry *entry;
-    enum cursor_state state;
-    struct cursor *cursor;
 
-    *found = 0;
-    journal_prefix(job, 0, "", prefix);
+    journal_prefix(scan->job, 0, "", prefix);
     if (after != 0) {
-        journal_prefix(job, after, "", begin);
+        journal_prefix(scan->job, after, "", begin);
         begin[strlen(begin) - 1] = '0'; /* what comes behind a '/': so behind all of its keys */
     }
-    cursor = cursor_open(job->store, &range, error);
-    if (cursor == NULL)
-        return false;
-    while (*found == 0 && ((state = cursor_peek(cursor, &entry)) == CURSOR_ENTRY || state == CURSOR_WAIT)) {
-        if (state == CURSOR_ENTRY && !journal_parse_run(job, entry->key, found)) {
-            log_warn("%.200s in the destination belongs to no run: ignored", entry->key);
-            *found = 0;
+    cursor_close(scan->cursor);
+    scan->cursor =
+        cursor_open(scan->job->store, &(struct store_range){.prefix = prefix, .after = begin}, error);
+    return scan->cursor != NULL;
+}
+
+/* Moves *run on to the next one; 0: there is none. Of a large one not all is listed. */
+static bool scan_next(struct scan *scan, uint64_t *run, struct error *error)
+{
+    uint64_t last = *run;
+    const struct object_entry *entry;
+    enum cursor_state state;
+    int passed = 0;
+
+    while ((state = cursor_peek(scan->cursor, &entry)) == CURSOR_ENTRY || state == CURSOR_WAIT) {
+        if (state == CURSOR_WAIT) {
+            if (!loop_turn(store_loop(scan->job->store), cursor_step(scan->cursor), INT64_MAX, error))
+                return false;
+            continue;
         }
-        if (state == CURSOR_ENTRY)
-            cursor_next(cursor);
-        else if (!loop_turn(store_loop(job->store), cursor_step(cursor), INT64_MAX, error))
-            break;
+        if (!journal_parse_run(scan->job, entry->key, run))
+            log_warn("%.200s in the destination belongs to no run: ignored", entry->key);
+        else if (*run > last)
+            return true;
+        cursor_next(scan->cursor);
+        if (++passed % RUN_KEYS_PASSED == 0 && last != 0 && !scan_from(scan, last, error))
+            return false;
     }
-    if (cursor_error(cursor)->kind != ERROR_NONE)
-        *error = *cursor_error(cursor);
-    cursor_close(cursor);
-    return error->kind == ERROR_NONE;
+    *run = 0;
+    if (state == CURSOR_FAILED)
+        *error = *cursor_error(scan->cursor);
+    return state == CURSOR_END;
 }
 
 bool journal_list(const struct job *job, struct journal_runs *runs, struct error *error)
 {
+    struct scan scan = {.job = job};
     uint64_t run = 0;
+    bool ok;
 
     error_clear(error);
-    for (runs->count = 0;; runs->count++) {
-        if (!find_run(job, run, &run, error))
-            return false;
-        if (run == 0)
-            return true;
+    runs->count = 0;
+    ok = scan_from(&scan, 0, error);
+    while (ok && (ok = scan_next(&scan, &run, error)) && run != 0) {
         if (runs->count == JOURNAL_RUNS_MAX) /* the oldest one is left for later */
             memmove(runs->numbers, runs->numbers + 1, (size_t)--runs->count * sizeof *runs->numbers);
-        runs->numbers[runs->count] = run;
+        runs->numbers[runs->count++] = run;
     }
+    cursor_close(scan.cursor);
+    return ok;
 }
 
 bool journal_number(const struct job *job, uint64_t *number, struct error *error)
 {
-    uint64_t last = *number - 1, found;
+    struct scan scan = {.job = job};
+    uint64_t last = *number - 1, run = last;
+    bool ok;
 
     error_clear(error);
-    do {
-        if (!find_run(job, last, &found, error))
-            return false;
-        last = found != 0 ? found : last;
-    } while (found != 0);
-    if (last >= LEASE_EPOCH_MAX)
-        return error_set(error, ERROR_PROTOCOL,
-                         "no number is left for a run: remove %s" JOURNAL_FOLDER " from the destination",
-                         job->prefix);
-    if (last >= *number)
-        log_info("this is run %" PRIu64 ", as there are runs up to %" PRIu64 " already: the lease began anew", last + 1,
-                 last);
+    ok = scan_from(&scan, last, error);
+    while (ok && (ok = scan_next(&scan, &run, error)) && run != 0)
+        last = run;
+    cursor_close(scan.cursor);
+    if (ok && last >= LEASE_EPOCH_MAX)
+        ok = error_set(error, ERROR_PROTOCOL,
+                       "no number is left for a run: remove %s" JOURNAL_FOLDER " from the destination",
+                       job->prefix);
+    if (ok && last >= *number)
+        log_info("this is run %" PRIu64 ", as there are runs up to %" PRIu64 " already: the lease began anew",
+                 last + 1, last);
     *number = last + 1;
-    return true;
+    return ok;
 }
 
 /* ---- one run ---- */

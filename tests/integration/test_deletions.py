@@ -1,6 +1,7 @@
 """delete=extra: what production has and the source has not is removed, and nothing else; what keeps it from that. The source is on
 RGW behind a relay; the destination is a directory, RGW, or the stand-in of Google's."""
 import re
+import shutil
 import signal
 import time
 
@@ -223,17 +224,46 @@ class Lies(DeletionCase):
     def test_hidden(self):
         """Its listing leaves out what it has: found out at the first one, and nothing more is removed."""
         gone, rest = self.synced()
+        self.source.remove(rest[-1])
         time.sleep(12)  # old enough to have been there when it was listed
         self.hide(rest[0])
-        tool = self.delete("--max-delete=50%", code=2, STORSYNC_CONCURRENCY="1", STORSYNC_JOB="other")
-        self.assertIn("the source has it, but does not list it", tool.status["errors"][0]["error"])
-        self.assertTrue({*rest} <= {*self.left()})
+        for keep in ("copies", "off"):  # "copies": what comes after it is in the journal by then
+            tool = self.delete("--max-delete=50%", code=2, STORSYNC_CONCURRENCY="1", STORSYNC_JOB="other",
+                               STORSYNC_KEEP_PREVIOUS=keep)
+            self.assertIn("the source has it, but does not list it", tool.status["errors"][0]["error"])
+            self.assertEqual(self.left(), rest)
 
     def test_empty(self):
         self.synced()
         self.front.fault(edit_body(rb"<Contents>.*</Contents>", b""), method="GET", target=self.LISTING, times=99)
         tool = self.delete("--max-delete=100%")
         self.assertEqual((tool.status["deletedFiles"], self.left()), (0, KEYS))
+
+    def test_empty_at_the_second_look(self):
+        """All of it goes between the two: a bucket that is being emptied, a volume that is unmounted."""
+        self.synced()
+
+        def empty(x):
+            for key in KEYS[2:]:
+                self.source.remove(key)
+            proxyfault.passthrough(x)
+        self.front.fault(empty, method="GET", target=self.LISTING, skip=1)
+        tool = self.delete("--max-delete=100%", STORSYNC_KEEP_PREVIOUS="copies")
+        self.assertIn("the source has nothing there any more: nothing more is removed", tool.err)
+        self.assertEqual((tool.status["deletedFiles"], self.left()), (0, KEYS))
+
+    def test_nearly_empty_at_the_second_look(self):
+        """What is left of it could be all there ever was: no more go than the first look has counted."""
+        self.synced()
+
+        def empty(x):
+            for key in KEYS[3:]:
+                self.source.remove(key)
+            self.source.put("public/", "a folder, by the console")
+            proxyfault.passthrough(x)
+        self.front.fault(empty, method="GET", target=self.LISTING, skip=1)
+        tool = self.delete("--max-delete=100%", STORSYNC_CONCURRENCY="16")
+        self.assertEqual((tool.status["deletedFiles"], len(self.left())), (2, len(KEYS) - 2))
 
     def test_cut_off(self):
         """A listing that looks complete, and answers of 404 that fit it: then the guard is what remains."""
@@ -347,6 +377,47 @@ class Folders(TestCase):
         tool = self.tool("--sync", "--delete=extra", env=sides(source, target), nobody=True)
         self.assertEqual((tool.code, tool.status["deletedFiles"]), (2, 0))
         self.assertTrue((target.root / "public/closed/a").exists() and (target.root / "public/extra").exists())
+
+    def test_links_at_the_source(self):
+        """What a link hides is not gone: neither what it stands in the place of, nor what was in its folder."""
+        source, target = self.dir_bucket(), self.dir_bucket()
+        outside = self.dir / "outside"
+        outside.mkdir()
+        (outside / "a").write_text("x")
+        keys = [*(f"public/{number}" for number in range(9)), "public/file", "public/folder/a", "public/folder/b", "public/gone/a"]
+        for key in keys:
+            source.put(key, "x")
+        self.succeed("--sync", env=sides(source, target))
+        for name, end in (("file", outside / "a"), ("folder", outside), ("gone", self.dir / "nowhere")):
+            path = source.root / "public" / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+            path.symlink_to(end)
+        for keep in ("off", "copies"):
+            tool = self.tool("--sync", "--delete=extra", "--max-delete=100%", f"--keep-previous={keep}", env=sides(source, target))
+            self.assertEqual((tool.code, tool.status["deletedFiles"]), (2, 0))
+            self.assertEqual(target.keys("public/"), sorted(keys))
+            self.assertIn("public/file: Symbolic link loop", tool.status["errors"][0]["error"])
+
+    def test_a_folder_that_goes_between_the_looks(self):
+        """A volume that is unmounted: no more is removed than had been counted before."""
+        source, target = self.dir_bucket(), self.s3_bucket()
+        keys = [f"public/{number:02}" for number in range(20)] + [f"public/volume/{number}" for number in range(9)]
+        for key in keys:
+            source.put(key, "x")
+        self.succeed("--sync", env=sides(source, target))
+        source.remove("public/00")
+        front = self.proxy(target.server.endpoint)
+
+        def unmount(x):
+            (source.root / "public/volume").rename(source.root / "elsewhere")
+            proxyfault.passthrough(x)
+        front.fault(unmount, method="GET", target="prefix=public", skip=1)
+        env = {**sides(source, target), **target.env("destination", front.endpoint), "STORSYNC_DESTINATION_ALLOW_HTTP": "true"}
+        tool = self.tool("--sync", "--delete=extra", "--max-delete=100%", env=env)
+        self.assertEqual((tool.status["deletedFiles"], len(target.keys("public/"))), (1, len(keys) - 1))
 
     def test_sidecars_go_too(self):
         source, target = self.s3_bucket(), self.dir_bucket()

@@ -7,7 +7,7 @@ import time
 
 import data
 from gcs import GoogleStorage
-from harness import RUN, TestCase, production
+from harness import JOB, RUN, TestCase, production
 from proxyfault import answer, edit_body, s3_error
 
 PREFIXES = ("public/", "private/", "other/")
@@ -303,6 +303,22 @@ class OnDirectories(Rollback, RollbackCase):
             found[key] = {"body": body, "time": status.st_mtime_ns, "mode": status.st_mode}
         return found
 
+    def test_more_runs_than_are_looked_at(self):
+        """The newest of them are; what is older goes at the end of the next clean run and the one after."""
+        self.run_tool()
+        [run] = self.runs()
+        runs, last = self.destination.root / ".storsync" / JOB / "runs", run["run"] + 1050
+        document = json.loads((runs / f"{run['run']:016}/run.json").read_text())
+        for number in range(run["run"] + 1, last + 1):
+            (runs / f"{number:016}").mkdir()
+            (runs / f"{number:016}/run.json").write_text(json.dumps({**document, "run": number}))
+        self.assertEqual([run["run"] for run in self.runs()], [*range(last, last - 1000, -1)])
+        self.put(self.source, "public/changed0", "development's third version", 3)
+        for left in ([*range(run["run"], run["run"] + 52), last, last + 1], [last + 1, last + 2]):
+            self.run_tool("--sync", STORSYNC_RUNS_KEPT="2")
+            self.assertEqual(sorted(int(path.parent.name) for path in runs.glob("*/run.json")), left)
+            self.put(self.source, "public/changed0", "development's fourth version", 4)
+
     def test_no_room_for_the_journal(self):
         """Without an entry nothing is touched."""
         space = self.mounts(f"mount -t tmpfs -o size=512k tmpfs '{self.destination.root}'")
@@ -349,6 +365,19 @@ class OnGoogle(Rollback, RollbackCase):
 
     def look(self):
         return data.snapshot(self.destination, PREFIXES)
+
+
+    def test_a_large_run_is_not_listed_wholly(self):
+        self.run_tool()
+        [run] = self.runs()
+        for number in range(100, 4100):
+            self.destination.put(f".storsync/{JOB}/runs/{run['run']:016}/kept/{number:012}", b"x")
+        self.put(self.source, "public/changed0", "development's third version", 3)
+        self.run_tool("--sync")
+        mark = self.server.mark()
+        self.assertEqual([run["run"] for run in self.runs()], [run["run"] + 1, run["run"]])
+        listings = [r for r in self.server.requests_since(mark) if "prefix=" in r.target and "runs" in r.target]
+        self.assertLess(len(listings), 5, "all of it are five pages")
 
 
 class OnRgwWithVersions(OnRgw):
