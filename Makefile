@@ -353,7 +353,7 @@ need-integration:
 	@deps/need python3 python3-boto3 openssl:openssl ceph-mon ceph-osd radosgw nginx-light ip:iproute2 tini:tini
 # Without them the tests say so in one line, and count as skipped.
 need-observers:
-	-@deps/need promtool:prometheus python3-aiosmtpd
+	-@deps/need promtool:prometheus python3-aiosmtpd strace:strace
 need-containers:
 	-@deps/need podman:podman runc:runc catatonit:catatonit mmdebstrap:mmdebstrap podman-compose:podman-compose python3-yaml
 need-compat:

@@ -28,9 +28,11 @@
  * content type comes from the sidecar, else from the extension (mime.h). Permissions are kept or narrowed
  * (dir_attr.h).
  *
- * Writing. Temporary file, fsync, sidecar, rename, fsync of the directory: an object is there whole or not at
- * all, with its own metadata, also after a crash or power cut at any moment. create:
- * renameat2(RENAME_NOREPLACE), else link(2), else ERROR_UNSUPPORTED. Removing leaves empty directories.
+ * Writing. Temporary file, sidecar, fsync of both, rename, fsync of the directory: an object is there whole or not at
+ * all, with its own metadata, also after a crash or power cut at any moment. Objects that are finished at about the
+ * same time take these steps together (dir_object.h, dir_batch.h): a put is over some turns of the loop after its last
+ * byte, when it is durable. create: renameat2(RENAME_NOREPLACE), else link(2), else ERROR_UNSUPPORTED. Removing leaves
+ * empty directories.
  *
  * Reading. A file that is changed, replaced or removed while it is read breaks the get, with call->again set,
  * before its last byte is handed on: size, time and ctime are looked at after that byte was read. A ctime cannot

@@ -1,10 +1,13 @@
 """Directories as buckets: what the files of a real machine make hard. The unit tests have the details."""
 import itertools
 import os
+import re
+import shutil
+import signal
 import threading
 
 import data
-from harness import TestCase, production
+from harness import RUN, TestCase, production, sides
 
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
@@ -116,6 +119,126 @@ class Links(Directories):
         self.assertEqual((outside / "a").read_text(), "mine")
         self.assertEqual((self.destination.root / "public/good").read_text(), "new")
         self.assertFalse((self.destination.root / ".storsync/odd").exists())
+
+
+class Batches(Directories):
+    """What becomes durable together: after a crash at any moment each object is the old one or the new one, with its own
+    metadata."""
+
+    POINTS = ("dir-written", "dir-flushed", "dir-announced", "dir-named", "dir-synced")
+    KEYS = [f"public/{i % 3}/{i}" for i in range(12)] + ["public/odd//", "private/p"]
+
+    def fill(self, source, version):
+        """Of another size in each version."""
+        for key in self.KEYS:
+            body = f"{key} {version} " * (10 + version)
+            if source is self.source:
+                source.put(key, body, age=100 - version)
+            else:
+                source.put(key, body, Metadata={"version": str(version)}, CacheControl=f"max-age={version}")
+
+    def versions(self):
+        """{key: version} of what another run finds in the destination, each whole and with its metadata."""
+        reader, found = self.s3_bucket(), {}
+        self.succeed("--sync", env=sides(self.destination, reader))
+        for key in reader.keys():
+            if key.startswith(".storsync/"):
+                continue
+            text = reader.get(key).decode()
+            version = int(text.split()[1])
+            self.assertEqual(text, f"{key} {version} " * (10 + version))
+            if self.with_metadata:
+                headers = reader.look(key)
+                self.assertEqual((headers["x-amz-meta-version"], headers["cache-control"]),
+                                 (str(version), f"max-age={version}"))
+            found[key] = version
+        return found
+
+    def check_kills(self, source):
+        for version, point in enumerate(self.POINTS, 1):
+            self.fill(source, version)
+            env = sides(source, self.destination, STORSYNC_JOB=f"killed-{version}", STORSYNC_CRASH_AT=point)
+            tool = self.tool("--sync", env=env, binary=RUN.test_binary)
+            self.assertEqual(tool.code, -signal.SIGKILL, point)
+            found = self.versions()
+            self.assertLessEqual(set(found.values()), {version - 1, version}, point)
+            self.assertEqual(version in found.values(), point in ("dir-named", "dir-synced"), point)
+            if version > 1:
+                self.assertEqual(len(found), len(self.KEYS), point)
+            self.succeed("--sync", env=sides(source, self.destination, STORSYNC_JOB=f"after-{version}"))
+            self.assertEqual(self.versions(), dict.fromkeys(self.KEYS, version), point)
+
+    def test_killed_with_metadata(self):
+        self.with_metadata = True
+        self.KEYS = [key for key in self.KEYS if not key.endswith("/")] + ["public/odd/"]
+        self.check_kills(self.s3_bucket())
+
+    def test_killed_between_directories(self):
+        self.with_metadata = False
+        self.KEYS = [key for key in self.KEYS if not key.endswith("/")]
+        self.check_kills(self.source)
+
+
+class PowerCut(TestCase):
+    """What a disk may lose is what no flush came after. So by the system calls: bytes come before the flush of their file, that
+    before the name, that before the flush of the folder, and that before anybody is told."""
+
+    CALL = re.compile(r"\d+ +(\w+)\((.*)\) += (\d+)")
+    OPENED = re.compile(r"\d+<([^>]*)>")
+
+    def calls(self, source, destination):
+        if shutil.which("strace") is None:
+            self.skipTest("SKIPPED, not tested here: the order of system calls (strace)")
+        self.not_wrapped("strace shows the wrapper")
+        log = self.dir / "strace"
+        tool = self.tool("--", "/bin/true", env={**production(source, destination), "STORSYNC_ON_FAILURE": "stop"},
+                         timeout=60, prefix=("strace", "-f", "-y", "-s", "200", "-o", str(log), "-e",
+                                             "trace=write,pwrite64,fsync,fchmod,utimensat,renameat,renameat2,linkat,unlinkat"))
+        self.assertEqual(tool.code, 0, tool.err)
+        for line in log.read_text().splitlines():
+            if match := self.CALL.match(line):
+                yield match[1], match[2]
+
+    def check(self, source, keys):
+        destination = self.dir_bucket()
+        root = str(destination.root)
+        loose, folders, named = set(), set(), []  # not flushed: files by path, folders
+        for call, args in self.calls(source, destination):
+            path = found[1] if (found := self.OPENED.match(args)) else ""
+            if call in ("write", "pwrite64", "fchmod", "utimensat") and path.startswith(root):
+                loose.add(path)
+            elif call == "fsync":
+                loose.discard(path)
+                folders.discard(path)
+            elif call in ("renameat", "renameat2", "linkat"):
+                old, new = [f"{folder}/{name}" for folder, name in
+                            re.findall(r'\d+<([^>]*)>, "((?:[^"\\]|\\.)*)"', args)]
+                self.assertNotIn(old, loose, "named before its bytes are durable")
+                if "/deployments/" in new or "/last-sync" in new:
+                    self.assertEqual(folders, set(), "told before its name is durable")
+                if "/.storsync/" not in new or "/.storsync/odd/" in new or new.endswith(".next"):
+                    folders.add(os.path.dirname(new))
+                if "/.storsync/" not in new:
+                    meta = [f for f in folders if "/.storsync/meta/" in f]
+                    self.assertEqual(meta, [], "named before its metadata are durable")
+                    named.append(os.path.relpath(new, root))
+        self.assertEqual(sorted(named), sorted(keys))
+        self.assertEqual(len(destination.markers()), 1)
+        self.assertEqual(folders, set())
+
+    def test_from_a_directory(self):
+        source = self.dir_bucket()
+        keys = [f"public/{i % 7}/{i}" for i in range(100)] + ["private/large"]
+        for key in keys:
+            source.put(key, data.body(1, 20_000_000) if key.endswith("large") else key, age=100)
+        self.check(source, keys)
+
+    def test_from_s3(self):
+        source = self.s3_bucket()
+        keys = [f"public/{i % 5}/{i}" for i in range(40)]
+        for key in keys:
+            source.put(key, key, Metadata={"of": key})
+        self.check(source, keys)
 
 
 class Rewritten(TestCase):

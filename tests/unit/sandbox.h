@@ -20,12 +20,12 @@ struct filter {
 };
 #define FILTER_MODE 2 /* SECCOMP_MODE_FILTER */
 
-/* From now on that call fails with `error`, for good. False: this cannot be had (an emulator). */
-static inline bool sandbox_refuse(uint32_t call, uint32_t error)
+/* From now on the system call of that number fails with `error`, for good. False: this cannot be had (an emulator). */
+static inline bool sandbox_refuse(uint32_t number, uint32_t error)
 {
     struct filter_line lines[] = {
         {0x20, 0, 0, 0},                  /* BPF_LD|BPF_W|BPF_ABS, the system call's number */
-        {0x15, 0, 1, call},               /* BPF_JMP|BPF_JEQ|BPF_K */
+        {0x15, 0, 1, number},             /* BPF_JMP|BPF_JEQ|BPF_K */
         {0x06, 0, 0, 0x00050000 | error}, /* BPF_RET|BPF_K, SECCOMP_RET_ERRNO */
         {0x06, 0, 0, 0x7FFF0000},         /* SECCOMP_RET_ALLOW */
     };

@@ -84,14 +84,13 @@ static void keys_sort(struct keys *keys)
 /* Stores an object as a put would; its size is the length of its key. */
 static void put(const char *key)
 {
-    struct dir_file file;
     struct object_meta meta;
+    struct dir_commit commit = {.sidecar.fd = -1, .key = key, .meta = &meta, .modified = CLOCK_UNKNOWN};
 
     object_meta_init(&meta);
-    assert_true(dir_file_open(&tree, &file, key));
-    assert_true(dir_file_write(&file, key, strlen(key), 0));
-    assert_true(dir_object_commit(&tree, &file, key, CLOCK_UNKNOWN, &meta,
-                                  &(struct store_condition){.when = STORE_ALWAYS}));
+    assert_true(dir_file_open(&tree, &commit.body, key));
+    assert_true(dir_file_write(&commit.body, key, strlen(key), 0));
+    assert_true(dir_commit(&tree, &commit));
     object_meta_free(&meta);
 }
 

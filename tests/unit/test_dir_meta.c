@@ -145,13 +145,15 @@ static void prepare(const char *value)
 {
     struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
     struct stat old, next;
+    struct dir_file sidecar;
 
     set_cache_control(value);
     assert_true(tempdir_file(root, ".storsync/tmp/body", "body"));
     assert_int_equal(utimensat(AT_FDCWD, tempdir_path(root, ".storsync/tmp/body"), times, 0), 0);
     assert_int_equal(stat(tempdir_path(root, ".storsync/tmp/body"), &next), 0);
     assert_int_equal(stat(tempdir_path(root, KEY), &old), 0);
-    assert_true(dir_meta_prepare(tree(), KEY, &old, &next, &meta));
+    assert_true(dir_meta_write(tree(), KEY, &old, &next, &meta, &sidecar));
+    assert_true(dir_meta_announce(tree(), KEY, &old, &sidecar));
 }
 
 static void move_body(void)

@@ -308,6 +308,7 @@ static void write_if(enum writing how, const char *byte, enum store_when when, c
         store_upload_part(upload, &call, &(struct store_part){1, 0, 1}, &pipe);
         assert_succeeds();
         store_upload_finish(upload, &call);
+        store_wait(&call);
         error = call.error;
         if (error.kind != ERROR_NONE) {
             store_upload_abort(upload, &call);

@@ -117,6 +117,19 @@ bool dir_file_write(const struct dir_file *file, const void *data, size_t len, u
     return true;
 }
 
+/* What cannot do it does all of it when it is flushed. A real failure (no space to be had for what was taken into memory)
+ * may be told here and never again. */
+bool dir_file_start(const struct dir_file *file)
+{
+    return sync_file_range(file->fd, 0, 0, SYNC_FILE_RANGE_WRITE) == 0 || errno == EINVAL ||
+           errno == ENOSYS || errno == EPERM || errno == ESPIPE || errno == EOPNOTSUPP;
+}
+
+bool dir_file_flush(const struct dir_file *file)
+{
+    return fsync(file->fd) == 0;
+}
+
 /* Lets go of a file whose name is gone, or was moved. */
 static void release_file(struct dir_file *file)
 {
@@ -217,10 +230,10 @@ static bool move_file(const struct dir_file *file, int parent, const char *leaf,
     return create ? move_new(file, parent, leaf) : renameat(file->folder, file->name, parent, leaf) == 0;
 }
 
-bool dir_file_place(struct dir_file *file, int parent, const char *leaf, bool create)
+bool dir_file_move(struct dir_file *file, int parent, const char *leaf, bool create)
 {
-    if (fsync(file->fd) != 0 || !move_file(file, parent, leaf, create))
+    if (!move_file(file, parent, leaf, create))
         return false;
     release_file(file);
-    return dir_sync(parent);
+    return true;
 }

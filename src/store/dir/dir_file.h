@@ -45,19 +45,25 @@ void dir_file_tidy(int folder, int64_t before);
 /* Writes all of it, whatever write(2) takes at a time. */
 bool dir_file_write(const struct dir_file *file, const void *data, size_t len, uint64_t offset);
 
+/* Has the device begin with what was written, without waiting for it: so that many files, or the pieces of a large one, are
+ * under way at once when they are waited for. */
+bool dir_file_start(const struct dir_file *file);
+
+/* Makes it durable. */
+bool dir_file_flush(const struct dir_file *file);
+
 /*
- * Syncs the file, moves it to `leaf` in `parent` and syncs that directory. With `create` an existing file is
- * not replaced (EEXIST); EOPNOTSUPP when the file system can do neither that rename nor a link. EISDIR when
- * something that is no regular file stands there; EXDEV when that is another volume. The file is closed when
- * that succeeds.
+ * Moves it to `leaf` in `parent`, which is not synced. With `create` an existing file is not replaced (EEXIST);
+ * EOPNOTSUPP when the file system can do neither that rename nor a link. EISDIR when something that is no regular
+ * file stands there; EXDEV when that is another volume. The file is closed when that succeeds.
  */
-bool dir_file_place(struct dir_file *file, int parent, const char *leaf, bool create);
+bool dir_file_move(struct dir_file *file, int parent, const char *leaf, bool create);
 
 /* Makes it a temporary file in `parent`, with the same bytes and nothing else of the old one. ECANCELED when
  * stop_requested() meanwhile. */
 bool dir_file_carry(struct dir_tree *tree, struct dir_file *file, int parent);
 
-/* Removes a file that was not placed; none is fine. Keeps errno. */
+/* Removes a file that was not moved; none is fine. Keeps errno. */
 void dir_file_drop(struct dir_file *file);
 
 #endif

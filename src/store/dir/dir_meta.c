@@ -301,17 +301,6 @@ static bool remove_name(int folder, const char *name)
     return dir_sync(folder);
 }
 
-static bool write_next(struct dir_tree *tree, int folder, const struct place *place, const struct buf *json)
-{
-    struct dir_file file;
-    bool ok = dir_file_open(tree, &file, place->folder) && dir_file_write(&file, json->data, json->len, 0) &&
-              dir_attr_protect(file.fd, folder, NULL, OBJECT_MODE_UNKNOWN, true) &&
-              dir_file_place(&file, folder, place->next, false);
-
-    dir_file_drop(&file);
-    return ok;
-}
-
 /* Then the old one's sidecar would do for the new one as well. */
 static bool is_same_version(const struct stat *old, const struct stat *next)
 {
@@ -319,29 +308,69 @@ static bool is_same_version(const struct stat *old, const struct stat *next)
            old->st_mtim.tv_nsec == next->st_mtim.tv_nsec;
 }
 
-bool dir_meta_prepare(struct dir_tree *tree, const char *key, const struct stat *old, const struct stat *next,
-                      const struct object_meta *meta)
+static bool write_sidecar(struct dir_tree *tree, int folder, const struct place *place,
+                          const struct buf *json, struct dir_file *file)
 {
-    bool none = needs_no_sidecar(key, meta) && !is_same_version(old, next);
-    struct place place = find_place(key);
+    if (dir_file_open(tree, file, place->folder) && dir_file_write(file, json->data, json->len, 0) &&
+        dir_attr_protect(file->fd, folder, NULL, OBJECT_MODE_UNKNOWN, true))
+        return true;
+    dir_file_drop(file);
+    return false;
+}
+
+bool dir_meta_write(struct dir_tree *tree, const char *key, const struct stat *old, const struct stat *next,
+                    const struct object_meta *meta, struct dir_file *file)
+{
+    struct place place;
     struct buf json;
     int folder;
     bool ok;
 
-    folder = open_folder(tree, &place, !none);
+    file->fd = -1;
+    if (needs_no_sidecar(key, meta) && !is_same_version(old, next))
+        return true;
+    place = find_place(key);
+    folder = open_folder(tree, &place, true);
     if (folder < 0)
-        return none && dir_is_absent(errno);
-    ok = old == NULL || settle_old(folder, &place, old);
-    if (ok && none) {
-        ok = remove_name(folder, place.next);
-    } else if (ok) {
-        buf_init(&json, SIDECAR_MAX);
-        errno = ENOMEM;
-        ok = compose_sidecar(key, old, next, meta, &json) && write_next(tree, folder, &place, &json);
-        buf_free(&json);
-    }
+        return false;
+    buf_init(&json, SIDECAR_MAX);
+    errno = ENOMEM;
+    ok = compose_sidecar(key, old, next, meta, &json) && write_sidecar(tree, folder, &place, &json, file);
+    buf_free(&json);
     dir_close(folder);
     return ok;
+}
+
+bool dir_meta_announce(const struct dir_tree *tree, const char *key, const struct stat *old,
+                       struct dir_file *file)
+{
+    struct place place = find_place(key);
+    int folder = open_folder(tree, &place, false);
+    bool ok;
+
+    if (folder < 0)
+        return file->fd < 0 && dir_is_absent(errno);
+    ok = (old == NULL || settle_old(folder, &place, old)) &&
+         (file->fd < 0 ? remove_name(folder, place.next) : dir_file_move(file, folder, place.next, false));
+    dir_close(folder);
+    return ok;
+}
+
+unsigned dir_meta_shelf(const char *key)
+{
+    char hash[HASH_SIZE];
+
+    hash_sha256(key, strlen(key), hash);
+    hash[2] = '\0';
+    return (unsigned)strtoul(hash, NULL, 16);
+}
+
+bool dir_meta_sync(const struct dir_tree *tree, unsigned shelf)
+{
+    char folder[sizeof DIR_META + 3];
+
+    snprintf(folder, sizeof folder, "%s/%02x", DIR_META, shelf % DIR_META_SHELVES);
+    return dir_sync_at(tree->root, folder, strlen(folder));
 }
 
 bool dir_meta_settle(const struct dir_tree *tree, const char *key, const struct object_meta *meta)

@@ -1,24 +1,16 @@
 #include "dir_object.h"
 
 #include "clock.h"
+#include "crash.h"
 #include "dir_attr.h"
 #include "dir_meta.h"
 #include "dir_names.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* What is being committed. */
-struct body {
-    struct dir_file *file;
-    const char *key;
-    int64_t modified;
-    const struct object_meta *meta;
-    const struct stat *old; /* what it replaces; NULL: nothing */
-    bool create;
-};
 
 /* Removes the regular file at `path`; that there is none is fine. */
 static bool remove_file(const struct dir_tree *tree, const char *path)
@@ -36,65 +28,7 @@ static bool remove_file(const struct dir_tree *tree, const char *path)
     return ok || dir_is_absent(errno);
 }
 
-/* ---- into its place ---- */
-
-/* Everything about the body and its metadata, then the rename: what is there before it stays valid, what is
- * there after it is whole. The time is set on the volume that keeps it, because it names the version. */
-static bool put_in_place(struct dir_tree *tree, const struct body *body, int parent, const char *leaf,
-                         bool own)
-{
-    struct stat status;
-    int fd = body->file->fd, mode = body->meta->mode;
-
-    if (!dir_attr_protect(fd, parent, body->old, mode, own))
-        return false;
-    if (body->meta->restored && mode != OBJECT_MODE_UNKNOWN)
-        fchmod(fd, (mode_t)mode); /* as in dir_attr_protect, it may be refused */
-    return (body->modified == CLOCK_UNKNOWN || dir_attr_set_time(fd, body->modified, body->file->opened)) &&
-           fstat(fd, &status) == 0 && dir_meta_prepare(tree, body->key, body->old, &status, body->meta) &&
-           dir_file_place(body->file, parent, leaf, body->create);
-}
-
-static bool place_at(struct dir_tree *tree, const struct body *body, const char *path)
-{
-    bool own = dir_path_is_state(path);
-    const char *leaf;
-    int parent = dir_open_parent(tree->root, path, true, &leaf);
-    bool ok;
-
-    if (parent < 0)
-        return false;
-    ok = put_in_place(tree, body, parent, leaf, own);
-    if (!ok && errno == EXDEV)
-        ok = dir_file_carry(tree, body->file, parent) && put_in_place(tree, body, parent, leaf, own);
-    dir_close(parent);
-    return ok;
-}
-
-static bool place_body(struct dir_tree *tree, const struct body *body)
-{
-    char odd[DIR_PATH_SIZE];
-
-    if (dir_key_is_path(body->key)) {
-        if (dir_names_clash(tree->root, body->key)) {
-            errno = ENOTUNIQ;
-            return false;
-        }
-        if (place_at(tree, body, body->key)) {
-            dir_odd_path(body->key, odd);
-            return remove_file(tree, odd);
-        }
-        if (!dir_is_obstacle(errno))
-            return false;
-        /* What is no object's and no directory's was put there by somebody who does not mean this key. */
-        if (dir_find_foreign(tree, body->key, odd)) {
-            errno = ELOOP;
-            return false;
-        }
-    }
-    dir_odd_path(body->key, odd);
-    return place_at(tree, body, odd);
-}
+/* ---- before it is flushed ---- */
 
 /* False with errno. `is` is what is there now; NULL: nothing. */
 static bool meets_condition(const struct store_condition *condition, const struct stat *is)
@@ -110,31 +44,310 @@ static bool meets_condition(const struct store_condition *condition, const struc
     return true;
 }
 
-bool dir_object_commit(struct dir_tree *tree, struct dir_file *file, const char *key, int64_t modified,
-                       const struct object_meta *meta, const struct store_condition *condition)
+static const struct stat *old_of(const struct dir_commit *commit)
 {
-    struct stat old;
-    int fd = dir_open_object(tree, key, O_PATH, &old);
-    struct body body = {.file = file,
-                        .key = key,
-                        .modified = modified,
-                        .meta = meta,
-                        .create = condition->when == STORE_IF_ABSENT};
+    return commit->replaces ? &commit->old : NULL;
+}
 
-    if (fd < 0 && errno != ENOENT)
-        return false;
-    if (fd >= 0) {
+/* Is what is there now what it may replace? */
+static bool look_at_old(const struct dir_tree *tree, struct dir_commit *commit)
+{
+    int fd = dir_open_object(tree, commit->key, O_PATH, &commit->old);
+
+    commit->replaces = fd >= 0;
+    if (fd >= 0)
         close(fd);
-        body.old = &old;
-    }
-    if (!meets_condition(condition, body.old))
+    else if (errno != ENOENT)
         return false;
-    if (place_body(tree, &body))
-        return dir_meta_settle(tree, key, meta);
-    if (file->fd >= 0)
-        dir_meta_forget(tree, key);
+    return meets_condition(&commit->condition, old_of(commit));
+}
+
+static bool is_free_of_clashes(const struct dir_tree *tree, const char *key)
+{
+    if (!dir_names_clash(tree->root, key))
+        return true;
+    errno = ENOTUNIQ;
     return false;
 }
+
+/* Everything about the body and its metadata. The time is set on the volume that keeps it, because it names the version. */
+static bool dress(struct dir_tree *tree, struct dir_commit *commit, int parent, bool own)
+{
+    const struct object_meta *meta = commit->meta;
+    const struct stat *old = old_of(commit);
+    int fd = commit->body.fd;
+    struct stat status;
+
+    dir_file_drop(&commit->sidecar);
+    if (!dir_attr_protect(fd, parent, old, meta->mode, own))
+        return false;
+    if (meta->restored && meta->mode != OBJECT_MODE_UNKNOWN)
+        fchmod(fd, (mode_t)meta->mode); /* as in dir_attr_protect, it may be refused */
+    return (commit->modified == CLOCK_UNKNOWN ||
+            dir_attr_set_time(fd, commit->modified, commit->body.opened)) &&
+           fstat(fd, &status) == 0 && dir_meta_write(tree, commit->key, old, &status, meta, &commit->sidecar);
+}
+
+static bool dress_for(struct dir_tree *tree, struct dir_commit *commit, const char *path)
+{
+    const char *leaf;
+    int parent = dir_open_parent(tree->root, path, true, &leaf);
+    bool ok;
+
+    if (parent < 0)
+        return false;
+    ok = dress(tree, commit, parent, dir_path_is_state(path));
+    dir_close(parent);
+    return ok;
+}
+
+/* After a failure with the plain path: is the odd one its place? What is no object's and no directory's was put there by
+ * somebody who does not mean this key. */
+static bool goes_odd(const struct dir_tree *tree, struct dir_commit *commit)
+{
+    char thing[DIR_PATH_SIZE];
+
+    if (!dir_is_obstacle(errno))
+        return false;
+    if (dir_find_foreign(tree, commit->key, thing)) {
+        errno = ELOOP;
+        return false;
+    }
+    commit->odd = true;
+    return true;
+}
+
+static bool prepare_files(struct dir_tree *tree, struct dir_commit *commit)
+{
+    char odd[DIR_PATH_SIZE];
+
+    commit->odd = !dir_key_is_path(commit->key);
+    if (!look_at_old(tree, commit))
+        return false;
+    if (!commit->odd) {
+        if (!is_free_of_clashes(tree, commit->key))
+            return false;
+        if (dress_for(tree, commit, commit->key))
+            return true;
+        if (!goes_odd(tree, commit))
+            return false;
+    }
+    dir_odd_path(commit->key, odd);
+    return dress_for(tree, commit, odd);
+}
+
+/* ---- flushing ---- */
+
+static bool flush_files(const struct dir_commit *commit)
+{
+    return dir_file_flush(&commit->body) && (commit->sidecar.fd < 0 || dir_file_flush(&commit->sidecar));
+}
+
+/* Keeps the first error of each. */
+static void note(struct dir_commit *commit, bool ok)
+{
+    if (!ok && commit->error == 0)
+        commit->error = errno;
+}
+
+/* For tests: the death of this process while an object is under way, not a state file. */
+static void may_die(const struct dir_commit *commit, const char *where)
+{
+    if (!dir_path_is_state(commit->key))
+        crash_point(where);
+    (void)where;
+}
+
+/* The device begins with what is written of it. */
+static bool start(const struct dir_commit *commit)
+{
+    return dir_file_start(&commit->body) && (commit->sidecar.fd < 0 || dir_file_start(&commit->sidecar));
+}
+
+void dir_commits_flush(struct dir_tree *tree, struct dir_commit *first)
+{
+    may_die(first, "dir-written");
+    for (struct dir_commit *commit = first; commit != NULL; commit = commit->next)
+        note(commit, prepare_files(tree, commit) && start(commit));
+    for (struct dir_commit *commit = first; commit != NULL; commit = commit->next) {
+        if (commit->error == 0)
+            note(commit, flush_files(commit));
+        commit->stage = DIR_FLUSHED;
+    }
+}
+
+/* ---- naming ---- */
+
+static bool announce(const struct dir_tree *tree, struct dir_commit *commit)
+{
+    bool has_sidecar = commit->sidecar.fd >= 0;
+
+    if (!dir_meta_announce(tree, commit->key, old_of(commit), &commit->sidecar))
+        return false;
+    commit->announced |= has_sidecar;
+    return true;
+}
+
+/* The sidecars of all. Each of their directories is synced once, for whoever has one there. */
+static void announce_all(const struct dir_tree *tree, struct dir_commit *first)
+{
+    int errors[DIR_META_SHELVES] = {0};
+    bool synced[DIR_META_SHELVES] = {false};
+
+    for (struct dir_commit *commit = first; commit != NULL; commit = commit->next)
+        if (commit->error == 0)
+            note(commit, (commit->condition.when == STORE_ALWAYS || look_at_old(tree, commit)) &&
+                             announce(tree, commit));
+    for (struct dir_commit *commit = first; commit != NULL; commit = commit->next) {
+        unsigned shelf;
+
+        if (commit->error != 0 || !commit->announced)
+            continue;
+        shelf = dir_meta_shelf(commit->key);
+        if (!synced[shelf])
+            errors[shelf] = dir_meta_sync(tree, shelf) ? 0 : errno;
+        synced[shelf] = true;
+        commit->error = errors[shelf];
+    }
+}
+
+/* All that was done before, for another file or another place. */
+static bool begin_anew(struct dir_tree *tree, struct dir_commit *commit, const char *path)
+{
+    return dress_for(tree, commit, path) && flush_files(commit) && announce(tree, commit) &&
+           (!commit->announced || dir_meta_sync(tree, dir_meta_shelf(commit->key)));
+}
+
+static bool move_to(struct dir_tree *tree, struct dir_commit *commit, const char *path)
+{
+    bool create = commit->condition.when == STORE_IF_ABSENT;
+    const char *leaf;
+    int parent = dir_open_parent(tree->root, path, true, &leaf);
+    bool ok;
+
+    if (parent < 0)
+        return false;
+    ok = dir_file_move(&commit->body, parent, leaf, create);
+    if (!ok && errno == EXDEV)
+        ok = dir_file_carry(tree, &commit->body, parent) && begin_anew(tree, commit, path) &&
+             dir_file_move(&commit->body, parent, leaf, create);
+    dir_close(parent);
+    return ok;
+}
+
+/* Names are compared once more: another one of this batch may have come in between. */
+static bool place(struct dir_tree *tree, struct dir_commit *commit)
+{
+    char odd[DIR_PATH_SIZE];
+
+    if (!commit->odd) {
+        if (!is_free_of_clashes(tree, commit->key))
+            return false;
+        if (move_to(tree, commit, commit->key))
+            return true;
+        if (!goes_odd(tree, commit))
+            return false;
+        dir_odd_path(commit->key, odd);
+        return begin_anew(tree, commit, odd) && move_to(tree, commit, odd);
+    }
+    dir_odd_path(commit->key, odd);
+    return move_to(tree, commit, odd);
+}
+
+/* The bytes of its path that are its directory's. */
+static size_t folder_length(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash != NULL ? (size_t)(slash - path) : 0;
+}
+
+static bool sync_folder(const struct dir_tree *tree, const struct dir_commit *commit)
+{
+    char odd[DIR_PATH_SIZE];
+    const char *path = commit->key;
+
+    if (commit->odd) {
+        dir_odd_path(commit->key, odd);
+        path = odd;
+    }
+    return dir_sync_at(tree->root, path, folder_length(path));
+}
+
+/* One before it that was put into the same directory, which was synced for it, well or not; NULL: none. */
+static const struct dir_commit *find_neighbour(const struct dir_commit *first,
+                                               const struct dir_commit *commit)
+{
+    size_t len = folder_length(commit->key);
+
+    for (; first != commit; first = first->next)
+        if (first->body.fd < 0 && !first->odd && !commit->odd && folder_length(first->key) == len &&
+            memcmp(first->key, commit->key, len) == 0)
+            return first;
+    return NULL;
+}
+
+static void place_all(struct dir_tree *tree, struct dir_commit *first)
+{
+    for (struct dir_commit *commit = first; commit != NULL; commit = commit->next)
+        if (commit->error == 0) {
+            note(commit, place(tree, commit));
+            may_die(commit, "dir-named");
+        }
+    for (struct dir_commit *commit = first; commit != NULL; commit = commit->next) {
+        const struct dir_commit *neighbour = find_neighbour(first, commit);
+
+        if (commit->error == 0 && neighbour != NULL)
+            commit->error = neighbour->error;
+        else if (commit->error == 0)
+            note(commit, sync_folder(tree, commit));
+    }
+}
+
+/* What came before it, and is in the way of it no longer. */
+static bool settle_files(const struct dir_tree *tree, const struct dir_commit *commit)
+{
+    char odd[DIR_PATH_SIZE];
+
+    if (!commit->odd && commit->replaces) { /* else it was looked for */
+        dir_odd_path(commit->key, odd);
+        if (!remove_file(tree, odd))
+            return false;
+    }
+    return dir_meta_settle(tree, commit->key, commit->meta);
+}
+
+void dir_commits_name(struct dir_tree *tree, struct dir_commit *first)
+{
+    may_die(first, "dir-flushed");
+    announce_all(tree, first);
+    may_die(first, "dir-announced");
+    place_all(tree, first);
+    may_die(first, "dir-synced");
+    for (struct dir_commit *commit = first; commit != NULL; commit = commit->next) {
+        if (commit->error == 0)
+            note(commit, settle_files(tree, commit));
+        else if (commit->announced && commit->body.fd >= 0)
+            dir_meta_forget(tree, commit->key);
+        commit->stage = DIR_NAMED;
+    }
+}
+
+bool dir_commit(struct dir_tree *tree, struct dir_commit *commit)
+{
+    dir_commits_flush(tree, commit);
+    dir_commits_name(tree, commit);
+    errno = commit->error;
+    return commit->error == 0;
+}
+
+void dir_commit_drop(struct dir_commit *commit)
+{
+    dir_file_drop(&commit->body);
+    dir_file_drop(&commit->sidecar);
+}
+
+/* ---- removing ---- */
 
 /* Is the version of the condition there, or nothing? False with errno. */
 static bool may_be_removed(const struct dir_tree *tree, const char *key,

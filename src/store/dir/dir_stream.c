@@ -2,7 +2,6 @@
 
 #include "clock.h"
 #include "dir_meta.h"
-#include "dir_object.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,28 +19,9 @@
  * begins, and the old bytes until it ends. */
 #define WRITE_TIME 100
 
-/* An object being put together in a temporary file. */
-struct dir_upload {
-    struct upload base;
-    struct dir_file file;
-    uint64_t size;
-    uint64_t written; /* by the parts that are complete */
-    int64_t modified;
-    struct object_meta meta;
-    enum store_when when; /* it may become an object */
-    char version[OBJECT_VERSION_SIZE];
-    char key[OBJECT_KEY_MAX + 1];
-};
-
 struct store_dir *dir_store(struct store *store)
 {
     return (struct store_dir *)store;
-}
-
-/* What the interface calls an upload is one of ours. */
-static struct dir_upload *own_upload(struct upload *upload)
-{
-    return (struct dir_upload *)upload;
 }
 
 /* ---- calls ---- */
@@ -131,8 +111,7 @@ void dir_write_failed(struct call *call, const struct store_dir *store, const ch
     call->error.sys = why;
 }
 
-/* Ends the call because the bytes were not those that were announced; another attempt may find them. */
-static void fail_torn(struct call *call, const struct dir_call *work, const char *what)
+void dir_fail_torn(struct call *call, const struct dir_call *work, const char *what)
 {
     error_set(&call->error, ERROR_PROTOCOL, "%s %s", work->key, what);
     store_blame(&work->store->base, &call->error);
@@ -155,22 +134,12 @@ struct dir_call *dir_call_new(struct store_dir *store, struct call *call, const 
     return work;
 }
 
-static void free_upload(struct dir_upload *upload)
-{
-    dir_file_drop(&upload->file);
-    object_meta_free(&upload->meta);
-    free(upload);
-}
-
 static void let_go(struct dir_call *work)
 {
     if (work->fd >= 0)
         close(work->fd);
     work->fd = -1;
-    if (work->owns_upload)
-        free_upload(work->upload);
-    work->upload = NULL;
-    work->owns_upload = false;
+    dir_upload_let_go(work);
 }
 
 bool dir_step(struct call *call)
@@ -223,7 +192,7 @@ static bool is_unchanged(struct call *call, struct dir_call *work)
     if (fstat(work->fd, &status) != 0)
         dir_fail(call, work->store, "reading", work->key);
     else if (!dir_is_version(&status, call->info.version))
-        fail_torn(call, work, "changed while it was read");
+        dir_fail_torn(call, work, "changed while it was read");
     return !call->done;
 }
 
@@ -271,7 +240,7 @@ static size_t read_piece(struct call *call, struct dir_call *work)
     if (len < 0)
         dir_fail(call, work->store, "reading", work->key);
     if (len == 0)
-        fail_torn(call, work, "became shorter while it was read");
+        dir_fail_torn(call, work, "became shorter while it was read");
     return len > 0 ? (size_t)len : 0;
 }
 
@@ -322,7 +291,7 @@ void dir_get(const struct store_source *from, struct call *call, uint64_t offset
         store_blame(&dir->base, &call->error);
         call->done = true;
     } else if (offset > call->info.size || (length != UINT64_MAX && length > call->info.size - offset)) {
-        fail_torn(call, work, "is shorter than it was");
+        dir_fail_torn(call, work, "is shorter than it was");
     } else {
         work->offset = offset;
         work->left = length != UINT64_MAX ? length : call->info.size - offset;
@@ -330,171 +299,4 @@ void dir_get(const struct store_source *from, struct call *call, uint64_t offset
     }
     if (call->done)
         let_go(work);
-}
-
-/* ---- put, and uploads in parts ---- */
-
-/* Asks for the space beforehand, so that a full disk is met before gigabytes have moved. Where that cannot be
- * asked (EOPNOTSUPP and the like), the writes will tell. */
-static bool reserve_space(int fd, uint64_t size)
-{
-    if (size == 0 || fallocate(fd, 0, 0, (off_t)size) == 0)
-        return true;
-    return errno != ENOSPC && errno != EDQUOT && errno != EFBIG;
-}
-
-static struct dir_upload *new_upload(struct store_dir *store, struct call *call,
-                                     const struct store_target *target)
-{
-    struct dir_upload *upload = calloc(1, sizeof *upload);
-    const struct object_meta *meta = target->meta;
-
-    if (upload == NULL) {
-        dir_fail(call, store, "writing", target->key);
-        return NULL;
-    }
-    upload->base.store = &store->base;
-    upload->size = target->size;
-    upload->modified = target->modified;
-    upload->when = target->condition.when;
-    if (upload->when == STORE_IF_VERSION)
-        snprintf(upload->version, sizeof upload->version, "%s", target->condition.version);
-    upload->file.fd = -1;
-    memcpy(upload->key, target->key, strlen(target->key) + 1);
-    object_meta_init(&upload->meta);
-    upload->meta.mode = meta->mode;
-    upload->meta.restored = meta->restored;
-    errno = ENOMEM;
-    if ((meta->pairs.len > 0 && !buf_append(&upload->meta.pairs, meta->pairs.data, meta->pairs.len)) ||
-        !dir_file_open(&store->tree, &upload->file, target->key)) {
-        dir_fail(call, store, "writing", target->key);
-        free_upload(upload);
-        return NULL;
-    }
-    return upload;
-}
-
-/* Makes the object of a complete upload. Ends the call. */
-static void commit_upload(struct store_dir *store, struct call *call, struct dir_upload *upload)
-{
-    struct store_condition condition = {.when = upload->when, .version = upload->version};
-
-    if (!dir_object_commit(&store->tree, &upload->file, upload->key, upload->modified, &upload->meta,
-                           &condition))
-        dir_write_failed(call, store, upload->key, upload->when);
-    call->done = true;
-}
-
-static void part_end(struct call *call, struct dir_call *work)
-{
-    work->upload->written += work->part_size;
-    if (work->owns_upload)
-        commit_upload(work->store, call, work->upload);
-    call->done = true;
-}
-
-static bool put_step(struct call *call, struct dir_call *work)
-{
-    const unsigned char *from;
-    bool moved = false;
-    size_t len;
-
-    while ((len = pipe_peek(work->pipe, &from)) > 0) {
-        if (len > work->left) {
-            fail_torn(call, work, "has more bytes than announced");
-            return true;
-        }
-        if (!dir_file_write(&work->upload->file, from, len, work->offset)) {
-            dir_fail(call, work->store, "writing", work->key);
-            return true;
-        }
-        pipe_consume(work->pipe, len);
-        work->offset += len;
-        work->left -= len;
-        moved = true;
-    }
-    if (!work->pipe->closed)
-        return moved;
-    if (work->left > 0)
-        fail_torn(call, work, "ended before the last byte that was announced");
-    else
-        part_end(call, work);
-    return true;
-}
-
-static void begin_writing(struct dir_call *work, struct dir_upload *upload, uint64_t offset, uint64_t size,
-                          struct pipe *source)
-{
-    work->step = put_step;
-    work->upload = upload;
-    work->pipe = source;
-    work->offset = offset;
-    work->left = size;
-    work->part_size = size;
-}
-
-void dir_put(struct store *to, struct call *call, const struct store_target *target, struct pipe *source)
-{
-    struct store_dir *dir = dir_store(to);
-    struct dir_upload *upload;
-    struct dir_call *work;
-
-    if (!dir_ready(dir, call) || (upload = new_upload(dir, call, target)) == NULL)
-        return;
-    work = dir_call_new(dir, call, target->key);
-    if (work == NULL) {
-        free_upload(upload);
-        return;
-    }
-    begin_writing(work, upload, 0, target->size, source);
-    work->owns_upload = true;
-}
-
-void dir_upload_begin(struct store *to, struct call *call, const struct store_target *target)
-{
-    struct store_dir *dir = dir_store(to);
-    struct dir_upload *upload;
-
-    if (!dir_ready(dir, call) || (upload = new_upload(dir, call, target)) == NULL)
-        return;
-    if (reserve_space(upload->file.fd, target->size)) {
-        call->upload = &upload->base;
-    } else {
-        dir_fail(call, dir, "writing", target->key);
-        free_upload(upload);
-    }
-    call->done = true;
-}
-
-/* Of a part, the offset says it all. */
-void dir_upload_part(struct upload *upload, struct call *call, const struct store_part *part,
-                     struct pipe *source)
-{
-    struct dir_upload *own = own_upload(upload);
-    struct dir_call *work = dir_call_new(dir_store(upload->store), call, own->key);
-
-    if (work != NULL)
-        begin_writing(work, own, part->offset, part->size, source);
-}
-
-void dir_upload_finish(struct upload *upload, struct call *call)
-{
-    struct store_dir *dir = dir_store(upload->store);
-    struct dir_upload *own = own_upload(upload);
-
-    if (own->written != own->size) {
-        error_set(&call->error, ERROR_PROTOCOL, "the parts of %s are not all there", own->key);
-        store_blame(&dir->base, &call->error);
-        call->done = true;
-        return;
-    }
-    commit_upload(dir, call, own);
-    if (call->error.kind == ERROR_NONE)
-        free_upload(own);
-}
-
-void dir_upload_abort(struct upload *upload, struct call *call)
-{
-    free_upload(own_upload(upload));
-    call->done = true;
 }

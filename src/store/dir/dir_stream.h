@@ -1,14 +1,15 @@
 /*
- * dir_stream - the calls of a directory store that go on in steps: get, put, and uploads in parts. With
- * store_dir.c the implementation of store_dir.h; nobody else includes this.
+ * dir_stream - the calls of a directory store that go on in steps: get, and in dir_upload.c put, and uploads in parts.
+ * With store_dir.c the implementation of store_dir.h; nobody else includes this.
  *
- * A step moves at most what a pipe holds. INVARIANT: a temporary file belongs to one dir_upload, and that to
- * a call (put) or to the caller (upload in parts); whoever frees it removes the file.
+ * A step moves at most what a pipe holds. What has all its bytes waits for its batch (dir_batch.h), and its call is over
+ * when the object is durable. INVARIANT: a temporary file belongs to one dir_upload, and that to a call (put) or to the
+ * caller (upload in parts); whoever frees it removes the file.
  */
 #ifndef STORSYNC_DIR_STREAM_H
 #define STORSYNC_DIR_STREAM_H
 
-#include "dir_file.h"
+#include "dir_batch.h"
 #include "dir_tree.h"
 #include "store.h"
 #include "store_ops.h"
@@ -21,6 +22,7 @@
 struct store_dir {
     struct store base;
     struct dir_tree tree;
+    struct dir_batch batch;
     char path[PATH_MAX]; /* of the root */
 };
 
@@ -39,6 +41,7 @@ struct dir_call {
     struct dir_upload *upload; /* put and upload_part */
     uint64_t part_size;
     bool owns_upload;
+    bool writing; /* it is one of those that the batch counts */
 
     struct store_page *page; /* list */
     bool page_used;
@@ -58,12 +61,18 @@ void dir_fail(struct call *call, const struct store_dir *store, const char *doin
 void dir_write_failed(struct call *call, const struct store_dir *store, const char *key,
                       enum store_when when);
 
+/* Ends the call because the bytes were not those that were announced; another attempt may find them. */
+void dir_fail_torn(struct call *call, const struct dir_call *work, const char *what);
+
 /* Makes call->impl. NULL: the call is over, with its error. */
 struct dir_call *dir_call_new(struct store_dir *store, struct call *call, const char *key);
 
 /* Fills call->info, and with `meta` call->meta. False with errno. */
 bool dir_describe(struct store_dir *store, struct call *call, const char *key, const struct stat *status,
                   bool meta);
+
+/* What a call that is over, or cancelled, has of an upload. */
+void dir_upload_let_go(struct dir_call *work);
 
 /* The operations; see struct store_ops. */
 void dir_get(const struct store_source *from, struct call *call, uint64_t offset, uint64_t length,

@@ -139,14 +139,7 @@ void dir_close(int fd)
 
 bool dir_sync(int directory)
 {
-    int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok;
-
-    if (fd < 0)
-        return errno == EACCES;
-    ok = fsync(fd) == 0 || errno == EINVAL;
-    dir_close(fd);
-    return ok;
+    return dir_sync_at(directory, "", 0);
 }
 
 static bool make_directory_at(int parent, const char *name, mode_t mode)
@@ -241,6 +234,18 @@ int dir_open(int from, const char *path, size_t len, int flags, bool create)
     if (open_at_once(from, path, len, flags, &fd) && (fd >= 0 || errno != ENOENT || !create))
         return fd;
     return walk(from, path, len, flags, create ? mode : 0);
+}
+
+bool dir_sync_at(int from, const char *path, size_t len)
+{
+    int fd = dir_open(from, path, len, O_RDONLY, false);
+    bool ok;
+
+    if (fd < 0)
+        return errno == EACCES;
+    ok = fsync(fd) == 0 || errno == EINVAL;
+    dir_close(fd);
+    return ok;
 }
 
 int dir_open_parent(int from, const char *path, bool create, const char **leaf)

@@ -83,6 +83,8 @@ void dir_close(int fd);
 /* Makes the entries of a directory survive a crash. Passes over file systems that cannot (EINVAL), and a
  * directory that may not be read, which cannot be opened for it. */
 bool dir_sync(int directory);
+/* The same of the directory that dir_open finds with these. */
+bool dir_sync_at(int from, const char *path, size_t len);
 
 /* Appends the whole file to `out`. EFBIG when it is larger than that may become. */
 bool dir_read(int fd, struct buf *out);

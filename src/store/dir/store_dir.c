@@ -4,7 +4,6 @@
 #include "store_dir.h"
 
 #include "clock.h"
-#include "dir_file.h"
 #include "dir_list.h"
 #include "dir_object.h"
 #include "dir_stream.h"
@@ -90,16 +89,21 @@ static void dir_op_write(struct store *store, struct call *call, const char *key
                          size_t len, const struct store_condition *condition)
 {
     struct store_dir *dir = dir_store(store);
-    struct dir_file file = {.fd = -1};
     struct object_meta none; /* a state file's content type is nobody's business here: no sidecar for it */
+    struct dir_commit commit = {.body.fd = -1,
+                                .sidecar.fd = -1,
+                                .key = key,
+                                .meta = &none,
+                                .condition = *condition,
+                                .modified = CLOCK_UNKNOWN};
 
     if (!dir_ready(dir, call))
         return;
     object_meta_init(&none);
-    if (!dir_file_open(&dir->tree, &file, key) || !dir_file_write(&file, data, len, 0) ||
-        !dir_object_commit(&dir->tree, &file, key, CLOCK_UNKNOWN, &none, condition))
+    if (!dir_file_open(&dir->tree, &commit.body, key) || !dir_file_write(&commit.body, data, len, 0) ||
+        !dir_commit(&dir->tree, &commit))
         dir_write_failed(call, dir, key, condition->when);
-    dir_file_drop(&file);
+    dir_commit_drop(&commit);
     call->done = true;
 }
 
@@ -319,6 +323,7 @@ struct store *store_dir_open(const char *url, struct loop *loop, struct error *e
                    .keeps_times = true},
     };
     dir->tree = (struct dir_tree){.root = -1, .temp = -1, .stale = CLOCK_UNKNOWN};
+    dir_batch_init(&dir->batch);
     if (path == NULL || strlen(url) >= sizeof dir->base.name) {
         error_set(error, ERROR_CONFIG, "bucket \"%s\" is no directory: write file:///PATH", url);
     } else {

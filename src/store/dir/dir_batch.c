@@ -1,0 +1,116 @@
+#include "dir_batch.h"
+
+#include "clock.h"
+
+#include <sys/resource.h>
+
+/* Of the process's descriptors: what is left over has to do for the two of each object, and for all others of the run. */
+#define DESCRIPTORS_PER_COMMIT 8
+
+/* The longest that a flush waits for others, ms. */
+#define WINDOW_MAX 100
+
+void dir_batch_init(struct dir_batch *batch)
+{
+    struct rlimit limit;
+
+    *batch = (struct dir_batch){.most = 1};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    if (limit.rlim_cur / DESCRIPTORS_PER_COMMIT > 1000)
+        batch->most = 1000;
+    else if (limit.rlim_cur >= DESCRIPTORS_PER_COMMIT)
+        batch->most = (int)(limit.rlim_cur / DESCRIPTORS_PER_COMMIT);
+}
+
+/* ---- lists ---- */
+
+static void append(struct dir_commit **list, struct dir_commit *commit)
+{
+    while (*list != NULL)
+        list = &(*list)->next;
+    commit->next = NULL;
+    *list = commit;
+}
+
+static bool take_out(struct dir_commit **list, struct dir_commit *commit)
+{
+    while (*list != NULL && *list != commit)
+        list = &(*list)->next;
+    if (*list == NULL)
+        return false;
+    *list = commit->next;
+    return true;
+}
+
+/* ---- the two halves ---- */
+
+static void flush_all(struct dir_batch *batch, struct dir_tree *tree, struct dir_commit *leader)
+{
+    int64_t begun = clock_mono();
+
+    batch->flushed = batch->written;
+    batch->written = NULL;
+    batch->leader = leader;
+    dir_commits_flush(tree, batch->flushed);
+    batch->took = clock_mono() - begun;
+}
+
+static void name_all(struct dir_batch *batch, struct dir_tree *tree)
+{
+    for (const struct dir_commit *commit = batch->flushed; commit != NULL; commit = commit->next)
+        batch->count--;
+    dir_commits_name(tree, batch->flushed);
+    batch->flushed = NULL;
+    batch->leader = NULL;
+}
+
+/* ---- */
+
+void dir_batch_add(struct dir_batch *batch, struct dir_tree *tree, struct dir_commit *commit)
+{
+    commit->stage = DIR_WRITTEN;
+    commit->since = clock_mono();
+    append(&batch->written, commit);
+    if (++batch->count < batch->most)
+        return;
+    if (batch->flushed != NULL)
+        name_all(batch, tree);
+    flush_all(batch, tree, commit);
+    name_all(batch, tree);
+}
+
+/* Until when the ones that are written wait for those that are being written; 0: for nobody. */
+static int64_t window_end(const struct dir_batch *batch)
+{
+    int64_t window = batch->took < WINDOW_MAX ? batch->took : WINDOW_MAX;
+
+    return batch->writing > 0 ? batch->written->since + window : 0;
+}
+
+bool dir_batch_step(struct dir_batch *batch, struct dir_tree *tree, struct dir_commit *commit, int64_t *wake)
+{
+    *wake = 0;
+    if (commit->stage == DIR_FLUSHED && batch->leader == commit) {
+        name_all(batch, tree);
+        return true;
+    }
+    if (commit->stage != DIR_WRITTEN || batch->flushed != NULL)
+        return false;
+    if (clock_mono() < window_end(batch)) {
+        *wake = window_end(batch);
+        return false;
+    }
+    flush_all(batch, tree, commit);
+    return true;
+}
+
+void dir_batch_leave(struct dir_batch *batch, struct dir_commit *commit)
+{
+    if (!take_out(&batch->written, commit) && !take_out(&batch->flushed, commit))
+        return;
+    batch->count--;
+    commit->next = NULL;
+    if (batch->leader == commit)
+        batch->leader = batch->flushed;
+}
