@@ -47,7 +47,7 @@ uint64_t cursor_pages(const struct cursor *cursor); /* that have come */
 void cursor_limit(struct cursor *cursor, const char *last);
 
 /* From now on a page is asked for only when the one before it is used up, and takes over its memory. Returns how much the
- * larger of the pages takes, in bytes. */
+ * larger of the pages that are there takes, in bytes. */
 size_t cursor_spare(struct cursor *cursor);
 
 #endif

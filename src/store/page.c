@@ -134,7 +134,7 @@ void page_take_over(struct store_page *page, struct store_page *other)
 
 size_t page_memory(const struct store_page *page)
 {
-    return page->arena.cap;
+    return page->arena.len;
 }
 
 bool page_repeats(const struct store_page *page)

@@ -39,6 +39,7 @@ struct join_work {
     uint64_t over;   /* pages of ranges that are over */
     uint64_t looked; /* pages at the last look for a cut */
     uint64_t cost;   /* of cuts, in pages */
+    size_t page;     /* the largest one so far, in bytes */
     struct keyspace space;
 };
 
@@ -162,18 +163,18 @@ static uint64_t count_pages(const struct join_work *work)
 }
 
 /* How many ranges there may be for their pages to fit. From now on they are read with less memory. */
-static int count_room(const struct join_work *work)
+static int count_room(struct join_work *work)
 {
-    size_t page = 1, most;
+    size_t most;
 
     for (int i = 0; i < work->count; i++) {
         size_t source = cursor_spare(work->ranges[i]->pair.source);
         size_t destination = cursor_spare(work->ranges[i]->pair.destination);
 
-        page = source > page ? source : page;
-        page = destination > page ? destination : page;
+        work->page = source > work->page ? source : work->page;
+        work->page = destination > work->page ? destination : work->page;
     }
-    most = JOIN_MEMORY / 2 / page;
+    most = JOIN_MEMORY / 2 / (work->page + 1);
     return most < JOIN_RANGES_MAX ? (int)most : JOIN_RANGES_MAX;
 }
 
