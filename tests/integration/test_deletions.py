@@ -328,16 +328,25 @@ class Lies(DeletionCase):
             self.assertEqual((tool.status["deletedFiles"], self.left()), (2, rest))
 
     def test_requests(self):
-        """A sync that finds nothing extra costs no request more, and neither does delete=off."""
+        """A sync that finds nothing to do costs no request more for any of the policies: listings, and eight."""
         for key in KEYS:
             self.source.put(key, key)
         self.sync()
-        counts = []
-        for args in ((), ("--delete=extra",), ("--delete=extra", "--dry-run")):
+        back = self.proxy(self.target.server.endpoint)
+        env = {**self.target.env("destination", back.endpoint), "STORSYNC_DESTINATION_ALLOW_HTTP": "true"}
+        policies = ((), ("--delete=extra",), ("--conflict=keep", "--delete=extra"), ("--conflict=fail",),
+                    ("--keep-previous=copies",), ("--keep-previous=versions", "--delete=extra"), ("--exclude=*.tmp",),
+                    ("--max-requests=1000", "--max-bytes=100MiB"), ("--delete=extra", "--dry-run"))
+        counts = {}
+        for args in policies:
             self.front.clear()
-            self.sync(*args)
-            counts.append(len(self.front.requests))
-        self.assertEqual(counts, [2, 2, 2])
+            back.clear()
+            self.sync(*args, **env)
+            counts[args] = (len(self.front.requests), len(back.requests))
+        dry = counts.pop(policies[-1])
+        self.assertEqual(set(counts.values()), {counts[()]}, counts)
+        self.assertLessEqual(max(*counts[()], *dry), 2 + 8)
+        self.assertEqual((counts[()][0], dry[0]), (2, 2))
 
     def test_paths(self):
         """--sync PATH: only there."""

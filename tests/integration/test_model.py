@@ -26,7 +26,8 @@ TEN_MINUTES = 600
 EXCLUDED = ".tmp"
 # Places at which the test binary dies by itself.
 PLACES = ("lease-before-create", "lease-created", "copying", "synced", "before-release", "released", "before-end")
-KEEPING = ("journaling", "journaled", "kept", "journal-end")
+KEEPING = {"off": (), "copies": ("journaling", "journaled", "kept", "journal-end"),
+           "versions": ("journaling", "journaled", "journal-end")}
 BACK = ("lease-created", "undoing", "undone", "undone-told", "before-release")
 
 
@@ -88,21 +89,21 @@ class Saga:
         self.server.requests = Requests()
         self.dev, self.prod = self.server.bucket("dev-bucket"), self.server.bucket("prod-bucket")
         self.conflict = self.dice.choice(["overwrite", "keep", "fail"])
-        self.keep = self.dice.random() < 0.6
+        self.keep = "copies" if self.dice.random() < 0.6 else "off"
         if self.dice.random() < 0.4:
             self.server.rewrite = self.refuse_from_dev
-        # With the others it depends on which sync has written an object: test_policies.py.
-        self.delete = self.conflict == "overwrite" and random.Random(f"delete {SEED} {number}").random() < 0.6
+        self.delete = random.Random(f"delete {SEED} {number}").random() < 0.6
+        if self.keep != "off" and random.Random(f"versions {SEED} {number}").random() < 0.4:
+            self.keep, self.prod.versioning = "versions", True
         self.owned = set()        # keys at which production has what it wrote itself
+        self.sure = set()         # keys at which it has what a sync wrote that was not the first
         self.writes = 0
-        self.story = [f"conflict={self.conflict} keep_previous={'copies' if self.keep else 'off'} "
+        self.story = [f"conflict={self.conflict} keep_previous={self.keep} "
                       f"delete={'extra' if self.delete else 'off'}"]
         self.env = {**sides(self.dev, self.prod), "STORSYNC_JOB": JOB, "STORSYNC_CONFLICT": self.conflict,
                     "STORSYNC_LEASE_TTL": "3s", "STORSYNC_EXCLUDE": f"*{EXCLUDED}", "STORSYNC_LOG_LEVEL": "warn",
                     "STORSYNC_MAX_FAILURES": "0", "PUBLIC_OBJECT_SEARCH_PATHS": "/*/public",
-                    "STORSYNC_STATUS_FILE": str(case.dir / f"saga{number}.json")}
-        if self.keep:
-            self.env["STORSYNC_KEEP_PREVIOUS"] = "copies"
+                    "STORSYNC_STATUS_FILE": str(case.dir / f"saga{number}.json"), "STORSYNC_KEEP_PREVIOUS": self.keep}
         if self.delete:
             self.env.update(STORSYNC_DELETE="extra", STORSYNC_MAX_DELETE="100%")
 
@@ -176,6 +177,7 @@ class Saga:
             key = self.edit(self.prod)
             edited.add(key)
             self.owned.discard(key)
+            self.sure.discard(key)
             if self.begun and key in self.prod.objects:
                 self.owned.add(key)
         return edited
@@ -193,13 +195,33 @@ class Saga:
         return here.md5 != there.md5 and there.created - here.created <= TEN_MINUTES * 1000
 
     def extras(self, dev, prod):
-        """What a sync removes."""
+        """What delete=extra is about."""
         return {key for key in prod if key not in dev and not key.endswith(EXCLUDED)} if self.delete else set()
 
-    def predict(self, dev, prod):
-        """(what production has after a sync, keys copied, keys that are production's and would be copied over)"""
+    def theirs(self, keys):
+        """Of those that only production has, what counts as its own: before the first sync, everything."""
+        return keys & self.owned if self.begun else set(keys)
+
+    def first_span(self):
+        """Until when what was written may be the first sync's."""
+        spans = (self.prod.lease() or {"spans": []})["spans"]
+        return spans[1] if spans else float("inf")
+
+    def removals(self, dev, prod, disputed):
+        """What a sync removes: where production's own is to be kept, only what a sync has surely written."""
         extras = self.extras(dev, prod)
-        after, copied, disputed = {key: there for key, there in prod.items() if key not in extras}, set(), set()
+        if self.conflict == "fail" and (disputed or self.theirs(extras)):
+            return set()
+        if self.conflict != "overwrite":
+            extras = {key for key in extras & self.sure if prod[key].updated > self.first_span()}
+        return extras
+
+    def failures(self, dev, prod, disputed):
+        return len(disputed) + len(self.theirs(self.extras(dev, prod))) if self.conflict == "fail" else 0
+
+    def predict(self, dev, prod):
+        """(what production has after a sync, keys copied, keys that are production's and would be copied over, keys removed)"""
+        after, copied, disputed = dict(prod), set(), set()
         for key, here in dev.items():
             if key.endswith(EXCLUDED) or not self.is_due(here, prod.get(key)):
                 continue
@@ -209,7 +231,15 @@ class Saga:
                     continue
             after[key] = here
             copied.add(key)
-        return after, copied, disputed
+        removed = self.removals(dev, prod, disputed)
+        return {key: there for key, there in after.items() if key not in removed}, copied, disputed, removed
+
+    def note_written(self, keys, now, later):
+        """By a sync, which is not the first if it is a `later` one."""
+        self.owned -= keys
+        self.sure -= keys
+        if later:
+            self.sure |= keys & now.keys()
 
     # The runs.
 
@@ -240,29 +270,27 @@ class Saga:
     def plan(self):
         """A dry run says it before, and touches nothing."""
         dev, prod, state = self.look(self.dev), self.look(self.prod), self.prod.keys(".storsync/")
-        _, copied, disputed = self.predict(dev, prod)
+        _, copied, disputed, removed = self.predict(dev, prod)
         file = self.case.dir / f"plan{self.number}"
         code = self.end(self.tool("--sync", "--dry-run", "--plan", str(file)))
-        self.require(code == (2 if disputed and self.conflict == "fail" else 0), f"dry run: exit {code}")
+        self.require(code == (2 if self.failures(dev, prod, disputed) else 0), f"dry run: exit {code}")
         with file.open(encoding="utf-8") as plan:
             objects = [json.loads(line) for line in plan][1:-1]
         fates = {o["key"]: o["action"] for o in objects}
         self.require({k for k, fate in fates.items() if fate in ("create", "overwrite", "metadata")} == copied,
                      "dry run: other copies are planned")
-        extras = self.extras(dev, prod)
-        self.require({k for k, fate in fates.items() if fate == "delete"} == extras, "dry run: other removals")
+        self.require({k for k, fate in fates.items() if fate == "delete"} == removed, "dry run: other removals")
         self.require({o["key"] for o in objects if o["changedInProduction"]} ==
-                     disputed | (extras & self.owned if self.begun else extras), "dry run: other conflicts")
+                     disputed | self.theirs(self.extras(dev, prod)), "dry run: other conflicts")
         self.same(self.look(self.prod), prod, "dry run")
         self.require(self.prod.keys(".storsync/") == state, "dry run: it has written state")
 
     def clean_run(self):
         dev, prod = self.look(self.dev), self.look(self.prod)
-        expected, copied, disputed = self.predict(dev, prod)
-        removed = self.extras(dev, prod)
+        expected, copied, disputed, removed = self.predict(dev, prod)
+        failed = self.failures(dev, prod, disputed)
         tool = self.tool("--sync")
         code = self.end(tool)
-        failed = len(disputed) if self.conflict == "fail" else 0
         self.story.append(f"sync: {len(copied)} copied, {len(removed)} removed, {len(disputed)} conflicts, exit {code}")
         self.require(code == (2 if failed else 0), f"sync: exit {code}")
         self.same(self.look(self.prod), expected, "sync")
@@ -271,7 +299,7 @@ class Saga:
                    "keptFiles": len(disputed) if self.conflict == "keep" else 0}
         status = tool.status
         self.require({name: status[name] for name in figures} == figures, f"sync: the status tells { {name: status[name] for name in figures} }, and should tell {figures}")
-        self.owned -= copied | removed
+        self.note_written(copied | removed, expected, self.begun)
         self.begun = True
         return prod, copied | removed
 
@@ -279,7 +307,7 @@ class Saga:
         """Both sides are edited while it runs. Of what was edited, each object is one that somebody wrote there, and with
         `keep` and `fail` production's own."""
         dev, prod = self.look(self.dev), self.look(self.prod)
-        expected, copied, disputed = self.predict(dev, prod)
+        expected, copied, disputed, _ = self.predict(dev, prod)
         edited, theirs = [], {}
 
         def edit():
@@ -311,8 +339,8 @@ class Saga:
             if self.conflict != "overwrite" and theirs.get(key) is not None:
                 self.require(has == theirs[key], f"disturbed sync: {key} was production's {theirs[key]}, and is {has}")
         # What was written while it ran counts as the sync's.
-        self.owned -= set(edited) | {key for key in copied | beside if key not in now or key not in prod or
-                                     now[key].created != prod[key].created}
+        self.note_written(set(edited) | {key for key in copied | beside if key not in now or key not in prod or
+                                         now[key].created != prod[key].created}, now, self.begun)
         self.begun = True
         self.pass_time(5, 60)
 
@@ -335,16 +363,16 @@ class Saga:
     def killed_run(self):
         """Each object is as before, or as it would be after the whole run."""
         dev, prod = self.look(self.dev), self.look(self.prod)
-        expected, copied, _ = self.predict(dev, prod)
-        self.kill_at(["--sync"], PLACES + (KEEPING if self.keep else ()) + (("removing",) if self.delete else ()))
+        expected, copied, _, removed = self.predict(dev, prod)
+        self.kill_at(["--sync"], PLACES + KEEPING[self.keep] + (("removing",) if removed else ()))
         now = self.look(self.prod)
-        removed = {key for key in self.extras(dev, prod) if key not in now}
+        removed -= now.keys()
         changed = {key for key in copied if key in now and now[key].content == expected[key].content
                    and (key not in prod or now[key].created != prod[key].created)}
         self.same(now, {**prod, **{key: expected[key] for key in changed}}, "killed sync", removed)
         self.require(not removed or changed == copied, "killed sync: something is removed before all is copied")
         self.story[-1] += f", {len(changed)} of {len(copied)} copied, {len(removed)} removed"
-        self.owned -= changed | removed
+        self.note_written(changed | removed, now, self.begun)
         self.begun |= any("/lease/" in key for key in self.prod.keys(".storsync/"))  # it may have died before that
         self.pass_time(ENOUGH, 2 * ENOUGH)
         return prod, changed | removed
@@ -369,7 +397,7 @@ class Saga:
         after = {key: thing for key, thing in after.items() if thing is not None}
         self.same(self.look(self.prod), after, "rollback")
         self.same(self.look(self.dev), dev, "rollback: development")
-        self.owned -= changed - since
+        self.note_written(changed - since, after, True)
 
     def play(self):
         self.begun = False
@@ -392,7 +420,7 @@ class Saga:
             else:
                 last = self.clean_run()
                 self.pass_time(5, 60)
-            if self.keep and last[1] and self.dice.random() < 0.4:
+            if self.keep != "off" and last[1] and self.dice.random() < 0.4:
                 self.way_back(*last)
                 self.pass_time(5, 60)
         self.clean_run()
