@@ -33,6 +33,8 @@ struct undo_job {
     struct report *report;
     struct lease *lease; /* held */
     const struct job *state;
+    /* Set by undo_run: it has put back what production had written itself and what no hash tells from what older runs wrote. */
+    bool doubtful;
 };
 
 /* Of each object the report is told: synced (put back or removed), skipped (as it was before), kept (changed in production), or

@@ -321,8 +321,10 @@ static bool find_first_run(const struct run *run, const struct journal_runs *run
                      "no sync can be rolled back: none has changed anything while keep_previous was set");
 }
 
-/* All of it is back. What was kept is not needed any more, unless there is something that production has changed. */
-static bool close_run(struct run *run, struct lease *lease, struct journal_run *undone, struct error *error)
+/* All of it is back. What was kept is not needed any more, unless there is something that production has changed, or may lose
+ * when older runs are rolled back. */
+static bool close_run(struct run *run, struct lease *lease, struct journal_run *undone, bool doubtful,
+                      struct error *error)
 {
     uint64_t bytes = 0;
     char size[32];
@@ -335,14 +337,16 @@ static bool close_run(struct run *run, struct lease *lease, struct journal_run *
         !journal_save_run(&run->job, undone, error))
         return false;
     crash_point("undone-told");
-    if (run->report.kept == 0 && !undone->head.versions &&
+    if (run->report.kept == 0 && !doubtful && !undone->head.versions &&
         journal_remove(&run->job, undone->head.run, "kept/", lease, &bytes, error) && bytes > 0)
         log_info("%s that run %llu had kept are removed", report_size(bytes, size),
                  (unsigned long long)undone->head.run);
     return error->kind == ERROR_NONE;
 }
 
-static bool undo_one(struct run *run, struct lease *lease, uint64_t number, struct error *error)
+/* *doubtful: what older runs wrote cannot be told any more from what production did. */
+static bool undo_one(struct run *run, struct lease *lease, uint64_t number, bool *doubtful,
+                     struct error *error)
 {
     struct journal_run undone;
     struct undo_job job = {
@@ -365,19 +369,25 @@ static bool undo_one(struct run *run, struct lease *lease, uint64_t number, stru
         return error_set(error, ERROR_PARTIAL,
                          "%llu object%s could not be rolled back: what is left can be tried again",
                          (unsigned long long)run->report.failed, run->report.failed == 1 ? "" : "s");
-    return close_run(run, lease, &undone, error);
+    *doubtful = job.doubtful;
+    return close_run(run, lease, &undone, job.doubtful, error);
 }
 
 static void undo_runs(struct run *run, struct lease *lease, struct error *error)
 {
     struct journal_runs runs;
+    bool doubtful = false;
     int first = 0;
 
     if (!journal_list(&run->job, &runs, error) || !find_first_run(run, &runs, &first, error))
         return;
     report_begin(&run->report);
     for (int i = runs.count - 1; i >= first && error->kind == ERROR_NONE; i--)
-        undo_one(run, lease, runs.numbers[i], error);
+        if (undo_one(run, lease, runs.numbers[i], &doubtful, error) && doubtful && i > first)
+            error_set(
+                error, ERROR_PARTIAL,
+                "older runs are not rolled back: run %llu had overwritten or removed what production has changed itself, which is back now, and no hash tells that from what they wrote; to roll them back all the same, do it again",
+                (unsigned long long)runs.numbers[i]);
     if (error->kind == ERROR_NONE)
         log_info(
             "no start of these deployments syncs again; the next deployment does: mend the source before it");

@@ -119,6 +119,14 @@ static void done(struct undo *undo, struct slot *slot, uint64_t size, const char
     crash_point("undoing");
 }
 
+/* Will an older run, which has an entry for it, take what was put back for what it wrote? Its time is the present one now, and if
+ * there is no hash, the size is all there is. */
+static bool is_doubtful(const struct undo *undo, const struct object_entry *before)
+{
+    return !store_traits(undo->job->destination)->keeps_times && before->hash.kind == OBJECT_HASH_NONE &&
+           (before->modified == CLOCK_UNKNOWN || !lease_wrote(undo->job->lease, before->modified));
+}
+
 static void wait_for_transfer(struct undo *undo, struct slot *slot)
 {
     const struct transfer *transfer = &slot->transfer;
@@ -128,6 +136,7 @@ static void wait_for_transfer(struct undo *undo, struct slot *slot)
         return;
     switch (transfer->result) {
     case TRANSFER_COPIED:
+        undo->job->doubtful |= is_doubtful(undo, &slot->entry.before);
         done(undo, slot, transfer->entry.size, "put back");
         break;
     case TRANSFER_CONFLICT:

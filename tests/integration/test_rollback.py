@@ -133,6 +133,26 @@ class Rollback:
             self.assertEqual(now[key], changed[key])
         self.assertNotIn("public/changed2", now)
 
+    def pass_time(self):
+        """Until what is written is not the last sync's any more."""
+        time.sleep(QUIET)
+
+    def test_what_production_changed_between_two_runs(self):
+        """It comes back, and stays when the older run is undone: by its hash, or its time, it is not what that wrote."""
+        self.run_tool()
+        self.pass_time()
+        self.put(self.destination, "public/changed0", "production's other 0, too", 5)
+        self.put(self.destination, "public/changed1", "production's new n other 1"[:len("development's other 1")], 5)
+        between = self.look()
+        self.pass_time()
+        self.put(self.source, "public/changed0", "development's third version, longer", 6)
+        self.put(self.source, "public/changed1", "development's third version, longer", 6)
+        self.run_tool("--sync")
+        tool = self.run_tool("--rollback", str(self.runs()[-1]["run"]))
+        self.assertEqual(tool.err.count("(changed in production)"), 2)
+        keys = ("public/changed0", "public/changed1")
+        self.check_same({**self.before, **{key: between[key] for key in keys}})
+
     def sync_with_deletion(self, **how):
         """Of what only production has, two go."""
         self.put(self.destination, "public/extra2", "only here, too", 6)
@@ -355,6 +375,36 @@ class OnRgw(Rollback, RollbackCase):
         return sorted((tag["Key"], tag["Value"]) for tag in answer["TagSet"])
 
 
+    def put_in_parts(self, bucket, key, *parts):
+        """Its ETag is no hash of its content."""
+        client, name = bucket.client, {"Bucket": bucket.name, "Key": key}
+        upload = {**name, "UploadId": client.create_multipart_upload(**name)["UploadId"]}
+        tags = [client.upload_part(**upload, PartNumber=number, Body=part)["ETag"] for number, part in enumerate(parts, 1)]
+        client.complete_multipart_upload(**upload, MultipartUpload={"Parts": [
+            {"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]})
+
+    def test_what_no_hash_tells_apart(self):
+        """Production has put something of the same size in the place of what a sync wrote; the next one has overwritten that."""
+        key, size = "public/parts", 5 << 20
+        self.put_in_parts(self.source, key, b"1" * size, b"end")
+        self.run_tool()
+        time.sleep(QUIET)
+        self.put_in_parts(self.destination, key, b"p" * size, b"own")
+        between = self.look()
+        time.sleep(QUIET)
+        self.put_in_parts(self.source, key, b"2" * size, b"end")
+        self.run_tool("--sync")
+        first = self.runs()[-1]["run"]
+        tool = self.run_tool("--rollback", str(first), code=2)
+        self.assertIn("older runs are not rolled back", tool.status["message"])
+        self.check_same(between)
+        self.assertEqual([run["state"] for run in self.runs()], ["rolled-back", "synced"])
+        if self.keep == "copies":
+            self.assertTrue(any("/kept/" in key for key in self.destination.keys(".storsync/")))
+        self.run_tool("--rollback", str(first))
+        self.check_same(self.before)
+
+
 class OnGoogle(Rollback, RollbackCase):
     def make(self, side):
         if not self.extra:
@@ -365,6 +415,9 @@ class OnGoogle(Rollback, RollbackCase):
 
     def look(self):
         return data.snapshot(self.destination, PREFIXES)
+
+    def pass_time(self):
+        self.server.ahead += 10
 
 
     def test_a_large_run_is_not_listed_wholly(self):
@@ -403,14 +456,6 @@ class OnRgwWithVersions(OnRgw):
         tool = self.run_tool("--rollback", code=2)
         self.assertIn("the bucket has that version of it no longer", tool.status["errors"][0]["error"])
         self.check_same({**self.before, "public/changed0": after["public/changed0"]})
-
-    def put_in_parts(self, bucket, key, *parts):
-        """Its ETag is no hash of its content."""
-        client, name = bucket.client, {"Bucket": bucket.name, "Key": key}
-        upload = {**name, "UploadId": client.create_multipart_upload(**name)["UploadId"]}
-        tags = [client.upload_part(**upload, PartNumber=number, Body=part)["ETag"] for number, part in enumerate(parts, 1)]
-        client.complete_multipart_upload(**upload, MultipartUpload={"Parts": [
-            {"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]})
 
     @staticmethod
     def swap_versions(match):
