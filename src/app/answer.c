@@ -329,6 +329,8 @@ static bool explain_key(const struct settings *settings, const char *key, struct
                    found.rule->origin);
     else
         buf_puts(why, found.taken ? "no rule leaves it out" : "no rule includes it");
+    if (found.taken && in_path && !state && settings->deletion != DELETE_OFF)
+        buf_puts(why, "; where only production has it, it is removed (setting delete)");
     return found.taken && in_path && !state;
 }
 

@@ -5,6 +5,7 @@
 #include "content.h"
 #include "hash.h"
 #include "join.h"
+#include "log.h"
 #include "random.h"
 
 #include <inttypes.h>
@@ -280,6 +281,8 @@ bool validate_run(struct store *source, struct store *destination, const struct 
     if (report->validation.checked == 0)
         report_nothing(report, settings);
     report->validation.done = true;
+    if (settings->deletion != DELETE_OFF && report->validation.lists[REPORT_EXTRA].count > 0)
+        log_info("a sync removes what is extra, as far as conflict and max_delete let it (setting delete)");
     if (report->failed == 0)
         return true;
     return error_set(error, ERROR_PARTIAL,

@@ -370,6 +370,21 @@ class Lies(DeletionCase):
 class Folders(TestCase):
     """Between directories."""
 
+    def test_a_validation_and_the_status_tell_of_it(self):
+        source, target = self.dir_bucket(), self.dir_bucket()
+        for number in range(20):
+            source.put(f"public/{number}", b"x")
+        env = production(source, target)
+        self.succeed("--sync", env=env)
+        source.remove("public/3")
+        for delete, told in (("off", False), ("extra", True)):
+            tool = self.tool("--validate", f"--delete={delete}", env=env)
+            self.assertEqual("a sync removes what is extra" in tool.err, told)
+            self.assertIn("public/3", target.keys("public/"))
+        self.succeed("--sync", "--delete=extra", env=env)
+        self.assertRegex(self.succeed("--status", env=env).out, r"Removed: +1")
+        self.assertNotIn("what is extra", self.succeed("--validate", "--delete=extra", env=env).err)
+
     def test_unreadable_folder(self):
         self.not_wrapped("as another user")
         source, target = self.dir_bucket(), self.dir_bucket()

@@ -104,6 +104,8 @@ class Filters(TestCase):
             self.assertIn(why, tool.out)
             tool = self.tool("--json", "--explain", key, env=self.env)
             self.assertEqual((tool.json["key"], tool.json["synced"]), (key, synced))
+            deletes = self.tool("--explain", key, "--delete=extra", env=self.env).out
+            self.assertEqual("where only production has it, it is removed" in deletes, synced)
         tool = self.tool("--explain", "public/a.tmp", env={**self.env, "STORSYNC_INCLUDE": "a.*"})
         self.assertIn('include "a.*" (STORSYNC_INCLUDE)', tool.out)
         self.assertEqual(self.tool("--explain", "x", "--exclude", "[", env=self.env).code, 78)
