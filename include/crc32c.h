@@ -12,4 +12,7 @@
 /* The sum of what `before` is the sum of, and `data` behind it. Of nothing it is 0. */
 uint32_t crc32c_add(uint32_t before, const void *data, size_t len);
 
+/* The same without the CPU's instruction for it; for tests. */
+uint32_t crc32c_add_by_table(uint32_t before, const void *data, size_t len);
+
 #endif

@@ -360,22 +360,38 @@ static void pipe_compares_with_a_hash(void **state)
 /* RFC 3720, B.4; the last one from the catalogue of parametrised CRC algorithms. */
 static void crc32c_of_known_texts(void **state)
 {
+    uint32_t (*const ways[])(uint32_t, const void *, size_t) = {crc32c_add, crc32c_add_by_table};
     unsigned char bytes[32];
 
     (void)state;
-    assert_int_equal(crc32c_add(0, "", 0), 0);
-    memset(bytes, 0, sizeof bytes);
-    assert_int_equal(crc32c_add(0, bytes, sizeof bytes), 0x8A9136AA);
-    memset(bytes, 0xFF, sizeof bytes);
-    assert_int_equal(crc32c_add(0, bytes, sizeof bytes), 0x62A8AB43);
+    for (size_t way = 0; way < 2; way++) {
+        assert_int_equal(ways[way](0, "", 0), 0);
+        memset(bytes, 0, sizeof bytes);
+        assert_int_equal(ways[way](0, bytes, sizeof bytes), 0x8A9136AA);
+        memset(bytes, 0xFF, sizeof bytes);
+        assert_int_equal(ways[way](0, bytes, sizeof bytes), 0x62A8AB43);
+        for (size_t i = 0; i < sizeof bytes; i++)
+            bytes[i] = (unsigned char)i;
+        assert_int_equal(ways[way](0, bytes, sizeof bytes), 0x46DD794E);
+        for (size_t i = 0; i < sizeof bytes; i++)
+            bytes[i] = (unsigned char)(31 - i);
+        assert_int_equal(ways[way](0, bytes, sizeof bytes), 0x113FDB5C);
+        assert_int_equal(ways[way](0, "123456789", 9), 0xE3069283);
+        assert_int_equal(ways[way](ways[way](0, "1234", 4), "56789", 5), 0xE3069283);
+    }
+}
+
+/* Eight bytes at a time or one by one, wherever they begin: the same. */
+static void crc32c_of_any_length(void **state)
+{
+    unsigned char bytes[100];
+
+    (void)state;
     for (size_t i = 0; i < sizeof bytes; i++)
-        bytes[i] = (unsigned char)i;
-    assert_int_equal(crc32c_add(0, bytes, sizeof bytes), 0x46DD794E);
-    for (size_t i = 0; i < sizeof bytes; i++)
-        bytes[i] = (unsigned char)(31 - i);
-    assert_int_equal(crc32c_add(0, bytes, sizeof bytes), 0x113FDB5C);
-    assert_int_equal(crc32c_add(0, "123456789", 9), 0xE3069283);
-    assert_int_equal(crc32c_add(crc32c_add(0, "1234", 4), "56789", 5), 0xE3069283);
+        bytes[i] = (unsigned char)(i * 37 + 11);
+    for (size_t from = 0; from < 9; from++)
+        for (size_t len = 0; len <= sizeof bytes - from; len++)
+            assert_int_equal(crc32c_add(7, bytes + from, len), crc32c_add_by_table(7, bytes + from, len));
 }
 
 static void hash_spread_is_even_and_depends_on_the_seed(void **state)
@@ -642,6 +658,7 @@ int main(void)
         cmocka_unit_test(pipe_compares_with_a_hash),
         cmocka_unit_test(digest_of_known_texts),
         cmocka_unit_test(crc32c_of_known_texts),
+        cmocka_unit_test(crc32c_of_any_length),
         cmocka_unit_test(hash_spread_is_even_and_depends_on_the_seed),
         cmocka_unit_test(digest_of_two_at_once),
         cmocka_unit_test(digest_of_every_padding),
