@@ -8,14 +8,24 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 /* RENAME_NOREPLACE of <linux/fs.h>, which musl does not bring along. */
 #define NO_REPLACE 1U
+
+/* Of <linux/magic.h>, likewise. */
+#define EXT4_MAGIC 0xEF53
+#define XFS_MAGIC 0x58465342
+
+/* What may be waiting to be written on this machine when a whole volume is flushed, KiB. */
+#define QUIET_MAX (32UL * 1024)
 
 /* Bytes that are carried to another volume between two looks at stop_requested(). */
 #define CARRY_STEP ((size_t)4 * 1024 * 1024)
@@ -117,17 +127,69 @@ bool dir_file_write(const struct dir_file *file, const void *data, size_t len, u
     return true;
 }
 
+/* ---- durable ---- */
+
+static bool is_unsupported(int error)
+{
+    return error == EINVAL || error == ENOSYS || error == EPERM || error == ESPIPE || error == EOPNOTSUPP;
+}
+
 /* What cannot do it does all of it when it is flushed. A real failure (no space to be had for what was taken into memory)
  * may be told here and never again. */
 bool dir_file_start(const struct dir_file *file)
 {
-    return sync_file_range(file->fd, 0, 0, SYNC_FILE_RANGE_WRITE) == 0 || errno == EINVAL ||
-           errno == ENOSYS || errno == EPERM || errno == ESPIPE || errno == EOPNOTSUPP;
+    return sync_file_range(file->fd, 0, 0, SYNC_FILE_RANGE_WRITE) == 0 || is_unsupported(errno);
 }
 
 bool dir_file_flush(const struct dir_file *file)
 {
     return fsync(file->fd) == 0;
+}
+
+static bool is_known_volume(int fd)
+{
+    struct statfs status;
+
+    return fstatfs(fd, &status) == 0 && (status.f_type == EXT4_MAGIC || status.f_type == XFS_MAGIC);
+}
+
+/* KiB that one line of /proc/meminfo tells; a lot if it does not. */
+static unsigned long meminfo_line(const char *text, const char *name)
+{
+    const char *line = strstr(text, name);
+
+    return line != NULL ? strtoul(line + strlen(name), NULL, 10) : ULONG_MAX / 2;
+}
+
+/* Is little waiting to be written? */
+static bool is_quiet_machine(void)
+{
+    char text[2048];
+    int fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+
+    if (fd >= 0)
+        close(fd);
+    if (len < 0)
+        return false;
+    text[len] = '\0';
+    return meminfo_line(text, "\nDirty:") + meminfo_line(text, "\nWriteback:") <= QUIET_MAX;
+}
+
+/* Kernels before 5.17 keep some failures to themselves; the fsync afterwards, which has nothing to write, has them. */
+bool dir_file_flush_volume(const struct dir_file *file)
+{
+    return is_known_volume(file->fd) && is_quiet_machine() && syncfs(file->fd) == 0 && dir_file_flush(file);
+}
+
+/* INVARIANT: a failure is told once; after one, nothing else may be asked. */
+bool dir_file_arrived(const struct dir_file *file)
+{
+    const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+
+    if (sync_file_range(file->fd, 0, 0, all) == 0)
+        return true;
+    return is_unsupported(errno) && dir_file_flush(file);
 }
 
 /* Lets go of a file whose name is gone, or was moved. */

@@ -53,6 +53,17 @@ bool dir_file_start(const struct dir_file *file);
 bool dir_file_flush(const struct dir_file *file);
 
 /*
+ * Makes everything durable that is on its volume, with one flush of the device, which many small files wait for less than for
+ * one each. False: that is not done, or did not work, and each file has to be flushed. It is done only where it is known to
+ * take all of what fsync does (ext4, XFS; not FUSE, whose server is not told, nor what is like it), and while little is
+ * waiting to be written on this machine, by whomever: otherwise it would wait for that as well.
+ */
+bool dir_file_flush_volume(const struct dir_file *file);
+
+/* After that: have the bytes of this one arrived? */
+bool dir_file_arrived(const struct dir_file *file);
+
+/*
  * Moves it to `leaf` in `parent`, which is not synced. With `create` an existing file is not replaced (EEXIST);
  * EOPNOTSUPP when the file system can do neither that rename nor a link. EISDIR when something that is no regular
  * file stands there; EXDEV when that is another volume. The file is closed when that succeeds.

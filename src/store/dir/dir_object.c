@@ -12,6 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* From so many files on it is worth while to flush their volume. */
+#define MANY 6
+
 /* Removes the regular file at `path`; that there is none is fine. */
 static bool remove_file(const struct dir_tree *tree, const char *path)
 {
@@ -143,6 +146,25 @@ static bool flush_files(const struct dir_commit *commit)
     return dir_file_flush(&commit->body) && (commit->sidecar.fd < 0 || dir_file_flush(&commit->sidecar));
 }
 
+static bool have_arrived(const struct dir_commit *commit)
+{
+    return dir_file_arrived(&commit->body) && (commit->sidecar.fd < 0 || dir_file_arrived(&commit->sidecar));
+}
+
+/* Where there are many, their volume as a whole; false: that was not done. With `beside` they may be on several. */
+static bool flush_volume(const struct dir_tree *tree, const struct dir_commit *first)
+{
+    const struct dir_commit *one = NULL;
+    int count = 0;
+
+    for (; first != NULL; first = first->next)
+        if (first->error == 0) {
+            one = first;
+            count += first->sidecar.fd < 0 ? 1 : 2;
+        }
+    return count >= MANY && !tree->beside && dir_file_flush_volume(&one->body);
+}
+
 /* Keeps the first error of each. */
 static void note(struct dir_commit *commit, bool ok)
 {
@@ -166,12 +188,15 @@ static bool start(const struct dir_commit *commit)
 
 void dir_commits_flush(struct dir_tree *tree, struct dir_commit *first)
 {
+    bool together;
+
     may_die(first, "dir-written");
     for (struct dir_commit *commit = first; commit != NULL; commit = commit->next)
         note(commit, prepare_files(tree, commit) && start(commit));
+    together = flush_volume(tree, first);
     for (struct dir_commit *commit = first; commit != NULL; commit = commit->next) {
         if (commit->error == 0)
-            note(commit, flush_files(commit));
+            note(commit, together ? have_arrived(commit) : flush_files(commit));
         commit->stage = DIR_FLUSHED;
     }
 }

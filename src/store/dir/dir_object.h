@@ -6,7 +6,7 @@
  * before the next one begins:
  *
  *     flush    permissions, time and sidecar of each; then fsync of all temporary files, which the device has begun to
- *              write before the first one is waited for
+ *              write before the first one is waited for; or of their volume, if that is better (dir_file_flush_volume)
  *     name     the sidecars become the next ones, and their directories are synced; the bodies are renamed to their
  *              places, and these directories are synced, each once; the sidecars are settled
  *
