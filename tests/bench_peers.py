@@ -8,6 +8,7 @@ client that cannot do a row's work, or fails at it, has no figures there.
 import collections
 import contextlib
 import datetime
+import itertools
 import os
 import pathlib
 import re
@@ -190,6 +191,29 @@ class Aws(S5cmd):
                 f"s3://{work.destination.bucket}/public", "--only-show-errors"]
 
 
+class OursInDirectories(Ours):
+    def environment(self, work):
+        return {"STORSYNC_PUBLIC_OBJECT_SEARCH_PATHS": "/b/public", "STORSYNC_STATUS_FILE": str(self.place / "status.json"),
+                "STORSYNC_SOURCE_BUCKET": f"file://{work.source.bucket}", "STORSYNC_DESTINATION_BUCKET": f"file://{work.destination.bucket}"}
+
+
+class Rsync(Client):
+    program = "rsync"
+    name, version_flag = "rsync --fsync", "--version"
+
+    def command(self, work):
+        return ["rsync", "-a", "--fsync", f"{work.source.bucket}/public", f"{work.destination.bucket}/"]
+
+
+class Cp(Client):
+    """All of the volume is flushed at the end, so nothing is whole or not at all."""
+    program = "cp"
+    name, version_flag = "cp; sync", "--version"
+
+    def command(self, work):
+        return ["sh", "-c", 'cp -r "$0/public" "$1/" && sync -f "$1"', work.source.bucket, work.destination.bucket]
+
+
 class Bare:
     """Sixteen threads, and the requests that the work cannot do without."""
     name = "bare client"
@@ -332,23 +356,31 @@ def fill(server, name, count, size):
     return name, f"{name}-copy"
 
 
-def measure(work, clients, ca_file):
+def best_of_rounds(work, clients, attempt):
+    """What `attempt` tells of each, None if it failed: the best of all rounds."""
     best = {}
     for _ in range(ROUNDS):
         for each in clients:
-            if work.kind != "same":
-                empty(work.destination, ca_file)
             try:
-                figures = each.run(work)
+                figures = attempt(each)
             except OSError as failure:
                 print(f"{each.name}: {work.name}: {failure}", file=sys.stderr)
                 figures = None
-            if figures is None or (work.kind != "same" and complete(work, ca_file) != work.count):
+            if figures is None:
                 continue
             before = best.get(each.name, figures)
             best[each.name] = Figures(min(before.wall, figures.wall), min(before.cpu, figures.cpu),
                                       None if figures.rss is None else max(before.rss, figures.rss))
     return best
+
+
+def measure(work, clients, ca_file):
+    def attempt(each):
+        if work.kind != "same":
+            empty(work.destination, ca_file)
+        figures = each.run(work)
+        return figures if work.kind == "same" or complete(work, ca_file) == work.count else None
+    return best_of_rounds(work, clients, attempt)
 
 
 def complete(work, ca_file):
@@ -373,6 +405,27 @@ def all_work(server, https, clients):
     with bare_service(50, 2000) as endpoint:
         work = Work("2,000 copies, 50 ms of round trip", "copy", Side(endpoint, "source"), Side(endpoint, "empty"), 2000, 0)
         yield work, measure(work, clients, https.ca_file)
+
+
+def all_work_in_directories(place, clients):
+    """A new destination for each run: a file system may be slow to use again what was just freed."""
+    for number, (count, size, what) in enumerate(((3000, 1024, "3,000 files of 1 KiB"), (8, 64 << 20, "8 files of 64 MiB"))):
+        source = place / f"files-{number}"
+        body = os.urandom(size)
+        for file in range(count):
+            folder = source / f"public/{file % 30:02}"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{file:05}").write_bytes(body)
+        os.sync()
+        work = Work(f"{what}, from one directory to another", "files", Side(None, str(source)), None, count, size)
+        runs = itertools.count()
+
+        def attempt(each, number=number, work=work, runs=runs):
+            to = place / f"files-{number}-{next(runs)}"
+            to.mkdir()
+            figures = each.run(work._replace(destination=Side(None, str(to))))
+            return figures if sum(path.is_file() for path in (to / "public").rglob("*")) == work.count else None
+        yield work, best_of_rounds(work, clients, attempt)
 
 
 # --- the table ---
@@ -429,8 +482,12 @@ def compare(place, server, https, binary, write):
     for work, figures in all_work(server, https, clients):
         rows.append((work, figures))
         print(*table([(work, figures)], clients), "", sep="\n", flush=True)
+    copiers = [OursInDirectories(place, https.ca_file, binary), Cp(place, https.ca_file)]
+    if shutil.which(Rsync.program):
+        copiers.append(Rsync(place, https.ca_file))
+    files = table(list(all_work_in_directories(place, copiers)), copiers)
     lines = [f"Measured on {datetime.date.today()}: {machine()}; the servers run on the same machine. "
-             + "; ".join(each.version() for each in clients) + ".", "", *table(rows, clients)]
+             + "; ".join(each.version() for each in (*clients, *copiers[1:])) + ".", "", *table(rows, clients), "", *files]
     print(*lines, sep="\n")
     if not write:
         return
