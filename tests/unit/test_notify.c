@@ -163,14 +163,13 @@ static void test_json(void **state)
     yyjson_doc_free(doc);
 }
 
-/* Ten failures of the longest keys, and lists of differences: the body is bounded all the same. */
-static void test_json_that_is_long(void **state)
+/* Ten failures of the longest keys, and lists of differences: the body is bounded all the same, and all of it is there. */
+static void check_long_json(char filling)
 {
     static char key[1025];
     struct error why = {.kind = ERROR_NONE};
 
-    (void)state;
-    memset(key, '<', sizeof key - 1);
+    memset(key, filling, sizeof key - 1);
     memset(report.destination, '&', sizeof report.destination - 1);
     memset(report.source, '@', sizeof report.source - 1);
     error_set(&why, ERROR_LOCAL, "%.500s", key);
@@ -183,6 +182,29 @@ static void test_json_that_is_long(void **state)
     assert_true(notify_put_json(&report, "h", &out));
     assert_null(strstr(buf_str(&out), "\"details\""));
     assert_true(out.len < NOTIFY_BODY_MAX);
+    assert_false(out.failed);
+}
+
+static void test_json_that_is_long(void **state)
+{
+    (void)state;
+    check_long_json('<');
+}
+
+/* Each is six characters in JSON. */
+static void test_json_of_control_characters(void **state)
+{
+    yyjson_doc *doc;
+    struct error error;
+
+    (void)state;
+    check_long_json('\x01');
+    assert_true(out.len > (size_t)10 * 6 * 1024);
+    doc = json_parse(buf_str(&out), out.len, &error);
+    assert_non_null(doc);
+    assert_int_equal(
+        yyjson_arr_size(yyjson_obj_get(yyjson_obj_get(yyjson_doc_get_root(doc), "run"), "errors")), 10);
+    yyjson_doc_free(doc);
 }
 
 /* The digest was made by openssl dgst -sha256 -hmac. */
@@ -286,6 +308,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_run_before, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_json, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_json_that_is_long, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_json_of_control_characters, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_signature, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_hmac, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_mail, set_up, tear_down),
