@@ -51,13 +51,12 @@ static void look_at_destination(struct removal *removal);
 static void wait_until_removed(struct removal *removal)
 {
     enum error_kind kind = removal->call.error.kind;
-    bool conditional = removal->entry.version[0] != '\0' && !removal->plan->lacks_condition;
 
     if (!removal->call.done)
         return;
     if (kind == ERROR_NONE || kind == ERROR_NOT_FOUND) {
         end_removal(removal, REMOVAL_DONE);
-    } else if (conditional && !removal->refused &&
+    } else if (removal->conditional && !removal->refused &&
                (kind == ERROR_PRECONDITION || kind == ERROR_UNSUPPORTED)) {
         removal->refused = true;
         look_at_destination(removal);
@@ -73,7 +72,8 @@ static void remove_version(struct removal *removal)
 {
     struct store_condition condition = {.when = STORE_ALWAYS};
 
-    if (removal->entry.version[0] != '\0' && !removal->plan->lacks_condition)
+    removal->conditional = removal->entry.version[0] != '\0' && !removal->plan->lacks_condition;
+    if (removal->conditional)
         condition = (struct store_condition){.when = STORE_IF_VERSION, .version = removal->entry.version};
     store_remove_if(removal->plan->destination, &removal->call, removal->key, &condition);
     removal->state = wait_until_removed;

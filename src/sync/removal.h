@@ -46,7 +46,8 @@ struct removal {
     struct removal_plan *plan;
     void (*state)(struct removal *removal); /* NULL: idle */
     int64_t listed;                         /* mono */
-    bool refused;                           /* on the condition that it has this version */
+    bool conditional;                       /* it was sent on the condition that it has this version, ... */
+    bool refused;                           /* ... and that was refused */
     struct call call;
     struct absence absence;
 };

@@ -3,6 +3,7 @@ RGW behind a relay; the destination is a directory, RGW, or the stand-in of Goog
 import re
 import shutil
 import signal
+import threading
 import time
 
 import proxyfault
@@ -312,17 +313,21 @@ class Lies(DeletionCase):
         self.assertIn("s3:DeleteObject", tool.status["errors"][0]["error"])
 
     def test_conditions_that_mean_nothing(self):
-        """Refused although the version is there, or not known at all: a look does instead."""
+        """Refused although the version is there, or not known at all: a look does instead. Also for one that hears it when others
+        know it already."""
         for refusal in (412, 501):
             gone, rest = self.synced()
-            back = self.proxy(self.target.server.endpoint)
+            back, known = self.proxy(self.target.server.endpoint), threading.Event()
 
-            def refuse(x, refusal=refusal):
+            def refuse(x, refusal=refusal, late=gone[1], known=known):
                 if "if-match" in x.request.headers:
                     x.drain()
+                    if late in x.request.target:
+                        known.wait(20)
                     x.reply(refusal)
                 else:
                     proxyfault.passthrough(x)
+                    known.set()
             back.fault(refuse, method="DELETE", target="public", times=99)
             tool = self.delete(**self.target.env("destination", back.endpoint), STORSYNC_DESTINATION_ALLOW_HTTP="true")
             self.assertEqual((tool.status["deletedFiles"], self.left()), (2, rest))
