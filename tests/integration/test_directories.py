@@ -179,6 +179,34 @@ class Batches(Directories):
         self.check_kills(self.source)
 
 
+class Asleep(Directories):
+    def test_in_a_flush(self):
+        """It takes longer than the lease, which another has by then, and newer objects: nothing is named any more."""
+        env = production(self.source, self.destination, STORSYNC_LEASE_TTL="1s")
+        for key in ("public/a", "public/b"):
+            self.source.put(key, "older", age=100)
+        first = self.start("--sync", env={**env, "STORSYNC_CRASH_AT": "dir-waited",
+                                          "STORSYNC_CRASH_HOW": str(int(signal.SIGSTOP))}, binary=RUN.test_binary)
+        first.wait_for(lambda: self.is_stopped(first.worker))
+        self.assertEqual(self.destination.contents(), {})
+        for key in ("public/a", "public/b"):
+            self.source.put(key, "newer object", age=50)
+        self.succeed("--sync", env=env)
+        inodes = {p: p.stat().st_ino for p in self.destination.root.glob("public/*")}
+        first.thaw()
+        first.wait()
+        self.assertEqual(first.code, 0)
+        self.assertIn("the lease is lost", first.err)
+        self.assertEqual(self.destination.contents(), dict.fromkeys(("public/a", "public/b"), b"newer object"))
+        self.assertEqual({p: p.stat().st_ino for p in self.destination.root.glob("public/*")}, inodes)
+        self.assertEqual([*(self.destination.root / ".storsync/tmp").iterdir()], [])
+
+    @staticmethod
+    def is_stopped(pid):
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            return stat.read().rpartition(")")[2].split()[0] == "T"
+
+
 class PowerCut(TestCase):
     """What a disk may lose is what no flush came after. So by the system calls: bytes come before the flush of their file, that
     before the name, that before the flush of the folder, and that before anybody is told."""

@@ -199,6 +199,7 @@ void dir_commits_flush(struct dir_tree *tree, struct dir_commit *first)
             note(commit, together ? have_arrived(commit) : flush_files(commit));
         commit->stage = DIR_FLUSHED;
     }
+    may_die(first, "dir-waited");
 }
 
 /* ---- naming ---- */
