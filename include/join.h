@@ -12,7 +12,7 @@
  * busy itself has nothing of that. First a scout asks one side for the page behind the cut, and if that is full, the other side as
  * well. The range is cut only when both have begun where they were to begin: otherwise what they brought is thrown away, and all is
  * as before. What a cut costs, a page thrown away or
- * one half wasted on each side, is limited: JOIN_COST_FIRST of them in the beginning, by one for so many pages, and one in a hundred
+ * one half wasted on each side, is limited: JOIN_COST_FIRST of them in the beginning, by one for so many pages, and one in two hundred
  * pages after that. A listing of a few pages is never cut.
  *
  * Memory: JOIN_RANGES_MAX ranges, and pages of JOIN_MEMORY bytes together, if more than one: long keys make fewer ranges.

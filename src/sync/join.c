@@ -17,7 +17,9 @@ struct range {
     char last[OBJECT_KEY_MAX + 1]; /* with which it ends; "": with the whole listing */
     char soft[OBJECT_KEY_MAX + 1]; /* behind it comes less than a page, as a scout saw; "": not known */
     uint64_t marked;               /* so many pages had come then */
+    struct keyspace space;         /* what keys have behind what they have in common with it */
     size_t level;                  /* how many bytes at the beginning of the keys to take as given */
+    size_t inside;                 /* it was in vain to look no further in than there; 0: nobody has */
     struct cursor *scout;          /* behind `middle`; NULL: nobody is under way */
     struct cursor *other;          /* once that has found something: the other side's */
     char middle[OBJECT_KEY_MAX + 1];
@@ -40,7 +42,6 @@ struct join_work {
     uint64_t looked; /* pages at the last look for a cut */
     uint64_t cost;   /* of cuts, in pages */
     size_t page;     /* the largest one so far, in bytes */
-    struct keyspace space;
 };
 
 /* ---- ranges ---- */
@@ -150,7 +151,7 @@ void join_close(struct join *join)
 /* What may be spent for cuts, in pages, when so many have come. */
 static uint64_t allowance(uint64_t pages)
 {
-    return (pages / 8 < JOIN_COST_FIRST ? pages / 8 : JOIN_COST_FIRST) + pages / 100;
+    return (pages / 8 < JOIN_COST_FIRST ? pages / 8 : JOIN_COST_FIRST) + pages / 200;
 }
 
 static uint64_t count_pages(const struct join_work *work)
@@ -213,23 +214,24 @@ static void set_mark(struct range *range, const struct cursor *cursor)
 
     memcpy(range->mark, reach, strlen(reach) + 1);
     range->marked = cursor_pages(cursor);
+    range->space = (struct keyspace){.low = 0};
 }
 
 /* How much is left of the range, in pages, and where: at the level at which it is to be looked for, or further out, as far as
  * anything of it is there. */
-static uint64_t measure(const struct join_work *work, const struct range *range,
-                        struct keyspace_stretch *stretch, uint64_t pages)
+static uint64_t measure(struct range *range, struct keyspace_stretch *stretch, uint64_t pages, size_t prefix)
 {
-    size_t inner = common_bytes(stretch->reach, range->mark, work->prefix);
-    size_t outer =
-        stretch->end[0] != '\0' ? common_bytes(stretch->reach, stretch->end, work->prefix) : work->prefix;
+    size_t inner = common_bytes(stretch->reach, range->mark, prefix);
+    size_t outer = stretch->end[0] != '\0' ? common_bytes(stretch->reach, stretch->end, prefix) : prefix;
     uint64_t left;
 
+    keyspace_learn(&range->space, range->mark, inner);
+    keyspace_learn(&range->space, stretch->reach, inner);
     outer = outer < inner ? outer : inner;
     stretch->level = range->level < outer ? outer : range->level < inner ? range->level : inner;
     for (;;) {
         stretch->level = whole_characters(stretch->reach, stretch->level, outer);
-        left = keyspace_left(&work->space, stretch, pages);
+        left = keyspace_left(&range->space, stretch, pages);
         if (left >= CUT_MIN || stretch->level == outer)
             return left;
         stretch->level = outer + (stretch->level - outer) / 2;
@@ -248,8 +250,7 @@ static uint64_t look_ahead(struct join_work *work, struct range *range, struct k
     *stretch = (struct keyspace_stretch){.first = range->mark,
                                          .reach = cursor_reach(cursor),
                                          .end = range->soft[0] != '\0' ? range->soft : range->last};
-    keyspace_learn(&work->space, stretch->reach, common_bytes(stretch->reach, range->mark, work->prefix));
-    left = measure(work, range, stretch, pages);
+    left = measure(range, stretch, pages, work->prefix);
     if (left < CUT_MIN && pages >= CUT_MIN)
         set_mark(range, cursor);
     return left;
@@ -275,6 +276,7 @@ static void draw_in(struct range *range, size_t prefix)
 static void draw_in_end(struct range *range, size_t prefix)
 {
     memcpy(range->soft, range->middle, sizeof range->soft);
+    range->inside = range->level + 1;
     draw_in(range, prefix);
 }
 
@@ -285,7 +287,7 @@ static void send_scout(struct join_work *work, struct range *range, const struct
 
     range->level = stretch->level;
     range->scouts_source = longer_side(&range->pair) == range->pair.source;
-    if (!keyspace_middle(&work->space, stretch, range->middle)) {
+    if (!keyspace_middle(&range->space, stretch, range->middle)) {
         draw_in(range, work->prefix);
         return;
     }
@@ -346,6 +348,7 @@ static void cut_range(struct join_work *work, int at)
         return;
     memcpy(next->last, range->last, sizeof next->last);
     memcpy(next->soft, range->soft, sizeof next->soft);
+    next->level = next->inside = range->inside;
     range->level = 0;
     cursor_limit(range->pair.source, range->middle);
     cursor_limit(range->pair.destination, range->middle);

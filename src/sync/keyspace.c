@@ -6,16 +6,13 @@
 
 /* So many characters beyond the level are looked at. */
 #define DIGITS 12
+#define DECIMAL 10
 #define NUMBER_MAX (UINT64_C(1) << 60)
 
-#define DECIMAL "0123456789"
-#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#define LOWER "abcdefghijklmnopqrstuvwxyz"
-
-/* What may stand at one place, in order: characters of ASCII, or all from `low` on. */
+/* What may stand at one place: `count` characters from `low` on, the last ones of them not behind the others, but from `more` on (0:
+ * there are none). */
 struct place {
-    const char *ascii;
-    uint32_t low;
+    uint32_t low, more;
     uint32_t count;
 };
 
@@ -32,7 +29,8 @@ void keyspace_learn(struct keyspace *space, const char *key, size_t from)
     size_t left = strlen(key) - from, len;
     uint32_t code;
 
-    for (const char *at = key + from; (len = utf8_decode(at, left, &code)) > 0; at += len, left -= len) {
+    for (const char *at = key + from; (len = utf8_decode(at, left, &code)) > 0 && code != '.';
+         at += len, left -= len) {
         space->has_hex |= (code >= 'a' && code <= 'f') || (code >= 'A' && code <= 'F');
         space->has_lower |= code > 'f' && code <= 'z';
         space->has_upper |= code > 'F' && code <= 'Z';
@@ -45,11 +43,6 @@ void keyspace_learn(struct keyspace *space, const char *key, size_t from)
     }
 }
 
-static struct place ascii_place(const char *ascii)
-{
-    return (struct place){.ascii = ascii, .count = (uint32_t)strlen(ascii)};
-}
-
 /* Where that character stands, 0 for none. */
 static struct place place_of(const struct keyspace *space, uint32_t code)
 {
@@ -58,32 +51,32 @@ static struct place place_of(const struct keyspace *space, uint32_t code)
     bool hex = digit || (code >= 'a' && code <= 'f') || (code >= 'A' && code <= 'F');
 
     if (code >= 0x80 && space->low != 0)
-        return (struct place){.low = space->low, .count = space->high - space->low + 1};
+        return (struct place){space->low, 0, space->high - space->low + 1};
     if (hex && space->has_hex && !space->has_lower && !space->has_upper)
-        return ascii_place(upper ? DECIMAL "ABCDEF" : DECIMAL "abcdef");
-    return ascii_place(digit ? DECIMAL : lower ? LOWER : upper ? UPPER : "-." DECIMAL UPPER "_" LOWER);
+        return (struct place){'0', upper ? 'A' : 'a', DECIMAL + 6};
+    if (digit)
+        return (struct place){'0', 0, DECIMAL};
+    if (lower || upper)
+        return (struct place){lower ? 'a' : 'A', 0, 26};
+    return (struct place){'-', 0, 'z' - '-' + 1};
 }
 
 /* 1 + how many of them come before the character; more than `count` where all do. */
 static uint32_t digit_of(const struct place *place, uint32_t code)
 {
-    uint32_t digit = 1;
+    uint32_t digit = code < place->low ? 1 : code - place->low + 1;
 
-    if (place->ascii == NULL)
-        return code < place->low ? 1 : code - place->low < place->count ? code - place->low + 1 : UINT32_MAX;
-    while (digit <= place->count && (uint32_t)place->ascii[digit - 1] < code)
-        digit++;
+    if (place->more != 0 && code >= '0' + DECIMAL)
+        digit = code < place->more ? DECIMAL + 1 : code - place->more + DECIMAL + 1;
     return digit;
 }
 
 /* Not all code points are characters that XML has. */
 static uint32_t character_of(const struct place *place, uint32_t digit)
 {
-    uint32_t at = digit - 1, code;
+    uint32_t code =
+        place->more != 0 && digit > DECIMAL ? place->more + digit - DECIMAL - 1 : place->low + digit - 1;
 
-    if (place->ascii != NULL)
-        return (uint32_t)place->ascii[at];
-    code = place->low + at;
     if (code >= 0xD800 && code <= 0xDFFF)
         return 0xD7FF;
     return (code & 0xFFFE) == 0xFFFE ? code - 2 : code;

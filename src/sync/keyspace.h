@@ -27,7 +27,7 @@ struct keyspace_stretch {
     const char *first, *reach, *end;
 };
 
-/* What the key has at `from` and behind it is what others have there. */
+/* What the key has from `from` on, up to a full stop, is what others have there. */
 void keyspace_learn(struct keyspace *space, const char *key, size_t from);
 
 /* How many pages may come after `reach`, when there were so many from `first` to there. */
