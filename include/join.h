@@ -31,7 +31,7 @@
 #include <stdbool.h>
 
 #define JOIN_RANGES_MAX 12
-#define JOIN_MEMORY ((size_t)2 * 1024 * 1024)
+#define JOIN_MEMORY ((size_t)1024 * 1024)
 #define JOIN_COST_FIRST 16
 
 enum join_state {
