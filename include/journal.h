@@ -2,6 +2,7 @@
  * journal - what a sync has done to the destination, written down before it is done (setting keep_previous).
  *
  *     runs/<run>/chunk-000001.json   up to JOURNAL_CHUNK entries: what is going to be created, overwritten, deleted
+ *     runs/<run>/again/000000000001.json   one entry, instead of the one of that number
  *     runs/<run>/kept/000000000001   the version before, of the entry of that number
  *     runs/<run>/run.json            how the run went: its last object
  *
@@ -11,7 +12,11 @@
  * An entry says what the destination had (`before`), what the source had (`after`), by the listings of both, and what was
  * going to be done. Whether it was done shows in what the destination has now: undo.h.
  *
- * INVARIANT: no object is written or removed before the chunk with its entry was answered.
+ * What production changes after that, and is to be overwritten all the same, gets another entry, which replaces the one in the
+ * chunk: of each object there is one entry that counts.
+ *
+ * INVARIANT: no object is written or removed before the chunk with its entry was answered, and none is written over but in
+ * the version which that entry, or what is kept, has: as far as the service can tell.
  *
  * What is read here may have been written by anybody: a document that is not understood is none.
  */
@@ -35,7 +40,8 @@
 /* A chunk takes no more entries beyond this: what is left of STORE_SMALL_MAX holds the longest one. */
 #define JOURNAL_CHUNK_FULL (STORE_SMALL_MAX - (size_t)16 * 1024)
 
-#define JOURNAL_RUNS_MAX 1000 /* of a job; that are looked at */
+#define JOURNAL_RUNS_MAX 1000  /* of a job; that are looked at */
+#define JOURNAL_AGAIN_MAX 1000 /* entries of a run that are replaced */
 
 enum journal_deed { JOURNAL_CREATE, JOURNAL_OVERWRITE, JOURNAL_DELETE };
 
@@ -69,10 +75,13 @@ struct journal_run {
 
 void journal_chunk_key(const struct job *job, uint64_t run, uint64_t chunk, char out[JOURNAL_KEY_SIZE]);
 void journal_kept_key(const struct job *job, uint64_t run, uint64_t number, char out[JOURNAL_KEY_SIZE]);
+void journal_again_key(const struct job *job, uint64_t run, uint64_t number, char out[JOURNAL_KEY_SIZE]);
 void journal_run_key(const struct job *job, uint64_t run, char out[JOURNAL_KEY_SIZE]);
 /* What all keys of a run begin with; of all runs with 0. `below` is a folder in it, or "". */
 void journal_prefix(const struct job *job, uint64_t run, const char *below, char out[JOURNAL_KEY_SIZE]);
 bool journal_parse_run(const struct job *job, const char *key, uint64_t *run); /* false: no key of a run's */
+bool journal_parse_again(const struct job *job, uint64_t run, const char *key,
+                         uint64_t *number); /* the same */
 
 /* A chunk is begun, gets its entries, and is ended. Check `out` at the end. */
 void journal_begin_chunk(const struct journal_head *head, struct buf *out);
@@ -110,6 +119,15 @@ bool journal_number(const struct job *job, uint64_t *number, struct error *error
 /* What is known of a run: its run.json, else the first chunk. False with *error; ERROR_NOT_FOUND: of neither, so parts of it
  * may be removed already; ERROR_PROTOCOL: it cannot be understood. */
 bool journal_look(const struct job *job, uint64_t number, struct journal_run *run, struct error *error);
+
+/* The numbers of the entries that are replaced, in their order. ERROR_PROTOCOL: more than there can be. */
+struct journal_again {
+    uint64_t numbers[JOURNAL_AGAIN_MAX];
+    int count;
+};
+bool journal_list_again(const struct job *job, uint64_t run, struct journal_again *again,
+                        struct error *error);
+bool journal_has_again(const struct journal_again *again, uint64_t number);
 
 bool journal_save_run(const struct job *job, const struct journal_run *run, struct error *error);
 

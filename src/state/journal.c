@@ -13,6 +13,7 @@
 #define JOURNAL_SCHEMA 1
 #define KEY_ENCODED_MAX ((size_t)OBJECT_KEY_MAX * 3)
 #define RUN_DIGITS 16
+#define ENTRY_DIGITS 12
 
 static const char *const deeds[] = {
     [JOURNAL_CREATE] = "create",
@@ -66,7 +67,7 @@ static void make_key(const struct job *job, uint64_t run, const char *name, uint
 
     journal_prefix(job, run, name, out);
     len = strlen(out);
-    snprintf(out + len, JOURNAL_KEY_SIZE - len, "%012" PRIu64 "%s", number, tail);
+    snprintf(out + len, JOURNAL_KEY_SIZE - len, "%0*" PRIu64 "%s", ENTRY_DIGITS, number, tail);
 }
 
 void journal_chunk_key(const struct job *job, uint64_t run, uint64_t chunk, char out[JOURNAL_KEY_SIZE])
@@ -79,9 +80,25 @@ void journal_kept_key(const struct job *job, uint64_t run, uint64_t number, char
     make_key(job, run, "kept/", number, "", out);
 }
 
+void journal_again_key(const struct job *job, uint64_t run, uint64_t number, char out[JOURNAL_KEY_SIZE])
+{
+    make_key(job, run, "again/", number, ".json", out);
+}
+
 void journal_run_key(const struct job *job, uint64_t run, char out[JOURNAL_KEY_SIZE])
 {
     journal_prefix(job, run, "run.json", out);
+}
+
+static bool read_digits(const char *text, int count, uint64_t *out)
+{
+    *out = 0;
+    for (int i = 0; i < count; i++) {
+        if (!text_is_digit(text[i]))
+            return false;
+        *out = *out * 10 + (uint64_t)(text[i] - '0');
+    }
+    return true;
 }
 
 bool journal_parse_run(const struct job *job, const char *key, uint64_t *run)
@@ -89,16 +106,17 @@ bool journal_parse_run(const struct job *job, const char *key, uint64_t *run)
     char prefix[JOURNAL_KEY_SIZE];
 
     journal_prefix(job, 0, "", prefix);
-    if (!text_begins(key, prefix))
-        return false;
-    key += strlen(prefix);
-    *run = 0;
-    for (int i = 0; i < RUN_DIGITS; i++, key++) {
-        if (!text_is_digit(*key))
-            return false;
-        *run = *run * 10 + (uint64_t)(*key - '0');
-    }
-    return *key == '/' && *run > 0 && *run <= LEASE_EPOCH_MAX;
+    return text_begins(key, prefix) && read_digits(key + strlen(prefix), RUN_DIGITS, run) &&
+           key[strlen(prefix) + RUN_DIGITS] == '/' && *run > 0 && *run <= LEASE_EPOCH_MAX;
+}
+
+bool journal_parse_again(const struct job *job, uint64_t run, const char *key, uint64_t *number)
+{
+    char prefix[JOURNAL_KEY_SIZE];
+
+    journal_prefix(job, run, "again/", prefix);
+    return text_begins(key, prefix) && read_digits(key + strlen(prefix), ENTRY_DIGITS, number) &&
+           strcmp(key + strlen(prefix) + ENTRY_DIGITS, ".json") == 0;
 }
 
 /* ---- writing ---- */

@@ -177,6 +177,31 @@ bool keep_take(struct keep *keep, struct keep_item *item)
     return true;
 }
 
+bool keep_replace(struct keep *keep, struct call *call, const struct journal_entry *entry, bool first,
+                  struct error *error)
+{
+    char key[JOURNAL_KEY_SIZE];
+    struct buf json;
+    bool ok;
+
+    if (first && keep->replaced == JOURNAL_AGAIN_MAX)
+        return error_set(error, ERROR_PRECONDITION,
+                         "production has changed too many objects during this sync (setting keep_previous)");
+    keep->replaced += first;
+    buf_init(&json, STORE_SMALL_MAX);
+    journal_begin_chunk(&keep->run.head, &json);
+    if (!json.failed)
+        journal_add(entry, &json);
+    journal_end_chunk(&json);
+    ok = !json.failed || error_set(error, ERROR_LOCAL, "out of memory");
+    if (ok) {
+        journal_again_key(keep->job, keep->run.head.run, entry->number, key);
+        store_write(keep->job->store, call, key, json.data, json.len, NULL);
+    }
+    buf_free(&json);
+    return ok;
+}
+
 bool keep_is_empty(const struct keep *keep)
 {
     return keep->collected->count == 0 && keep->taken->taken == keep->taken->count;

@@ -50,6 +50,7 @@ struct keep {
     bool proving; /* `call` asks whether the bucket keeps versions; before the first chunk */
     bool proven;
     uint64_t entry_count;
+    int replaced; /* entries */
 };
 
 /* Borrows the job. */
@@ -67,6 +68,11 @@ bool keep_step(struct keep *keep, int low, bool *moved, struct error *error);
 
 /* The next one that may be done. False: there is none now. */
 bool keep_take(struct keep *keep, struct keep_item *item);
+
+/* Begins to write, with `call`, the entry that replaces the one of its number; the first one of that number if `first`. False,
+ * with *error: it cannot. */
+bool keep_replace(struct keep *keep, struct call *call, const struct journal_entry *entry, bool first,
+                  struct error *error);
 
 bool keep_is_empty(const struct keep *keep); /* nothing waits */
 

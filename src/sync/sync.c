@@ -70,7 +70,7 @@ static void stop_sync(struct sync *sync, const struct error *why)
         return;
     sync->give_up = clock_mono() + grace[stop_reason()];
     for (int i = 0; i < sync->slot_count; i++) {
-        deed_stop(&sync->slots[i].deed);
+        deed_stop(&sync->slots[i].deed, why);
         transfer_stop(&sync->slots[i].transfer, why);
         removal_stop(&sync->slots[i].removal, why);
     }
@@ -87,8 +87,11 @@ static void leave_alone(const struct sync *sync, const char *key)
         report_kept(sync->job->report, key);
         return;
     }
-    error_set(&why, ERROR_PRECONDITION,
-              "it was changed in production since it was synced (setting conflict)");
+    error_set(
+        &why, ERROR_PRECONDITION, "%s",
+        sync->job->settings->conflict == CONFLICT_OVERWRITE
+            ? "it keeps changing in production, and what is there now is not kept: the next sync overwrites it (setting keep_previous)"
+            : "it was changed in production since it was synced (setting conflict)");
     report_failed(sync->job->report, key, &why);
 }
 
@@ -109,7 +112,7 @@ static void settle(struct sync *sync, struct slot *slot)
     case TRANSFER_COPIED:
         breaker_success(&sync->breaker);
         if (sync->keep != NULL)
-            keep_done(sync->keep, slot->deed.what, slot->deed.kept_bytes);
+            keep_done(sync->keep, slot->deed.entry.deed, slot->deed.kept_bytes);
         sync->bytes += transfer->entry.size;
         sync->figures.finished++;
         report_synced(report, &transfer->entry, plan_reason_text(slot->reason));
@@ -140,6 +143,7 @@ static void settle(struct sync *sync, struct slot *slot)
 
 static void settle_deed(struct sync *sync, struct slot *slot)
 {
+    slot->overwrites |= slot->deed.changed;
     switch (slot->deed.result) {
     case DEED_WRITTEN:
         settle(sync, slot);
@@ -430,7 +434,7 @@ static void settle_removal(struct sync *sync, const struct slot *slot)
     case REMOVAL_DONE:
         breaker_success(&sync->breaker);
         if (sync->keep != NULL)
-            keep_done(sync->keep, slot->deed.what, slot->deed.kept_bytes);
+            keep_done(sync->keep, slot->deed.entry.deed, slot->deed.kept_bytes);
         report_deleted(report, &removal->entry, slot->overwrites);
         crash_point("removing");
         break;
@@ -888,6 +892,7 @@ static bool begin_journal(struct sync *sync)
     if (job->report->mode == REPORT_DEPLOY)
         snprintf(head.deployment, sizeof head.deployment, "%s", job->report->detection.deployment_id);
     keep_init(sync->keep, job->state, &head);
+    sync->plan.exact = true;
     sync->deed_plan = (struct deed_plan){
         .keep = sync->keep, .copy = &sync->plan, .conflict = (enum conflict)job->settings->conflict};
     deed_plan_init(&sync->deed_plan, (uint64_t)job->settings->part_size);
@@ -945,8 +950,10 @@ bool sync_run(struct sync_job *job, struct error *error)
     remove_extras(&sync);
     if (sync.error.kind == ERROR_NONE && job->report->listed == 0)
         report_nothing(job->report, job->settings);
-    for (int i = 0; i < sync.slot_count; i++)
+    for (int i = 0; i < sync.slot_count; i++) {
         transfer_free(&sync.slots[i].transfer);
+        deed_free(&sync.slots[i].deed);
+    }
     free(sync.slots);
     end_journal(&sync);
     object_meta_free(&sync.plan.acl);

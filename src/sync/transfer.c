@@ -232,13 +232,13 @@ void transfer_over_own(struct transfer *t)
     t->guarded = t->guarded && t->over[0] != '\0';
 }
 
-/* What was removed since it was listed is no change that could be lost. */
+/* What was removed since it was listed is no change that could be lost, but one that a rollback has to know. */
 static void wait_for_there(struct transfer *t)
 {
     if (!t->put.done)
         return;
     if (t->put.error.kind == ERROR_NOT_FOUND) {
-        t->over[0] = '\0';
+        t->over[0] = t->plan->exact ? t->over[0] : '\0';
     } else if (t->put.error.kind != ERROR_NONE) {
         transfer_fail(t, &t->put.error);
         return;

@@ -71,6 +71,7 @@ struct transfer_plan {
     struct object_meta acl; /* ... or with this, which may be empty */
     bool tags_dropped; /* the destination has none: an object went through without that did not with them */
     bool restores;     /* files keep their permissions exactly */
+    bool exact;        /* what was removed at the destination since it was listed is a change, too */
     bool server_copy;  /* try server-side copies */
     bool seen;         /* the destination's credentials see the source's bucket */
     /* Conditions (enum store_when) that the destination has not, or misjudges: a look before the write has to do. */

@@ -80,6 +80,7 @@ struct undo {
     bool reading, open, ended;
     struct journal_chunk chunk;
     uint64_t chunks; /* that were read */
+    struct journal_again again;
     uint64_t bytes;
     struct error error;
     int64_t give_up; /* mono; once it is ending early */
@@ -121,7 +122,7 @@ static void done(struct undo *undo, struct slot *slot, uint64_t size, const char
 
 /* Will an older run, which has an entry for it, take what was put back for what it wrote? Its time is the present one now, and if
  * there is no hash, the size is all there is. */
-static bool is_doubtful(const struct undo *undo, const struct object_entry *before)
+static bool may_be_either(const struct undo *undo, const struct object_entry *before)
 {
     return !store_traits(undo->job->destination)->keeps_times && before->hash.kind == OBJECT_HASH_NONE &&
            (before->modified == CLOCK_UNKNOWN || !lease_wrote(undo->job->lease, before->modified));
@@ -136,7 +137,7 @@ static void wait_for_transfer(struct undo *undo, struct slot *slot)
         return;
     switch (transfer->result) {
     case TRANSFER_COPIED:
-        undo->job->doubtful |= is_doubtful(undo, &slot->entry.before);
+        undo->job->doubtful |= may_be_either(undo, &slot->entry.before);
         done(undo, slot, transfer->entry.size, "put back");
         break;
     case TRANSFER_CONFLICT:
@@ -306,6 +307,64 @@ static struct slot *idle_slot(struct undo *undo)
     return NULL;
 }
 
+static void look_at_object(struct undo *undo, struct slot *slot)
+{
+    store_head(undo->job->destination, &slot->call, slot->entry.key);
+    slot->state = wait_for_look;
+}
+
+/* The entry that counts instead, if it is one. */
+static bool take_newer(const struct undo *undo, struct slot *slot)
+{
+    const struct journal_head *head = &undo->run->head;
+    const struct buf *json = &slot->call.body;
+    struct journal_entry newer;
+    struct journal_chunk chunk;
+    bool ok;
+
+    if (!journal_open(buf_str(json), json->len, &chunk))
+        return false;
+    ok = chunk.head.run == head->run && strcmp(chunk.head.nonce, head->nonce) == 0 &&
+         journal_next(&chunk, &newer) == 1 && newer.number == slot->entry.number &&
+         strcmp(newer.key, slot->entry.key) == 0;
+    journal_close(&chunk);
+    if (!ok)
+        return false;
+    slot->entry = newer;
+    slot->entry.before.key = slot->entry.after.key = slot->entry.key;
+    return true;
+}
+
+static void wait_for_newer(struct undo *undo, struct slot *slot)
+{
+    if (undo->give_up != 0) {
+        slot->state = NULL;
+        return;
+    }
+    if (slot->call.error.kind == ERROR_NONE && take_newer(undo, slot)) {
+        look_at_object(undo, slot);
+        return;
+    }
+    if (slot->call.error.kind == ERROR_NONE)
+        error_set(&slot->call.error, ERROR_PROTOCOL, "it is none that this version understands");
+    error_prefix(&slot->call.error, "the newer entry in the journal: ");
+    fail_slot(undo, slot, &slot->call.error);
+}
+
+static void begin_entry(struct undo *undo, struct slot *slot)
+{
+    char key[JOURNAL_KEY_SIZE];
+
+    slot->refused = false;
+    if (!journal_has_again(&undo->again, slot->entry.number)) {
+        look_at_object(undo, slot);
+        return;
+    }
+    journal_again_key(undo->job->state, undo->run->head.run, slot->entry.number, key);
+    store_read(undo->job->destination, &slot->call, key);
+    slot->state = wait_for_newer;
+}
+
 /* Begins with the next entries, as far as there are free slots. */
 static bool take_entries(struct undo *undo)
 {
@@ -316,9 +375,7 @@ static bool take_entries(struct undo *undo)
         moved = true;
         switch (journal_next(&undo->chunk, &slot->entry)) {
         case 1:
-            slot->refused = false;
-            store_head(undo->job->destination, &slot->call, slot->entry.key);
-            slot->state = wait_for_look;
+            begin_entry(undo, slot);
             break;
         case 0:
             journal_close(&undo->chunk);
@@ -406,6 +463,8 @@ bool undo_run(struct undo_job *job, struct journal_run *run, struct error *error
 {
     struct undo undo = {.job = job, .run = run, .slot_count = concurrency_usual(job->settings->concurrency)};
 
+    if (!journal_list_again(job->state, run->head.run, &undo.again, error))
+        return false;
     transfer_plan_within(&undo.plan, job->destination, (uint64_t)job->settings->part_size);
     undo.slots = calloc((size_t)undo.slot_count, sizeof *undo.slots);
     if (undo.slots == NULL)

@@ -40,6 +40,19 @@ static struct journal_entry an_entry(enum journal_deed deed, const char *key)
 
 /* ---- keys ---- */
 
+static void test_entries_that_are_replaced(void **state)
+{
+    static struct journal_again again;
+
+    (void)state;
+    assert_false(journal_has_again(&again, 1));
+    for (again.count = 0; again.count < JOURNAL_AGAIN_MAX; again.count++)
+        again.numbers[again.count] = 2 * (uint64_t)again.count + 2;
+    for (uint64_t number = 0; number < 2 * JOURNAL_AGAIN_MAX + 4; number++)
+        assert_int_equal(journal_has_again(&again, number),
+                         number > 0 && number % 2 == 0 && number <= 2 * JOURNAL_AGAIN_MAX);
+}
+
 static void test_keys(void **state)
 {
     char key[JOURNAL_KEY_SIZE];
@@ -54,6 +67,15 @@ static void test_keys(void **state)
     assert_string_equal(key, ".storsync/shop/runs/1000000000000000/kept/123456789012");
     journal_run_key(&job, 7, key);
     assert_string_equal(key, ".storsync/shop/runs/0000000000000007/run.json");
+    journal_again_key(&job, 7, 42, key);
+    assert_string_equal(key, ".storsync/shop/runs/0000000000000007/again/000000000042.json");
+    assert_true(journal_parse_again(&job, 7, key, &run));
+    assert_int_equal(run, 42);
+    assert_false(journal_parse_again(&job, 8, key, &run));
+    assert_false(
+        journal_parse_again(&job, 7, ".storsync/shop/runs/0000000000000007/again/000000000042.jsonx", &run));
+    assert_false(journal_parse_again(&job, 7, ".storsync/shop/runs/0000000000000007/again/42.json", &run));
+    assert_false(journal_parse_again(&job, 7, ".storsync/shop/runs/0000000000000007/run.json", &run));
     journal_prefix(&job, 0, "", key);
     assert_string_equal(key, ".storsync/shop/runs/");
     assert_false(journal_parse_run(&job, ".storsync/shop/runs/0000000000000007", &run));
@@ -313,6 +335,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_entries_that_are_replaced),
         cmocka_unit_test(test_chunk),
         cmocka_unit_test(test_a_full_chunk_has_room_for_one_more),
         cmocka_unit_test(test_what_is_no_chunk),
