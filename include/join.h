@@ -11,11 +11,11 @@
  * A range that is long, by what has come of it (keyspace.h), is cut in two while somebody waits for listings; a reader that is
  * busy itself has nothing of that. First a scout asks one side for the page behind the cut, and if that is full, the other side as
  * well. The range is cut only when both have begun where they were to begin: otherwise what they brought is thrown away, and all is
- * as before. What a cut costs, a page thrown away or
- * one half wasted on each side, is limited: JOIN_COST_FIRST of them in the beginning, by one for so many pages, and one in two hundred
- * pages after that. A listing of a few pages is never cut.
+ * as before. What a cut costs, a page thrown away or one half wasted on each side, is limited: JOIN_COST_FIRST of them in the
+ * beginning, by one for so many pages, and one in two hundred pages after that. A listing of a few pages is never cut.
  *
- * Memory: JOIN_RANGES_MAX ranges, and pages of JOIN_MEMORY bytes together, if more than one: long keys make fewer ranges.
+ * Memory: JOIN_RANGES_MAX ranges, and no more than have pages of JOIN_MEMORY bytes together, by the longest that have come: long
+ * keys make fewer ranges. Where keys are short first and become long, those that are there by then take more.
  *
  * INVARIANT: a range that breaks, or whose keys are out of order, is unknown from there on. The others go on to their ends; then
  * the whole of it is JOIN_FAILED, never JOIN_END.

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "concurrency.h"
+#include "join.h"
 #include "log.h"
 #include "notify.h"
 #include "report_log.h"
@@ -127,8 +128,9 @@ static bool make_loop(struct run *run, struct error *error)
 {
     const struct settings *settings = run->settings;
     struct http_limits limits = {
-        /* Both halves of every relay, the two listings, and what they all may wait for: the two sides' credentials. */
-        .connections = concurrency_most(settings->concurrency) * 2 + 4,
+        /* Both halves of every relay, both listings of every range, and what they all may wait for: the two sides'
+         * credentials, and the lease. */
+        .connections = concurrency_most(settings->concurrency) * 2 + JOIN_RANGES_MAX * 2 + 2,
         .connect_timeout = settings->connect_timeout,
         .stall_timeout = settings->stall_timeout,
         .request_timeout = settings->request_timeout,

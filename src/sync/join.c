@@ -301,8 +301,6 @@ static void send_scout(struct join_work *work, struct range *range, const struct
     range->scout = open_side(work, store, range->middle, range->last, &why);
     work->scouts += range->scout != NULL;
     work->cost++;
-    log_debug("SCOUT %s level %zu left after %s soft %s last %s", range->middle, range->level, stretch->reach,
-              range->soft, range->last);
 }
 
 /* Cuts the longest ranges there are. */
@@ -373,6 +371,16 @@ static bool send_other(const struct join_work *work, struct range *range)
     return range->other != NULL;
 }
 
+/* Does the other side say that it has nothing there, although its own listing has not come to its end? It may as well not know how
+ * to begin there: no key shows where it did. */
+static bool is_unproven(const struct range *range)
+{
+    const struct cursor *own = range->scouts_source ? range->pair.destination : range->pair.source;
+
+    return cursor_outlook(range->other) == CURSOR_END && cursor_reach(range->other)[0] == '\0' &&
+           cursor_outlook(own) != CURSOR_END;
+}
+
 /* What the scouts of the range have found. Whatever it is, it is also in the range's own listings, as long as it is not cut. */
 static void settle_scout(struct join_work *work, int at)
 {
@@ -385,6 +393,8 @@ static void settle_scout(struct join_work *work, int at)
         return;
     if (found == CURSOR_END)
         draw_in_end(range, work->prefix);
+    else if (range->other != NULL && is_unproven(range))
+        set_mark(range, range->scouts_source ? range->pair.source : range->pair.destination);
     else if (found == CURSOR_FAILED || other == CURSOR_FAILED)
         work->cutting = false; /* a service that does not know how to begin there, say: then without */
     else if (range->other != NULL && comes_after(range->middle, &range->pair) && work->cutting)

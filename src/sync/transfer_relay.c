@@ -49,10 +49,11 @@ static void end_trial(struct transfer *t)
     transfer_begin(t);
 }
 
-/* A refusal for that reason is learnt by the store (refuses_md5). Anything else proves nothing. */
+/* A refusal for that reason is learnt by the store (refuses_md5). Anything else proves nothing. Where there is no answer, it may
+ * have been taken. */
 static void wait_for_trial(struct transfer *t)
 {
-    if (t->put.done && t->put.error.kind == ERROR_NONE) {
+    if (t->put.done && (t->put.error.kind == ERROR_NONE || t->put.error.status == 0)) {
         store_remove(t->plan->destination, &t->put, t->plan->trial);
         t->state = end_trial;
     } else {
@@ -94,23 +95,20 @@ static bool may_be_the_tags(const struct transfer *t)
            (t->put.error.status == 400 || t->put.error.status == 501);
 }
 
-/* For the service, or for a proxy before it: parts may not be. */
-static bool is_too_large(const struct transfer *t)
+/* For the service, or for a proxy before it, whatever they call it: parts may not be. */
+static bool may_be_the_size(const struct transfer *t)
 {
-    return t->whole && !t->plan->in_parts &&
-           (t->put.error.status == 413 || strcmp(t->put.error.code, "EntityTooLarge") == 0);
+    return t->whole && t->put.error.status / 100 == 4;
 }
 
 void transfer_write_failed(struct transfer *t)
 {
-    if (is_too_large(t)) {
-        t->plan->in_parts = true;
-        transfer_abandon(t, TRANSFER_NONE, true);
-        return;
-    }
     if (transfer_settle_condition(t))
         return;
-    if (may_be_the_tags(t)) {
+    if (may_be_the_size(t)) {
+        t->plan->in_parts = true;
+        transfer_abandon(t, TRANSFER_NONE, true);
+    } else if (may_be_the_tags(t)) {
         t->untagged = true;
         transfer_abandon(t, TRANSFER_NONE, true);
     } else {

@@ -32,6 +32,7 @@ struct lister {
     bool is_inclusive;     /* shows that key as well, as Google does */
     bool repeats;          /* shows a page's last key once more */
     bool refuses_after;    /* fails */
+    bool empty_after;      /* says that nothing is there */
     const char *breaks_at; /* no page that has this key comes; NULL: none */
     const char *swaps;     /* that key and the one before it; NULL: none */
 };
@@ -106,6 +107,8 @@ static bool list_step(struct call *call)
         return true;
     while (at < lister->count && !shows(lister, lister->keys[at], listing->after, first))
         at++;
+    if (first && lister->empty_after && listing->after[0] != '\0')
+        at = lister->count;
     for (; at < lister->count && put < lister->page; at++, put++) {
         int key = place_of(lister, at);
         struct object_entry entry = {
@@ -501,6 +504,21 @@ static void a_range_that_breaks(void **state)
     assert_true(many.count > 2000); /* one chain has 1,700 */
 }
 
+/* A service that finds nothing where it is to begin has not shown that there is nothing. */
+static void a_service_that_has_nothing_behind_a_key(void **state)
+{
+    (void)state;
+    for (int side = 0; side < 2; side++) {
+        set_up_same(HASHES, 3000);
+        run_join(source, destination, JOIN_IN_ORDER, &one);
+        (side == 0 ? source : destination)->empty_after = true;
+        run_join(source, destination, JOIN_ANY_ORDER, &many);
+        assert_same_plan();
+        tear_down(NULL);
+    }
+    set_up_same(HASHES, 1);
+}
+
 /* Wherever it is, also beyond the end of a range. */
 static void keys_out_of_order(void **state)
 {
@@ -526,6 +544,7 @@ int main(void)
         cmocka_unit_test_teardown(a_service_that_begins_anew, tear_down),
         cmocka_unit_test_teardown(a_destination_that_begins_anew, tear_down),
         cmocka_unit_test_teardown(a_service_that_refuses_to_begin_there, tear_down),
+        cmocka_unit_test_teardown(a_service_that_has_nothing_behind_a_key, tear_down),
         cmocka_unit_test_teardown(a_range_that_breaks, tear_down),
         cmocka_unit_test_teardown(keys_out_of_order, tear_down),
     };

@@ -1580,9 +1580,50 @@ static void a_change_after_an_attempt_without_an_answer_stays(void **state)
     scene_free(scene);
 }
 
+/* Whoever is on its way by then learns it by itself. */
+static void too_large_in_one_piece_goes_in_parts(void **state)
+{
+    static const int statuses[] = {400, 403, 413};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+        struct scene *scene = scene_new();
+        const struct fake_object *object;
+        struct object_entry entry = {.key = "b"};
+        struct transfer other;
+
+        scene->from->base.traits.plain = scene->to->base.traits.plain = true;
+        scene->to->base.traits.checks_md5 = scene->to->base.traits.refuses_md5 = true;
+        add(scene->from, "a", LARGE);
+        object = add(scene->from, "b", LARGE);
+        fake_fault(
+            scene->to,
+            (struct fake_fault){
+                .op = FAKE_PUT, .times = 100, .kind = ERROR_PROTOCOL, .status = statuses[i], .after = 1000});
+        transfer_init(&other, &scene->plan);
+        entry.size = object->size;
+        entry.modified = object->modified;
+        fake_name(scene->from, object, &entry.version, &entry.hash);
+        start(scene, "a");
+        transfer_start(&other, &entry);
+        while (!transfer_idle(&scene->transfer) || !transfer_idle(&other)) {
+            transfer_step(&scene->transfer);
+            transfer_step(&other);
+        }
+        assert_int_equal(scene->transfer.result, TRANSFER_COPIED);
+        assert_int_equal(other.result, TRANSFER_COPIED);
+        assert_int_equal(scene->to->calls[FAKE_PUT], 2);
+        assert_arrived(scene, "a");
+        assert_arrived(scene, "b");
+        transfer_free(&other);
+        scene_free(scene);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(too_large_in_one_piece_goes_in_parts),
         cmocka_unit_test(relays_a_small_object_with_its_metadata),
         cmocka_unit_test(relays_an_empty_object),
         cmocka_unit_test(relays_a_large_object_in_parts_of_one_version),
