@@ -271,9 +271,9 @@ class PowerCut(TestCase):
         with open("/proc/meminfo", encoding="ascii") as info:
             return sum(int(line.split()[1]) for line in info if line.startswith(("Dirty:", "Writeback:")))
 
-    def test_a_volume_of_its_own(self):
+    def check_volume(self, source, keys):
         """ext4, where many files are flushed with one call, unless much is waiting to be written on this machine."""
-        source, destination = self.dir_bucket(), self.dir_bucket()
+        destination = self.dir_bucket()
         image = self.dir / "image"
         with open(image, "wb") as file:
             file.truncate(64 << 20)
@@ -281,9 +281,6 @@ class PowerCut(TestCase):
             space = self.mounts(f"mkfs.ext4 -q -F '{image}' && mount -o loop '{image}' '{destination.root}'")
         except AssertionError as why:
             self.skipTest(f"SKIPPED, not tested here: ext4 on a loop device ({why})")
-        keys = [f"public/{i % 7}/{i}" for i in range(100)]
-        for key in keys:
-            source.put(key, key, age=100)
         waiting = self.waiting()
         whole = self.check(source, keys, space, destination)
         self.assertLess(whole, 100)
@@ -291,6 +288,20 @@ class PowerCut(TestCase):
             self.assertGreater(whole, 0)
         tool = self.tool("--validate", env=production(source, destination), prefix=space.prefix)
         self.assertEqual(tool.code, 0, tool.err)
+
+    def test_a_volume_from_a_directory(self):
+        source = self.dir_bucket()
+        keys = [f"public/{i % 7}/{i}" for i in range(100)]
+        for key in keys:
+            source.put(key, key, age=100)
+        self.check_volume(source, keys)
+
+    def test_a_volume_from_s3(self):
+        source = self.s3_bucket()
+        keys = [f"public/{i % 5}/{i}" for i in range(60)]
+        for key in keys:
+            source.put(key, key, Metadata={"of": key})
+        self.check_volume(source, keys)
 
     def test_from_s3(self):
         source = self.s3_bucket()

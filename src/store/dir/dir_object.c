@@ -214,27 +214,35 @@ static bool announce(const struct dir_tree *tree, struct dir_commit *commit)
     return true;
 }
 
-/* The sidecars of all. Each of their directories is synced once, for whoever has one there. */
+/* The sidecars of all. Each of their directories is synced once, for whoever has one there; or their volume, on which the
+ * bodies still are. */
 static void announce_all(const struct dir_tree *tree, struct dir_commit *first)
 {
+    bool used[DIR_META_SHELVES] = {false};
     int errors[DIR_META_SHELVES] = {0};
-    bool synced[DIR_META_SHELVES] = {false};
+    const struct dir_commit *one = NULL;
+    int count = 0;
 
-    for (struct dir_commit *commit = first; commit != NULL; commit = commit->next)
+    for (struct dir_commit *commit = first; commit != NULL; commit = commit->next) {
         if (commit->error == 0)
             note(commit, (commit->condition.when == STORE_ALWAYS || look_at_old(tree, commit)) &&
                              announce(tree, commit));
-    for (struct dir_commit *commit = first; commit != NULL; commit = commit->next) {
-        unsigned shelf;
+        if (commit->error == 0 && commit->announced) {
+            bool *shelf = &used[dir_meta_shelf(commit->key)];
 
-        if (commit->error != 0 || !commit->announced)
-            continue;
-        shelf = dir_meta_shelf(commit->key);
-        if (!synced[shelf])
-            errors[shelf] = dir_meta_sync(tree, shelf) ? 0 : errno;
-        synced[shelf] = true;
-        commit->error = errors[shelf];
+            count += !*shelf;
+            *shelf = true;
+            one = commit;
+        }
     }
+    if (count >= MANY && !tree->beside && dir_file_flush_volume(&one->body))
+        return;
+    for (unsigned shelf = 0; shelf < DIR_META_SHELVES; shelf++)
+        if (used[shelf] && !dir_meta_sync(tree, shelf))
+            errors[shelf] = errno;
+    for (struct dir_commit *commit = first; commit != NULL; commit = commit->next)
+        if (commit->error == 0 && commit->announced)
+            commit->error = errors[dir_meta_shelf(commit->key)];
 }
 
 /* All that was done before, for another file or another place. */
