@@ -147,7 +147,7 @@ build/page/admin_page.h: $(wildcard src/serve/dashboard/*)
 	$(call step,PAGE) $(<D)/embed $(<D) $@
 
 # What the documents say about the settings, out of their table.
-build/docs/settings build/docs/completion: build/docs/%: docs/%.c $(patsubst %,src/settings/settings_%.c,help table value) $(patsubst %,src/base/%.c,address buf clock cron error text uri zone) \
+build/docs/settings build/docs/completion: build/docs/%: docs/%.c $(patsubst %,src/settings/settings_%.c,help table value) $(patsubst %,src/base/%.c,address buf clock cron error shard text uri zone) \
 		$(wildcard include/*.h src/settings/*.h) | need-host
 	$(call step,HOSTCC) $(HOSTCC) -std=c11 -D_GNU_SOURCE -Iinclude -Isrc/settings $(WARNINGS) -O1 -o $@ $(filter %.c,$^)
 

@@ -16,7 +16,8 @@
 
 void hash_sha256(const void *data, size_t len, char out[HASH_SIZE]);
 
-/* A number that is spread evenly, and differs with the seed: to pick some of many by, not to trust in. */
+/* A number that is spread evenly, and differs with the seed: to pick some of many by, not to trust in. It is the same in every
+ * version of this program: shards depend on it. */
 uint32_t hash_spread(const char *text, uint32_t seed);
 
 /* In small letters, with a NUL behind them: room for 2 * len + 1. */

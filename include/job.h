@@ -4,6 +4,7 @@
  *     .storsync/<job>/deployments/<id>.json   marker: this deployment is synced
  *     .storsync/<job>/last-sync.json          when the last automatic sync completed
  *     .storsync/<job>/lease/<epoch>           lease: who is syncing now
+ *     .storsync/<job>/lease/shards/...        parts: the same of each shard, and what it has done
  *     .storsync/<job>/clock                   lease: what time it is at the destination
  *     .storsync/<job>/md5                     what the destination should refuse (transfer.h): gone at once if it does not
  *
@@ -21,8 +22,9 @@
 #include "settings.h"
 #include "store.h"
 
-/* Room for ".storsync/<job>/". */
-#define JOB_PREFIX_SIZE (sizeof OBJECT_STATE_PREFIX + SETTINGS_SEGMENT_MAX + 1)
+/* Room for ".storsync/<job>/", and for what a shard has behind it (parts.h). */
+#define JOB_SHARD_SIZE 48
+#define JOB_PREFIX_SIZE (sizeof OBJECT_STATE_PREFIX + SETTINGS_SEGMENT_MAX + 1 + JOB_SHARD_SIZE)
 
 struct job {
     struct store *store; /* the destination */

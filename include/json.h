@@ -32,7 +32,9 @@ bool json_flag(yyjson_val *object, const char *name, bool otherwise);
 /* Adds a string member copied into the document; bytes that are not UTF-8 become U+FFFD. NULL adds null.
  * `name` is borrowed until the document is freed. False: no memory. */
 bool json_add_text(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name, const char *text);
-/* The same for a time (clock.h), which is null if it is not known. */
+/* Is that member what json_add_text makes of `text`? */
+bool json_text_is(yyjson_val *object, const char *name, const char *text);
+/* json_add_text for a time (clock.h), which is null if it is not known. */
 bool json_add_time(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name, int64_t wall);
 yyjson_mut_val *json_make_text(yyjson_mut_doc *doc, const char *text);
 

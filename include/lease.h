@@ -51,6 +51,8 @@ struct lease {
     bool held;
     bool advisory;      /* the service has no create-if-absent */
     bool after_failure; /* whoever had it before has failed, or died */
+    bool shards;        /* a listing of its folder has shown that there are some, or were (parts.h) */
+    int64_t cleaned; /* when the last pass before ours ended, and well, by the destination's clock; else 0 */
     bool told_stranger;
     int64_t renewed; /* mono: when the last successful renewal began */
 
@@ -110,6 +112,9 @@ bool lease_look(struct lease *lease, struct error *error);
 bool lease_wrote(const struct lease *lease, int64_t time);
 /* The same without what is as old as the first of them, who may not have been the first to write there. */
 bool lease_surely_wrote(const struct lease *lease, int64_t time);
+
+/* Held: others, whose leases are not in its folder, have written in that span of time (lease_wrote). */
+void lease_add_span(struct lease *lease, struct lease_span span);
 
 /* Gives it back, if it is held: `clean` says how the pass went. Waits at most `limit` ms, and also after a stop. A
  * release that does not get through only costs the others a TTL. */

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define LEASE_FOLDER "lease/"
+#define LEASE_SHARDS "shards/" /* in that folder, and no epoch: parts.h */
 #define LEASE_KEY_SIZE (JOB_PREFIX_SIZE + sizeof LEASE_FOLDER + 16)
 #define LEASE_NONCE_SIZE 33
 #define LEASE_OWNER_SIZE 128

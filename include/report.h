@@ -99,11 +99,12 @@ struct report {
     char source[1100], destination[1100]; /* store names */
     bool configured;                      /* both buckets were set, not defaulted */
     bool dry_run;
-    bool by_hand;      /* no application waits for it, nor is it of a process that has one */
-    bool asked;        /* of a process that stays, which has begun its application long ago */
-    char job[80];      /* what the sync is called at the destination; "" while that is not known */
-    int64_t next_sync; /* wall; by the schedule, or CLOCK_UNKNOWN */
-    int64_t due_at;    /* wall; with REPORT_TOO_SOON when the interval is over, else CLOCK_UNKNOWN */
+    bool by_hand;       /* no application waits for it, nor is it of a process that has one */
+    bool asked;         /* of a process that stays, which has begun its application long ago */
+    char job[80];       /* what the sync is called at the destination; "" while that is not known */
+    struct shard shard; /* that this is; a count of 0: none */
+    int64_t next_sync;  /* wall; by the schedule, or CLOCK_UNKNOWN */
+    int64_t due_at;     /* wall; with REPORT_TOO_SOON when the interval is over, else CLOCK_UNKNOWN */
 
     /* How far it is. */
     enum report_state state;
@@ -119,6 +120,9 @@ struct report {
     uint64_t listed;                                     /* objects at the source that were compared */
     uint64_t synced, skipped, failed, extra, total_size; /* total_size: bytes of the synced objects */
     uint64_t overwritten, kept; /* changed in production; the former are among the synced */
+    uint64_t elsewhere;         /* objects at the source that other shards see to */
+    int shards_done;            /* of the deployment, as far as is known; which are not: */
+    char shards_left[120];
     uint64_t deleted; /* from the destination, as the source has them not; no longer among the extra */
     uint64_t gone;    /* from the source, before they could be copied */
     struct report_failure failures[REPORT_ERRORS_MAX];

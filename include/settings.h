@@ -35,6 +35,7 @@
 #include "error.h"
 #include "filter.h"
 #include "nearest.h"
+#include "shard.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -92,6 +93,8 @@ struct settings {
     const char *environment; /* "", "production" or "development" */
     const char *deployment_id;
     const char *job;         /* "": see job.h */
+    const char *shard;       /* as it was given; what it means: */
+    struct shard share;      /* of the keys, that a deploy is about; both numbers are known */
     const char *status_file; /* "": the defaults of status.h, in turn */
     const char *notify_url, *notify_secret,
         *notify_ca_file;                           /* see notify.h; a url that cannot be used is "" */

@@ -1,5 +1,7 @@
 #include "modes.h"
 
+#include "modes_internal.h"
+
 #include "clock.h"
 #include "crash.h"
 #include "journal.h"
@@ -18,9 +20,6 @@
 /* How long giving the lease back may take, in ms. */
 static const int release_limit[STOP_REASONS] = {5000, [STOP_SIGNAL] = 500, [STOP_DEADLINE] = 200};
 
-/* A lease that is lost is waited for again this often. */
-#define LOSSES_MAX 3
-
 /* ---- endings ---- */
 
 static void finish_with(struct run *run, enum report_state state, struct error *error)
@@ -30,41 +29,41 @@ static void finish_with(struct run *run, enum report_state state, struct error *
     run_finish(run, state, error);
 }
 
-static void finish(struct run *run, enum report_state state, struct error *error)
+void modes_finish(struct run *run, enum report_state state, struct error *error)
 {
     error_clear(error);
     finish_with(run, state, error);
 }
 
-static void finish_failed(struct run *run, struct error *error)
+void modes_finish_failed(struct run *run, struct error *error)
 {
     finish_with(run, error->kind == ERROR_INTERRUPTED ? REPORT_INTERRUPTED : REPORT_FAILED, error);
 }
 
 /* How a sync ended. */
-static void conclude(struct run *run, struct error *error)
+void modes_conclude(struct run *run, struct error *error)
 {
     if (error->kind == ERROR_NONE)
-        finish(run, REPORT_SYNCED, error);
+        modes_finish(run, REPORT_SYNCED, error);
     else if (error->kind == ERROR_PARTIAL)
         finish_with(run, REPORT_PARTIAL, error);
     else
-        finish_failed(run, error);
+        modes_finish_failed(run, error);
 }
 
 /* How a look at the marker ended that found nothing to do. */
-static void conclude_marker(struct run *run, const struct marker_finding *found, struct error *error)
+void modes_conclude_marker(struct run *run, const struct marker_finding *found, struct error *error)
 {
     switch (found->verdict) {
     case MARKER_ALREADY_SYNCED:
-        finish(run, REPORT_ALREADY_SYNCED, error);
+        modes_finish(run, REPORT_ALREADY_SYNCED, error);
         break;
     case MARKER_TOO_SOON:
         run->report.due_at = found->due_at;
-        finish(run, REPORT_TOO_SOON, error);
+        modes_finish(run, REPORT_TOO_SOON, error);
         break;
     default:
-        finish_failed(run, error);
+        modes_finish_failed(run, error);
         break;
     }
 }
@@ -86,7 +85,7 @@ static bool begin_plan(struct run *run, struct error *error)
         error_set(error, ERROR_CONFIG, "plan=- and --json would both go to standard output");
     else if (plan_file_begin(&run->plan, run->settings, &run->report, error))
         return true;
-    finish_failed(run, error);
+    modes_finish_failed(run, error);
     return false;
 }
 
@@ -94,11 +93,15 @@ static bool begin_plan(struct run *run, struct error *error)
 static bool begin_sync(struct run *run, struct error *error)
 {
     if (!run_open(run, error)) {
-        finish_failed(run, error);
+        modes_finish_failed(run, error);
+        return false;
+    }
+    if (!shards_check(run, error)) {
+        modes_finish_failed(run, error);
         return false;
     }
     if (store_same(run->source, run->destination)) {
-        finish(run, REPORT_NOTHING_TO_DO, error);
+        modes_finish(run, REPORT_NOTHING_TO_DO, error);
         return false;
     }
     job_init(&run->job, run->settings, run->source, run->destination);
@@ -106,11 +109,11 @@ static bool begin_sync(struct run *run, struct error *error)
     log_debug("state of this job: %s in %s", run->job.prefix, store_name(run->destination));
     if (plan_file_check(&run->plan, run->source, run->destination, error))
         return true;
-    finish_failed(run, error);
+    modes_finish_failed(run, error);
     return false;
 }
 
-static void look_at_marker(struct run *run, struct marker_finding *found, struct error *error)
+void modes_look_at_marker(struct run *run, struct marker_finding *found, struct error *error)
 {
     marker_check(&run->job, run->report.detection.deployment_id, run->settings->min_interval, clock_wall(),
                  found, error);
@@ -119,7 +122,7 @@ static void look_at_marker(struct run *run, struct marker_finding *found, struct
 }
 
 /* Copies what is new or changed, and tells whether every object got through. */
-static bool sync_all(struct run *run, struct lease *lease, bool *journaled, struct error *error)
+bool modes_sync_all(struct run *run, struct lease *lease, bool *journaled, struct error *error)
 {
     bool ended;
 
@@ -145,7 +148,7 @@ static bool sync_all(struct run *run, struct lease *lease, bool *journaled, stru
                          failed == 1 ? "" : "s", run->settings->deletion == DELETE_OFF ? "" : " or removed");
     }
     /* Each of them was proven gone; all of them at once is no sync of anything. */
-    if (run->report.gone > 0 && run->report.gone == run->report.listed)
+    if (run->report.gone > 0 && run->report.gone == run->report.listed + run->report.elsewhere)
         return error_set(error, ERROR_PARTIAL, "of %llu listed objects none is at the source any more",
                          (unsigned long long)run->report.gone);
     return true;
@@ -168,21 +171,15 @@ static void commit_marker(struct run *run, struct lease *lease, struct error *er
 
 /* ---- the lease ---- */
 
-/* What lease_acquire asks of us. */
-struct contest {
-    struct run *run;
-    struct marker_finding found; /* what ended it, if somebody else did the work */
-};
-
-static enum lease_need need_by_marker(void *ctx, bool waiting, struct error *error)
+enum lease_need modes_need(void *ctx, bool waiting, struct error *error)
 {
-    struct contest *contest = ctx;
+    struct modes_contest *contest = ctx;
     const char *id = contest->run->report.detection.deployment_id;
 
     if (waiting && id[0] != '\0')
         marker_check_deployment(&contest->run->job, id, &contest->found, error);
     else
-        look_at_marker(contest->run, &contest->found, error);
+        modes_look_at_marker(contest->run, &contest->found, error);
     if (contest->found.verdict == MARKER_FAILED)
         return LEASE_UNKNOWN;
     return contest->found.verdict == MARKER_DUE ? LEASE_NEEDED : LEASE_OVER;
@@ -196,14 +193,43 @@ static enum lease_need need_always(void *ctx, bool waiting, struct error *error)
     return LEASE_NEEDED;
 }
 
-static void tell_waiting(void *ctx, const struct lease_record *holder)
+void modes_tell_waiting(void *ctx, const struct lease_record *holder)
 {
-    struct contest *contest = ctx;
+    struct modes_contest *contest = ctx;
 
     report_waiting(&contest->run->report, holder->owner, (int64_t)holder->epoch);
 }
 
-static enum lease_outcome acquire(struct contest *contest, struct lease *lease, bool automatic,
+/* Nothing was done under it. */
+void modes_give_back_unused(struct lease *lease)
+{
+    lease->own.idle = true;
+    lease->own.attempts--;
+    lease_release(lease, !lease->after_failure, release_limit[stop_reason()]);
+}
+
+enum gate_state modes_pass_gate(struct modes_contest *contest, struct gate *gate, struct lease *lease,
+                                struct error *error)
+{
+    int64_t limit = contest->run->settings->wait;
+    int64_t began = clock_mono();
+    enum gate_state state;
+
+    if (limit < lease->own.ttl + LEASE_POLL_MAX) /* one that is dead has to be noticed */
+        limit = lease->own.ttl + LEASE_POLL_MAX;
+    while ((state = gate_look(gate, error)) == GATE_CLOSED) {
+        modes_tell_waiting(contest, gate_holder(gate));
+        if (gate_gives_way(gate))
+            modes_give_back_unused(lease);
+        if (!gate_wait(gate, began + limit - clock_mono(), error))
+            return GATE_UNKNOWN;
+        if (!lease->held)
+            return GATE_CLOSED;
+    }
+    return state;
+}
+
+static enum lease_outcome acquire(struct modes_contest *contest, struct lease *lease, bool automatic,
                                   struct error *error)
 {
     struct run *run = contest->run;
@@ -211,19 +237,35 @@ static enum lease_outcome acquire(struct contest *contest, struct lease *lease, 
         .limit = run->settings->wait,
         .back_off = automatic,
         .patient = !automatic,
-        .need = automatic ? need_by_marker : need_always,
-        .waiting = tell_waiting,
+        .need = automatic ? modes_need : need_always,
+        .waiting = modes_tell_waiting,
         .ctx = contest,
     };
-    enum lease_outcome outcome = lease_acquire(lease, &wait, error);
+    enum lease_outcome outcome;
+    enum gate_state state = GATE_CLOSED;
+    struct gate *gate = gate_open(&run->job, NULL, lease);
 
+    if (gate == NULL) {
+        error_set(error, ERROR_LOCAL, "out of memory");
+        return LEASE_NOT_WON;
+    }
+    do {
+        outcome = lease_acquire(lease, &wait, error);
+        if (outcome == LEASE_WON)
+            state = modes_pass_gate(contest, gate, lease, error);
+    } while (outcome == LEASE_WON && state == GATE_CLOSED);
+    gate_close(gate);
+    if (outcome == LEASE_WON && state == GATE_UNKNOWN) {
+        modes_give_back_unused(lease);
+        return LEASE_NOT_WON;
+    }
     if (outcome == LEASE_WON)
         report_leased(&run->report, lease->advisory);
     return outcome;
 }
 
 /* Gives the lease back when the pass is over, however it went. */
-static void give_lease_back(const struct run *run, struct lease *lease, const struct error *error)
+void modes_give_lease_back(const struct run *run, struct lease *lease, const struct error *error)
 {
     /* What a failed sync has left is in doubt until all of it was looked at. */
     bool partly = settings_part(run->settings, 0) != settings_path(run->settings, 0);
@@ -239,39 +281,39 @@ static void give_lease_back(const struct run *run, struct lease *lease, const st
  * has done the work, mostly. */
 static void sync_alone(struct run *run, struct lease *lease, bool automatic, struct error *error)
 {
-    struct contest contest = {.run = run};
+    struct modes_contest contest = {.run = run};
     bool journaled;
 
     for (int losses = 0;; losses++) {
         switch (acquire(&contest, lease, automatic, error)) {
         case LEASE_DONE_BY_ANOTHER:
-            conclude_marker(run, &contest.found, error);
+            modes_conclude_marker(run, &contest.found, error);
             return;
         case LEASE_NOT_WON:
-            finish_failed(run, error);
+            modes_finish_failed(run, error);
             return;
         case LEASE_WON:
             break;
         }
-        if (sync_all(run, lease, &journaled, error) && automatic)
+        if (modes_sync_all(run, lease, &journaled, error) && automatic)
             commit_marker(run, lease, error);
         if (journaled && error->kind == ERROR_NONE)
             journal_prune(&run->job, run->settings->runs_kept, lease);
-        if (lease->held || error->kind != ERROR_BUSY || losses == LOSSES_MAX)
+        if (lease->held || error->kind != ERROR_BUSY || losses == MODES_LOSSES_MAX)
             break;
         log_warn("%s; copying nothing more, and waiting for the other replica", error->text);
     }
-    give_lease_back(run, lease, error);
-    conclude(run, error);
+    modes_give_lease_back(run, lease, error);
+    modes_conclude(run, error);
 }
 
-static void init_lease(const struct run *run, struct lease *lease)
+void modes_init_lease(const struct run *run, const struct job *job, struct lease *lease)
 {
     char host[LEASE_OWNER_SIZE] = "";
 
     if (gethostname(host, sizeof host - 1) != 0)
         snprintf(host, sizeof host, "unknown");
-    lease_init(lease, &run->job, host, run->report.detection.deployment_id, run->settings->lease_ttl);
+    lease_init(lease, job, host, run->report.detection.deployment_id, run->settings->lease_ttl);
 }
 
 static void sync_with_lease(struct run *run, bool automatic, struct error *error)
@@ -279,13 +321,13 @@ static void sync_with_lease(struct run *run, bool automatic, struct error *error
     struct lease lease;
     bool journaled;
 
-    init_lease(run, &lease);
+    modes_init_lease(run, &run->job, &lease);
     if (!run->report.dry_run) {
         sync_alone(run, &lease, automatic, error);
     } else {
         if (lease_look(&lease, error))
-            sync_all(run, &lease, &journaled, error);
-        conclude(run, error);
+            modes_sync_all(run, &lease, &journaled, error);
+        modes_conclude(run, error);
     }
     lease_free(&lease);
 }
@@ -395,25 +437,25 @@ static void undo_runs(struct run *run, struct lease *lease, struct error *error)
 
 void mode_rollback(struct run *run, struct error *error)
 {
-    struct contest contest = {.run = run};
+    struct modes_contest contest = {.run = run};
     struct lease lease;
 
     if (run->report.dry_run) {
         error_set(error, ERROR_CONFIG, "a rollback cannot be tried (dry_run): --runs shows what there is");
-        finish_failed(run, error);
+        modes_finish_failed(run, error);
         return;
     }
     if (!begin_sync(run, error))
         return;
-    init_lease(run, &lease);
+    modes_init_lease(run, &run->job, &lease);
     if (acquire(&contest, &lease, false, error) == LEASE_WON) {
         undo_runs(run, &lease, error);
-        give_lease_back(run, &lease, error);
+        modes_give_lease_back(run, &lease, error);
     }
     if (error->kind == ERROR_NONE)
-        finish(run, REPORT_ROLLED_BACK, error);
+        modes_finish(run, REPORT_ROLLED_BACK, error);
     else
-        conclude(run, error);
+        modes_conclude(run, error);
     lease_free(&lease);
 }
 
@@ -427,16 +469,20 @@ void mode_deploy(struct run *run, struct error *error)
     if (!begin_plan(run, error))
         return;
     if (!run->report.detection.production) {
-        finish(run, REPORT_INACTIVE, error);
+        modes_finish(run, REPORT_INACTIVE, error);
         return;
     }
     if (!begin_sync(run, error))
         return;
-    look_at_marker(run, &found, error);
+    if (run->report.shard.count != 0 && !run->report.dry_run) {
+        shards_deploy(run, error);
+        return;
+    }
+    modes_look_at_marker(run, &found, error);
     if (found.verdict == MARKER_DUE)
         sync_with_lease(run, true, error);
     else
-        conclude_marker(run, &found, error);
+        modes_conclude_marker(run, &found, error);
 }
 
 void mode_sync(struct run *run, struct error *error)
@@ -451,7 +497,7 @@ void mode_validate(struct run *run, struct error *error)
 
     if (run_open(run, error) &&
         validate_run(run->source, run->destination, run->settings, run->options->json, report, error))
-        finish(run, report_valid(report) ? REPORT_SYNCED : REPORT_PARTIAL, error);
+        modes_finish(run, report_valid(report) ? REPORT_SYNCED : REPORT_PARTIAL, error);
     else
-        finish_failed(run, error);
+        modes_finish_failed(run, error);
 }

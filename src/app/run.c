@@ -66,6 +66,8 @@ void run_begin(struct run *run, const struct options *options, const struct sett
     report->mode = mode_of(options);
     report->detection = *detection;
     report->dry_run = settings->dry_run != 0;
+    if (options->mode == MODE_DEPLOY)
+        report->shard = settings->share;
     report->asked = options->asked;
     report->by_hand = options->mode != MODE_DEPLOY && options->command == NULL && !options->asked;
     report->configured = !settings_is_default(settings, &settings->source.bucket) &&

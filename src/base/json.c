@@ -111,6 +111,16 @@ bool json_add_text(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name
     return yyjson_mut_obj_add(object, yyjson_mut_str(doc, name), json_make_text(doc, text));
 }
 
+bool json_text_is(yyjson_val *object, const char *name, const char *text)
+{
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    const char *made = yyjson_mut_get_str(json_make_text(doc, text));
+    bool same = made != NULL && strcmp(json_text(object, name, ""), made) == 0;
+
+    yyjson_mut_doc_free(doc);
+    return same;
+}
+
 bool json_add_time(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name, int64_t wall)
 {
     char text[CLOCK_RFC3339_SIZE];

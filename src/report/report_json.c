@@ -85,6 +85,7 @@ static void put_whereabouts(struct object *root, const struct report *report)
 static void put_situation(struct object *root, const struct report *report)
 {
     const struct detection *found = &report->detection;
+    char shard[32];
 
     put_text(root, "state", report_state_name(report->state));
     put_flag(root, "success", report_state_healthy(report->state));
@@ -102,6 +103,11 @@ static void put_situation(struct object *root, const struct report *report)
     put_flag(root, "byHand", report->by_hand);
     put_flag(root, "asked", report->asked);
     put_text(root, "job", report->job);
+    if (report->shard.count != 0) {
+        snprintf(shard, sizeof shard, "%d/%d", report->shard.index, report->shard.count);
+        put_text(root, "shard", shard);
+        put_integer(root, "shardsDone", (uint64_t)report->shards_done);
+    }
     put_text(root, "lease", leases[report->lease]);
     put_text(root, "waitingFor", report->state == REPORT_WAITING ? report->waiting_for : "");
     put_time(root, "startedAt", report->started);
@@ -137,7 +143,8 @@ static void put_class(struct object *object, const struct error *error)
 /* This run's, once everything is synced, or the one that was known before it. */
 static void put_last_sync(struct object *root, const struct report *report)
 {
-    bool own = report->state == REPORT_SYNCED && report->mode < REPORT_VALIDATE && !report->dry_run;
+    bool own = report->state == REPORT_SYNCED && report->mode < REPORT_VALIDATE && !report->dry_run &&
+               report->shards_done == report->shard.count;
     struct object last = begin(root->doc);
 
     if (own) {

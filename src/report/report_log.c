@@ -120,6 +120,8 @@ static void log_header(struct report_log *log, const struct report *report)
     log_layout(LOG_PLAIN, "Environment: %s", environment_name(report));
     log_layout(LOG_PLAIN, "Source: %s", report->source);
     log_layout(LOG_PLAIN, "Destination: %s", report->destination);
+    if (report->shard.count != 0)
+        log_layout(LOG_PLAIN, "Shard: %d/%d", report->shard.index, report->shard.count);
     if (validation)
         log_scope(&report->validation);
     else

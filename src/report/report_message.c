@@ -127,6 +127,23 @@ static void say_too_soon(struct report *report)
              due);
 }
 
+/* Behind what is said already, of a shard: how far the others are. */
+static void add_shards(struct report *report)
+{
+    const struct shard *shard = &report->shard;
+    size_t len = strlen(report->message);
+    char *end = report->message + len;
+    size_t room = sizeof report->message - len;
+
+    if (shard->count == 0 || report->dry_run)
+        return;
+    if (report->shards_done == shard->count)
+        snprintf(end, room, ": all %d shards are done", shard->count);
+    else
+        snprintf(end, room, ": shard %d/%d is done, %d not yet (%s)", shard->index, shard->count,
+                 shard->count - report->shards_done, report->shards_left);
+}
+
 static void say(struct report *report, const char *message)
 {
     snprintf(report->message, sizeof report->message, "%s", message);
@@ -136,8 +153,10 @@ void report_make_message(struct report *report)
 {
     switch (report->state) {
     case REPORT_ALREADY_SYNCED:
-        snprintf(report->message, sizeof report->message, "Deployment %s is already synced",
-                 report->detection.deployment_id);
+        snprintf(report->message, sizeof report->message, "Deployment %s is already synced%s",
+                 report->detection.deployment_id,
+                 report->shards_done != report->shard.count ? " in part" : "");
+        add_shards(report);
         break;
     case REPORT_TOO_SOON:
         say_too_soon(report);
@@ -167,6 +186,8 @@ void report_make_message(struct report *report)
             say(report, report->error.text);
         else
             figures(report, report->message, sizeof report->message);
+        if (report->state == REPORT_SYNCED)
+            add_shards(report);
         break;
     }
 }

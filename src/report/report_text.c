@@ -158,6 +158,8 @@ static void say_document(struct buf *out, yyjson_val *root)
              json_text(root, "environmentSource", ""));
     say_text(out, "Platform", root, "platform");
     say_pair(out, "Deployment", json_text(root, "deploymentId", ""), json_text(root, "deploymentSource", ""));
+    if (yyjson_obj_get(root, "shard") != NULL)
+        say_text(out, "Shard", root, "shard");
     say_flag(out, "Configured", root, "configured");
     say_flag(out, "Hook active", root, "hookActive");
     say_text(out, "Mode", root, "mode");

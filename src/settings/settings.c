@@ -434,6 +434,7 @@ bool settings_load(struct settings *settings, const struct settings_input *input
         settings_add_filter_file(settings);
     check_buckets(settings);
     settings_check_notify(settings);
+    settings_check_shard(settings, input->environ_);
     raise_lease_ttl(settings);
     if (*settings->plan != '\0' && !settings->dry_run)
         settings_add(state, &state->refusals, "a plan is what a dry run would do: plan needs dry_run");

@@ -24,6 +24,7 @@ const char *settings_word(const struct setting *setting)
     case SETTING_ENVIRONMENT:
     case SETTING_SECRET:
     case SETTING_SEGMENT:
+    case SETTING_SHARD:
     case SETTING_SCHEDULE:
     case SETTING_ADDRESSES:
     case SETTING_ADDRESS:

@@ -6,6 +6,7 @@
  *     settings_filter.c   the rules of the filter
  *     settings_collect.c  command line, environment and INI file, into one text for each slot
  *     settings_notify.c   what notifications need together
+ *     settings_shard.c    which shard this is, and what cannot be done in shards
  *     settings_state.c    what was found, until it is a value
  *     settings.c          the texts into values; problems, notes, paths
  *     settings_print.c    --print-config
@@ -36,6 +37,7 @@
 enum setting_type {
     SETTING_TEXT,
     SETTING_SEGMENT,     /* a text that can be a segment of a key in .storsync/ */
+    SETTING_SHARD,       /* a text: shard.h */
     SETTING_SCHEDULE,    /* a text: cron.h */
     SETTING_ADDRESSES,   /* a text: addresses of mail, comma-separated, `max` of them at most */
     SETTING_ADDRESS,     /* a text: address.h */
@@ -92,7 +94,7 @@ struct slot {
     const char *variables; /* "" if none */
 };
 
-#define SETTINGS_SLOTS (59 + 2 * 18)
+#define SETTINGS_SLOTS (60 + 2 * 18)
 struct slot settings_slot(int index);
 
 /* The part of the table that is for the whole run, or for each side; ends with a name of NULL. */
@@ -201,6 +203,9 @@ void settings_add_rule(struct settings_state *state, const struct filter_rule *r
 
 /* Adds those of a file, after all others. */
 void settings_add_filter_file(struct settings *settings);
+
+/* Finds out which shard this is. Adds a refusal if that cannot be told, or if there is something that no shard does. */
+void settings_check_shard(struct settings *settings, const char *const *environ_);
 
 /* Turns notifications off that cannot be sent as they are set, with a problem each. */
 void settings_check_notify(struct settings *settings);

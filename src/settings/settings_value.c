@@ -40,8 +40,8 @@ static bool is_text(const struct setting *setting)
 {
     return setting->type == SETTING_TEXT || setting->type == SETTING_URL || setting->type == SETTING_SECRET ||
            setting->type == SETTING_ENVIRONMENT || setting->type == SETTING_SEGMENT ||
-           setting->type == SETTING_SCHEDULE || setting->type == SETTING_ADDRESSES ||
-           setting->type == SETTING_ADDRESS;
+           setting->type == SETTING_SHARD || setting->type == SETTING_SCHEDULE ||
+           setting->type == SETTING_ADDRESSES || setting->type == SETTING_ADDRESS;
 }
 
 /* ---- reading ---- */
@@ -238,6 +238,7 @@ static bool are_addresses(const char *text, int64_t most)
 static bool parse_text(const struct setting *setting, const char *text, const char **out)
 {
     struct address address;
+    struct shard shard;
     int64_t which = 0;
 
     if (setting->type == SETTING_ENVIRONMENT && *text != '\0') {
@@ -247,6 +248,8 @@ static bool parse_text(const struct setting *setting, const char *text, const ch
         return true;
     }
     if (setting->type == SETTING_SEGMENT && *text != '\0' && !is_segment(text))
+        return false;
+    if (setting->type == SETTING_SHARD && *text != '\0' && !shard_parse(text, &shard))
         return false;
     if (setting->type == SETTING_SCHEDULE && *text != '\0' && !is_schedule(text))
         return false;
@@ -342,6 +345,7 @@ void settings_range(const struct setting *setting, struct buf *out)
     switch (setting->type) {
     case SETTING_TEXT:
     case SETTING_SEGMENT:
+    case SETTING_SHARD:
     case SETTING_SCHEDULE:
     case SETTING_ADDRESSES:
     case SETTING_ADDRESS:
@@ -383,6 +387,10 @@ void settings_expected(const struct setting *setting, struct buf *out)
             out,
             "a name of at most %d letters, digits, '-', '_' and '.' that begins with one of the first two and that .storsync/ does not use otherwise",
             SETTINGS_SEGMENT_MAX);
+        break;
+    case SETTING_SHARD:
+        buf_printf(out, "I/N or /N, with at most %d shards and I from 0 to N-1, like 0/8 and 7/8",
+                   SHARD_COUNT_MAX);
         break;
     case SETTING_SCHEDULE:
         buf_puts(out, "a schedule like 0 3 * * * or @daily");

@@ -76,6 +76,9 @@ int64_t lease_watch_patience(const struct lease_watch *watch);
 /* There is no lease, it was given back, or its owner does not believe in it any more. */
 bool lease_watch_is_over(struct lease_watch *watch);
 
+/* When the watched owner ended a clean pass, by the destination's clock; 0: not, or that is not known. */
+int64_t lease_watch_cleaned(const struct lease_watch *watch);
+
 /* The deployment's attempts so far that ended without a clean pass. */
 int lease_watch_attempts(const struct lease_watch *watch);
 

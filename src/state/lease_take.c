@@ -149,8 +149,13 @@ static void remove_older(struct lease *lease, const struct lease_epochs *epochs)
     }
 }
 
-static void add_span(struct lease_record *own, struct lease_span span)
+void lease_add_span(struct lease *lease, struct lease_span span)
 {
+    struct lease_record *own = &lease->own;
+
+    for (int i = 0; i < own->span_count; i++)
+        if (span.from >= own->spans[i].from && span.to <= own->spans[i].to)
+            return;
     if (own->span_count == LEASE_SPANS_MAX) {
         own->spans[1].from = own->spans[0].from;
         memmove(own->spans, own->spans + 1, sizeof own->spans - sizeof own->spans[0]);
@@ -178,7 +183,7 @@ static void take_over_spans(struct lease *lease, const struct lease_watch *watch
     own->span_count = last->span_count;
     /* The first one is kept as well: without any, nobody knows when syncs have written. */
     if (!last->idle || last->state != LEASE_RELEASED || own->span_count == 0)
-        add_span(own, (struct lease_span){last->began, end});
+        lease_add_span(lease, (struct lease_span){last->began, end});
     if (now == CLOCK_UNKNOWN && store_traits(lease->job->store)->keeps_times)
         now = clock_wall() - LEASE_CLOCK_MARGIN;
     own->began = now != CLOCK_UNKNOWN && now > end ? now : end;
@@ -198,6 +203,7 @@ bool lease_wrote(const struct lease *lease, int64_t time)
 static void inherit(struct lease *lease, const struct lease_watch *watch)
 {
     lease->after_failure |= watch->epoch != 0 && watch->record.state != LEASE_RELEASED;
+    lease->cleaned = lease_watch_cleaned(watch);
     take_over_spans(lease, watch);
 }
 

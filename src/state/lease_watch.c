@@ -2,6 +2,7 @@
 #include "lease_internal.h"
 #include "log.h"
 #include "random.h"
+#include "text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -42,8 +43,12 @@ static void note_epoch(struct lease_epochs *epochs, uint64_t epoch)
     epochs->highest = epoch;
 }
 
-static void tell_stranger(struct lease *lease, const char *key)
+static void note_stranger(struct lease *lease, const char *key)
 {
+    if (text_begins(key + strlen(lease->job->prefix) + sizeof LEASE_FOLDER - 1, LEASE_SHARDS)) {
+        lease->shards = true;
+        return;
+    }
     if (!lease->told_stranger)
         log_warn("%.200s in the destination is not an epoch of the lease: ignored, and can be removed", key);
     lease->told_stranger = true;
@@ -67,7 +72,7 @@ enum cursor_state lease_note_epochs(struct lease *lease, struct cursor *cursor, 
         if (lease_parse_key(lease->job, entry->key, &epoch))
             note_epoch(epochs, epoch);
         else
-            tell_stranger(lease, entry->key);
+            note_stranger(lease, entry->key);
         cursor_next(cursor);
     }
     return state;
@@ -234,6 +239,13 @@ static bool is_stale_record(struct lease_watch *watch)
 bool lease_watch_is_over(struct lease_watch *watch)
 {
     return watch->epoch == 0 || watch->record.state != LEASE_HELD || is_stale_record(watch);
+}
+
+int64_t lease_watch_cleaned(const struct lease_watch *watch)
+{
+    bool clean = watch->epoch != 0 && watch->record.state == LEASE_RELEASED;
+
+    return clean && watch->info.modified != CLOCK_UNKNOWN ? watch->info.modified : 0;
 }
 
 int lease_watch_attempts(const struct lease_watch *watch)

@@ -45,17 +45,6 @@ struct statement {
     bool of_this;     /* it names the deployment, which has an id */
 };
 
-/* An answer may be that to another request, and files get copied: a state file says itself whose it is. */
-static bool names_deployment(yyjson_val *root, const char *deployment_id)
-{
-    yyjson_mut_doc *made = yyjson_mut_doc_new(NULL);
-    const char *id = yyjson_mut_get_str(json_make_text(made, deployment_id)); /* as it was written */
-    bool same = id != NULL && strcmp(json_text(root, "deploymentId", ""), id) == 0;
-
-    yyjson_mut_doc_free(made);
-    return same;
-}
-
 static struct statement read_statement(const char *json, size_t len, const char *deployment_id)
 {
     struct error ignored;
@@ -65,7 +54,8 @@ static struct statement read_statement(const char *json, size_t len, const char 
 
     if (json_number(root, "schema", 0) == MARKER_SCHEMA)
         statement.finished = clock_parse_rfc3339(json_text(root, "finishedAt", ""));
-    statement.of_this = deployment_id[0] != '\0' && names_deployment(root, deployment_id);
+    /* An answer may be that to another request, and files get copied: a state file says itself whose it is. */
+    statement.of_this = deployment_id[0] != '\0' && json_text_is(root, "deploymentId", deployment_id);
     yyjson_doc_free(doc);
     return statement;
 }
@@ -208,7 +198,15 @@ void marker_check(const struct job *job, const char *deployment_id, int64_t min_
     call_free(&call);
 }
 
-static bool make_state(const char *deployment_id, const struct report *report, int64_t now, struct buf *out)
+static bool add_share(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct report *report)
+{
+    return yyjson_mut_obj_add_uint(doc, root, "listedFiles", report->listed) &&
+           yyjson_mut_obj_add_uint(doc, root, "goneFiles", report->gone) &&
+           yyjson_mut_obj_add_uint(doc, root, "shard", (uint64_t)report->shard.index) &&
+           yyjson_mut_obj_add_uint(doc, root, "shards", (uint64_t)report->shard.count);
+}
+
+bool marker_make(const char *deployment_id, const struct report *report, int64_t now, struct buf *out)
 {
     char time[CLOCK_RFC3339_SIZE];
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
@@ -216,29 +214,30 @@ static bool make_state(const char *deployment_id, const struct report *report, i
 
     yyjson_mut_doc_set_root(doc, root);
     clock_format_rfc3339(now, time);
-    bool ok = yyjson_mut_obj_add_int(doc, root, "schema", MARKER_SCHEMA) &&
+    bool ok = yyjson_mut_obj_add_uint(doc, root, "schema", MARKER_SCHEMA) &&
               json_add_text(doc, root, "version", STORSYNC_VERSION) &&
               json_add_text(doc, root, "deploymentId", deployment_id) &&
               json_add_text(doc, root, "finishedAt", time) &&
               yyjson_mut_obj_add_uint(doc, root, "syncedFiles", report->synced) &&
               yyjson_mut_obj_add_uint(doc, root, "skippedFiles", report->skipped) &&
               yyjson_mut_obj_add_uint(doc, root, "totalSize", report->total_size) &&
-              json_write(doc, false, out) && buf_putc(out, '\n');
+              (report->shard.count == 0 || add_share(doc, root, report)) && json_write(doc, false, out) &&
+              buf_putc(out, '\n');
     yyjson_mut_doc_free(doc);
     return ok;
 }
 
-static bool write_state(const struct job *job, const char *key, const struct buf *json, struct error *error)
+bool marker_write(const struct job *job, const char *key, const struct buf *json,
+                  const struct store_condition *condition, struct error *error)
 {
     struct call call;
 
     call_init(&call);
-    store_write(job->store, &call, key, json->data, json->len, NULL);
-    bool ok = store_wait(&call);
-    if (!ok)
-        *error = call.error;
+    store_write(job->store, &call, key, json->data, json->len, condition);
+    store_wait(&call);
+    *error = call.error;
     call_free(&call);
-    return ok;
+    return error->kind == ERROR_NONE;
 }
 
 bool marker_commit(const struct job *job, const char *deployment_id, const struct report *report, int64_t now,
@@ -252,13 +251,13 @@ bool marker_commit(const struct job *job, const char *deployment_id, const struc
 
     last_sync_key(job, last_sync);
     buf_init(&json, STORE_SMALL_MAX);
-    if (!make_state(deployment_id, report, now, &json) || (has_id && !marker_key(job, deployment_id, key)))
+    if (!marker_make(deployment_id, report, now, &json) || (has_id && !marker_key(job, deployment_id, key)))
         ok = error_set(error, ERROR_LOCAL, "out of memory");
     else
-        ok = write_state(job, last_sync, &json, error);
+        ok = marker_write(job, last_sync, &json, NULL, error);
     crash_point("between-markers");
     if (ok && has_id)
-        ok = write_state(job, key, &json, error);
+        ok = marker_write(job, key, &json, NULL, error);
     buf_free(&json);
     return ok;
 }

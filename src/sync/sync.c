@@ -520,6 +520,15 @@ static bool act_on_second_look(struct sync *sync)
 
 /* ---- steps ---- */
 
+/* Is the step at the heads of the listings another shard's? */
+static bool is_elsewhere(const struct sync *sync)
+{
+    const struct join *join = &sync->join;
+    const struct object_entry *named = join->step.take_source ? join->source_entry : join->destination_entry;
+
+    return !shard_has(&sync->job->report->shard, named->key);
+}
+
 /* Carries out the step at the heads of the listings. False: no slot is free for it. */
 static bool act_on_step(struct sync *sync)
 {
@@ -527,6 +536,11 @@ static bool act_on_step(struct sync *sync)
     const struct object_entry *entry = sync->join.source_entry;
     struct slot *slot;
 
+    if (is_elsewhere(sync)) {
+        report->elsewhere += sync->join.step.take_source;
+        join_take(&sync->join);
+        return true;
+    }
     switch (sync->join.step.action) {
     case PLAN_COPY:
         if (sync->job->settings->dry_run) {
@@ -718,12 +732,13 @@ static bool walk_path(struct sync *sync, const char *path)
 static void sync_path(struct sync *sync, int number)
 {
     const char *path = settings_part(sync->job->settings, number);
-    uint64_t listed_before = sync->job->report->listed;
+    const struct report *report = sync->job->report;
+    uint64_t listed_before = report->listed + report->elsewhere;
 
     sync->extra = 0;
     if (!walk_path(sync, path) || sync->error.kind != ERROR_NONE)
         return;
-    if (sync->job->report->listed > listed_before) {
+    if (report->listed + report->elsewhere > listed_before) {
         sync->removable += sync->extra;
         sync->paths |= UINT64_C(1) << number;
         return;
@@ -948,7 +963,7 @@ bool sync_run(struct sync_job *job, struct error *error)
     for (int i = 0; i < settings_part_count(job->settings) && sync.error.kind == ERROR_NONE; i++)
         sync_path(&sync, i);
     remove_extras(&sync);
-    if (sync.error.kind == ERROR_NONE && job->report->listed == 0)
+    if (sync.error.kind == ERROR_NONE && job->report->listed + job->report->elsewhere == 0)
         report_nothing(job->report, job->settings);
     for (int i = 0; i < sync.slot_count; i++) {
         transfer_free(&sync.slots[i].transfer);
