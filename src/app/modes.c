@@ -208,25 +208,44 @@ void modes_give_back_unused(struct lease *lease)
     lease_release(lease, !lease->after_failure, release_limit[stop_reason()]);
 }
 
-enum gate_state modes_pass_gate(struct modes_contest *contest, struct gate *gate, struct lease *lease,
-                                struct error *error)
+/* The lease was won: waits until nobody is at work who must not be beside us. OPEN: it is held, and we may begin. CLOSED: it was given
+ * back, and can be taken again now. UNKNOWN: *error says why neither. */
+static enum gate_state pass_gate(struct modes_contest *contest, struct gate *gate, struct lease *lease,
+                                 struct error *error)
 {
+    int64_t least = lease->own.ttl + LEASE_POLL_MAX; /* one that is dead has to be noticed */
     int64_t limit = contest->run->settings->wait;
-    int64_t began = clock_mono();
+    int64_t until = clock_mono() + (limit > least ? limit : least);
     enum gate_state state;
 
-    if (limit < lease->own.ttl + LEASE_POLL_MAX) /* one that is dead has to be noticed */
-        limit = lease->own.ttl + LEASE_POLL_MAX;
     while ((state = gate_look(gate, error)) == GATE_CLOSED) {
         modes_tell_waiting(contest, gate_holder(gate));
         if (gate_gives_way(gate))
             modes_give_back_unused(lease);
-        if (!gate_wait(gate, began + limit - clock_mono(), error))
+        if (!gate_wait(gate, until - clock_mono(), error))
             return GATE_UNKNOWN;
         if (!lease->held)
             return GATE_CLOSED;
     }
     return state;
+}
+
+enum lease_outcome modes_acquire(struct modes_contest *contest, struct lease *lease,
+                                 const struct lease_wait *wait, struct gate *gate, struct error *error)
+{
+    enum gate_state state;
+
+    do {
+        enum lease_outcome outcome = lease_acquire(lease, wait, error);
+
+        if (outcome != LEASE_WON)
+            return outcome;
+        state = pass_gate(contest, gate, lease, error);
+    } while (state == GATE_CLOSED);
+    if (state == GATE_OPEN)
+        return LEASE_WON;
+    modes_give_back_unused(lease);
+    return LEASE_NOT_WON;
 }
 
 static enum lease_outcome acquire(struct modes_contest *contest, struct lease *lease, bool automatic,
@@ -241,24 +260,14 @@ static enum lease_outcome acquire(struct modes_contest *contest, struct lease *l
         .waiting = modes_tell_waiting,
         .ctx = contest,
     };
-    enum lease_outcome outcome;
-    enum gate_state state = GATE_CLOSED;
+    enum lease_outcome outcome = LEASE_NOT_WON;
     struct gate *gate = gate_open(&run->job, NULL, lease);
 
-    if (gate == NULL) {
+    if (gate == NULL)
         error_set(error, ERROR_LOCAL, "out of memory");
-        return LEASE_NOT_WON;
-    }
-    do {
-        outcome = lease_acquire(lease, &wait, error);
-        if (outcome == LEASE_WON)
-            state = modes_pass_gate(contest, gate, lease, error);
-    } while (outcome == LEASE_WON && state == GATE_CLOSED);
+    else
+        outcome = modes_acquire(contest, lease, &wait, gate, error);
     gate_close(gate);
-    if (outcome == LEASE_WON && state == GATE_UNKNOWN) {
-        modes_give_back_unused(lease);
-        return LEASE_NOT_WON;
-    }
     if (outcome == LEASE_WON)
         report_leased(&run->report, lease->advisory);
     return outcome;

@@ -36,10 +36,9 @@ struct modes_contest {
 enum lease_need modes_need(void *ctx, bool waiting, struct error *error);
 void modes_tell_waiting(void *ctx, const struct lease_record *holder);
 
-/* After a lease was won: waits until nobody is at work who must not be beside us. OPEN: the lease is held, and we may begin. CLOSED: it
- * was given back, and can be taken again now. UNKNOWN: *error says why neither. */
-enum gate_state modes_pass_gate(struct modes_contest *contest, struct gate *gate, struct lease *lease,
-                                struct error *error);
+/* lease_acquire; then waits until nobody is at work who must not be beside us. */
+enum lease_outcome modes_acquire(struct modes_contest *contest, struct lease *lease,
+                                 const struct lease_wait *wait, struct gate *gate, struct error *error);
 
 /* Copies what is new or changed, and tells whether every object got through. */
 bool modes_sync_all(struct run *run, struct lease *lease, bool *journaled, struct error *error);

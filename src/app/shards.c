@@ -34,14 +34,13 @@ bool shards_check(const struct run *run, struct error *error)
     if (run->settings->share.count == 0 || options->mode == MODE_ROLLBACK)
         return true;
     if (!deploy || options->serve || options->asked)
-        return error_set(
-            error, ERROR_CONFIG,
-            "shard=%s is for deploys that end by themselves: leave it out of --sync and --serve, which are about all objects",
-            run->settings->shard);
+        return error_set(error, ERROR_CONFIG,
+                         "shard=%s is for deploys that end by themselves: leave it out of --sync and --serve",
+                         run->settings->shard);
     if (options->command != NULL)
         return error_set(
             error, ERROR_CONFIG,
-            "shard=%s: no command can follow, as when this shard is done others may not be; leave one of the two out",
+            "shard=%s: no command can follow, as others may not be done then; leave one of the two out",
             run->settings->shard);
     return run->report.detection.deployment_id[0] != '\0' ||
            error_set(
@@ -195,17 +194,12 @@ static enum lease_need take_lease(struct shards *s, struct gate *gate, struct er
         .waiting = modes_tell_waiting,
         .ctx = s,
     };
-    enum gate_state state;
+    enum lease_outcome outcome = modes_acquire(&s->contest, &s->lease, &wait, gate, error);
 
-    do {
-        enum lease_outcome outcome = lease_acquire(&s->lease, &wait, error);
-
-        if (outcome != LEASE_WON)
-            return outcome == LEASE_DONE_BY_ANOTHER ? LEASE_OVER : LEASE_UNKNOWN;
-        state = modes_pass_gate(&s->contest, gate, &s->lease, error);
-    } while (state == GATE_CLOSED);
+    if (outcome != LEASE_WON)
+        return outcome == LEASE_DONE_BY_ANOTHER ? LEASE_OVER : LEASE_UNKNOWN;
     /* Somebody may have done it all before there was a lease of ours to wait for. */
-    return state == GATE_OPEN ? need_of_shard(s, false, error) : LEASE_UNKNOWN;
+    return need_of_shard(s, false, error);
 }
 
 /* INVARIANT: a part says that it is done only after a pass that failed nowhere, to whose end the lease was ours. */

@@ -389,8 +389,7 @@ void settings_expected(const struct setting *setting, struct buf *out)
             SETTINGS_SEGMENT_MAX);
         break;
     case SETTING_SHARD:
-        buf_printf(out, "I/N or /N, with at most %d shards and I from 0 to N-1, like 0/8 and 7/8",
-                   SHARD_COUNT_MAX);
+        buf_printf(out, "I/N or /N, with N up to %d and I from 0 to N-1", SHARD_COUNT_MAX);
         break;
     case SETTING_SCHEDULE:
         buf_puts(out, "a schedule like 0 3 * * * or @daily");

@@ -35,6 +35,8 @@ JOB = manifest(example("kubernetes/validate-job.yaml"))
 CRON_JOB = manifest(example("kubernetes/validate-cronjob.yaml"))
 PRESYNC = manifest(example("kubernetes/argocd-presync.yaml"))
 HELM_HOOK = manifest(example("kubernetes/helm-hook.yaml"))
+SHARDS = manifest(example("kubernetes/shards-job.yaml"))
+SHARDS_HOOK = manifest(example("kubernetes/shards-helm-hook.yaml"))
 R2_CONFIG = manifest(example("kubernetes/r2/configmap.yaml"))
 R2_SECRET = manifest(example("kubernetes/r2/secret.yaml"))
 ACCOUNT = manifest(example("kubernetes/irsa/serviceaccount.yaml"))
@@ -282,6 +284,41 @@ class ValidateJob(KubernetesCase):
         self.assertEqual(code, 77)
         self.assertIn(code, self.given_up(PRESYNC))
 
+    def test_shards_before_a_rollout(self):
+        """An Indexed Job's pods, as Kubernetes numbers them: each copies its share, and the last one writes the marker."""
+        spec = SHARDS["spec"]
+        count = spec["completions"]
+        self.assertEqual((spec["completionMode"], spec["parallelism"]), ("Indexed", count))
+        template = json.loads(json.dumps(spec["template"]))
+        (container,) = template["spec"]["containers"]
+        given = {variable["name"]: variable for variable in container["env"]}
+        self.assertEqual(given["STORSYNC_SHARD"]["value"], f"/{count}")
+        given["DEV_STORAGE_BUCKET"]["value"] = self.source.name
+        given["PROD_STORAGE_BUCKET"]["value"] = self.destination.name
+        container["env"] += [{"name": "AWS_ENDPOINT_URL", "value": RUN.rgw().endpoint}]
+        index = {"name": "JOB_COMPLETION_INDEX"}
+        container["env"].append(index)
+        synced = 0
+        for number in (*range(count), 0):
+            index["value"] = str(number)
+            self.assertEqual(self.destination.markers(), ["1.json"] if synced == 20 and number == 0 else [])
+            code, output = self.run_job(template)
+            self.assertEqual(code, 0)
+            status = json.loads(output[output.index("{\n"):])
+            self.assertEqual(status["shard"], f"{number}/{count}")
+            synced += status["syncedFiles"]
+        self.assertEqual((synced, status["state"]), (20, "already-synced"))
+        index["value"] = str(count)
+        code, _ = self.run_job(template)
+        self.assertEqual(code, 78)
+        self.assertIn(code, self.given_up(SHARDS))
+
+    def test_shards_are_the_same_for_helm(self):
+        hook = json.loads(json.dumps(SHARDS_HOOK["spec"]).replace("{{ .Release.Name }}-{{ .Release.Revision }}", "1"))
+        self.assertEqual(hook, SHARDS["spec"])
+        self.assertEqual(SHARDS_HOOK["metadata"]["annotations"], HELM_HOOK["metadata"]["annotations"])
+        self.assertEqual(SHARDS["metadata"]["annotations"], PRESYNC["metadata"]["annotations"])
+
     def test_cron_job(self):
         self.assertEqual(self.start_tool("--sync", env=self.production()).wait(), 0)
         template = CRON_JOB["spec"]["jobTemplate"]
@@ -329,9 +366,10 @@ class Times(unittest.TestCase):
         self.assertLess(latest, seconds("24h"))
 
     def test_helm_waits_for_long_enough(self):
-        text = example("kubernetes/helm-hook.yaml").read_text()
-        (limit,) = re.findall(r"--timeout (\d+m)$", text, re.M)
-        self.assertGreater(seconds(limit), HELM_HOOK["spec"]["activeDeadlineSeconds"])
+        for name, hook in (("helm-hook", HELM_HOOK), ("shards-helm-hook", SHARDS_HOOK)):
+            text = example(f"kubernetes/{name}.yaml").read_text()
+            (limit,) = re.findall(r"--timeout (\d+m)$", text, re.M)
+            self.assertGreater(seconds(limit), hook["spec"]["activeDeadlineSeconds"])
 
 
 def merged(document, patch):
