@@ -44,9 +44,9 @@ static const struct setting run_table[] = {
      .offset = OF_RUN(shard),
      .careful = "",
      .fallback = "",
-     .word = "I/N",
+     .word = "SHARD",
      .help =
-         "of N processes that share the objects of a deployment, this is number I, from 0; /N takes the number from JOB_COMPLETION_INDEX"},
+         "I/N: of N processes that share the objects of a deployment this is number I, from 0; /N takes that from JOB_COMPLETION_INDEX"},
     {.name = "public_object_search_paths",
      .common = true,
      .type = SETTING_TEXT,

@@ -307,7 +307,7 @@ void parts_remove(const struct parts *parts, struct lease *lease, int64_t began)
 
     call_init(&removal.call);
     if (!parts_list(parts->job, remove_leftover, &removal, &error))
-        log_warn("what shards have left in %s" FOLDER " could not be removed: %s", parts->job->prefix,
+        log_warn("what shards have left in %slease/shards/ could not be removed: %s", parts->job->prefix,
                  error.text);
     call_free(&removal.call);
 }
