@@ -167,16 +167,50 @@ static void what_is_written_waits_for_others_for_a_while(void **state)
     assert_all_but(-1, ERROR_NONE, "2");
 }
 
+static int length_of(const struct dir_commit *list)
+{
+    int length = 0;
+
+    for (; list != NULL; list = list->next)
+        length++;
+    return length;
+}
+
 static void few_descriptors_make_small_batches(void **state)
 {
     (void)state;
     batch()->most = 4;
+    batch()->took = 1000;
     begin_all("1");
+    pipes[5].closed = false; /* nobody waits for it */
     step_all();
-    assert_int_equal(batch()->count, 2);
-    assert_int_equal(count_in("."), 3); /* d, e and .storsync */
+    step_all();
+    assert_int_equal(length_of(batch()->flushed), 4);
+    assert_int_equal(length_of(batch()->written), 1);
+    assert_string_equal(listing(""), ""); /* they are named in another turn */
+    pipes[5].closed = true;
     finish_all();
     assert_all_but(-1, ERROR_NONE, "1");
+}
+
+/* A volume that is so slow that the lease would be lost: one is flushed in any case. */
+static void a_flush_that_takes_long_ends_in_the_middle(void **state)
+{
+    struct dir_tree *tree = &dir_store(store)->tree;
+    struct error why;
+
+    (void)state;
+    begin_all("1");
+    step_all();
+    tree->beside = true; /* so none is flushed with its volume */
+    assert_int_equal(dir_commits_flush(tree, batch()->written, 0), 1);
+    assert_int_equal(batch()->written->stage, DIR_FLUSHED);
+    for (const struct dir_commit *rest = batch()->written->next; rest != NULL; rest = rest->next)
+        assert_int_equal(rest->stage, DIR_WRITTEN);
+    error_set(&why, ERROR_INTERRUPTED, "stopped");
+    for (int i = 0; i < COUNT; i++)
+        call_cancel(&calls[i], &why);
+    assert_int_equal(count_in(".storsync/tmp"), 0);
 }
 
 /* ---- failures ---- */
@@ -320,6 +354,7 @@ int main(void)
         BATCH_TEST(they_are_flushed_and_then_named),
         BATCH_TEST(what_is_written_waits_for_others_for_a_while),
         BATCH_TEST(few_descriptors_make_small_batches),
+        BATCH_TEST(a_flush_that_takes_long_ends_in_the_middle),
         BATCH_TEST(one_cannot_be_flushed),
         BATCH_TEST(one_has_a_sidecar_that_cannot_be_flushed),
         BATCH_TEST(one_cannot_be_named),

@@ -10,6 +10,9 @@
 /* The longest that a flush waits for others, ms. */
 #define WINDOW_MAX 100
 
+/* After so long, ms, no further file is flushed before the run has looked at its lease, which it could lose otherwise. */
+#define FLUSH_MAX 500
+
 void dir_batch_init(struct dir_batch *batch)
 {
     struct rlimit limit;
@@ -45,14 +48,39 @@ static bool take_out(struct dir_commit **list, struct dir_commit *commit)
 
 /* ---- the two halves ---- */
 
-static void flush_all(struct dir_batch *batch, struct dir_tree *tree, struct dir_commit *leader)
+/* Takes off what is behind the first `count`. */
+static struct dir_commit *cut_off(struct dir_commit **list, int count)
+{
+    struct dir_commit *rest;
+
+    while (count-- > 0 && *list != NULL)
+        list = &(*list)->next;
+    rest = *list;
+    *list = NULL;
+    return rest;
+}
+
+/* Back to those that are to be flushed, before all others. */
+static void put_back(struct dir_batch *batch, struct dir_commit *list)
+{
+    struct dir_commit **end = &list;
+
+    for (; *end != NULL; end = &(*end)->next)
+        (*end)->stage = DIR_WRITTEN;
+    *end = batch->written;
+    batch->written = list;
+}
+
+/* The leader is the first: one is flushed in any case, and its owner does not step again in this turn. */
+static void flush_some(struct dir_batch *batch, struct dir_tree *tree, struct dir_commit *leader)
 {
     int64_t begun = clock_mono();
 
-    batch->flushed = batch->written;
-    batch->written = NULL;
-    batch->leader = leader;
-    dir_commits_flush(tree, batch->flushed);
+    take_out(&batch->written, leader);
+    leader->next = batch->written;
+    batch->flushed = batch->leader = leader;
+    batch->written = cut_off(&batch->flushed, batch->most);
+    put_back(batch, cut_off(&batch->flushed, dir_commits_flush(tree, leader, begun + FLUSH_MAX)));
     batch->took = clock_mono() - begun;
 }
 
@@ -67,17 +95,12 @@ static void name_all(struct dir_batch *batch, struct dir_tree *tree)
 
 /* ---- */
 
-void dir_batch_add(struct dir_batch *batch, struct dir_tree *tree, struct dir_commit *commit)
+void dir_batch_add(struct dir_batch *batch, struct dir_commit *commit)
 {
     commit->stage = DIR_WRITTEN;
     commit->since = clock_mono();
     append(&batch->written, commit);
-    if (++batch->count < batch->most)
-        return;
-    if (batch->flushed != NULL)
-        name_all(batch, tree);
-    flush_all(batch, tree, commit);
-    name_all(batch, tree);
+    batch->count++;
 }
 
 /* Until when the ones that are written wait for those that are being written; 0: for nobody. */
@@ -85,7 +108,7 @@ static int64_t window_end(const struct dir_batch *batch)
 {
     int64_t window = batch->took < WINDOW_MAX ? batch->took : WINDOW_MAX;
 
-    return batch->writing > 0 ? batch->written->since + window : 0;
+    return batch->writing > 0 && batch->count < batch->most ? batch->written->since + window : 0;
 }
 
 bool dir_batch_step(struct dir_batch *batch, struct dir_tree *tree, struct dir_commit *commit, int64_t *wake)
@@ -101,7 +124,7 @@ bool dir_batch_step(struct dir_batch *batch, struct dir_tree *tree, struct dir_c
         *wake = window_end(batch);
         return false;
     }
-    flush_all(batch, tree, commit);
+    flush_some(batch, tree, commit);
     return true;
 }
 
@@ -111,6 +134,9 @@ void dir_batch_leave(struct dir_batch *batch, struct dir_commit *commit)
         return;
     batch->count--;
     commit->next = NULL;
-    if (batch->leader == commit)
-        batch->leader = batch->flushed;
+    if (batch->leader != commit)
+        return;
+    batch->leader = NULL;
+    put_back(batch, batch->flushed);
+    batch->flushed = NULL;
 }

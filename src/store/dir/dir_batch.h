@@ -9,8 +9,11 @@
  * beginning of each turn the run looks whether it may go on, and a flush can take long (INVARIANT: the lease was looked
  * at after the flush and before the first rename).
  *
- * Memory: none of its own; there are as many as the run has transfers. Two descriptors each: at `most` they are flushed and
- * named at once, without a turn in between.
+ * A flush that takes long ends in the middle: the rest waits for the next one, or a run on a slow volume would lose its lease in
+ * each, and never name anything.
+ *
+ * Memory: none of its own; there are as many as the run has transfers. Two descriptors each, so no more than `most` wait for
+ * others.
  */
 #ifndef STORSYNC_DIR_BATCH_H
 #define STORSYNC_DIR_BATCH_H
@@ -31,7 +34,7 @@ struct dir_batch {
 void dir_batch_init(struct dir_batch *batch);
 
 /* All bytes of it are there. It is borrowed until it is named, or left. */
-void dir_batch_add(struct dir_batch *batch, struct dir_tree *tree, struct dir_commit *commit);
+void dir_batch_add(struct dir_batch *batch, struct dir_commit *commit);
 
 /* Moves on; true if anything moved. If not, *wake (mono) is when it is to be called again; 0: when others have moved. */
 bool dir_batch_step(struct dir_batch *batch, struct dir_tree *tree, struct dir_commit *commit, int64_t *wake);

@@ -81,7 +81,15 @@ static bool open_in(struct dir_tree *tree, struct dir_file *file, int folder, bo
     return file->fd >= 0;
 }
 
-/* In the directory that will hold `path`. */
+/* Does a rename not get from the one to the other? (Nor does it between two mounts of one volume, which the rename tells.) */
+static bool is_elsewhere(int a, int b)
+{
+    struct stat status_a, status_b;
+
+    return fstat(a, &status_a) == 0 && fstat(b, &status_b) == 0 && status_a.st_dev != status_b.st_dev;
+}
+
+/* In the directory that will hold `path`, if that is on another volume, or may be. */
 static bool open_beside(struct dir_tree *tree, struct dir_file *file, const char *path)
 {
     const char *leaf;
@@ -89,7 +97,8 @@ static bool open_beside(struct dir_tree *tree, struct dir_file *file, const char
 
     if (parent < 0)
         return false;
-    if (open_in(tree, file, parent, true))
+    tree->beside |= is_elsewhere(parent, tree->temp);
+    if (tree->beside && open_in(tree, file, parent, true))
         return true;
     dir_close(parent);
     return false;
@@ -101,7 +110,7 @@ bool dir_file_open(struct dir_tree *tree, struct dir_file *file, const char *pat
     if (tree->temp < 0 && !open_temp(tree))
         return false;
     /* Whatever keeps it from being made there, will be told by the attempt to put it there. */
-    if (tree->beside && dir_key_is_path(path) && !dir_path_is_state(path) && open_beside(tree, file, path))
+    if (dir_key_is_path(path) && !dir_path_is_state(path) && open_beside(tree, file, path))
         return true;
     return open_in(tree, file, tree->temp, false);
 }
@@ -141,6 +150,22 @@ bool dir_file_start(const struct dir_file *file)
     return sync_file_range(file->fd, 0, 0, SYNC_FILE_RANGE_WRITE) == 0 || is_unsupported(errno);
 }
 
+/* 1: the device has that piece; 0: with errno; -1: the kernel, or a sandbox, does not do that. All else may be the piece's own
+ * failure, which is told once. */
+static int await(const struct dir_file *file, uint64_t offset, uint64_t len)
+{
+    const unsigned flags = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+
+    if (sync_file_range(file->fd, (off_t)offset, (off_t)len, flags) == 0)
+        return 1;
+    return errno == ENOSYS || errno == EPERM ? -1 : 0;
+}
+
+bool dir_file_await(const struct dir_file *file, uint64_t offset, uint64_t len)
+{
+    return await(file, offset, len) != 0;
+}
+
 bool dir_file_flush(const struct dir_file *file)
 {
     return fsync(file->fd) == 0;
@@ -176,20 +201,17 @@ static bool is_quiet_machine(void)
     return meminfo_line(text, "\nDirty:") + meminfo_line(text, "\nWriteback:") <= QUIET_MAX;
 }
 
-/* Kernels before 5.17 keep some failures to themselves; the fsync afterwards, which has nothing to write, has them. */
 bool dir_file_flush_volume(const struct dir_file *file)
 {
-    return is_known_volume(file->fd) && is_quiet_machine() && syncfs(file->fd) == 0 && dir_file_flush(file);
+    return is_known_volume(file->fd) && is_quiet_machine() && syncfs(file->fd) == 0;
 }
 
 /* INVARIANT: a failure is told once; after one, nothing else may be asked. */
 bool dir_file_arrived(const struct dir_file *file)
 {
-    const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    int arrived = await(file, 0, 0);
 
-    if (sync_file_range(file->fd, 0, 0, all) == 0)
-        return true;
-    return is_unsupported(errno) && dir_file_flush(file);
+    return arrived > 0 || (arrived < 0 && dir_file_flush(file));
 }
 
 /* Lets go of a file whose name is gone, or was moved. */

@@ -49,6 +49,9 @@ bool dir_file_write(const struct dir_file *file, const void *data, size_t len, u
  * under way at once when they are waited for. */
 bool dir_file_start(const struct dir_file *file);
 
+/* Waits until the device has that piece. It is not flushed by that, but soon will be. */
+bool dir_file_await(const struct dir_file *file, uint64_t offset, uint64_t len);
+
 /* Makes it durable. */
 bool dir_file_flush(const struct dir_file *file);
 

@@ -146,15 +146,24 @@ static bool flush_files(const struct dir_commit *commit)
     return dir_file_flush(&commit->body) && (commit->sidecar.fd < 0 || dir_file_flush(&commit->sidecar));
 }
 
+/* Keeps the first error of each. */
+static void note(struct dir_commit *commit, bool ok)
+{
+    if (!ok && commit->error == 0)
+        commit->error = errno;
+}
+
 static bool have_arrived(const struct dir_commit *commit)
 {
     return dir_file_arrived(&commit->body) && (commit->sidecar.fd < 0 || dir_file_arrived(&commit->sidecar));
 }
 
-/* Where there are many, their volume as a whole; false: that was not done. With `beside` they may be on several. */
-static bool flush_volume(const struct dir_tree *tree, const struct dir_commit *first)
+/* Where there are many, their volume as a whole; false: each of them has to be flushed. With `beside` they may be on several.
+ * Kernels before 5.17 keep some failures to themselves; the fsync of one of them has these. INVARIANT: what it tells is told
+ * once, so it is that one's failure. */
+static bool flush_volume(const struct dir_tree *tree, struct dir_commit *first)
 {
-    const struct dir_commit *one = NULL;
+    struct dir_commit *one = NULL;
     int count = 0;
 
     for (; first != NULL; first = first->next)
@@ -162,14 +171,10 @@ static bool flush_volume(const struct dir_tree *tree, const struct dir_commit *f
             one = first;
             count += first->sidecar.fd < 0 ? 1 : 2;
         }
-    return count >= MANY && !tree->beside && dir_file_flush_volume(&one->body);
-}
-
-/* Keeps the first error of each. */
-static void note(struct dir_commit *commit, bool ok)
-{
-    if (!ok && commit->error == 0)
-        commit->error = errno;
+    if (count < MANY || tree->beside || !dir_file_flush_volume(&one->body))
+        return false;
+    note(one, dir_file_flush(&one->body));
+    return one->error == 0;
 }
 
 /* For tests: the death of this process while an object is under way, not a state file. */
@@ -186,20 +191,25 @@ static bool start(const struct dir_commit *commit)
     return dir_file_start(&commit->body) && (commit->sidecar.fd < 0 || dir_file_start(&commit->sidecar));
 }
 
-void dir_commits_flush(struct dir_tree *tree, struct dir_commit *first)
+int dir_commits_flush(struct dir_tree *tree, struct dir_commit *first, int64_t until)
 {
     bool together;
+    int count = 0;
 
     may_die(first, "dir-written");
     for (struct dir_commit *commit = first; commit != NULL; commit = commit->next)
         note(commit, prepare_files(tree, commit) && start(commit));
     together = flush_volume(tree, first);
     for (struct dir_commit *commit = first; commit != NULL; commit = commit->next) {
+        if (count > 0 && !together && clock_mono() >= until)
+            break;
         if (commit->error == 0)
             note(commit, together ? have_arrived(commit) : flush_files(commit));
         commit->stage = DIR_FLUSHED;
+        count++;
     }
     may_die(first, "dir-waited");
+    return count;
 }
 
 /* ---- naming ---- */
@@ -215,12 +225,13 @@ static bool announce(const struct dir_tree *tree, struct dir_commit *commit)
 }
 
 /* The sidecars of all. Each of their directories is synced once, for whoever has one there; or their volume, on which the
- * bodies still are. */
+ * bodies still are, and one directory, which tells what the volume kept to itself. */
 static void announce_all(const struct dir_tree *tree, struct dir_commit *first)
 {
     bool used[DIR_META_SHELVES] = {false};
     int errors[DIR_META_SHELVES] = {0};
     const struct dir_commit *one = NULL;
+    bool together;
     int count = 0;
 
     for (struct dir_commit *commit = first; commit != NULL; commit = commit->next) {
@@ -235,11 +246,15 @@ static void announce_all(const struct dir_tree *tree, struct dir_commit *first)
             one = commit;
         }
     }
-    if (count >= MANY && !tree->beside && dir_file_flush_volume(&one->body))
-        return;
-    for (unsigned shelf = 0; shelf < DIR_META_SHELVES; shelf++)
+    together = count >= MANY && !tree->beside && dir_file_flush_volume(&one->body);
+    for (unsigned i = 0; i < DIR_META_SHELVES; i++) {
+        unsigned shelf = (i + (together ? dir_meta_shelf(one->key) : 0)) % DIR_META_SHELVES;
+
         if (used[shelf] && !dir_meta_sync(tree, shelf))
             errors[shelf] = errno;
+        else if (together && used[shelf])
+            break;
+    }
     for (struct dir_commit *commit = first; commit != NULL; commit = commit->next)
         if (commit->error == 0 && commit->announced)
             commit->error = errors[dir_meta_shelf(commit->key)];
@@ -252,6 +267,12 @@ static bool begin_anew(struct dir_tree *tree, struct dir_commit *commit, const c
            (!commit->announced || dir_meta_sync(tree, dir_meta_shelf(commit->key)));
 }
 
+/* Others of the batch may have taken long. */
+static bool is_still_wanted(const struct dir_tree *tree, struct dir_commit *commit)
+{
+    return commit->condition.when != STORE_IF_VERSION || look_at_old(tree, commit);
+}
+
 static bool move_to(struct dir_tree *tree, struct dir_commit *commit, const char *path)
 {
     bool create = commit->condition.when == STORE_IF_ABSENT;
@@ -261,10 +282,10 @@ static bool move_to(struct dir_tree *tree, struct dir_commit *commit, const char
 
     if (parent < 0)
         return false;
-    ok = dir_file_move(&commit->body, parent, leaf, create);
+    ok = is_still_wanted(tree, commit) && dir_file_move(&commit->body, parent, leaf, create);
     if (!ok && errno == EXDEV)
         ok = dir_file_carry(tree, &commit->body, parent) && begin_anew(tree, commit, path) &&
-             dir_file_move(&commit->body, parent, leaf, create);
+             is_still_wanted(tree, commit) && dir_file_move(&commit->body, parent, leaf, create);
     dir_close(parent);
     return ok;
 }
@@ -369,7 +390,7 @@ void dir_commits_name(struct dir_tree *tree, struct dir_commit *first)
 
 bool dir_commit(struct dir_tree *tree, struct dir_commit *commit)
 {
-    dir_commits_flush(tree, commit);
+    dir_commits_flush(tree, commit, INT64_MAX);
     dir_commits_name(tree, commit);
     errno = commit->error;
     return commit->error == 0;

@@ -60,8 +60,10 @@ struct dir_commit {
  * absent, ESTALE if a version that must be there is not: that is looked at just before, not in one step with the rename.
  * ENOTUNIQ if the file system takes the key's path for another one (dir_names.h), ELOOP if a symbolic link or a device is
  * in the way (dir_find_foreign). The object and the metadata of one that fails are what they were; but for a directory
- * that cannot be synced, when it is there and may not survive a crash. */
-void dir_commits_flush(struct dir_tree *tree, struct dir_commit *first);
+ * that cannot be synced, when it is there and may not survive a crash.
+ *
+ * From `until` (mono) on no further one is flushed: how many were is returned, at least one. The others stay as they are. */
+int dir_commits_flush(struct dir_tree *tree, struct dir_commit *first, int64_t until);
 void dir_commits_name(struct dir_tree *tree, struct dir_commit *first);
 
 /* The same for one that is all written. */

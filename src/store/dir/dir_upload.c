@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How much of a large body is written before the device begins with it: not all of it should be left to the end. */
+/* How much of a large body is written before the device begins with it. Twice as much is waited for: what the end has to wait
+ * for should be little, as the run cannot look at its lease meanwhile. */
 #define START_STEP (UINT64_C(8) * 1024 * 1024)
 
 /* An object being put together in a temporary file. */
@@ -125,7 +126,7 @@ static bool commit_step(struct call *call, struct dir_call *work)
 static void begin_commit(struct dir_call *work)
 {
     work->step = commit_step;
-    dir_batch_add(&work->store->batch, &work->store->tree, &work->upload->commit);
+    dir_batch_add(&work->store->batch, &work->upload->commit);
 }
 
 static void part_end(struct call *call, struct dir_call *work)
@@ -142,8 +143,13 @@ static bool write_piece(const struct dir_call *work, const unsigned char *from, 
 {
     const struct dir_file *file = &work->upload->commit.body;
 
-    return dir_file_write(file, from, len, work->offset) &&
-           ((work->offset + len) / START_STEP == work->offset / START_STEP || dir_file_start(file));
+    uint64_t steps = (work->offset + len) / START_STEP;
+
+    if (!dir_file_write(file, from, len, work->offset))
+        return false;
+    if (steps == work->offset / START_STEP)
+        return true;
+    return dir_file_start(file) && (steps < 2 || dir_file_await(file, (steps - 2) * START_STEP, START_STEP));
 }
 
 static bool put_step(struct call *call, struct dir_call *work)
