@@ -61,6 +61,7 @@ bool keep_add(struct keep *keep, const struct keep_item *item, struct error *err
     /* Nothing is under way yet that could not wait. */
     if (keep->entry_count == 0 && !journal_number(keep->job, &keep->run.head.run, error))
         return false;
+    keep->numbered |= keep->entry_count == 0;
     keep->entry_count++;
     memcpy(entry.key, key, strlen(key) + 1);
     set_entry(&entry.before, item->before, entry.key);
@@ -127,6 +128,11 @@ bool keep_step(struct keep *keep, int low, bool *moved, struct error *error)
 {
     struct keep_batch *collected = keep->collected, *taken = keep->taken;
 
+    if (keep->numbered) {
+        keep->numbered = false;
+        *moved = true;
+        return true;
+    }
     if (keep->writing) {
         *moved |= store_step(&keep->call);
         if (!keep->call.done)

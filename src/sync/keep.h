@@ -46,6 +46,7 @@ struct keep {
     struct object_entry entries[2]; /* of the item that was taken */
     struct buf chunk;
     struct call call;
+    bool numbered; /* just now */
     bool writing;
     bool proving; /* `call` asks whether the bucket keeps versions; before the first chunk */
     bool proven;
@@ -62,7 +63,8 @@ bool keep_has_room(const struct keep *keep);
 /* The first one waits until the run has its number. False, with *error: nothing may be done. */
 bool keep_add(struct keep *keep, const struct keep_item *item, struct error *error);
 
-/* Writes what has been collected, when no more than `low` items are left to take. False, with *error: the journal cannot be
+/* Writes what has been collected, when no more than `low` items are left to take; not in the turn in which the run got its
+ * number, which may have taken longer than the lease lasts: it is looked at first. False, with *error: the journal cannot be
  * written, and nothing may be done that was not taken yet. */
 bool keep_step(struct keep *keep, int low, bool *moved, struct error *error);
 
