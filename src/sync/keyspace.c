@@ -184,7 +184,8 @@ static bool is_writable(const char *text)
     return utf8_is_text(text);
 }
 
-/* No more digits than it takes, and one. */
+/* No more digits than it takes, and one. What stands behind them makes it no key that there is, or hardly ever: a service that
+ * shows it first has not begun behind it. */
 bool keyspace_middle(const struct keyspace *space, const struct keyspace_stretch *stretch,
                      char middle[OBJECT_KEY_MAX + 1])
 {
@@ -203,6 +204,8 @@ bool keyspace_middle(const struct keyspace *space, const struct keyspace_stretch
         len += utf8_encode(character_of(&places[i], number.digits[i]), middle + len);
         middle[len] = '\0';
     }
+    if (len < OBJECT_KEY_MAX)
+        memcpy(middle + len, "!", 2);
     return strcmp(middle, stretch->reach) > 0 &&
            (stretch->end[0] == '\0' || strcmp(middle, stretch->end) < 0) && is_writable(middle);
 }

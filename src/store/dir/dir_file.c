@@ -82,7 +82,7 @@ static bool open_in(struct dir_tree *tree, struct dir_file *file, int folder, bo
 }
 
 /* Does a rename not get from the one to the other? (Nor does it between two mounts of one volume, which the rename tells.) */
-static bool is_elsewhere(int a, int b)
+static bool is_other_volume(int a, int b)
 {
     struct stat status_a, status_b;
 
@@ -97,7 +97,7 @@ static bool open_beside(struct dir_tree *tree, struct dir_file *file, const char
 
     if (parent < 0)
         return false;
-    tree->beside |= is_elsewhere(parent, tree->temp);
+    tree->beside |= is_other_volume(parent, tree->temp);
     if (tree->beside && open_in(tree, file, parent, true))
         return true;
     dir_close(parent);
