@@ -304,6 +304,14 @@ bool journal_remove(const struct job *job, uint64_t run, const char *below, stru
     return error->kind == ERROR_NONE;
 }
 
+/* Its first chunk before all else: what is left without that is no journal, and nobody rolls back by half of one. */
+static bool remove_run(const struct job *job, uint64_t run, struct lease *lease, uint64_t *bytes,
+                       struct error *error)
+{
+    return journal_remove(job, run, "chunk-000000000001.", lease, bytes, error) &&
+           journal_remove(job, run, "", lease, bytes, error);
+}
+
 void journal_prune(const struct job *job, int64_t kept, struct lease *lease)
 {
     struct journal_runs runs; /* 8 KB */
@@ -318,7 +326,7 @@ void journal_prune(const struct job *job, int64_t kept, struct lease *lease)
         return;
     }
     while (good && count < runs.count && count < runs.count - kept) {
-        good = journal_remove(job, runs.numbers[count], "", lease, &bytes, &why);
+        good = remove_run(job, runs.numbers[count], lease, &bytes, &why);
         count += good;
     }
     if (!good)

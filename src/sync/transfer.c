@@ -249,6 +249,32 @@ static void wait_for_there(struct transfer *t)
         meet_another(t);
 }
 
+/* All parts are there, which may have taken long: not every service keeps to the condition of a finish. */
+static void wait_for_there_still(struct transfer *t)
+{
+    bool gone = t->put.error.kind == ERROR_NOT_FOUND;
+
+    if (!t->put.done)
+        return;
+    if (!gone && t->put.error.kind != ERROR_NONE)
+        transfer_fail(t, &t->put.error);
+    else if (is_still_there(t) || (gone && !t->plan->exact))
+        t->after_look(t);
+    else
+        meet_another(t);
+}
+
+void transfer_look_again(struct transfer *t, void (*next)(struct transfer *t))
+{
+    t->after_look = next;
+    if (!t->guarded) {
+        next(t);
+        return;
+    }
+    store_head(t->plan->destination, &t->put, transfer_key_there(t));
+    t->state = wait_for_there_still;
+}
+
 static void look_before(struct transfer *t)
 {
     store_head(t->plan->destination, &t->put, transfer_key_there(t));

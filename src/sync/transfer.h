@@ -111,6 +111,7 @@ struct transfer {
     const char *past; /* the version of the source's that is copied, borrowed; NULL: the present one */
     void (*state)(struct transfer *transfer); /* what happens at the next step; NULL: idle */
     void (*after_meta)(struct transfer *transfer), (*after_acl)(struct transfer *transfer);
+    void (*after_look)(struct transfer *transfer);
     int64_t wake;    /* mono; end of a backoff; 0: none */
     struct call get; /* reading half; also heads */
     struct call put; /* writing half; also copies and tags */

@@ -94,6 +94,7 @@ void transfer_copy_failed(struct transfer *t)
         break;
     default: /* 501 as well: it is the copy that is not known here, and the condition may hold for other writes */
         copy_refused(t, &t->put.error);
+        t->attempt += t->put.error.kind == ERROR_PROTOCOL; /* it may have been made all the same */
         relay_instead(t);
         break;
     }
@@ -126,6 +127,7 @@ static void wait_for_copy_check(struct transfer *t)
             "a copy of \"%s\" inside the service has other content than the source: it is copied again, and all others as well, through this machine",
             t->key);
         t->plan->server_copy = false;
+        t->version_changes++; /* what is there now may be that copy: no conflict */
         transfer_over_own(t);
         transfer_begin(t);
     } else {

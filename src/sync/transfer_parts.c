@@ -19,10 +19,15 @@ static void wait_for_finish(struct transfer *t)
     transfer_arrived(t);
 }
 
-static void finish_upload(struct transfer *t)
+static void finish_now(struct transfer *t)
 {
     store_upload_finish(t->upload, &t->put);
     t->state = wait_for_finish;
+}
+
+static void finish_upload(struct transfer *t)
+{
+    transfer_look_again(t, finish_now);
 }
 
 static void wait_for_same_version(struct transfer *t)

@@ -68,6 +68,7 @@ struct slot {
     char kept[JOURNAL_KEY_SIZE];
     char past[STORE_PAST_SIZE]; /* with versions: which one was kept */
     bool refused;               /* the condition of its removal: services differ in what they make of one */
+    bool replaced;              /* its entry, because production had changed the object during the sync */
 };
 
 struct undo {
@@ -78,6 +79,7 @@ struct undo {
     int slot_count;
     struct call call; /* reads the next chunk */
     bool reading, open, ended;
+    bool others; /* what was removed is back: now all else */
     struct journal_chunk chunk;
     uint64_t chunks; /* that were read */
     struct journal_again again;
@@ -122,10 +124,13 @@ static void done(struct undo *undo, struct slot *slot, uint64_t size, const char
 
 /* Will an older run, which has an entry for it, take what was put back for what it wrote? Its time is the present one now, and if
  * there is no hash, the size is all there is. */
-static bool may_be_either(const struct undo *undo, const struct object_entry *before)
+static bool may_be_either(const struct undo *undo, const struct slot *slot)
 {
+    const struct object_entry *before = &slot->entry.before;
+
     return !store_traits(undo->job->destination)->keeps_times && before->hash.kind == OBJECT_HASH_NONE &&
-           (before->modified == CLOCK_UNKNOWN || !lease_wrote(undo->job->lease, before->modified));
+           (slot->replaced || before->modified == CLOCK_UNKNOWN ||
+            !lease_wrote(undo->job->lease, before->modified));
 }
 
 static void wait_for_transfer(struct undo *undo, struct slot *slot)
@@ -137,7 +142,7 @@ static void wait_for_transfer(struct undo *undo, struct slot *slot)
         return;
     switch (transfer->result) {
     case TRANSFER_COPIED:
-        undo->job->doubtful |= may_be_either(undo, &slot->entry.before);
+        undo->job->doubtful |= may_be_either(undo, slot);
         done(undo, slot, transfer->entry.size, "put back");
         break;
     case TRANSFER_CONFLICT:
@@ -331,6 +336,7 @@ static bool take_newer(const struct undo *undo, struct slot *slot)
     if (!ok)
         return false;
     slot->entry = newer;
+    slot->replaced = true;
     slot->entry.before.key = slot->entry.after.key = slot->entry.key;
     return true;
 }
@@ -355,7 +361,7 @@ static void begin_entry(struct undo *undo, struct slot *slot)
 {
     char key[JOURNAL_KEY_SIZE];
 
-    slot->refused = false;
+    slot->refused = slot->replaced = false;
     if (!journal_has_again(&undo->again, slot->entry.number)) {
         look_at_object(undo, slot);
         return;
@@ -375,7 +381,8 @@ static bool take_entries(struct undo *undo)
         moved = true;
         switch (journal_next(&undo->chunk, &slot->entry)) {
         case 1:
-            begin_entry(undo, slot);
+            if ((slot->entry.deed == JOURNAL_DELETE) != undo->others)
+                begin_entry(undo, slot);
             break;
         case 0:
             journal_close(&undo->chunk);
@@ -383,7 +390,8 @@ static bool take_entries(struct undo *undo)
             break;
         default:
             error_set(&slot->call.error, ERROR_PROTOCOL, "an entry of the journal cannot be understood");
-            report_failed(undo->job->report, "(journal)", &slot->call.error);
+            if (!undo->others)
+                report_failed(undo->job->report, "(journal)", &slot->call.error);
             break;
         }
     }
@@ -423,6 +431,18 @@ static int64_t undo_wake(const struct undo *undo)
     return wake;
 }
 
+/* What a run has written before it removed it has two entries: it is put back, and then it is as it was before that. False: there
+ * is no second pass, as this was it. */
+static bool begin_second_pass(struct undo *undo)
+{
+    if (undo->others || undo->give_up != 0)
+        return false;
+    undo->others = true;
+    undo->ended = false;
+    undo->chunks = 0;
+    return true;
+}
+
 static bool turn_undo(struct undo *undo)
 {
     struct loop *loop = store_loop(undo->job->destination);
@@ -448,7 +468,7 @@ static bool turn_undo(struct undo *undo)
     }
     active = step_slots(undo, &moved);
     if (undo->ended && active == 0)
-        return false;
+        return begin_second_pass(undo);
     report_progress(undo->job->report, active, undo->bytes);
     if (undo->give_up != 0) {
         loop_tidy(loop, moved, undo->give_up);
