@@ -84,4 +84,8 @@ bool parts_look(const struct parts *parts, const struct report *own, struct part
  * that of all of the job; it is renewed meanwhile. What fails is left for the next one. */
 void parts_remove(const struct parts *parts, struct lease *lease, int64_t began);
 
+/* Before something is undone that a part says is synced: none of any deployment counts as done any more. `lease` is that of all of
+ * the job; it is renewed meanwhile. False with *error. */
+bool parts_forget(struct lease *lease, struct error *error);
+
 #endif

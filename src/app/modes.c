@@ -8,6 +8,7 @@
 #include "lease.h"
 #include "log.h"
 #include "marker.h"
+#include "parts.h"
 #include "stop.h"
 #include "sync.h"
 #include "undo.h"
@@ -430,7 +431,8 @@ static void undo_runs(struct run *run, struct lease *lease, struct error *error)
     bool doubtful = false;
     int first = 0;
 
-    if (!journal_list(&run->job, &runs, error) || !find_first_run(run, &runs, &first, error))
+    if (!journal_list(&run->job, &runs, error) || !find_first_run(run, &runs, &first, error) ||
+        (lease->shards && !parts_forget(lease, error)))
         return;
     report_begin(&run->report);
     for (int i = runs.count - 1; i >= first && error->kind == ERROR_NONE; i--)

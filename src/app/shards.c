@@ -184,12 +184,12 @@ static void repeat_part(struct shards *s, struct error *error)
 
 /* ---- the part ---- */
 
-/* NEEDED: the lease is held, and nobody is at work who may not be. UNKNOWN: *error. */
+/* NEEDED: the lease is held, and nobody is at work who may not be. UNKNOWN: *error. There is no backoff of ours: whoever starts
+ * shards repeats them, and has one of his own. */
 static enum lease_need take_lease(struct shards *s, struct gate *gate, struct error *error)
 {
     struct lease_wait wait = {
         .limit = s->run->settings->wait,
-        .back_off = true,
         .need = need_of_shard,
         .waiting = modes_tell_waiting,
         .ctx = s,

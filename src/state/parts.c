@@ -276,6 +276,20 @@ struct removal {
     struct call call;
 };
 
+static bool remove_key(struct removal *removal, const char *key, struct error *error)
+{
+    struct lease *lease = removal->lease;
+
+    lease_step(lease, error);
+    if (!lease->held)
+        return false;
+    store_remove(lease->job->store, &removal->call, key);
+    if (store_wait(&removal->call))
+        return true;
+    *error = removal->call.error;
+    return false;
+}
+
 /* What is so old is nobody's any more: a lease that is held is written again and again. */
 static bool is_leftover(const struct removal *removal, const struct object_entry *entry)
 {
@@ -286,18 +300,10 @@ static bool is_leftover(const struct removal *removal, const struct object_entry
 static bool remove_leftover(void *ctx, const struct parts_key *key, const struct object_entry *entry,
                             struct error *error)
 {
-    struct removal *removal = ctx;
+    const struct removal *removal = ctx;
 
-    if (strcmp(key->group, removal->parts->group) != 0 && !is_leftover(removal, entry))
-        return true;
-    lease_step(removal->lease, error);
-    if (!removal->lease->held)
-        return false;
-    store_remove(removal->parts->job->store, &removal->call, entry->key);
-    if (store_wait(&removal->call))
-        return true;
-    *error = removal->call.error;
-    return false;
+    return (strcmp(key->group, removal->parts->group) != 0 && !is_leftover(removal, entry)) ||
+           remove_key(ctx, entry->key, error);
 }
 
 void parts_remove(const struct parts *parts, struct lease *lease, int64_t began)
@@ -310,4 +316,21 @@ void parts_remove(const struct parts *parts, struct lease *lease, int64_t began)
         log_warn("what shards have left in %slease/shards/ could not be removed: %s", parts->job->prefix,
                  error.text);
     call_free(&removal.call);
+}
+
+static bool remove_part(void *ctx, const struct parts_key *key, const struct object_entry *entry,
+                        struct error *error)
+{
+    return key->kind != PARTS_DONE || remove_key(ctx, entry->key, error);
+}
+
+bool parts_forget(struct lease *lease, struct error *error)
+{
+    struct removal removal = {.lease = lease};
+    bool good;
+
+    call_init(&removal.call);
+    good = parts_list(lease->job, remove_part, &removal, error);
+    call_free(&removal.call);
+    return good;
 }

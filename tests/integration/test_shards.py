@@ -1,5 +1,6 @@
 """Shards: several processes that share the objects of one deployment, and the last of them writes the marker."""
 import collections
+import hashlib
 import json
 import os
 import re
@@ -252,6 +253,51 @@ class Parts(DirCase):
         would = [key for tool in tools for key in re.findall(r"Would sync: (\d+) \(", tool.err)]
         self.assertEqual(sorted(would, key=int), [str(number) for number in range(self.OBJECTS)])
         self.assertEqual(self.destination.keys(), [])
+
+
+class Remembered(DirCase):
+    """What others have left, written by hand."""
+
+    def group(self, deployment, count):
+        return f"{SHARDS}{hashlib.sha256(deployment.encode()).hexdigest()[:16]}-{count}/"
+
+    def record(self, folder, state, deployment, age=0, epoch=1, **more):
+        self.destination.put(f"{folder}lease/{epoch:016d}", json.dumps(
+            {"schema": 1, "epoch": epoch, "state": state, "owner": "pod", "nonce": "ab" * 16, "deploymentId": deployment,
+             "renewals": 0, "ttl": 3000, "attempts": 1, "idle": False, "began": int((time.time() - age) * 1000),
+             "spans": [], **more}), age=age)
+
+    def test_a_rollback_forgets_what_was_done(self):
+        self.assert_codes([self.replica(self.env("d0"), command=False).wait()])
+        for number in range(self.OBJECTS):
+            self.source.put(f"public/{number}", b"second", age=-5)
+        more = {"STORSYNC_MIN_INTERVAL": "0s"}
+        self.assert_codes([self.replica(self.env("d1", STORSYNC_KEEP_PREVIOUS="copies", **more), command=False).wait()])
+        self.assert_codes([self.shard(0, 2, "d2", env=more).wait()])
+        self.assert_codes([self.replica(self.env("d3"), "--rollback", command=False).wait()])
+        self.assertEqual([key for key in self.left() if key.endswith("done.json")], [])
+        self.assert_codes([self.shard(1, 2, "d2", env=more).wait()])
+        self.assertNotIn("d2.json", self.destination.markers())
+        self.assert_codes([self.shard(0, 2, "d2", env=more).wait()])
+        self.assertIn("d2.json", self.destination.markers())
+        self.assert_equal_buckets()
+
+    def test_a_pod_that_is_repeated_begins_at_once(self):
+        """However often it has failed: the Job counts, and waits."""
+        self.record(self.group("d1", 2) + "0/", "failed", "d1", epoch=5, attempts=5)
+        tool = self.shard(0, 2).wait()
+        self.assertEqual((tool.code, tool.status["state"]), (0, "synced"))
+
+    def test_who_looks_at_the_dead_does_not_prolong_their_time(self):
+        self.record(f".storsync/{JOB}/", "released", "d0", age=2000)
+        group = self.group("d1", 2)
+        self.destination.put(group + "begun", "{}", age=1500)
+        self.record(group + "0/", "released", "d1", age=1400)
+        self.destination.put(group + "0/clock", "{}")
+        self.destination.put("public/1", b"of production", age=700)
+        tool = self.replica(self.env("d2", STORSYNC_CONFLICT="keep"), command=False).wait()
+        self.assertEqual((tool.code, tool.status["keptFiles"]), (0, 1))
+        self.assertEqual(self.destination.get("public/1"), b"of production")
 
 
 class Crash(DirCase):
