@@ -45,6 +45,7 @@ struct lease_record {
     uint64_t renewals;
     int64_t ttl;  /* ms, the owner's */
     bool idle;    /* RELEASED: its owner has written no object */
+    bool unused;  /* its owner began no pass: it neither wrote nor looked at any object */
     int attempts; /* of this deployment in a row, without a clean pass */
     int64_t
         began; /* by the destination's clock, no later than the owner's first write; 0: that is not known */

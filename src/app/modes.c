@@ -114,7 +114,8 @@ static bool begin_sync(struct run *run, struct error *error)
     return false;
 }
 
-void modes_look_at_marker(struct run *run, struct marker_finding *found, struct error *error)
+/* Is a sync due, by the marker and the interval? */
+static void look_at_marker(struct run *run, struct marker_finding *found, struct error *error)
 {
     marker_check(&run->job, run->report.detection.deployment_id, run->settings->min_interval, clock_wall(),
                  found, error);
@@ -180,7 +181,7 @@ enum lease_need modes_need(void *ctx, bool waiting, struct error *error)
     if (waiting && id[0] != '\0')
         marker_check_deployment(&contest->run->job, id, &contest->found, error);
     else
-        modes_look_at_marker(contest->run, &contest->found, error);
+        look_at_marker(contest->run, &contest->found, error);
     if (contest->found.verdict == MARKER_FAILED)
         return LEASE_UNKNOWN;
     return contest->found.verdict == MARKER_DUE ? LEASE_NEEDED : LEASE_OVER;
@@ -204,7 +205,7 @@ void modes_tell_waiting(void *ctx, const struct lease_record *holder)
 /* Nothing was done under it. */
 void modes_give_back_unused(struct lease *lease)
 {
-    lease->own.idle = true;
+    lease->own.idle = lease->own.unused = true;
     lease->own.attempts--;
     lease_release(lease, !lease->after_failure, release_limit[stop_reason()]);
 }
@@ -489,7 +490,7 @@ void mode_deploy(struct run *run, struct error *error)
         shards_deploy(run, error);
         return;
     }
-    modes_look_at_marker(run, &found, error);
+    look_at_marker(run, &found, error);
     if (found.verdict == MARKER_DUE)
         sync_with_lease(run, true, error);
     else

@@ -23,12 +23,9 @@ void modes_finish_failed(struct run *run, struct error *error);
 void modes_conclude(struct run *run, struct error *error);
 void modes_conclude_marker(struct run *run, const struct marker_finding *found, struct error *error);
 
-/* Is a sync due, by the marker and the interval? */
-void modes_look_at_marker(struct run *run, struct marker_finding *found, struct error *error);
-
 void modes_init_lease(const struct run *run, const struct job *job, struct lease *lease);
 
-/* What lease_acquire asks of us. */
+/* What lease_acquire asks of us. Of one that waits nothing but the marker counts. */
 struct modes_contest {
     struct run *run;
     struct marker_finding found; /* what ended it, if somebody else did the work */

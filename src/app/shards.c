@@ -75,23 +75,24 @@ static bool is_done(const struct shards *s)
     return s->done.done[s->parts.shard.index];
 }
 
+/* Shards have no interval: a share that is missing keeps the deployment from being synced, whatever else was synced lately. */
+static enum lease_need need_of_marker(void *ctx, bool waiting, struct error *error)
+{
+    (void)waiting;
+    return modes_need(ctx, true, error);
+}
+
 /* Asked while somebody else has this shard's lease, and when he has ended: he may have done our part. */
 static enum lease_need need_of_shard(void *ctx, bool waiting, struct error *error)
 {
     struct shards *s = ctx;
-    enum lease_need need = modes_need(&s->contest, waiting, error);
+    enum lease_need need = need_of_marker(&s->contest, waiting, error);
 
     if (need != LEASE_NEEDED)
         return need;
     if (!look_at_parts(s, NULL, error))
         return LEASE_UNKNOWN;
     return is_done(s) ? LEASE_OVER : LEASE_NEEDED;
-}
-
-static enum lease_need need_of_marker(void *ctx, bool waiting, struct error *error)
-{
-    (void)waiting;
-    return modes_need(ctx, true, error);
 }
 
 /* ---- the marker ---- */
@@ -139,7 +140,7 @@ static void mark_alone(struct shards *s, struct error *error)
     modes_init_lease(s->run, &s->run->job, &lease);
     if (lease_acquire(&lease, &wait, error) == LEASE_WON) {
         mark(s, &lease, error);
-        modes_give_lease_back(s->run, &lease, error);
+        modes_give_back_unused(&lease); /* no object was written, and none was looked at, under it */
     }
     lease_free(&lease);
 }
@@ -263,12 +264,11 @@ static bool is_part_due(struct shards *s, struct error *error)
     struct marker_finding *found = &s->contest.found;
 
     marker_check_deployment(&s->run->job, s->parts.deployment, found, error);
-    if (found->verdict == MARKER_DUE && look_at_parts(s, NULL, error)) {
-        if (is_done(s)) {
-            repeat_part(s, error);
-            return false;
-        }
-        modes_look_at_marker(s->run, found, error);
+    if (found->warning[0] != '\0')
+        log_warn("%s", found->warning);
+    if (found->verdict == MARKER_DUE && look_at_parts(s, NULL, error) && is_done(s)) {
+        repeat_part(s, error);
+        return false;
     }
     if (error->kind == ERROR_NONE && found->verdict == MARKER_DUE)
         return true;

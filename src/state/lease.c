@@ -125,6 +125,7 @@ static enum lease_outcome settle_need(const struct acquisition *a, struct error 
 
     if (a->watch.epoch == 0 || is_still_needed(a, false, &outcome, error))
         return LEASE_WON;
+    a->lease->own.unused = true;
     lease_release(a->lease, outcome == LEASE_DONE_BY_ANOTHER, LEASE_RELEASE_UNUSED);
     return outcome;
 }

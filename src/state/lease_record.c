@@ -74,6 +74,7 @@ bool lease_write_record(const struct lease_record *record, struct buf *out)
               yyjson_mut_obj_add_int(doc, root, "ttl", record->ttl) &&
               yyjson_mut_obj_add_int(doc, root, "attempts", record->attempts) &&
               yyjson_mut_obj_add_bool(doc, root, "idle", record->idle) &&
+              yyjson_mut_obj_add_bool(doc, root, "unused", record->unused) &&
               yyjson_mut_obj_add_int(doc, root, "began", record->began) && add_spans(doc, root, record) &&
               json_write(doc, false, out) && buf_putc(out, '\n');
     yyjson_mut_doc_free(doc);
@@ -111,6 +112,7 @@ bool lease_read_record(const char *json, size_t len, struct lease_record *out)
         out->ttl = ttl;
         out->attempts = (int)attempts;
         out->idle = json_flag(root, "idle", false);
+        out->unused = json_flag(root, "unused", false);
         out->began = json_number(root, "began", 0);
         read_spans(yyjson_obj_get(root, "spans"), out);
     }

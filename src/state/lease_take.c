@@ -153,9 +153,20 @@ void lease_add_span(struct lease *lease, struct lease_span span)
 {
     struct lease_record *own = &lease->own;
 
-    for (int i = 0; i < own->span_count; i++)
-        if (span.from >= own->spans[i].from && span.to <= own->spans[i].to)
+    /* What overlaps a known one makes that longer: looking again and again at the same group takes no more room. But not the one
+     * of unknown beginning, which tells less (lease_surely_wrote). */
+    for (int i = 0; i < own->span_count; i++) {
+        struct lease_span *known = &own->spans[i];
+
+        if (span.from < known->from || span.from > known->to)
+            continue;
+        if (span.to <= known->to)
             return;
+        if (known->from != 0) {
+            known->to = span.to;
+            return;
+        }
+    }
     if (own->span_count == LEASE_SPANS_MAX) {
         own->spans[1].from = own->spans[0].from;
         memmove(own->spans, own->spans + 1, sizeof own->spans - sizeof own->spans[0]);
@@ -182,7 +193,7 @@ static void take_over_spans(struct lease *lease, const struct lease_watch *watch
     memcpy(own->spans, last->spans, sizeof own->spans);
     own->span_count = last->span_count;
     /* The first one is kept as well: without any, nobody knows when syncs have written. */
-    if (!last->idle || last->state != LEASE_RELEASED || own->span_count == 0)
+    if ((!last->unused && (!last->idle || last->state != LEASE_RELEASED)) || own->span_count == 0)
         lease_add_span(lease, (struct lease_span){last->began, end});
     if (now == CLOCK_UNKNOWN && store_traits(lease->job->store)->keeps_times)
         now = clock_wall() - LEASE_CLOCK_MARGIN;
@@ -233,6 +244,7 @@ static void begin_epoch(struct lease *lease, const struct lease_watch *watch)
 {
     lease->own.epoch = watch->epoch + 1;
     lease->own.state = LEASE_HELD;
+    lease->own.unused = false;
     lease->own.renewals = 0;
     lease->own.attempts = lease_watch_attempts(watch) + 1;
     inherit(lease, watch);

@@ -243,7 +243,7 @@ bool lease_watch_is_over(struct lease_watch *watch)
 
 int64_t lease_watch_cleaned(const struct lease_watch *watch)
 {
-    bool clean = watch->epoch != 0 && watch->record.state == LEASE_RELEASED;
+    bool clean = watch->epoch != 0 && watch->record.state == LEASE_RELEASED && !watch->record.unused;
 
     return clean && watch->info.modified != CLOCK_UNKNOWN ? watch->info.modified : 0;
 }

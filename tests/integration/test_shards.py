@@ -299,6 +299,45 @@ class Remembered(DirCase):
         self.assertEqual((tool.code, tool.status["keptFiles"]), (0, 1))
         self.assertEqual(self.destination.get("public/1"), b"of production")
 
+    def test_shards_have_no_interval(self):
+        """Whatever was synced lately: a share that is missing is synced."""
+        more = {"STORSYNC_MIN_INTERVAL": "1h"}
+        self.assert_codes([self.shard(0, 2).wait()])
+        self.assert_codes([self.replica(self.env("d2", **more), command=False).wait()])
+        tool = self.shard(1, 2, env=more).wait()
+        self.assertEqual((tool.code, tool.status["state"], tool.status["shardsDone"]), (0, "synced", 2))
+        self.assertEqual(self.destination.markers(), ["d1.json", "d2.json"])
+
+    def whole(self):
+        """The newest record of the lease of all of the job, and its epoch."""
+        *_, key = [key for key in self.destination.keys(f".storsync/{JOB}/lease/0") if key[-16:].isdigit()]
+        return json.loads(self.destination.get(key)), int(key[-16:])
+
+    def spoil(self):
+        for number in range(self.OBJECTS):
+            self.destination.put(f"public/{number}", data.body(99, 5000), age=50)
+
+    def test_who_writes_only_the_marker_settles_no_doubt(self):
+        self.assert_codes([self.replica(self.env("d0"), command=False).wait(), self.shard(0, 2).wait()])
+        self.record(f".storsync/{JOB}/", "failed", "d9", epoch=self.whole()[1] + 1)
+        self.spoil()
+        self.assert_codes([self.shard(1, 2).wait()])
+        self.assertEqual(self.destination.markers(), ["d0.json", "d1.json"])
+        self.assertEqual((self.whole()[0]["state"], self.whole()[0]["unused"]), ("failed", True))
+        tool = self.replica(self.env("d2", STORSYNC_MIN_INTERVAL="0s"), command=False).wait()
+        self.assertEqual(tool.code, 0)
+        self.assert_equal_buckets()
+
+    def test_a_lease_that_was_not_used_settles_no_doubt(self):
+        for unused in (False, True):
+            self.destination = self.make("destination")
+            self.spoil()
+            self.destination.put(self.group("d1", 2) + "begun", "{}", age=60)
+            self.record(self.group("d1", 2) + "0/", "failed", "d1", age=55)
+            self.record(f".storsync/{JOB}/", "released", "d0", age=20, unused=unused, spans=[1, 2])
+            tool = self.replica(self.env("d2"), command=False).wait()
+            self.assertEqual((tool.code, tool.status["syncedFiles"]), (0, self.OBJECTS if unused else 0))
+
 
 class Crash(DirCase):
     POINTS = ("starting", "lease-created", "copying", "synced", "shards-done", "between-markers", "shards-marked",
@@ -318,8 +357,7 @@ class Crash(DirCase):
                 self.assertEqual(self.destination.markers() != [], point in ("shards-marked", "before-release"))
                 tool = self.shard(1, 2, deployment, env={"STORSYNC_WAIT": "30s"}).wait(60)
                 self.assertEqual((tool.code, tool.status["shardsDone"]), (0, 2), tool.err)
-                if point != "between-markers":  # within the interval the last sync is as good as its marker
-                    self.assertEqual(self.destination.markers(), [f"{deployment}.json"])
+                self.assertEqual(self.destination.markers(), [f"{deployment}.json"])
                 self.assert_equal_buckets()
 
 

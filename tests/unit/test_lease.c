@@ -251,6 +251,56 @@ static void who_wrote_nothing_is_forgotten(void **state)
     }
 }
 
+/* Who began no pass has none either, however it ended, and cleans nothing up. */
+static void who_did_nothing_is_forgotten(void **state)
+{
+    struct lease_record old = {
+        .epoch = 1, .state = LEASE_FAILED, .unused = true, .ttl = LONG_TTL, .began = 990000};
+    struct scene *scene = scene_new();
+    struct error error;
+
+    (void)state;
+    for (int i = 0; i < 2; i++, old.epoch = 5, old.state = LEASE_RELEASED) {
+        struct lease *lease = replica(scene, "a");
+
+        old.spans[0] = (struct lease_span){0, 100};
+        old.span_count = 1;
+        put_record(scene, &old, 1000000);
+        scene->store->served = 2000000;
+        assert_int_equal(lease_acquire(lease, &scene->wait, &error), LEASE_WON);
+        assert_int_equal(lease->own.span_count, 1);
+        assert_int_equal(lease->after_failure, old.state == LEASE_FAILED);
+        assert_int_equal(lease->cleaned, 0);
+        assert_false(record_of(scene, old.epoch + 1).unused);
+        lease_release(lease, true, 1000);
+        drop(lease);
+    }
+    scene_free(scene);
+}
+
+/* What overlaps a known span makes that longer, unless that has no beginning. */
+static void spans_that_overlap_are_one(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *lease = replica(scene, "a");
+
+    (void)state;
+    lease_add_span(lease, (struct lease_span){0, 100});
+    for (int i = 0; i < 2 * LEASE_SPANS_MAX; i++)
+        lease_add_span(lease, (struct lease_span){200, 300 + i});
+    assert_int_equal(lease->own.span_count, 2);
+    assert_int_equal(lease->own.spans[1].to, 300 + 2 * LEASE_SPANS_MAX - 1);
+    lease_add_span(lease, (struct lease_span){90, 150});
+    assert_int_equal(lease->own.span_count, 3);
+    assert_int_equal(lease->own.spans[0].to, 100);
+    lease_add_span(lease, (struct lease_span){500, 600});
+    lease_add_span(lease, (struct lease_span){210, 250});
+    assert_int_equal(lease->own.span_count, 4);
+    assert_false(lease_wrote(lease, 499));
+    drop(lease);
+    scene_free(scene);
+}
+
 /* There is an end to what is remembered: the oldest become one. */
 static void old_spans_become_one(void **state)
 {
@@ -1105,6 +1155,8 @@ int main(void)
         cmocka_unit_test(a_record_round_trips),
         cmocka_unit_test(who_wrote_when_is_handed_on),
         cmocka_unit_test(who_wrote_nothing_is_forgotten),
+        cmocka_unit_test(who_did_nothing_is_forgotten),
+        cmocka_unit_test(spans_that_overlap_are_one),
         cmocka_unit_test(old_spans_become_one),
         cmocka_unit_test(keys_sort_as_their_epochs),
         cmocka_unit_test(backoff_doubles_to_its_limit),
