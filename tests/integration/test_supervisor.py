@@ -419,7 +419,7 @@ class Surroundings(SupervisorCase):
     """What a container may be short of."""
 
     def test_small_limits(self):
-        limits = {"NOFILE": (3, 4, 5, 6, 8, 12, 16), "AS": (1 << 20, 4 << 20), "DATA": (0, 1 << 20), "STACK": (32 << 10, 64 << 10),
+        limits = {"NOFILE": (3, 4, 5, 6, 8, 12, 16), "AS": (1280 << 10, 4 << 20), "DATA": (0, 1 << 20), "STACK": (32 << 10, 64 << 10),
                   "FSIZE": (0, 1, 512), "CORE": (0,), "NPROC": (1,)}
         self.not_wrapped("it would not start itself")
         if RUN.instrumented:
