@@ -39,16 +39,16 @@ struct gate;
 struct gate *gate_open(const struct job *job, const struct parts *parts, struct lease *lease);
 void gate_close(struct gate *gate);
 
-/* UNKNOWN with *error. Otherwise lease->after_failure says also what is known of the others' last passes. */
+/* Renews the lease. UNKNOWN with *error, also when it is lost. Otherwise lease->after_failure says also what is known of the others' last passes. */
 enum gate_state gate_look(struct gate *gate, struct error *error);
 
 /* CLOSED: who is at work, and has our lease to be given back before that is waited for? */
 const struct lease_record *gate_holder(const struct gate *gate);
 bool gate_gives_way(const struct gate *gate);
 
-/* Waits until that one has ended, renewing our lease if it is held. False with *error: `limit` ms have passed, the lease is lost, a
- * stop was requested, or the destination does not answer. */
-bool gate_wait(struct gate *gate, int64_t limit, struct error *error);
+/* Waits until that one has ended, renewing our lease if it is held. False with *error: it is `until` (mono), at which the `limit`
+ * (ms) is over that began before the first wait; the lease is lost, a stop was requested, or the destination does not answer. */
+bool gate_wait(struct gate *gate, int64_t until, int64_t limit, struct error *error);
 
 /* For who writes the marker of the group, under the lease of all of the job: only tells that lease what shards have written, and
  * when the group began. False with *error. */

@@ -19,6 +19,7 @@
 #ifndef STORSYNC_JOB_H
 #define STORSYNC_JOB_H
 
+#include "hash.h"
 #include "settings.h"
 #include "store.h"
 
@@ -29,6 +30,7 @@
 struct job {
     struct store *store; /* the destination */
     char prefix[JOB_PREFIX_SIZE];
+    char config[HASH_SIZE]; /* the whole hash, also of one that has a name */
 };
 
 /* Borrows the destination. Asks nobody. */

@@ -63,8 +63,10 @@ void marker_check_deployment(const struct job *job, const char *deployment_id, s
 bool marker_commit(const struct job *job, const char *deployment_id, const struct report *report, int64_t now,
                    struct error *error);
 
-/* What both files hold. Of a shard (report->shard) also which one it is, and what the last one has to add up: listedFiles, goneFiles. */
-bool marker_make(const char *deployment_id, const struct report *report, int64_t now, struct buf *out);
+/* What both files hold. Of a shard (report->shard) also which one it is, of which paths and rules, and what the last one has to add up:
+ * listedFiles, goneFiles. */
+bool marker_make(const struct job *job, const char *deployment_id, const struct report *report, int64_t now,
+                 struct buf *out);
 /* Writes a document, and waits. */
 bool marker_write(const struct job *job, const char *key, const struct buf *json,
                   const struct store_condition *condition, struct error *error);

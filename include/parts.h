@@ -11,7 +11,8 @@
  * it lies in the folder of the lease, so that who takes the lease for all of the job sees from the same listing that there are
  * shards (lease.h, `shards`), and pays for no request if there are none.
  *
- * A part is a small JSON document that says itself whose it is. What cannot be understood, or is another's, counts as missing.
+ * A part is a small JSON document that says itself whose it is. What cannot be understood, or is another's, or of other paths
+ * or rules (job.h), counts as missing.
  * A group whose deployment has its marker is removed (parts_remove), with what others have left for PARTS_KEPT.
  */
 #ifndef STORSYNC_PARTS_H

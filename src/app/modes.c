@@ -213,18 +213,15 @@ void modes_give_back_unused(struct lease *lease)
 /* The lease was won: waits until nobody is at work who must not be beside us. OPEN: it is held, and we may begin. CLOSED: it was given
  * back, and can be taken again now. UNKNOWN: *error says why neither. */
 static enum gate_state pass_gate(struct modes_contest *contest, struct gate *gate, struct lease *lease,
-                                 struct error *error)
+                                 int64_t until, int64_t limit, struct error *error)
 {
-    int64_t least = lease->own.ttl + LEASE_POLL_MAX; /* one that is dead has to be noticed */
-    int64_t limit = contest->run->settings->wait;
-    int64_t until = clock_mono() + (limit > least ? limit : least);
     enum gate_state state;
 
     while ((state = gate_look(gate, error)) == GATE_CLOSED) {
         modes_tell_waiting(contest, gate_holder(gate));
         if (gate_gives_way(gate))
             modes_give_back_unused(lease);
-        if (!gate_wait(gate, until - clock_mono(), error))
+        if (!gate_wait(gate, until, limit, error))
             return GATE_UNKNOWN;
         if (!lease->held)
             return GATE_CLOSED;
@@ -232,20 +229,32 @@ static enum gate_state pass_gate(struct modes_contest *contest, struct gate *gat
     return state;
 }
 
+/* Taken by others meanwhile, and not given back by us. */
+static bool is_lost(const struct lease *lease)
+{
+    return !lease->held && lease->own.state == LEASE_HELD;
+}
+
 enum lease_outcome modes_acquire(struct modes_contest *contest, struct lease *lease,
                                  const struct lease_wait *wait, struct gate *gate, struct error *error)
 {
+    /* All others together, at the gate. Who is patient waits at least until one that is dead must be noticed. */
+    int64_t needed = wait->patient ? lease->own.ttl + LEASE_POLL_MAX : 0;
+    int64_t limit = wait->limit > needed ? wait->limit : needed;
+    int64_t until = clock_mono() + limit;
     enum gate_state state;
 
-    do {
+    for (int losses = 0;;) {
         enum lease_outcome outcome = lease_acquire(lease, wait, error);
 
         if (outcome != LEASE_WON)
             return outcome;
-        state = pass_gate(contest, gate, lease, error);
-    } while (state == GATE_CLOSED);
-    if (state == GATE_OPEN)
-        return LEASE_WON;
+        state = pass_gate(contest, gate, lease, until, limit, error);
+        if (state == GATE_OPEN)
+            return LEASE_WON;
+        if (state == GATE_UNKNOWN && !(is_lost(lease) && losses++ < MODES_LOSSES_MAX))
+            break;
+    }
     modes_give_back_unused(lease);
     return LEASE_NOT_WON;
 }

@@ -191,6 +191,7 @@ static enum lease_need take_lease(struct shards *s, struct gate *gate, struct er
 {
     struct lease_wait wait = {
         .limit = s->run->settings->wait,
+        .patient = true,
         .need = need_of_shard,
         .waiting = modes_tell_waiting,
         .ctx = s,

@@ -22,6 +22,7 @@ void settings_check_shard(struct settings *settings, const char *const *environ_
     struct settings_state *state = settings->state;
     const char *index = env_find(environ_, INDEX), *name = unsupported(settings);
     struct shard shard;
+    int of_pod = SHARD_UNKNOWN;
 
     if (!shard_parse(settings->shard, &shard)) {
         if (index != NULL && settings_is_default(settings, &settings->shard))
@@ -29,17 +30,28 @@ void settings_check_shard(struct settings *settings, const char *const *environ_
                 state, &state->notes,
                 INDEX
                 " is set and shard is not: each pod of the Job is about all objects; shard=/N gives each its share");
-    } else if (shard.index == SHARD_UNKNOWN &&
-               (index == NULL || !shard_parse_index(index, shard.count, &shard.index))) {
+        return;
+    }
+    if (shard.count == 1) /* all of it */
+        return;
+    if (index != NULL)
+        shard_parse_index(index, shard.count, &of_pod);
+    if (shard.index == SHARD_UNKNOWN)
+        shard.index = of_pod;
+    if (shard.index == SHARD_UNKNOWN) {
         settings_add(
             state, &state->refusals,
             "shard=%s takes the shard's number from " INDEX
             ", which is \"%.20s\": it has to be from 0 to %d, as in an Indexed Job of Kubernetes; or give it, shard=I/%d",
             settings->shard, index != NULL ? index : "", shard.count - 1, shard.count);
+    } else if (index != NULL && of_pod != shard.index) {
+        settings_add(state, &state->refusals,
+                     "shard=%s, but " INDEX " is %.20s: shard=/%d takes it from there", settings->shard,
+                     index, shard.count);
     } else if (name != NULL) {
         settings_add(state, &state->refusals,
                      "shard: one of several cannot do what %s asks for: leave one of the two out", name);
-    } else if (shard.count > 1) {
+    } else {
         settings->share = shard;
     }
 }

@@ -113,7 +113,9 @@ static bool end_chain(struct gate *gate, struct error *error)
 
     if (chain->epoch == 0 || gate->noting || gate->closed || chain->done || is_own_group(gate, gate->group))
         return true;
-    return look_at_shard(gate, error);
+    /* Of very many, looking takes longer than a TTL. */
+    lease_step(gate->lease, error);
+    return gate->lease->held && look_at_shard(gate, error);
 }
 
 /* The listing is past a group. */
@@ -245,21 +247,20 @@ static bool agrees(struct gate *gate, int64_t seen, struct error *error)
                gate->parts->shard.count);
 }
 
-bool gate_wait(struct gate *gate, int64_t limit, struct error *error)
+bool gate_wait(struct gate *gate, int64_t until, int64_t limit, struct error *error)
 {
-    int64_t tired = clock_mono() + limit;
     int64_t seen = gate->watch.seen;
 
     while (gate->watch.epoch != 0 && !lease_watch_is_over(&gate->watch)) {
         int64_t next = clock_mono() + LEASE_POLL_MIN +
                        (int64_t)(random_number() % (LEASE_POLL_MAX - LEASE_POLL_MIN + 1));
 
-        if (clock_mono() >= tired)
+        if (clock_mono() >= until)
             return error_set(error, ERROR_BUSY,
                              "replica \"%s\" is still syncing after %" PRId64 " s (setting wait)",
                              gate->watch.record.owner, limit / 1000);
-        if (!pause_until(gate, next, error) || !lease_watch_look(&gate->watch, error) ||
-            !agrees(gate, seen, error))
+        if (!pause_until(gate, next < until ? next : until, error) ||
+            !lease_watch_look(&gate->watch, error) || !agrees(gate, seen, error))
             return false;
     }
     return true;

@@ -36,20 +36,19 @@ static const char *next_path(const struct settings *settings, const char *last)
 void job_init(struct job *job, const struct settings *settings, const struct store *source,
               struct store *destination)
 {
-    char hash[HASH_SIZE] = "";
     struct filter *filter = settings_filter(settings);
     const struct filter_rule *rule;
     const char *path = NULL;
 
     *job = (struct job){.store = destination};
-    add_line(hash, "source", store_url(source));
+    add_line(job->config, "source", store_url(source));
     while ((path = next_path(settings, path)) != NULL)
-        add_line(hash, "path", path);
+        add_line(job->config, "path", path);
     for (size_t i = 0; (rule = filter_rule(filter, i)) != NULL; i++)
-        add_line(hash, rule->include ? "include" : "exclude", rule->pattern);
+        add_line(job->config, rule->include ? "include" : "exclude", rule->pattern);
     if (filter_is_only_included(filter))
-        add_line(hash, "only", "included");
+        add_line(job->config, "only", "included");
     snprintf(job->prefix, sizeof job->prefix, OBJECT_STATE_PREFIX "%.*s/",
              *settings->job != '\0' ? SETTINGS_SEGMENT_MAX : NAME_DIGITS,
-             *settings->job != '\0' ? settings->job : hash);
+             *settings->job != '\0' ? settings->job : job->config);
 }

@@ -198,15 +198,18 @@ void marker_check(const struct job *job, const char *deployment_id, int64_t min_
     call_free(&call);
 }
 
-static bool add_share(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct report *report)
+static bool add_share(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct job *job,
+                      const struct report *report)
 {
-    return yyjson_mut_obj_add_uint(doc, root, "listedFiles", report->listed) &&
+    return json_add_text(doc, root, "config", job->config) &&
+           yyjson_mut_obj_add_uint(doc, root, "listedFiles", report->listed) &&
            yyjson_mut_obj_add_uint(doc, root, "goneFiles", report->gone) &&
            yyjson_mut_obj_add_uint(doc, root, "shard", (uint64_t)report->shard.index) &&
            yyjson_mut_obj_add_uint(doc, root, "shards", (uint64_t)report->shard.count);
 }
 
-bool marker_make(const char *deployment_id, const struct report *report, int64_t now, struct buf *out)
+bool marker_make(const struct job *job, const char *deployment_id, const struct report *report, int64_t now,
+                 struct buf *out)
 {
     char time[CLOCK_RFC3339_SIZE];
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
@@ -221,8 +224,8 @@ bool marker_make(const char *deployment_id, const struct report *report, int64_t
               yyjson_mut_obj_add_uint(doc, root, "syncedFiles", report->synced) &&
               yyjson_mut_obj_add_uint(doc, root, "skippedFiles", report->skipped) &&
               yyjson_mut_obj_add_uint(doc, root, "totalSize", report->total_size) &&
-              (report->shard.count == 0 || add_share(doc, root, report)) && json_write(doc, false, out) &&
-              buf_putc(out, '\n');
+              (report->shard.count == 0 || add_share(doc, root, job, report)) &&
+              json_write(doc, false, out) && buf_putc(out, '\n');
     yyjson_mut_doc_free(doc);
     return ok;
 }
@@ -251,7 +254,8 @@ bool marker_commit(const struct job *job, const char *deployment_id, const struc
 
     last_sync_key(job, last_sync);
     buf_init(&json, STORE_SMALL_MAX);
-    if (!marker_make(deployment_id, report, now, &json) || (has_id && !marker_key(job, deployment_id, key)))
+    if (!marker_make(job, deployment_id, report, now, &json) ||
+        (has_id && !marker_key(job, deployment_id, key)))
         ok = error_set(error, ERROR_LOCAL, "out of memory");
     else
         ok = marker_write(job, last_sync, &json, NULL, error);

@@ -165,7 +165,7 @@ bool parts_write(const struct parts *parts, const struct report *report, int64_t
 
     done_key(parts, parts->shard.index, key);
     buf_init(&json, PART_MAX);
-    ok = marker_make(parts->deployment, report, now, &json)
+    ok = marker_make(parts->job, parts->deployment, report, now, &json)
              ? marker_write(parts->job, key, &json, NULL, error)
              : error_set(error, ERROR_LOCAL, "out of memory");
     buf_free(&json);
@@ -180,7 +180,8 @@ static bool add_figures(const struct parts *parts, int index, const struct buf *
     yyjson_val *root = yyjson_doc_get_root(doc);
     bool good = json_number(root, "schema", 0) == MARKER_SCHEMA && json_number(root, "shard", -1) == index &&
                 json_number(root, "shards", 0) == parts->shard.count &&
-                json_text_is(root, "deploymentId", parts->deployment);
+                json_text_is(root, "deploymentId", parts->deployment) &&
+                json_text_is(root, "config", parts->job->config);
 
     if (good) {
         sum->listed += (uint64_t)json_number(root, "listedFiles", 0);

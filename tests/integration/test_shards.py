@@ -212,7 +212,8 @@ class Parts(DirCase):
         self.shard(0, 2).wait()
         [part] = [key for key in self.left() if key.endswith("/0/done.json")]
         for text in ("", "{}", "x" * 300_000, self.destination.get(part).replace(b'"d1"', b'"d2"'),
-                     self.destination.get(part).replace(b'"shard":0', b'"shard":1')):
+                     self.destination.get(part).replace(b'"shard":0', b'"shard":1'),
+                     self.destination.get(part).replace(b'"config":"', b'"config":"0')):
             self.destination.put(part, text)
             tool = self.shard(1, 2).wait()
             self.assertEqual((tool.code, self.destination.markers()), (0, []), text[:100])
@@ -222,6 +223,13 @@ class Parts(DirCase):
         self.assert_codes([self.shard(i, 2).wait() for i in (0, 1)])
         self.assertEqual(self.destination.markers(), ["d1.json"])
 
+    def test_parts_of_other_paths_do_not_count(self):
+        self.source.put("other/1", b"other")
+        self.assert_codes([self.shard(0, 2).wait()])
+        tool = self.shard(1, 2, env={"PUBLIC_OBJECT_SEARCH_PATHS": "/bucket/other"}).wait()
+        self.assertEqual((tool.code, tool.status["shardsDone"], self.destination.markers()), (0, 1, []))
+        self.assertIn("not what shard 0/2 writes", " ".join(tool.warnings))
+
     def test_what_cannot_be_done_in_shards_is_refused(self):
         for more, args, said in [
                 ({"STORSYNC_DELETE": "extra"}, (), "delete"),
@@ -229,6 +237,7 @@ class Parts(DirCase):
                 ({"STORSYNC_CONFLICT": "keep"}, (), "conflict"),
                 ({"STORSYNC_DEPLOYMENT_ID": ""}, (), "deployment_id"),
                 ({"JOB_COMPLETION_INDEX": "8"}, (), "from 0 to 7"),
+                ({"STORSYNC_SHARD": "2/8"}, (), "JOB_COMPLETION_INDEX is 1: shard=/8 takes it from there"),
                 ({"JOB_COMPLETION_INDEX": ""}, (), "JOB_COMPLETION_INDEX"),
                 ({"STORSYNC_SHARD": "8/8"}, (), "no sync begins"),
                 ({}, ("--sync",), "leave it out of --sync"),
@@ -298,6 +307,14 @@ class Remembered(DirCase):
         tool = self.replica(self.env("d2", STORSYNC_CONFLICT="keep"), command=False).wait()
         self.assertEqual((tool.code, tool.status["keptFiles"]), (0, 1))
         self.assertEqual(self.destination.get("public/1"), b"of production")
+
+    def test_who_waits_for_several_waits_as_long_as_for_one(self):
+        for i in range(3):
+            self.record(f"{self.group('d1', 3)}{i}/", "held", "d1", ttl=60000)
+        self.destination.put(self.group("d1", 3) + "begun", "{}")
+        tool = self.replica(self.env("d2", STORSYNC_WAIT="1s"), command=False).wait()
+        self.assertEqual(tool.code, 75)
+        self.assertRegex(" ".join(tool.errors), r"replica .pod. is still syncing after 1 s")
 
     def test_shards_have_no_interval(self):
         """Whatever was synced lately: a share that is missing is synced."""

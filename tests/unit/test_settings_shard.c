@@ -33,7 +33,7 @@ static void test_which_it_is(void **state)
     assert_share(fixture, 0, 0);
     load_environ(fixture, ENVIRON("STORSYNC_SHARD=2/8"));
     assert_share(fixture, 2, 8);
-    load_environ(fixture, ENVIRON("STORSYNC_SHARD=2/8", INDEX "5"));
+    load_environ(fixture, ENVIRON("STORSYNC_SHARD=2/8", INDEX "2"));
     assert_share(fixture, 2, 8);
     load_environ(fixture, ENVIRON("STORSYNC_SHARD=/8", INDEX "5"));
     assert_share(fixture, 5, 8);
@@ -41,7 +41,9 @@ static void test_which_it_is(void **state)
     assert_share(fixture, 0, 3);
     load_flag(fixture, "shard", "1/2");
     assert_share(fixture, 1, 2);
-    load_environ(fixture, ENVIRON("STORSYNC_SHARD=0/1")); /* all of it */
+    load_environ(fixture, ENVIRON("STORSYNC_SHARD=0/1", "STORSYNC_DELETE=extra")); /* all of it */
+    assert_share(fixture, 0, 0);
+    load_environ(fixture, ENVIRON("STORSYNC_SHARD=/1"));
     assert_share(fixture, 0, 0);
 }
 
@@ -62,6 +64,10 @@ static void test_what_cannot_be_told_lets_no_sync_begin(void **state)
     assert_refused(fixture, "which is \"8\": it has to be from 0 to 7");
     load_environ(fixture, ENVIRON("STORSYNC_SHARD=/8", INDEX "1.0"));
     assert_refused(fixture, "which is \"1.0\"");
+    load_environ(fixture, ENVIRON("STORSYNC_SHARD=2/3", INDEX "0"));
+    assert_refused(fixture, "shard=2/3, but JOB_COMPLETION_INDEX is 0: shard=/3 takes it from there");
+    load_environ(fixture, ENVIRON("STORSYNC_SHARD=2/3", INDEX "3"));
+    assert_refused(fixture, "shard=2/3, but JOB_COMPLETION_INDEX is 3");
 }
 
 static void test_an_index_alone_is_no_shard(void **state)
