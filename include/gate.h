@@ -39,7 +39,8 @@ struct gate;
 struct gate *gate_open(const struct job *job, const struct parts *parts, struct lease *lease);
 void gate_close(struct gate *gate);
 
-/* Renews the lease. UNKNOWN with *error, also when it is lost. Otherwise lease->after_failure says also what is known of the others' last passes. */
+/* Renews the lease. UNKNOWN with *error, also when it is lost. Otherwise lease->after_failure says also what is known of the others'
+ * last passes. */
 enum gate_state gate_look(struct gate *gate, struct error *error);
 
 /* CLOSED: who is at work, and has our lease to be given back before that is waited for? */
