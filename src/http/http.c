@@ -12,8 +12,8 @@
 #include <string.h>
 
 #define PIECE (INT64_C(16) * 1024) /* what libcurl hands over of a body at most (CURL_MAX_WRITE_SIZE) */
-/* So many requests have large buffers at once: both halves of three relays. */
-#define LARGE_MOST 6
+/* So many requests have large buffers at once: both halves of two relays. */
+#define LARGE_MOST 4
 #define LARGE_BODY (8 * HTTP_BUFFER_MAX)
 #define AT_ONCE_MAX 2 /* HTTP_RETRY_NOW verdicts that are followed */
 
