@@ -28,6 +28,8 @@ enum cursor_state { CURSOR_WAIT, CURSOR_ENTRY, CURSOR_END, CURSOR_FAILED };
 struct cursor *cursor_open(struct store *store, const struct store_range *range, struct error *error);
 void cursor_close(struct cursor *cursor);
 enum cursor_state cursor_peek(struct cursor *cursor, const struct object_entry **entry);
+/* The same, but CURSOR_WAIT: waits as store_wait does, and ends with CURSOR_FAILED and *error if that or the listing fails. */
+enum cursor_state cursor_wait(struct cursor *cursor, const struct object_entry **entry, struct error *error);
 void cursor_next(struct cursor *cursor); /* past the entry that peek showed, whose key is then gone */
 bool cursor_step(struct cursor *cursor); /* local progress; true if anything moved */
 const struct error *cursor_error(const struct cursor *cursor);

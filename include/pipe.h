@@ -48,8 +48,9 @@ struct pipe {
 bool pipe_init(struct pipe *pipe);                    /* of PIPE_CAPACITY; false: no memory */
 bool pipe_resize(struct pipe *pipe, size_t capacity); /* it must be empty. False: no memory */
 void pipe_free(struct pipe *pipe);
-void pipe_reset(struct pipe *pipe); /* empty, not closed, nothing known */
-void pipe_hash(struct pipe *pipe);  /* keeps a digest from now on */
+void pipe_free_large(struct pipe *pipe); /* if it has grown: it counts for as long as it is there */
+void pipe_reset(struct pipe *pipe);      /* empty, not closed, nothing known */
+void pipe_hash(struct pipe *pipe);       /* keeps a digest from now on */
 void pipe_sum(struct pipe *pipe,
               uint32_t before); /* keeps a CRC32C, which goes on from that of what was before */
 

@@ -84,16 +84,13 @@ static bool find_first(struct store *store, const char *prefix, char key[OBJECT_
                        struct error *error)
 {
     struct cursor *cursor = cursor_open(store, &(struct store_range){.prefix = prefix}, error);
-    enum cursor_state state = CURSOR_WAIT;
     const struct object_entry *entry;
+    enum cursor_state state;
 
     if (cursor == NULL)
         return false;
-    while (error->kind == ERROR_NONE && (state = cursor_peek(cursor, &entry)) == CURSOR_WAIT)
-        loop_turn(store_loop(store), cursor_step(cursor), INT64_MAX, error);
-    if (state == CURSOR_FAILED)
-        *error = *cursor_error(cursor);
-    else if (state == CURSOR_ENTRY && entry->unreadable)
+    state = cursor_wait(cursor, &entry, error);
+    if (state == CURSOR_ENTRY && entry->unreadable)
         cursor_explain(cursor, error);
     else if (state == CURSOR_ENTRY)
         snprintf(key, OBJECT_KEY_MAX + 1, "%s", entry->key);

@@ -12,25 +12,6 @@
 #define REMOVALS 16          /* at once */
 #define RUN_KEYS_PASSED 1000 /* about a page: then the listing goes on behind the run */
 
-/* Waits for the next one that is listed; NULL: there is none. False with *error. */
-static bool next_listed(const struct job *job, struct cursor *cursor, const struct object_entry **entry,
-                        struct error *error)
-{
-    enum cursor_state state;
-
-    *entry = NULL;
-    while ((state = cursor_peek(cursor, entry)) == CURSOR_WAIT)
-        if (!loop_turn(store_loop(job->store), cursor_step(cursor), INT64_MAX, error))
-            return false;
-    if (state != CURSOR_ENTRY)
-        *entry = NULL;
-    if (state == CURSOR_FAILED)
-        *error = *cursor_error(cursor);
-    return state != CURSOR_FAILED;
-}
-
-/* ---- which runs there are ---- */
-
 struct scan {
     const struct job *job;
     struct cursor *cursor;
@@ -57,10 +38,10 @@ static bool scan_next(struct scan *scan, uint64_t *run, struct error *error)
 {
     uint64_t last = *run;
     const struct object_entry *entry;
+    enum cursor_state state;
     int passed = 0;
-    bool ok;
 
-    while ((ok = next_listed(scan->job, scan->cursor, &entry, error)) && entry != NULL) {
+    while ((state = cursor_wait(scan->cursor, &entry, error)) == CURSOR_ENTRY) {
         if (!journal_parse_run(scan->job, entry->key, run))
             log_warn("%.200s in the destination belongs to no run: ignored", entry->key);
         else if (*run > last)
@@ -70,7 +51,7 @@ static bool scan_next(struct scan *scan, uint64_t *run, struct error *error)
             return false;
     }
     *run = 0;
-    return ok;
+    return state == CURSOR_END;
 }
 
 bool journal_list(const struct job *job, struct journal_runs *runs, struct error *error)
@@ -119,9 +100,9 @@ bool journal_list_again(const struct job *job, uint64_t run, struct journal_agai
 {
     const struct object_entry *entry;
     char prefix[JOURNAL_KEY_SIZE];
+    enum cursor_state state;
     struct cursor *cursor;
     uint64_t number;
-    bool ok;
 
     error_clear(error);
     again->count = 0;
@@ -129,19 +110,19 @@ bool journal_list_again(const struct job *job, uint64_t run, struct journal_agai
     cursor = cursor_open(job->store, &(struct store_range){.prefix = prefix}, error);
     if (cursor == NULL)
         return false;
-    while ((ok = next_listed(job, cursor, &entry, error)) && entry != NULL) {
+    while ((state = cursor_wait(cursor, &entry, error)) == CURSOR_ENTRY) {
         if (journal_parse_again(job, run, entry->key, &number)) {
-            ok = again->count < JOURNAL_AGAIN_MAX ||
-                 error_set(error, ERROR_PROTOCOL, "more entries of run %" PRIu64 " are replaced than can be",
-                           run);
-            if (!ok)
+            if (again->count == JOURNAL_AGAIN_MAX) {
+                error_set(error, ERROR_PROTOCOL, "more entries of run %" PRIu64 " are replaced than can be",
+                          run);
                 break;
+            }
             again->numbers[again->count++] = number;
         }
         cursor_next(cursor);
     }
     cursor_close(cursor);
-    return ok;
+    return state == CURSOR_END;
 }
 
 bool journal_has_again(const struct journal_again *again, uint64_t number)

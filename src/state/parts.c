@@ -110,7 +110,7 @@ bool parts_list(const struct job *job,
 {
     char prefix[KEY_SIZE];
     const struct object_entry *entry;
-    enum cursor_state state;
+    enum cursor_state state = CURSOR_END;
     struct parts_key key;
     struct cursor *cursor;
     bool good = true;
@@ -119,20 +119,13 @@ bool parts_list(const struct job *job,
     cursor = cursor_open(job->store, &(struct store_range){.prefix = prefix, .urgent = true}, error);
     if (cursor == NULL)
         return false;
-    while (good && (state = cursor_peek(cursor, &entry)) != CURSOR_END) {
-        if (state == CURSOR_FAILED) {
-            *error = *cursor_error(cursor);
-            good = false;
-        } else if (state == CURSOR_WAIT) {
-            good = loop_turn(store_loop(job->store), cursor_step(cursor), INT64_MAX, error);
-        } else {
-            parts_parse_key(job, entry->key, &key);
-            good = see(ctx, &key, entry, error);
-            cursor_next(cursor);
-        }
+    while (good && (state = cursor_wait(cursor, &entry, error)) == CURSOR_ENTRY) {
+        parts_parse_key(job, entry->key, &key);
+        good = see(ctx, &key, entry, error);
+        cursor_next(cursor);
     }
     cursor_close(cursor);
-    return good;
+    return good && state == CURSOR_END;
 }
 
 /* ---- a part ---- */

@@ -393,6 +393,18 @@ enum cursor_state cursor_peek(struct cursor *cursor, const struct object_entry *
     return CURSOR_ENTRY;
 }
 
+enum cursor_state cursor_wait(struct cursor *cursor, const struct object_entry **entry, struct error *error)
+{
+    enum cursor_state state;
+
+    while ((state = cursor_peek(cursor, entry)) == CURSOR_WAIT)
+        if (!loop_turn(store_loop(cursor->store), cursor_step(cursor), INT64_MAX, error))
+            return CURSOR_FAILED;
+    if (state == CURSOR_FAILED)
+        *error = *cursor_error(cursor);
+    return state;
+}
+
 void cursor_next(struct cursor *cursor)
 {
     cursor->shown = false;

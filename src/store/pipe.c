@@ -19,6 +19,12 @@ void pipe_free(struct pipe *pipe)
     *pipe = (struct pipe){.data = NULL};
 }
 
+void pipe_free_large(struct pipe *pipe)
+{
+    if (pipe->capacity > PIPE_CAPACITY)
+        pipe_free(pipe);
+}
+
 void pipe_reset(struct pipe *pipe)
 {
     *pipe = (struct pipe){.data = pipe->data, .capacity = pipe->capacity, .size = PIPE_SIZE_UNKNOWN};

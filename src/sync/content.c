@@ -38,12 +38,10 @@ int64_t content_wake(const struct content *c)
 
 /* ---- endings ---- */
 
-/* A pipe that has grown goes: it counts for as long as it is there. */
 static void end_look(struct content *c, enum content_result result)
 {
     for (int i = 0; i < 2; i++)
-        if (c->sides[i].pipe.capacity > PIPE_CAPACITY)
-            pipe_free(&c->sides[i].pipe);
+        pipe_free_large(&c->sides[i].pipe);
     c->state = NULL;
     c->result = result;
 }

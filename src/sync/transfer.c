@@ -89,8 +89,7 @@ void transfer_end(struct transfer *t, enum transfer_result result)
 {
     t->state = NULL;
     t->result = result;
-    if (t->pipe.capacity > PIPE_CAPACITY)
-        pipe_free(&t->pipe);
+    pipe_free_large(&t->pipe);
 }
 
 static void wait_for_abort(struct transfer *t)
@@ -235,23 +234,6 @@ void transfer_over_own(struct transfer *t)
 /* What was removed since it was listed is no change that could be lost, but one that a rollback has to know. */
 static void wait_for_there(struct transfer *t)
 {
-    if (!t->put.done)
-        return;
-    if (t->put.error.kind == ERROR_NOT_FOUND) {
-        t->over[0] = t->plan->exact ? t->over[0] : '\0';
-    } else if (t->put.error.kind != ERROR_NONE) {
-        transfer_fail(t, &t->put.error);
-        return;
-    }
-    if (is_still_there(t))
-        transfer_begin(t);
-    else
-        meet_another(t);
-}
-
-/* All parts are there, which may have taken long: not every service keeps to the condition of a finish. */
-static void wait_for_there_still(struct transfer *t)
-{
     bool gone = t->put.error.kind == ERROR_NOT_FOUND;
 
     if (!t->put.done)
@@ -264,7 +246,7 @@ static void wait_for_there_still(struct transfer *t)
         meet_another(t);
 }
 
-void transfer_look_again(struct transfer *t, void (*next)(struct transfer *t))
+void transfer_look_there(struct transfer *t, void (*next)(struct transfer *t))
 {
     t->after_look = next;
     if (!t->guarded) {
@@ -272,13 +254,19 @@ void transfer_look_again(struct transfer *t, void (*next)(struct transfer *t))
         return;
     }
     store_head(t->plan->destination, &t->put, transfer_key_there(t));
-    t->state = wait_for_there_still;
+    t->state = wait_for_there;
+}
+
+static void begin_over(struct transfer *t)
+{
+    if (t->put.error.kind == ERROR_NOT_FOUND)
+        t->over[0] = '\0';
+    transfer_begin(t);
 }
 
 static void look_before(struct transfer *t)
 {
-    store_head(t->plan->destination, &t->put, transfer_key_there(t));
-    t->state = wait_for_there;
+    transfer_look_there(t, begin_over);
 }
 
 /* ---- trying again ---- */
@@ -295,10 +283,8 @@ static void wait_for_backoff(struct transfer *t)
     t->wake = 0;
     if (t->upload != NULL)
         transfer_begin_part(t);
-    else if (t->guarded)
-        look_before(t);
     else
-        transfer_begin(t);
+        look_before(t);
 }
 
 void transfer_try_again(struct transfer *t, const struct error *error)
@@ -578,13 +564,8 @@ void transfer_start_over(struct transfer *t, const struct object_entry *entry,
                          const struct object_entry *there)
 {
     prepare(t, entry);
-    t->guarded = true;
     snprintf(t->over, sizeof t->over, "%s", there != NULL ? there->version : "");
-    if (there != NULL && t->over[0] == '\0') { /* nothing to compare with */
-        t->guarded = false;
-        transfer_begin(t);
-        return;
-    }
+    t->guarded = there == NULL || t->over[0] != '\0'; /* else there is nothing to compare with */
     look_before(t);
 }
 

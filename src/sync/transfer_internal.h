@@ -37,8 +37,9 @@ void transfer_give_up(struct transfer *t, const struct error *error);
  * already. Where an attempt before it may have been what changed the destination it ends as a failure, so that the next sync
  * doubts what is there. */
 bool transfer_settle_condition(struct transfer *t);
-/* Looks whether the destination still has what this is to replace, if it is guarded; `next` follows if so. */
-void transfer_look_again(struct transfer *t, void (*next)(struct transfer *t));
+/* Looks whether the destination has what this is to replace, if it is guarded; `next` follows if so, or if nothing is there that
+ * could be lost. */
+void transfer_look_there(struct transfer *t, void (*next)(struct transfer *t));
 /* What t->put has written is what the next write is to replace. No change of state. */
 void transfer_over_own(struct transfer *t);
 /* A half of a relay broke in a way that another attempt may mend: the same again after a backoff, if there is one left. */

@@ -25,9 +25,10 @@ static void finish_now(struct transfer *t)
     t->state = wait_for_finish;
 }
 
+/* All parts are there, which may have taken long: not every service keeps to the condition of a finish. */
 static void finish_upload(struct transfer *t)
 {
-    transfer_look_again(t, finish_now);
+    transfer_look_there(t, finish_now);
 }
 
 static void wait_for_same_version(struct transfer *t)

@@ -141,9 +141,10 @@ static bool prepare_files(struct dir_tree *tree, struct dir_commit *commit)
 
 /* ---- flushing ---- */
 
-static bool flush_files(const struct dir_commit *commit)
+/* With body and sidecar. */
+static bool with_both(const struct dir_commit *commit, bool (*what)(const struct dir_file *file))
 {
-    return dir_file_flush(&commit->body) && (commit->sidecar.fd < 0 || dir_file_flush(&commit->sidecar));
+    return what(&commit->body) && (commit->sidecar.fd < 0 || what(&commit->sidecar));
 }
 
 /* Keeps the first error of each. */
@@ -151,11 +152,6 @@ static void note(struct dir_commit *commit, bool ok)
 {
     if (!ok && commit->error == 0)
         commit->error = errno;
-}
-
-static bool have_arrived(const struct dir_commit *commit)
-{
-    return dir_file_arrived(&commit->body) && (commit->sidecar.fd < 0 || dir_file_arrived(&commit->sidecar));
 }
 
 /* Where there are many, their volume as a whole; false: each of them has to be flushed. With `beside` they may be on several.
@@ -185,12 +181,6 @@ static void may_die(const struct dir_commit *commit, const char *where)
     (void)where;
 }
 
-/* The device begins with what is written of it. */
-static bool start(const struct dir_commit *commit)
-{
-    return dir_file_start(&commit->body) && (commit->sidecar.fd < 0 || dir_file_start(&commit->sidecar));
-}
-
 int dir_commits_flush(struct dir_tree *tree, struct dir_commit *first, int64_t until)
 {
     bool together;
@@ -198,13 +188,13 @@ int dir_commits_flush(struct dir_tree *tree, struct dir_commit *first, int64_t u
 
     may_die(first, "dir-written");
     for (struct dir_commit *commit = first; commit != NULL; commit = commit->next)
-        note(commit, prepare_files(tree, commit) && start(commit));
+        note(commit, prepare_files(tree, commit) && with_both(commit, dir_file_start));
     together = flush_volume(tree, first);
     for (struct dir_commit *commit = first; commit != NULL; commit = commit->next) {
         if (count > 0 && !together && clock_mono() >= until)
             break;
         if (commit->error == 0)
-            note(commit, together ? have_arrived(commit) : flush_files(commit));
+            note(commit, with_both(commit, together ? dir_file_arrived : dir_file_flush));
         commit->stage = DIR_FLUSHED;
         count++;
     }
@@ -263,7 +253,7 @@ static void announce_all(const struct dir_tree *tree, struct dir_commit *first)
 /* All that was done before, for another file or another place. */
 static bool begin_anew(struct dir_tree *tree, struct dir_commit *commit, const char *path)
 {
-    return dress_for(tree, commit, path) && flush_files(commit) && announce(tree, commit) &&
+    return dress_for(tree, commit, path) && with_both(commit, dir_file_flush) && announce(tree, commit) &&
            (!commit->announced || dir_meta_sync(tree, dir_meta_shelf(commit->key)));
 }
 

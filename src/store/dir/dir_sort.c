@@ -1,6 +1,6 @@
 #include "dir_sort.h"
 
-#include "dir_tree.h"
+#include "dir_file.h"
 #include "random.h"
 
 #include <errno.h>
@@ -29,9 +29,9 @@ struct run {
 struct dir_sort {
     int fd;
     size_t memory;
-    off_t size; /* of the file */
-    struct run *runs;
-    size_t count, cap;
+    off_t size;       /* of the file */
+    struct run *runs; /* room for as many as there may be */
+    size_t count;
     char *buffer; /* WRITE_SIZE bytes for writing; then all parts */
     size_t part;  /* bytes of each */
     size_t *heap; /* indices of runs that have a current name, the smallest name first */
@@ -90,8 +90,11 @@ struct dir_sort *dir_sort_new(int folder, size_t memory)
         return NULL;
     sort->memory = memory;
     sort->fd = open_anywhere(folder);
-    sort->buffer = sort->fd >= 0 ? malloc(WRITE_SIZE) : NULL;
-    if (sort->buffer != NULL)
+    if (sort->fd >= 0) {
+        sort->buffer = malloc(WRITE_SIZE);
+        sort->runs = calloc(memory / DIR_SORT_PART + 1, sizeof *sort->runs);
+    }
+    if (sort->buffer != NULL && sort->runs != NULL)
         return sort;
     dir_sort_free(sort);
     return NULL;
@@ -116,35 +119,20 @@ void dir_sort_free(struct dir_sort *sort)
 
 static bool write_out(struct dir_sort *sort, size_t len)
 {
-    for (size_t done = 0; done < len;) {
-        ssize_t n = pwrite(sort->fd, sort->buffer + done, len - done, sort->size);
+    const struct dir_file file = {.fd = sort->fd};
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        done += (size_t)n;
-        sort->size += n;
-    }
+    if (!dir_file_write(&file, sort->buffer, len, (uint64_t)sort->size))
+        return false;
+    sort->size += (off_t)len;
     return true;
 }
 
 static struct run *add_run(struct dir_sort *sort)
 {
-    if (sort->count >= sort->memory / DIR_SORT_PART) {
-        errno = EFBIG;
-        return NULL;
-    }
-    if (sort->count == sort->cap) {
-        size_t cap = sort->cap != 0 ? 2 * sort->cap : 16;
-        struct run *runs = realloc(sort->runs, cap * sizeof *runs);
-
-        if (runs == NULL)
-            return NULL;
-        sort->runs = runs;
-        sort->cap = cap;
-    }
-    return &sort->runs[sort->count++];
+    if (sort->count < sort->memory / DIR_SORT_PART)
+        return &sort->runs[sort->count++];
+    errno = EFBIG;
+    return NULL;
 }
 
 bool dir_sort_add(struct dir_sort *sort, const char *names, const uint32_t *starts, size_t count)

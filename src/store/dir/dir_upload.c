@@ -142,7 +142,6 @@ static void part_end(struct call *call, struct dir_call *work)
 static bool write_piece(const struct dir_call *work, const unsigned char *from, size_t len)
 {
     const struct dir_file *file = &work->upload->commit.body;
-
     uint64_t steps = (work->offset + len) / START_STEP;
 
     if (!dir_file_write(file, from, len, work->offset))
