@@ -473,9 +473,8 @@ def write_down(lines):
     DOCUMENT.write_text(head + BEGIN + "\n\n" + "\n".join(lines) + "\n\n" + END + tail)
 
 
-def compare(place, server, https, binary, write):
-    """Prints the table, and puts it into docs/PERFORMANCE.md unless the machine was busy with something else."""
-    before = load()
+def compare(place, server, https, binary, load_before, write):
+    """Prints the table, and puts it into docs/PERFORMANCE.md unless the machine was busy with something else beforehand."""
     installed = [kind for kind in (Rclone, S5cmd, Mc, Aws) if shutil.which(kind.program)]
     clients = [Ours(place, https.ca_file, binary), Bare(https.ca_file), *(kind(place, https.ca_file) for kind in installed)]
     rows = []
@@ -491,7 +490,7 @@ def compare(place, server, https, binary, write):
     print(*lines, sep="\n")
     if not write:
         return
-    if before > 0.5:
-        print(f"{DOCUMENT.name} is left as it is: the machine was busy (load {before:.1f} for each CPU)", file=sys.stderr)
+    if load_before > 0.5:
+        print(f"{DOCUMENT.name} is left as it is: the machine was busy (load {load_before:.1f} for each CPU)", file=sys.stderr)
     else:
         write_down(lines)
