@@ -30,15 +30,16 @@ static void find_machine(char out[MACHINE_SIZE])
     file_free(boot, boot_len);
 }
 
-/* The state's letter and when it was started; 0 if that cannot be told. The name before them may hold anything. */
+/* The state's letter and when it was started; 0 if that cannot be told. The name before them may hold anything. Of the process's first
+ * thread: what a process reads in /proc/PID/stat of itself, QEMU's user mode makes up, and others read another time of start. */
 static char read_process_stat(int64_t pid, int64_t *started)
 {
-    char path[40];
+    char path[64];
     struct error ignored;
     size_t len = 0;
     char *text, *at, state = 0;
 
-    snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
+    snprintf(path, sizeof path, "/proc/%lld/task/%lld/stat", (long long)pid, (long long)pid);
     text = file_read(path, STAT_MAX, &len, &ignored);
     at = text != NULL ? strrchr(text, ')') : NULL;
     if (at != NULL && at[1] == ' ') {

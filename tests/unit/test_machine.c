@@ -7,10 +7,7 @@
 
 #include <cmocka.h>
 
-#include <inttypes.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,21 +33,6 @@ static pid_t fork_child(struct machine_process *child)
     return pid;
 }
 
-/* Does everybody see the same of a process as it does itself? An emulator makes up what a process reads of itself. */
-static bool is_seen_alike(const struct machine_process *process)
-{
-    char path[40], text[1024] = "", started[32];
-    FILE *file;
-
-    snprintf(path, sizeof path, "/proc/%" PRId64 "/stat", process->pid);
-    file = fopen(path, "r");
-    assert_non_null(file);
-    assert_non_null(fgets(text, sizeof text, file));
-    fclose(file);
-    snprintf(started, sizeof started, " %" PRId64 " ", process->started);
-    return strstr(text, started) != NULL;
-}
-
 static void a_process_that_runs_is_not_lost(void **state)
 {
     struct machine_process self;
@@ -67,7 +49,6 @@ static void a_process_that_has_ended_is_lost(void **state)
 {
     struct machine_process child, other;
     pid_t pid = fork_child(&child);
-    bool alike = is_seen_alike(&child);
     siginfo_t info;
 
     (void)state;
@@ -75,7 +56,7 @@ static void a_process_that_has_ended_is_lost(void **state)
     kill(pid, SIGKILL);
     /* a zombie, which nobody has waited for */
     assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
-    assert_int_equal(machine_has_lost(&child), alike);
+    assert_true(machine_has_lost(&child));
     other = child; /* of an earlier process with its number, which may be elsewhere, nothing is known */
     other.started--;
     assert_false(machine_has_lost(&other));
