@@ -29,8 +29,6 @@ import rgw
 
 ROUNDS = 3
 AT_ONCE = 16
-DOCUMENT = pathlib.Path(__file__).resolve().parent.parent / "docs/PERFORMANCE.md"
-BEGIN, END = "<!-- written by make bench -->", "<!-- end of what make bench writes -->"
 KEY, SECRET = rgw.ALICE.access_key, rgw.ALICE.secret_key
 
 # wall and CPU seconds, peak RSS in MiB (None: not measured)
@@ -462,19 +460,8 @@ def machine():
             f"Linux {os.uname().release.partition('-')[0]}")
 
 
-def load():
-    """How many processes wanted a CPU in the last minute, for each that there is."""
-    return os.getloadavg()[0] / os.cpu_count()
-
-
-def write_down(lines):
-    text = DOCUMENT.read_text()
-    head, tail = text.partition(BEGIN)[0], text.partition(END)[2]
-    DOCUMENT.write_text(head + BEGIN + "\n\n" + "\n".join(lines) + "\n\n" + END + tail)
-
-
-def compare(place, server, https, binary, load_before, write):
-    """Prints the table, and puts it into docs/PERFORMANCE.md unless the machine was busy with something else beforehand."""
+def compare(place, server, https, binary):
+    """Prints the tables, and returns their lines."""
     installed = [kind for kind in (Rclone, S5cmd, Mc, Aws) if shutil.which(kind.program)]
     clients = [Ours(place, https.ca_file, binary), Bare(https.ca_file), *(kind(place, https.ca_file) for kind in installed)]
     rows = []
@@ -488,9 +475,5 @@ def compare(place, server, https, binary, load_before, write):
     lines = [f"Measured on {datetime.date.today()}: {machine()}; the servers run on the same machine. "
              + "; ".join(each.version() for each in (*clients, *copiers[1:])) + ".", "", *table(rows, clients), "", *files]
     print(*lines, sep="\n")
-    if not write:
-        return
-    if load_before > 0.5:
-        print(f"{DOCUMENT.name} is left as it is: the machine was busy (load {load_before:.1f} for each CPU)", file=sys.stderr)
-    else:
-        write_down(lines)
+    return lines
+
