@@ -336,6 +336,15 @@ def delay(seconds):
     return named(action, f"delay {seconds}")
 
 
+def once(condition):
+    """Passes on once `condition()` holds, which somebody else brings about."""
+    def action(x):
+        while not condition() and not x.proxy.stopping.wait(0.005):
+            pass
+        passthrough(x)
+    return named(action, "once")
+
+
 def wrong_length(difference):
     """A Content-Length that is off by `difference`; the body as it is, then close."""
     def action(x):
@@ -520,10 +529,14 @@ def stop_listening(listener, thread):
     listener.close()
 
 
+KEPT = []
+
+
 def closed_port():
-    """An address on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
+    """An address on which nobody listens, nor will, as long as this process lives: it is taken, by who does not listen."""
+    KEPT.append(socket.socket())
+    KEPT[-1].bind(("127.0.0.1", 0))
+    return KEPT[-1].getsockname()[1]
 
 
 class BlackHole:

@@ -14,6 +14,7 @@ import collections
 import hashlib
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -99,6 +100,9 @@ debug_rgw = 1/1
 ACCESS_LINE = re.compile(r' beast: \S+ \S+ - (?P<user>\S+) \[[^]]*\] '
                          r'"(?P<method>[A-Z]+) (?P<target>.*) HTTP/1\.[01]" (?P<status>\d+) ')
 
+BEGAN_LINE = re.compile(rb" ====== starting new request req=(0x[0-9a-f]+) ")
+OVER_LINE = re.compile(rb" beast: (0x[0-9a-f]+): ")
+
 
 def missing_packages():
     return [package for path, package in PACKAGES.items() if not os.path.exists(path)]
@@ -122,11 +126,16 @@ def install_packages():
 
 
 def free_ports(count):
-    """Ports free at this moment, chosen by the kernel, all different."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
+    """Ports free at this moment, all different, and none of those that the kernel gives to who asks for any."""
+    any_from = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    ports = []
+    while len(ports) < count:
+        port = random.SystemRandom().randrange(10000, max(any_from, 20000))
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        ports.append(port)
     return ports
 
 
@@ -143,6 +152,8 @@ class Rgw:
         self.front = None  # a web server before it
         self.daemons = []
         self._marks = 0
+        self._answering = {}  # what the log has of each request that is not over: where it began
+        self._read = 0        # so much of the log is known
 
     plain = property(lambda self: f"http://127.0.0.1:{self.port}")
     # For what is tested; the tests themselves ask the server directly.
@@ -280,22 +291,38 @@ class Rgw:
         return [r for r in map(parse_access_line, lines) if r and not r.path.startswith("/mark-")]
 
     def _flush(self):
-        """The log is written behind: ask something recognisable and wait for it to appear."""
+        """The log is written behind, and a request's line only after its answer was sent: ask something recognisable, and
+        wait until it is there, with all that had begun before."""
         self._marks += 1
         name = f"/mark-{os.getpid()}-{self._marks}"
-        time.sleep(0.05)  # a line is written only after the answer was sent
         try:
-            urllib.request.urlopen(self.plain + name, timeout=10)
+            urllib.request.urlopen(self.plain + name, timeout=60)
         except OSError:
             pass  # 404, as expected
-        end = time.monotonic() + 10
-        while name not in self._tail() and time.monotonic() < end:
+        end = time.monotonic() + 60
+        seen = None
+        while time.monotonic() < end:
+            seen = self._follow(name.encode()) or seen
+            if seen and not any(began < seen for began in self._answering.values()):
+                return
             time.sleep(0.01)
 
-    def _tail(self):
+    def _follow(self, name):
+        """Reads what the log has more; returns where `name` was answered."""
         with open(self.log, "rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - 65536))
-            return log.read().decode(errors="replace")
+            log.seek(self._read)
+            lines = log.read().splitlines(keepends=True)
+        seen = None
+        for line in lines:
+            if not line.endswith(b"\n"):
+                break
+            self._read += len(line)
+            if began := BEGAN_LINE.search(line):
+                self._answering[began[1]] = self._read
+            elif over := OVER_LINE.search(line):
+                self._answering.pop(over[1], None)
+                seen = self._read if name + b" " in line else seen
+        return seen
 
 
 def parse_access_line(line):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from contract import Judge
 from harness import RUN, children
+from rgw import free_ports
 from test_serve import ServeCase
 
 TOKEN = "correct horse battery staple"
@@ -397,7 +398,7 @@ class Taken(AdminCase):
 
     def test_other_sites(self):
         """A browser that was led astray: by a name of its own for us (DNS rebinding), or by a page of another site."""
-        port = self.listen_on_port()
+        (port,) = free_ports(1)
         self.serve(env={"STORSYNC_ADMIN_LISTEN": f":{port}", "STORSYNC_ADMIN_HOSTS": "admin.example, app"}, wait="runs as")
 
         def ask(method, target, host, **headers):
@@ -416,10 +417,6 @@ class Taken(AdminCase):
                 answer = ask("POST", "/sync?dry_run", f"localhost:{port}", Origin=origin)
                 self.assertEqual(answer.status, status)
                 self.assertNotIn("Access-Control-Allow-Origin", answer.headers)
-
-    def listen_on_port(self):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            return free.getsockname()[1]
 
     def test_headers(self):
         self.serve()
@@ -500,11 +497,11 @@ class Hostile(AdminCase):
     def test_slow_and_silent(self):
         """All places taken: by who sends a byte now and then, who sends nothing, who reads nothing. They have ten seconds."""
         tool = self.serve()
+        began = time.monotonic()
         slow = [self.raw(b"GET /status HTTP/1.1\r\nHost: local", timeout=30) for _ in range(8)]
         heads = [self.raw(b"HEAD /events HTTP/1.1\r\nHost: localhost\r\n\r\n", timeout=30) for _ in range(4)]
         silent = [self.raw(timeout=30) for _ in range(12)]
         greedy = [self.raw(b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60, timeout=30) for _ in range(8)]
-        began = time.monotonic()
         self.assertLess(self.reacts(tool), 5 * RUN.slow)
         left = set(slow)
         while left and time.monotonic() - began < 30 * RUN.slow:

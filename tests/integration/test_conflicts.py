@@ -139,14 +139,17 @@ class BeforeRgw(TestCase):
         self.assertEqual({self.destination.get(key) for key in self.keys}, {b"the second"})
 
     def test_a_refusal_that_comes_late(self):
-        """By then others know how this service wants a condition put."""
-        for key in self.keys[1::2]:
-            self.proxied.fault(proxyfault.delay(0.7), method="PUT", target=f"{key}$")
-        self.succeed("--sync", env=self.env)
+        """By then others know how this service wants a condition put. All have asked before the first is answered."""
+        def writes(status=None):
+            return [r for r in self.proxied.requests if r.method == "PUT" and "/public/" in r.target and status in (None, r.status)]
+
+        late = "/public/[1357]$"
+        self.proxied.fault(proxyfault.once(lambda: len(writes(200)) == 4), method="PUT", target=late, times=4)
+        self.proxied.fault(proxyfault.once(lambda: len(writes()) == 8), method="PUT", target="/public/", times=4)
+        self.succeed("--sync", env={**self.env, "STORSYNC_CONCURRENCY": "8"})
         self.check()
-        writes = [r for r in self.proxied.requests if r.method == "PUT" and "/public/" in r.target]
-        self.assertTrue(all("if-match" in r.headers for r in writes))
-        self.assertGreaterEqual(len([r for r in writes if r.status == 412]), 4)
+        self.assertTrue(all("if-match" in r.headers for r in writes()))
+        self.assertEqual((len(writes(412)), len(writes(200))), (8, 8))
 
     def test_an_answer_that_is_lost(self):
         """What is there is looked at: it is what was sent, so it is not sent again."""

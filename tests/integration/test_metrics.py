@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import unittest
@@ -14,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 from harness import CHECKOUT, RUN, TestCase, production, sides
+from rgw import free_ports
 from test_conflicts import QUIET
 
 PROMTOOL = shutil.which("promtool")
@@ -170,11 +170,6 @@ class File(MetricsCase):
 class Scraped(MetricsCase):
     """The process that stays, read by Prometheus itself, with the configuration and the rules of examples/."""
 
-    def free_port(self):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return probe.getsockname()[1]
-
     def prometheus(self, target):
         binary = shutil.which("prometheus")
         if not binary:
@@ -187,7 +182,7 @@ class Scraped(MetricsCase):
         config = config.replace("127.0.0.1:9187", target).replace("scrape_interval: 30s",
                                                                   "scrape_interval: 1s\n  evaluation_interval: 1s")
         (folder / "prometheus.yml").write_text(config)
-        self.api = f"http://127.0.0.1:{self.free_port()}"
+        self.api = f"http://127.0.0.1:{free_ports(1)[0]}"
         process = subprocess.Popen([binary, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
                                     f"--web.listen-address={self.api.removeprefix('http://')}", "--log.level=warn"],
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -205,7 +200,7 @@ class Scraped(MetricsCase):
         return float(found["result"][0]["value"][1]) if found and found["result"] else None
 
     def test_by_prometheus(self):
-        port = self.free_port()
+        (port,) = free_ports(1)
         tool = self.start("--serve", env=self.env(STORSYNC_ADMIN_LISTEN=f"127.0.0.1:{port}", STORSYNC_SCHEDULE="@yearly"))
         tool.wait_for(lambda: "staying until told to end" in tool.err)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10 * RUN.slow) as answer:

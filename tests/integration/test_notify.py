@@ -443,10 +443,12 @@ class Mailbox:
                             auth_required=bool(auth), auth_require_tls=starttls and not smtps,
                             auth_exclude_mechanism=exclude, hostname="mail.test")
 
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.controller = Own(Handler(), hostname="127.0.0.1", port=self.port,
+            def _create_server(self):
+                return self.loop.create_server(self._factory_invoker, sock=listener, ssl=self.ssl_context)
+
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port = listener.getsockname()[1]
+        self.controller = Own(Handler(), hostname="127.0.0.1", port=self.port, ready_timeout=5 * RUN.slow,
                               ssl_context=context if smtps else None)
         self.controller.start()
         self.url = f"smtp{'s' if smtps else ''}://127.0.0.1:{self.port}"
@@ -625,7 +627,7 @@ class Mail(NotifyCase):
         mailbox = self.mailbox()
         receiver = self.receiver()
         receiver.answers = [receiver.stall]
-        tool = self.mail(mailbox, STORSYNC_NOTIFY_URL=receiver.url, STORSYNC_NOTIFY_TIMEOUT="2s")
+        tool = self.mail(mailbox, STORSYNC_NOTIFY_URL=receiver.url, STORSYNC_NOTIFY_TIMEOUT="5s")
         self.assertEqual(len(mailbox.mails), 1)
         self.assertIn(f"told 127.0.0.1:{mailbox.port} how the run ended (smtp_url)", tool.err)
         self.not_told(tool, "(notify_url): no answer within")

@@ -564,7 +564,7 @@ class Losers(SlowSource):
         self.assertLessEqual(len(polls), time.monotonic() - began + 1)
         looks = [r for r in polls if re.search(LEASE, r.path)]
         gaps = [b.at - a.at for a, b in zip(looks, looks[1:])]
-        self.assertGreater(sum(gaps) / len(gaps), 0.95)
+        self.assertGreater(sum(gaps), 0.95 * len(gaps) - 0.5, "the first may be seen late")
         self.assertGreater(max(gaps) - min(gaps), 0.001, "with jitter")
         go_on.set()
         owner.wait()

@@ -1,5 +1,6 @@
 """Being told to end: at any moment, also as PID 1. (What the application inherits otherwise: test_handover.)"""
 import fcntl
+import itertools
 import os
 import pty
 import re
@@ -258,8 +259,8 @@ class Pid1(SignalCase):
 
 def connecting(pid, port):
     """Has the process a connection to that port in the state SYN_SENT? (The hole's own ones are in it as well.)"""
-    found = re.findall(rf":{port:04X} 02 (?:\S+ +){{5}}(\d+)", Path(f"/proc/{pid}/net/tcp").read_text())
     try:
+        found = re.findall(rf":{port:04X} 02 (?:\S+ +){{5}}(\d+)", Path(f"/proc/{pid}/net/tcp").read_text())
         links = {os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")}
     except OSError:
         return False  # one was closed meanwhile
@@ -271,7 +272,8 @@ class Other(SignalCase):
         """Whenever it comes: never the application, never anything else than this signal's code."""
         proxy, codes = self.proxy(), []
         proxy.fault(proxyfault.stall(), times=FOREVER)
-        for number in range(40):
+        # On a busy machine its first instructions come late: then longer, until one had begun.
+        for number in itertools.takewhile(lambda number: number < 40 or 128 + signal.SIGTERM not in codes, range(40 * RUN.slow)):
             tool = self.starts(self.hosts({"STORSYNC_SOURCE_ENDPOINT": proxy.endpoint}))
             time.sleep(number * (0.002 if RUN.instrumented else 0.0001))
             tool.kill(signal.SIGTERM)

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import proxyfault
-from harness import RUN, TestCase, alive, production
+from harness import RUN, TestCase, production
 from proxyfault import FOREVER
 
 LIMIT = 2  # s
@@ -59,7 +59,8 @@ class SupervisorCase(TestCase):
         self.assertEqual(tool.code, 128 + number)
         self.assertLess(time.monotonic() - sent, 2 * RUN.slow)
         self.assertFalse(tool.application.started)
-        self.assertEqual([pid for pid in family if alive(pid)], [], "nothing of it is left")
+        for pid in family:
+            self.wait_gone(pid)
 
 
 class Died(SupervisorCase):
