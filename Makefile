@@ -60,8 +60,9 @@ fuzz_CC = clang
 
 LIBS = -lcurl -lbearssl -linih -lyyjson -lmicrohttpd
 LDFLAGS = -Wl,--gc-sections,--build-id -Wl,-z,relro,-z,now,-z,noexecstack
+# readonly.ld keeps code apart from data, so ld need not.
+aarch64_LDFLAGS = -Wl,-T,deps/readonly.ld,-z,noseparate-code
 # Seen as a whole, gcc makes it 1 KiB smaller; clang always looks at all.
-aarch64_LDFLAGS = -Wl,-T,deps/readonly.ld
 musl_LDFLAGS = $(aarch64_LDFLAGS) -Wl,-z,pack-relative-relocs $(if $(filter %gcc cc,$(notdir $(firstword $(CC)))),-flto-partition=one)
 test_LDFLAGS = $(musl_LDFLAGS)
 
