@@ -281,11 +281,15 @@ class PowerCut(TestCase):
             space = self.mounts(f"mkfs.ext4 -q -F '{image}' && mount -o loop '{image}' '{destination.root}'")
         except AssertionError as why:
             self.skipTest(f"SKIPPED, not tested here: ext4 on a loop device ({why})")
-        waiting = self.waiting()
-        whole = self.check(source, keys, space, destination)
-        self.assertLess(whole, 100)
-        if waiting + self.waiting() < 16 << 10:
-            self.assertGreater(whole, 0)
+        for attempt in range(5):  # much may have been waiting for a moment only
+            waiting = self.waiting()
+            whole = self.check(source, keys, space, destination)
+            self.assertLess(whole, 100)
+            if whole > 0 or waiting + self.waiting() >= 16 << 10:
+                break
+            self.assertLess(attempt, 4, "no volume was flushed")
+            shutil.rmtree(space.path(destination.root) / "public")
+            shutil.rmtree(space.path(destination.root) / ".storsync")
         tool = self.tool("--validate", env=production(source, destination), prefix=space.prefix)
         self.assertEqual(tool.code, 0, tool.err)
 

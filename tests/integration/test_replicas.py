@@ -260,11 +260,14 @@ class Sleeper(SlowSource):
     """An owner that is stopped for more than its TTL and then goes on."""
 
     def sleep_and_wake(self, destination, replace):
-        proxy = self.proxy(self.source.server.endpoint)
+        proxy, go_on = self.proxy(self.source.server.endpoint), threading.Event()
+        self.addCleanup(go_on.set)
+        proxy.fault(proxyfault.once(go_on.is_set), method="GET", target=OBJECTS, skip=4, times=FOREVER)
         owner = self.replica({**production(self.source, destination), **self.slow(proxy, 0.4), **SHORT,
                               "STORSYNC_CONCURRENCY": "1"})
         owner.wait_for(lambda: len(self.contents(destination)) >= 2)
         owner.freeze()
+        go_on.set()
         stopped = time.monotonic()
         if replace:
             other = self.replica({**production(self.source, destination), **SHORT})

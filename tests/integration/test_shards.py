@@ -18,6 +18,7 @@ SHARDS = f".storsync/{JOB}/lease/shards/"
 
 class ShardCase(ReplicaCase):
     COUNT, OBJECTS = 8, 60
+    lease = {}  # SHORT where some are killed, or it is waited until a lease is surely over
 
     def setUp(self):
         super().setUp()
@@ -32,7 +33,7 @@ class ShardCase(ReplicaCase):
 
     def env(self, deployment="d1", **more):
         return production(self.source, self.destination, deployment,
-                          **{**PATHS, **SHORT, "STORSYNC_CONCURRENCY": "2", **more})
+                          **{**PATHS, **self.lease, "STORSYNC_CONCURRENCY": "2", **more})
 
     def shard(self, index, count=COUNT, deployment="d1", **how):
         env = self.env(deployment, STORSYNC_SHARD=f"/{count}", JOB_COMPLETION_INDEX=str(index))
@@ -357,6 +358,7 @@ class Remembered(DirCase):
 
 
 class Crash(DirCase):
+    lease = SHORT
     POINTS = ("starting", "lease-created", "copying", "synced", "shards-done", "between-markers", "shards-marked",
               "before-release")
 
@@ -411,6 +413,7 @@ class Slow(ShardCase):
     """A source that can be held, so that there is time to meet a shard at work."""
 
     OBJECTS = 16
+    lease = SHORT
 
     def setUp(self):
         self.not_with_gs("a proxy for S3")
@@ -455,6 +458,8 @@ class Slow(ShardCase):
 
 
 class Afterwards(DirCase):
+    lease = SHORT
+
     def test_what_shards_have_written_is_not_taken_for_productions(self):
         """conflict=keep of a later sync: it knows when shards have written, those of a deployment that was not finished too."""
         more = {"STORSYNC_MIN_INTERVAL": "0s"}

@@ -7,13 +7,14 @@ import re
 import signal
 import socket
 import termios
+import threading
 import time
 from pathlib import Path
 
 import data
 import proxyfault
 from harness import RUN, TestCase, children, production
-from proxyfault import FOREVER, Silence
+from proxyfault import FOREVER, Silence, answer
 
 NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 PID_1 = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
@@ -365,15 +366,20 @@ class Other(SignalCase):
     def test_meant_for_the_application(self):
         """What a process sends to an application ("read your configuration again", "write statistics") comes too early, and
         does no harm; it does not reach the application later either, which has no handler yet."""
+        def refuse_once_sent(x):
+            sent.wait()
+            answer(403)(x)
+
         for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGXFSZ, signal.SIGVTALRM,
                        signal.SIGSEGV, signal.SIGABRT, signal.SIGPOLL, 34, signal.SIGRTMAX):
             with self.subTest(signal=number):
-                proxy, application = self.proxy(), self.app()
-                proxy.fault(proxyfault.stall(), times=FOREVER)
-                tool = self.start("--", application.path, env={
-                    **self.hosts({"STORSYNC_SOURCE_ENDPOINT": proxy.endpoint}), "STORSYNC_TIMEOUT": "1s"})
+                proxy, application, sent = self.proxy(), self.app(), threading.Event()
+                self.addCleanup(sent.set)
+                proxy.fault(refuse_once_sent, times=FOREVER)
+                tool = self.start("--", application.path, env={**PATIENT, **self.hosts({"STORSYNC_SOURCE_ENDPOINT": proxy.endpoint})})
                 tool.wait_for(lambda: proxy.requests)
                 tool.kill(number)
+                sent.set()
                 tool.wait()
                 self.assertEqual((tool.code, application.started), (0, True))
 
