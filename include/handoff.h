@@ -41,7 +41,7 @@ struct handoff_action {
 
 struct handoff {
     struct handoff_action found[HANDOFF_SIGNALS + 1];
-    sigset_t mask;
+    uint64_t mask;
 };
 
 void handoff_begin(struct handoff *handoff);

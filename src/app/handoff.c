@@ -108,12 +108,17 @@ static void catch_stops(const struct handoff *handoff)
             catch_signal(stops[i], on_stop);
 }
 
-static void block_all(sigset_t *before)
+/* The C library leaves out the signals that it uses itself, in what it sets and in what it says was there. */
+static void block_all(uint64_t *before)
 {
-    sigset_t all;
+    static const uint64_t each = UINT64_MAX;
 
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, before);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &each, before, KERNEL_MASK_SIZE);
+}
+
+static void restore_mask(const struct handoff *handoff)
+{
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &handoff->mask, NULL, KERNEL_MASK_SIZE);
 }
 
 void handoff_unblock(void)
@@ -168,7 +173,7 @@ void handoff_begin(struct handoff *handoff)
 void handoff_release(const struct handoff *handoff)
 {
     restore_actions(handoff);
-    sigprocmask(SIG_SETMASK, &handoff->mask, NULL);
+    restore_mask(handoff);
 }
 
 void handoff_worker(const struct handoff *handoff)
@@ -230,20 +235,12 @@ void handoff_wait(int fd, int ms)
         wait_blindly(ms);
 }
 
-/* The C library leaves out the signals that it uses itself. */
-static void block_each(void)
-{
-    static const uint64_t each = UINT64_MAX;
-
-    syscall(SYS_rt_sigprocmask, SIG_BLOCK, &each, NULL, KERNEL_MASK_SIZE);
-}
-
 int handoff_collect(void)
 {
     static const uint64_t each = UINT64_MAX;
     int fd;
 
-    block_each();
+    block_all(NULL);
     signal(SIGCHLD, SIG_DFL); /* stopped children are of interest, too */
     fd = (int)syscall(SYS_signalfd4, -1, &each, KERNEL_MASK_SIZE, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0)
@@ -276,7 +273,7 @@ void handoff_poll(struct pollfd *fds, int count, int ms)
     struct timespec limit = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
     struct timespec nap = {.tv_nsec = NAP * 1000000L};
 
-    block_each(); /* whatever the C library has unblocked meanwhile */
+    block_all(NULL); /* whatever the C library has unblocked meanwhile */
     if (ppoll(fds, (nfds_t)count, ms < 0 ? NULL : &limit, NULL) < 0 && errno != EINTR)
         nanosleep(&nap, NULL);
 }
@@ -394,7 +391,7 @@ int handoff_exec(const struct handoff *handoff, char **command, struct error *er
         stop_requested(error);
         return error_exit_code(error);
     }
-    sigprocmask(SIG_SETMASK, &handoff->mask, NULL);
+    restore_mask(handoff);
     execvp(command[0], command);
     error_set_errno(error, "cannot run \"%.200s\"", command[0]);
     catch_again(handoff);

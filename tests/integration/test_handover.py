@@ -122,6 +122,12 @@ class Handover(TestCase):
         blocked = (signal.SIGUSR2, signal.SIGTERM)
         self.assertEqual(self.signals(before), [bits(blocked), bits(ignored), 0])
 
+    def test_the_mask_of_a_signal_that_our_c_library_uses_itself(self):
+        """34 is musl's own, and the first real-time signal of glibc's."""
+        self.not_wrapped("what runs it may use that signal, too")
+        blocked = self.signals(lambda: signal.pthread_sigmask(signal.SIG_SETMASK, {34}))[0]
+        self.assertEqual(blocked, bits({34}))
+
     def test_limits_umask_and_directory(self):
         tool = self.succeed("--", "/bin/sh", "-c", "umask; pwd; ulimit -n; ulimit -c", env=self.env, cwd=self.dir,
                             before_exec=lambda: os.umask(0o027))
