@@ -22,6 +22,7 @@ uint32_t hash_spread(const char *text, uint32_t seed);
 
 /* In small letters, with a NUL behind them: room for 2 * len + 1. */
 void hash_hex(const void *bytes, size_t len, char *digits);
+bool hash_is_hex(const void *bytes, size_t len, const char *digits); /* are these what hash_hex gives? */
 
 /* RFC 2104. `out` may be `key`. */
 void hash_hmac(const void *key, size_t key_len, const void *data, size_t len, unsigned char out[HASH_BYTES]);

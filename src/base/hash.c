@@ -4,9 +4,10 @@
 #include <bearssl_hmac.h>
 #include <string.h>
 
+static const char digit[] = "0123456789abcdef";
+
 void hash_hex(const void *bytes, size_t len, char *digits)
 {
-    static const char digit[] = "0123456789abcdef";
     const unsigned char *at = bytes;
 
     for (size_t i = 0; i < len; i++) {
@@ -14,6 +15,17 @@ void hash_hex(const void *bytes, size_t len, char *digits)
         *digits++ = digit[at[i] & 15];
     }
     *digits = '\0';
+}
+
+bool hash_is_hex(const void *bytes, size_t len, const char *digits)
+{
+    const unsigned char *at = bytes;
+
+    for (size_t i = 0; i < len; i++) {
+        if (*digits++ != digit[at[i] >> 4] || *digits++ != digit[at[i] & 15])
+            return false;
+    }
+    return *digits == '\0';
 }
 
 /* FNV-1a of 64 bits (G. Fowler, L. Noll, K.-P. Vo), which begins with the seed; multiplied once more, because the last bytes have not

@@ -1,8 +1,9 @@
 /*
  * The answers are those of the Amazon S3 API Reference: UTF-8, no DTD, one default namespace, few levels. What is
  * well-formed is told by Extensible Markup Language (XML) 1.0, fifth edition; the numbers in brackets are its
- * productions. Each byte is one step of a machine, so that a document may be cut anywhere, and nothing of it is kept but
- * the names of the elements that are open, those of the attributes of one tag, and the text of one leaf.
+ * productions. A step of a machine takes a byte, or all that come where each would be the same step, so that a document may
+ * be cut anywhere, and nothing of it is kept but the names of the elements that are open, those of the attributes of one tag,
+ * and the text of one leaf.
  */
 #include "xml.h"
 
@@ -66,6 +67,7 @@ struct xml {
     size_t name_at[XML_DEPTH_MAX];    /* and where in `names` its own begins */
     size_t attributes_at;             /* where in `names` those of this tag begin */
     size_t last_at;                   /* where the last one begins */
+    size_t local_at;                  /* and where it does behind its prefix */
     size_t names_len;
     size_t path_len;
     size_t text_len;
@@ -91,32 +93,64 @@ static bool is_space(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
+/* What a character of ASCII may be, a digit each: the sum of these. A colon in a name is looked at on its own. */
+enum kind { PLAIN = 1, IN_NAME = 2, BEGINS_NAME = 4 };
+static const char kinds[256] = "00000000000000000000000000000000"
+                               "11111101111113313333333333510101"
+                               "17777777777777777777777777711017"
+                               "17777777777777777777777777711110";
+
+static bool is_kind(char c, int kind)
+{
+    return (kinds[(unsigned char)c] & kind) != 0;
+}
+
+/* How many bytes at the beginning are of that kind. */
+static size_t span(const char *data, size_t len, int kind)
+{
+    size_t i = 0;
+
+    while (i < len && (kinds[(unsigned char)data[i]] & kind) != 0)
+        i++;
+    return i;
+}
+
 /* NameStartChar [4], NameChar [4a]: beyond ASCII all counts as a letter, since no name there means anything to us. */
 static bool begins_name(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == ':' || (c & '\x80') != 0;
+    return (c & '\x80') != 0 || is_kind(c, BEGINS_NAME);
 }
 
 static bool is_in_name(char c)
 {
-    return begins_name(c) || (c >= '0' && c <= '9') || c == '-' || c == '.';
+    return (c & '\x80') != 0 || is_kind(c, IN_NAME | BEGINS_NAME);
 }
 
 /* --- names and text --- */
 
 static void begin_name(struct xml *xml)
 {
-    xml->last_at = xml->names_len;
+    xml->last_at = xml->local_at = xml->names_len;
 }
 
-static void name_add(struct xml *xml, char c)
+/* Takes of a name what `data` begins with, a byte at least. Returns how much that is. */
+static size_t name_add(struct xml *xml, const char *data, size_t len)
 {
-    if (xml->names_len - xml->last_at == XML_PATH_MAX)
-        xml_refuse(xml, "too long a name");
-    else if (xml->names_len == NAMES_MAX - 1)
-        xml_refuse(xml, "too many names in one place");
-    else
-        xml->names[xml->names_len++] = c;
+    size_t name = XML_PATH_MAX - (xml->names_len - xml->last_at), all = NAMES_MAX - 1 - xml->names_len;
+    size_t run;
+
+    if (name == 0 || all == 0) {
+        xml_refuse(xml, name == 0 ? "too long a name" : "too many names in one place");
+        return 1;
+    }
+    len = len < name ? len : name;
+    len = len < all ? len : all;
+    run = 1 + span(data + 1, len - 1, IN_NAME);
+    memcpy(xml->names + xml->names_len, data, run);
+    if (*data == ':')
+        xml->local_at = xml->names_len + 1;
+    xml->names_len += run;
+    return run;
 }
 
 static void end_name(struct xml *xml)
@@ -165,15 +199,10 @@ static void text_add_code(struct xml *xml, uint32_t code)
 
 static void element_begin(struct xml *xml)
 {
-    const char *name = xml->names + xml->last_at;
-    const char *colon, *local;
     size_t slash = xml->depth > 0 ? 1 : 0;
-    size_t len;
+    size_t len = xml->names_len - xml->local_at;
 
     end_name(xml);
-    colon = strrchr(name, ':');
-    local = colon != NULL ? colon + 1 : name;
-    len = strlen(local);
     if (slash + len > XML_PATH_MAX - xml->path_len) {
         xml_refuse(xml, "too long a name");
         return;
@@ -182,7 +211,7 @@ static void element_begin(struct xml *xml)
     xml->parent_len[xml->depth++] = xml->path_len;
     if (slash != 0)
         xml->path[xml->path_len++] = '/';
-    memcpy(xml->path + xml->path_len, local, len + 1);
+    memcpy(xml->path + xml->path_len, xml->names + xml->local_at, len + 1);
     xml->path_len += len;
     xml->text_len = 0;
     xml->leaf = true;
@@ -255,17 +284,19 @@ static bool step_beginning(struct xml *xml, char c)
     return step_content(xml, c);
 }
 
-static bool step_markup(struct xml *xml, char c)
+static size_t step_markup(struct xml *xml, const char *data, size_t len)
 {
+    char c = *data;
+
     xml->run = 0;
     if (c == '?') {
         xml->place = INSTRUCTION_NAME;
-        return true;
+        return 1;
     }
     xml->early = false;
     if (c == '!') {
         xml->place = DECLARATION;
-        return true;
+        return 1;
     }
     if (c == '/') {
         xml->place = END_NAME;
@@ -276,11 +307,10 @@ static bool step_markup(struct xml *xml, char c)
     else if (xml->depth == XML_DEPTH_MAX)
         xml_refuse(xml, "too many levels");
     if (!begins_name(c))
-        return false;
+        return 0;
     begin_name(xml);
-    name_add(xml, c);
     xml->place = START_NAME;
-    return true;
+    return name_add(xml, data, len);
 }
 
 static bool step_tag(struct xml *xml, char c)
@@ -295,7 +325,7 @@ static bool step_tag(struct xml *xml, char c)
         xml->spaced = true;
     } else {
         begin_name(xml);
-        name_add(xml, c);
+        name_add(xml, &c, 1);
         xml->place = ATTRIBUTE_NAME;
         return xml->spaced && begins_name(c);
     }
@@ -316,7 +346,7 @@ static bool step_attribute(struct xml *xml, char c)
 {
     if (xml->place == ATTRIBUTE_NAME) {
         if (is_in_name(c)) {
-            name_add(xml, c);
+            name_add(xml, &c, 1);
             return true;
         }
         attribute_named(xml);
@@ -346,24 +376,28 @@ static bool step_value(struct xml *xml, char c)
     return c != '<';
 }
 
-static bool step_end_tag(struct xml *xml, char c)
+static size_t step_end_tag(struct xml *xml, const char *data, size_t len)
 {
     if (xml->place == END_NAME) {
-        const char *name = xml->names + xml->name_at[xml->depth - 1];
+        const char *name = xml->names + xml->name_at[xml->depth - 1] + xml->run;
+        size_t run = 0;
 
-        if (name[xml->run] != '\0' && name[xml->run] == c) {
-            xml->run++;
-            return true;
+        if (*name != '\0' && *name == *data) {
+            do
+                run++;
+            while (run < len && data[run] == name[run] && is_kind(data[run], IN_NAME));
+            xml->run += run;
+            return run;
         }
-        if (name[xml->run] != '\0' || is_in_name(c))
+        if (*name != '\0' || is_in_name(*data))
             xml_refuse(xml, "mismatched tag");
         xml->place = END_TAG;
     }
-    if (c == '>' && !xml->failed) {
+    if (*data == '>' && !xml->failed) {
         element_end(xml);
-        return true;
+        return 1;
     }
-    return is_space(c);
+    return is_space(*data);
 }
 
 static bool step_declaration(struct xml *xml, char c)
@@ -436,15 +470,18 @@ static bool step_instruction(struct xml *xml, char c)
             (strcasecmp(xml->reference, "xml") == 0 && !xml->early))
             return false;
         xml->early = false;
-        xml->run = 0;
+        xml->run = c == '?' ? 2 : 0;
         xml->place = INSTRUCTION;
+        return true;
     }
-    if (c == '>' && xml->run == 1) {
+    if (c == '>' && xml->run > 0) {
         xml->run = 0;
         xml->place = CONTENT;
-    } else {
-        xml->run = c == '?' ? 1 : 0;
+        return true;
     }
+    if (xml->run == 2) /* behind the name itself nothing but the end may follow */
+        return false;
+    xml->run = c == '?' ? 1 : 0;
     return true;
 }
 
@@ -483,15 +520,18 @@ static uint32_t referred(struct xml *xml)
     return 0;
 }
 
-static bool step_reference(struct xml *xml, char c)
+static size_t step_reference(struct xml *xml, const char *data, size_t len)
 {
+    size_t room = REFERENCE_MAX - xml->run;
     uint32_t code;
 
-    if (c != ';') {
-        if (xml->run == REFERENCE_MAX)
-            return false;
-        xml->reference[xml->run++] = c;
-        return is_in_name(c) || (c == '#' && xml->run == 1);
+    if (*data != ';') {
+        bool good = room > 0 && (is_in_name(*data) || (*data == '#' && xml->run == 0));
+        size_t run = good ? 1 + span(data + 1, (len < room ? len : room) - 1, IN_NAME) : 0;
+
+        memcpy(xml->reference + xml->run, data, run);
+        xml->run += run;
+        return run;
     }
     xml->reference[xml->run] = '\0';
     code = referred(xml);
@@ -499,7 +539,7 @@ static bool step_reference(struct xml *xml, char c)
         text_add_code(xml, code);
     xml->run = 0;
     xml->place = xml->around;
-    return true;
+    return 1;
 }
 
 /* Can this byte be there, in a document in UTF-8? */
@@ -509,7 +549,7 @@ static bool fits(struct xml *xml, char c)
     uint32_t code = (unsigned char)c;
 
     if (code < 0x80)
-        return xml->cut_len == 0 && is_char(code);
+        return xml->cut_len == 0 && (code >= ' ' || is_space(c));
     xml->cut[xml->cut_len++] = c;
     first = (unsigned char)xml->cut[0];
     if (xml->cut_len < (first < 0xE0 ? 2u : first < 0xF0 ? 3u : 4u))
@@ -520,20 +560,33 @@ static bool fits(struct xml *xml, char c)
     return is_char(code);
 }
 
-static bool step(struct xml *xml, char c)
+static size_t step_text(struct xml *xml, const char *data, size_t len)
 {
+    size_t run = xml->depth > 0 ? span(data, len, PLAIN) : 0;
+
+    if (run == 0)
+        return step_content(xml, *data);
+    text_add(xml, data, run);
+    xml->run = 0;
+    xml->carriage = false;
+    return run;
+}
+
+/* How many bytes have been taken, more than one only where all of them are ASCII; 0: the first may not be there. */
+static size_t step(struct xml *xml, const char *data, size_t len)
+{
+    char c = *data;
+
     switch (xml->place) {
     case BEGINNING:
         return step_beginning(xml, c);
     case CONTENT:
-        return step_content(xml, c);
+        return step_text(xml, data, len);
     case MARKUP:
-        return step_markup(xml, c);
+        return step_markup(xml, data, len);
     case START_NAME:
-        if (is_in_name(c)) {
-            name_add(xml, c);
-            return true;
-        }
+        if (is_in_name(c))
+            return name_add(xml, data, len);
         element_begin(xml);
         return xml->failed || step_tag(xml, c);
     case TAG:
@@ -550,7 +603,7 @@ static bool step(struct xml *xml, char c)
         return c == '>';
     case END_NAME:
     case END_TAG:
-        return step_end_tag(xml, c);
+        return step_end_tag(xml, data, len);
     case DECLARATION:
         return step_declaration(xml, c);
     case COMMENT_BEGIN:
@@ -563,20 +616,9 @@ static bool step(struct xml *xml, char c)
     case INSTRUCTION:
         return step_instruction(xml, c);
     case REFERENCE:
-        return step_reference(xml, c);
+        return step_reference(xml, data, len);
     }
-    return false;
-}
-
-/* How long the text is that `data` begins with and that needs no look at each byte. */
-static size_t plain(const char *data, size_t len)
-{
-    size_t i = 0;
-
-    while (i < len && data[i] >= ' ' && data[i] <= '~' && data[i] != '<' && data[i] != '&' &&
-           data[i] != ']' && data[i] != '>')
-        i++;
-    return i;
+    return 0;
 }
 
 static bool xml_result(const struct xml *xml, struct error *error)
@@ -591,24 +633,20 @@ bool xml_push(struct xml *xml, const char *data, size_t len, struct error *error
     size_t used = 0;
 
     while (used < len && !xml->failed) {
-        size_t text =
-            xml->place == CONTENT && xml->depth > 0 && xml->cut_len == 0 ? plain(data + used, len - used) : 0;
         char c = data[used];
+        size_t taken;
 
-        if (text > 0) {
-            text_add(xml, data + used, text);
-            xml->run = 0;
-            xml->carriage = false;
-            used += text;
-        } else if (xml->place == BEGINNING && (c == '\xFE' || c == '\xFF')) { /* UTF-16 begins like this */
+        if (xml->place == BEGINNING && (c == '\xFE' || c == '\xFF')) { /* UTF-16 begins like this */
             xml_refuse(xml, "an encoding other than UTF-8");
-        } else if ((!fits(xml, c) || !step(xml, c)) && !xml->failed) {
+            break;
+        }
+        taken = fits(xml, c) ? step(xml, data + used, len - used) : 0;
+        if (taken == 0 && !xml->failed) {
             error_set(&xml->failure, ERROR_PROTOCOL, "unusable XML: not well-formed at byte %llu",
                       xml->before + used);
             xml->failed = true;
-        } else {
-            used++;
         }
+        used += taken;
     }
     xml->before += used;
     return xml_result(xml, error);

@@ -252,12 +252,12 @@ size_t cursor_spare(struct cursor *cursor)
 
 /* ---- handing out ---- */
 
-/* Some services show the last key of a page once more at the beginning of the next. With other facts it would be another
- * object, whose key we misread. */
+/* Some services show the last key of a page once more at the beginning of the next. With other facts than the entry before,
+ * whose key it has, it would be another object, whose key we misread. */
 static bool is_repeated(struct cursor *cursor, const struct object_entry *entry)
 {
-    if (strcmp(entry->key, cursor->key) != 0 || entry->size != cursor->entry.size ||
-        entry->modified != cursor->entry.modified || strcmp(entry->version, cursor->entry.version) != 0)
+    if (entry->size != cursor->entry.size || entry->modified != cursor->entry.modified ||
+        strcmp(entry->version, cursor->entry.version) != 0)
         return false;
     if (!cursor->store->repeats)
         log_warn("%s: its listing has \"%.150s\" twice; what is repeated is passed over", cursor->store->name,
@@ -293,6 +293,7 @@ static bool take_entry(struct cursor *cursor, bool *again)
 {
     struct object_entry entry;
     size_t used = page_entry(&cursor->pages[cursor->using], cursor->offset, &entry);
+    int order;
 
     *again = has_been_there(cursor, &entry);
     if (*again) {
@@ -300,8 +301,9 @@ static bool take_entry(struct cursor *cursor, bool *again)
         cursor->taken++;
         return true;
     }
-    *again = is_repeated(cursor, &entry);
-    if (!*again && strcmp(entry.key, cursor->key) <= 0)
+    order = strcmp(entry.key, cursor->key);
+    *again = order == 0 && is_repeated(cursor, &entry);
+    if (!*again && order <= 0)
         return error_set(&cursor->error, ERROR_PROTOCOL,
                          "%s: the listing of \"%s\" is out of order: \"%.150s\" comes after \"%.150s\"",
                          cursor->store->name, cursor->range.prefix, entry.key, cursor->key);

@@ -46,12 +46,8 @@ void **page_walk(struct store_page *page)
 
 static bool is_named_by_hash(const struct object_entry *entry)
 {
-    char digits[2 * OBJECT_HASH_SIZE + 1];
-
-    if (entry->hash.kind == OBJECT_HASH_NONE)
-        return false;
-    hash_hex(entry->hash.bytes, object_hash_size(entry->hash.kind), digits);
-    return strcmp(entry->version, digits) == 0;
+    return entry->hash.kind != OBJECT_HASH_NONE &&
+           hash_is_hex(entry->hash.bytes, object_hash_size(entry->hash.kind), entry->version);
 }
 
 bool page_add(struct store_page *page, const struct object_entry *entry)

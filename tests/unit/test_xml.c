@@ -130,6 +130,35 @@ static void any_split_gives_the_same(void **state)
     assert_string_equal(buf_str(&trace.seen), listing_seen);
 }
 
+/* Whether it is taken must not depend on where it is cut. */
+static void split_anywhere(const char *document, bool good, const char *seen)
+{
+    size_t len = strlen(document);
+
+    for (size_t split = 0; split <= len; split++) {
+        again();
+        assert_int_equal(xml_push(xml, document, split, &error) &&
+                             xml_push(xml, document + split, len - split, &error) && xml_finish(xml, &error),
+                         good);
+        assert_string_equal(buf_str(&trace.seen), seen);
+    }
+}
+
+static void names_and_references_may_be_cut_anywhere(void **state)
+{
+    (void)state;
+    split_anywhere("<p:q\xC3\xA9r><a:b:cd e:f='1' e:g='2' >1</a:b:cd\n><?x?><x-1.y/></p:q\xC3\xA9r>", true,
+                   "q\xC3\xA9r/cd=1;q\xC3\xA9r/x-1.y=;q\xC3\xA9r=;");
+    split_anywhere("<a>&quot;&#x41;&#0000066;&amp;</a>", true, "a=\"AB&;");
+    split_anywhere("<ab></abc>", false, "");
+    split_anywhere("<abc></ab>", false, "");
+    split_anywhere("<a:b></ab>", false, "");
+    split_anywhere("<a\xC3\xA9></a\xC3\xA8>", false, "");
+    split_anywhere("<a>&a#;</a>", false, "");
+    split_anywhere("<a>&#000000000000066;</a>", false, "");
+    split_anywhere("<a><?x?y?></a>", false, "");
+}
+
 static void text_is_that_of_leaves_only(void **state)
 {
     (void)state;
@@ -406,6 +435,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(leaves_are_reported_with_their_paths),
         TEST(any_split_gives_the_same),
+        TEST(names_and_references_may_be_cut_anywhere),
         TEST(text_is_that_of_leaves_only),
         TEST(prefixes_and_attributes_do_not_count),
         TEST(what_is_not_xml_is_refused),

@@ -94,6 +94,9 @@ struct s3_operation {
     void (*release)(struct s3_call *c);
 };
 
+/* What the document of an answer is. */
+enum s3_root { S3_ROOT_UNKNOWN, S3_ROOT_ERROR, S3_ROOT_ANSWER, S3_ROOT_OTHER };
+
 /* One answer, as far as it has come: what any of them may have. */
 struct s3_reply {
     char region[S3_REGION_SIZE];
@@ -104,6 +107,8 @@ struct s3_reply {
     /* body */
     uint64_t body_len;
     bool body_begun;        /* something else than white space has come */
+    enum s3_root root;      /* by the first element that has ended */
+    size_t root_len;        /* of its name */
     bool root_closed;       /* the root element is complete */
     bool understood;        /* so much of it that it must be the service's */
     bool senseless;         /* it is XML, but not what the operation can use */

@@ -235,23 +235,37 @@ bool s3_element_etag(struct s3_call *c, const char *path, const char *text, stru
     return true;
 }
 
+static enum s3_root judge_root(const struct s3_call *c, const char *path, size_t len)
+{
+    const char *root = s3_operation(c)->root;
+
+    if (len == 5 && text_begins(path, "Error"))
+        return S3_ROOT_ERROR;
+    return root != NULL && exchange_is_success(&c->base) && strlen(root) == len && text_begins(path, root)
+               ? S3_ROOT_ANSWER
+               : S3_ROOT_OTHER;
+}
+
 static bool on_xml(void *ctx, const char *path, const char *text, struct error *error)
 {
     struct s3_call *c = ctx;
-    const struct s3_operation *operation = s3_operation(c);
-    const char *slash = strchr(path, '/');
-    size_t root_len = slash != NULL ? (size_t)(slash - path) : strlen(path);
+    struct s3_reply *reply = &c->reply;
+    const char *rest;
 
-    if (root_len == 5 && strncmp(path, "Error", 5) == 0)
-        return slash == NULL || on_error_leaf(c, slash + 1, text);
-    if (operation->root == NULL || !exchange_is_success(&c->base) || root_len != strlen(operation->root) ||
-        strncmp(path, operation->root, root_len) != 0)
+    if (reply->root == S3_ROOT_UNKNOWN) {
+        reply->root_len = strcspn(path, "/");
+        reply->root = judge_root(c, path, reply->root_len);
+    }
+    rest = path + reply->root_len;
+    if (reply->root == S3_ROOT_ERROR)
+        return *rest == '\0' || on_error_leaf(c, rest + 1, text);
+    if (reply->root == S3_ROOT_OTHER)
         return true;
-    if (slash == NULL)
-        c->reply.root_closed = true;
-    else if (operation->element != NULL)
-        c->reply.senseless = !operation->element(c, slash + 1, text, error);
-    return !c->reply.senseless;
+    if (*rest == '\0')
+        reply->root_closed = true;
+    else if (s3_operation(c)->element != NULL)
+        reply->senseless = !s3_operation(c)->element(c, rest + 1, text, error);
+    return !reply->senseless;
 }
 
 static struct xml *take_xml(struct s3_call *c)
