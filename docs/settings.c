@@ -91,6 +91,8 @@ static void put_ini(struct buf *out)
         if (strcmp(slot.section, section) != 0)
             buf_printf(out, "\n[%s]\n", slot.section);
         section = slot.section;
+        if (slot.setting->heading != NULL)
+            buf_printf(out, "\n# === %s ===\n", slot.setting->heading);
         buf_puts(out, "\n# ");
         put_meaning(out, slot.setting);
         buf_printf(out, "\n;%s =%s%s\n", slot.setting->name, *slot.fallback != '\0' ? " " : "",
@@ -98,33 +100,33 @@ static void put_ini(struct buf *out)
     }
 }
 
-static void put_all(struct buf *out, const struct setting *setting, bool side,
-                    void (*put)(struct buf *, const struct setting *, bool))
+/* How a table is shown: each of its groups begins with `before`, its heading, `after`, and ends with `end`. */
+struct form {
+    const char *before, *after, *end;
+    void (*put)(struct buf *out, const struct setting *setting, bool side);
+};
+
+static const struct form markdown = {
+    "\n**", "**\n\n| Name | In the environment | Default | Meaning |\n|---|---|---|---|\n", "", put_markdown};
+static const struct form man = {".Pp\n.Em ", " :\n.Bl -tag -width Ds\n", ".El\n", put_man};
+
+static void put_groups(struct buf *out, const struct form *form, const struct setting *setting, bool side)
 {
-    for (; setting->name != NULL; setting++)
-        put(out, setting, side);
+    for (const struct setting *first = setting; setting->name != NULL; setting++) {
+        if (setting->heading != NULL)
+            buf_printf(out, "%s%s%s%s", setting != first ? form->end : "", form->before, setting->heading,
+                       form->after);
+        form->put(out, setting, side);
+    }
+    buf_puts(out, form->end);
 }
 
-static void put_markdown_tables(struct buf *out)
+static void put_all(struct buf *out, const struct form *form, const char *of_run, const char *of_side)
 {
-    static const char head[] = "| Name | In the environment | Default | Meaning |\n|---|---|---|---|\n";
-
-    buf_printf(out, "Of the whole run:\n\n%s", head);
-    put_all(out, settings_of_run(), false, put_markdown);
-    buf_printf(
-        out, "\nOf each side (in `[source]` and `[destination]`; `SIDE` is `SOURCE` or `DESTINATION`):\n\n%s",
-        head);
-    put_all(out, settings_of_side(), true, put_markdown);
-}
-
-static void put_man_lists(struct buf *out)
-{
-    buf_puts(out, ".Ss Settings of the whole run\n.Bl -tag -width Ds\n");
-    put_all(out, settings_of_run(), false, put_man);
-    buf_puts(out,
-             ".El\n.Ss Settings of each side\n.Ar SIDE\nis source or destination.\n.Bl -tag -width Ds\n");
-    put_all(out, settings_of_side(), true, put_man);
-    buf_puts(out, ".El\n");
+    buf_puts(out, of_run);
+    put_groups(out, form, settings_of_run(), false);
+    buf_puts(out, of_side);
+    put_groups(out, form, settings_of_side(), true);
 }
 
 int main(int argc, char **argv)
@@ -135,9 +137,11 @@ int main(int argc, char **argv)
 
     buf_init(&out, DOCUMENT_MAX);
     if (strcmp(form, "markdown") == 0)
-        put_markdown_tables(&out);
+        put_all(&out, &markdown, "Of the whole run:\n",
+                "\nOf each side (in `[source]` and `[destination]`; `SIDE` is `SOURCE` or `DESTINATION`):\n");
     else if (strcmp(form, "man") == 0)
-        put_man_lists(&out);
+        put_all(&out, &man, ".Ss Settings of the whole run\n",
+                ".Ss Settings of each side\n.Ar SIDE\nis source or destination.\n");
     else if (strcmp(form, "ini") == 0)
         put_ini(&out);
     good = out.len > 0 && !out.failed && fputs(buf_str(&out), stdout) != EOF && fflush(stdout) == 0;

@@ -16,7 +16,7 @@ complete -c storsync-init -l help -d 'show all options'
 complete -c storsync-init -l version -d 'show the version'
 complete -c storsync-init -l environment -d 'production or development; found out if not set' -x -a 'production development'
 complete -c storsync-init -l deployment-id -d 'what tells one deployment from the next; the platform\'s own if not set' -x
-complete -c storsync-init -l job -d 'what this sync is called in the production bucket; follows from source and paths if not set' -x
+complete -c storsync-init -l job -d 'what this sync is called in the production bucket; follows from source, paths and filters if not set' -x
 complete -c storsync-init -l shard -d 'I/N: of N processes that share the objects of a deployment this is number I, from 0; /N takes that from JOB_COMPLETION_INDEX' -x
 complete -c storsync-init -l public-object-search-paths -d 'what to sync: /bucket/prefix, comma-separated, or /bucket/* for all; the bucket\'s name does not count' -x
 complete -c storsync-init -l private-object-dir -d 'what to sync besides: one /bucket/prefix; public/ and private/ if neither is set' -x

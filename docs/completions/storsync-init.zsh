@@ -17,7 +17,7 @@ _arguments -S -s \
 	'--version[show the version]' \
 	'--environment=[production or development; found out if not set]:value:(production development)' \
 	'--deployment-id=[what tells one deployment from the next; the platform'\''s own if not set]:ID:' \
-	'--job=[what this sync is called in the production bucket; follows from source and paths if not set]:NAME:' \
+	'--job=[what this sync is called in the production bucket; follows from source, paths and filters if not set]:NAME:' \
 	'--shard=[I/N\: of N processes that share the objects of a deployment this is number I, from 0; /N takes that from JOB_COMPLETION_INDEX]:SHARD:' \
 	'--public-object-search-paths=[what to sync\: /bucket/prefix, comma-separated, or /bucket/* for all; the bucket'\''s name does not count]:PATHS:' \
 	'--private-object-dir=[what to sync besides\: one /bucket/prefix; public/ and private/ if neither is set]:PATH:' \
