@@ -1,4 +1,5 @@
 """How connections come about and what becomes of them: reuse, resumed sessions, proxies, addresses, redirects."""
+import contextlib
 import socket
 
 import data
@@ -266,33 +267,43 @@ class Addresses(TlsCase):
 
     NAME = "storage.example.test"
 
-    def reach(self, address, dead):
-        """Asks for a listing at `address`, where `dead` is the other address of that name."""
+    def reach(self, address, other, dead):
+        """Asks for a listing at `address`, where nobody answers at the `other` address of that name."""
         (self.dir / "hosts").write_text(f"::1 {self.NAME}\n127.0.0.1 {self.NAME}\n")
         space = self.mounts(f"mount --bind '{self.dir}/hosts' /etc/hosts")
-        server = self.serve(self.leaf(names=[self.NAME]), address=address)
-        with dead(server.port):
+        with contextlib.ExitStack() as there:
+            for last in range(20)[::-1]:
+                server = self.serve(self.leaf(names=[self.NAME]), address=address)
+                try:
+                    there.enter_context(dead(other, server.port))
+                    break
+                except OSError:  # there the port is somebody else's
+                    if not last:
+                        raise
             self.accepted(server, host=self.NAME, prefix=space.prefix, STORSYNC_CONNECT_TIMEOUT="5s")
 
     def test_nobody_listens_on_version_6(self):
-        self.reach("127.0.0.1", lambda port: Nothing())
+        self.reach("127.0.0.1", "::1", taken)
 
     def test_nobody_listens_on_version_4(self):
-        self.reach("::1", lambda port: Nothing())
+        self.reach("::1", "127.0.0.1", taken)
 
     def test_version_6_is_a_black_hole(self):
-        self.reach("127.0.0.1", lambda port: BlackHole("::1", port))
+        self.reach("127.0.0.1", "::1", BlackHole)
 
     def test_version_4_is_a_black_hole(self):
-        self.reach("::1", lambda port: BlackHole("127.0.0.1", port))
+        self.reach("::1", "127.0.0.1", BlackHole)
 
 
-class Nothing:
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
+def taken(address, port):
+    """By who does not listen."""
+    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    try:
+        sock.bind((address, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 class Resolver(TlsCase):

@@ -2,6 +2,7 @@
 import re
 import subprocess
 import threading
+import time
 
 import pki
 import tlsraw
@@ -110,6 +111,9 @@ class TlsCase(TestCase):
         self.assertEqual((tool.code, len(tool.errors)), (code, 1), tool.err)
         self.assertRegex(tool.errors[0], says)
         self.readable(tool.errors[0], f"{host}:{server.port}")
+        until = time.monotonic() + RUN.slow
+        while server.connections < tries and time.monotonic() < until:
+            time.sleep(0.005)  # the client may have given up before the server has seen it
         self.assertEqual(server.connections, tries)
         self.assertEqual(getattr(server, "requests", []), [])
         return tool
