@@ -71,9 +71,10 @@ class Scale(TestCase):
         for number in range(300):
             source.put(f"public/{number}", b"x")
         env = sides(source, destination)
-        copied = self.succeed("--sync", env=env)
+        # Where it finds out itself how many are good at once, it is more memory for more of them.
+        copied = self.succeed("--sync", "--concurrency", "8", env=env)
         self.assertEqual(copied.status["syncedFiles"], 300)
-        compared = self.succeed("--sync", env=env)
+        compared = self.succeed("--sync", "--concurrency", "8", env=env)
         self.assertEqual(compared.status["syncedFiles"], 0)
         self.assertLess(copied.page_faults - compared.page_faults, 300)
 
