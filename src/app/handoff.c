@@ -2,6 +2,7 @@
 
 #include "stop.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -278,17 +279,24 @@ void handoff_poll(struct pollfd *fds, int count, int ms)
         nanosleep(&nap, NULL);
 }
 
-/* The linker's: where what is only read begins, and where the code ends. */
-extern char __executable_start[], etext[];
+/* The linker's: the file's header, with which the program begins in memory. */
+extern const Elf64_Ehdr __ehdr_start;
 
 void handoff_rest(void)
 {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t begin = ((uintptr_t)__executable_start + page - 1) / page * page;
-    uintptr_t end = (uintptr_t)etext / page * page;
+    const char *start = (const char *)&__ehdr_start;
+    const Elf64_Phdr *part = (const void *)(start + __ehdr_start.e_phoff);
+    uintptr_t page = (uintptr_t)getpagesize();
 
-    if (begin < end)
-        madvise((void *)begin, end - begin, MADV_DONTNEED);
+    /* Each for itself: between two may be a gap, and in it memory that is somebody's. */
+    for (const Elf64_Phdr *end = part + __ehdr_start.e_phnum; part < end; part++) {
+        uintptr_t first = (uintptr_t)start + part->p_vaddr;
+        uintptr_t last = (first + part->p_filesz) / page * page;
+
+        first = (first + page - 1) / page * page;
+        if (part->p_type == PT_LOAD && (part->p_flags & PF_W) == 0 && first < last)
+            madvise((void *)first, last - first, MADV_DONTNEED);
+    }
 }
 
 void handoff_stop(void)
