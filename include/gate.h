@@ -11,8 +11,8 @@
  * INVARIANT: the lease comes first, then the look. So of two that take theirs at the same time one sees the other at least (A1 of
  * docs/DESIGN.md). That both wait for each other for ever is prevented by an order: shards go before who does all of the job,
  * and the group whose name is the lower one before the other. Whoever is behind gives its lease back before it waits; whoever
- * is ahead keeps it, and waits for what has begun already. A shard that is done counts no more. The last one is done, for others to
- * see, when the marker is there.
+ * is ahead keeps it, and waits for what has begun already. A shard that is done has no lease any more. The last one keeps its until
+ * the marker is there. What has not changed for longer than any TTL is not asked for: it is over, and has left all in doubt.
  *
  * Two groups of one deployment, which differ in how many they are, are a mistake: ERROR_CONFIG as soon as the other one has been
  * seen to go on.
@@ -35,8 +35,9 @@ enum gate_state { GATE_OPEN, GATE_CLOSED, GATE_UNKNOWN };
 
 struct gate;
 
-/* `lease` is ours. `parts`: it is this shard's; NULL: it is that of all of the job. Borrows all. NULL: no memory. */
-struct gate *gate_open(const struct job *job, const struct parts *parts, struct lease *lease);
+/* `lease` is ours. `parts`: it is this shard's; NULL: it is that of all of the job. Borrows all. NULL with *error. */
+struct gate *gate_open(const struct job *job, const struct parts *parts, struct lease *lease,
+                       struct error *error);
 void gate_close(struct gate *gate);
 
 /* Renews the lease. UNKNOWN with *error, also when it is lost. Otherwise lease->after_failure says also what is known of the others'
@@ -51,11 +52,8 @@ bool gate_gives_way(const struct gate *gate);
  * (ms) is over that began before the first wait; the lease is lost, a stop was requested, or the destination does not answer. */
 bool gate_wait(struct gate *gate, int64_t until, int64_t limit, struct error *error);
 
-/* For who writes the marker of the group, under the lease of all of the job: only tells that lease what shards have written, and
- * when the group began. False with *error. */
-bool gate_note(struct gate *gate, struct error *error);
-
-/* When our group's first shard has begun; CLOCK_UNKNOWN: none has, as far as the last look has shown. */
-int64_t gate_began(const struct gate *gate);
+/* For who writes the marker of the group: only tells `lease`, that of all of the job, what shards have written. It is the gate's
+ * from then on. False with *error. */
+bool gate_note(struct gate *gate, struct lease *lease, struct error *error);
 
 #endif

@@ -52,6 +52,10 @@ struct lease {
     bool advisory;      /* the service has no create-if-absent */
     bool after_failure; /* whoever had it before has failed, or died */
     bool shards;        /* a listing of its folder has shown that there are some, or were (parts.h) */
+    bool finished;      /* its owner says: nobody has to take it again. Given back, it is removed (parts.h) */
+    struct lease *
+        beside; /* another one of ours, or NULL: renewed while this one is waited for; no longer than it is ours */
+    int64_t taken;   /* when our epoch was written, by the destination's clock; CLOCK_UNKNOWN */
     int64_t cleaned; /* when the last pass before ours ended, and well, by the destination's clock; else 0 */
     bool told_stranger;
     int64_t renewed; /* mono: when the last successful renewal began */

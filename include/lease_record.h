@@ -16,6 +16,7 @@
 #define LEASE_SHARDS "shards/" /* in that folder, and no epoch: parts.h */
 #define LEASE_KEY_SIZE (JOB_PREFIX_SIZE + sizeof LEASE_FOLDER + 16)
 #define LEASE_NONCE_SIZE 33
+#define LEASE_TTL_MAX INT64_C(3600000) /* ms: the longest lease_ttl */
 #define LEASE_OWNER_SIZE 128
 
 /* Nobody gets that far: a number above it was not given by this program, and does not count. */

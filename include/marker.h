@@ -64,7 +64,7 @@ bool marker_commit(const struct job *job, const char *deployment_id, const struc
                    struct error *error);
 
 /* What both files hold. Of a shard (report->shard) also which one it is, of which paths and rules, and what the last one has to add up:
- * listedFiles, goneFiles. */
+ * listedFiles, goneFiles, and what tells whether it still counts (parts.h). */
 bool marker_make(const struct job *job, const char *deployment_id, const struct report *report, int64_t now,
                  struct buf *out);
 /* Writes a document, and waits. */

@@ -103,6 +103,7 @@ struct report {
     bool asked;         /* of a process that stays, which has begun its application long ago */
     char job[80];       /* what the sync is called at the destination; "" while that is not known */
     struct shard shard; /* that this is; a count of 0: none */
+    uint64_t undone;    /* of a shard: the last rollback before it began (parts.h) */
     int64_t next_sync;  /* wall; by the schedule, or CLOCK_UNKNOWN */
     int64_t due_at;     /* wall; with REPORT_TOO_SOON when the interval is over, else CLOCK_UNKNOWN */
 

@@ -168,6 +168,8 @@ static void commit_marker(struct run *run, struct lease *lease, struct error *er
     crash_point("before-marker");
     if (!marker_commit(&run->job, report->detection.deployment_id, report, clock_wall(), error))
         error_prefix(error, "everything is copied, but the marker could not be written: ");
+    else if (lease->shards)
+        parts_remove(report->detection.deployment_id, lease);
     crash_point("after-marker");
 }
 
@@ -272,11 +274,9 @@ static enum lease_outcome acquire(struct modes_contest *contest, struct lease *l
         .ctx = contest,
     };
     enum lease_outcome outcome = LEASE_NOT_WON;
-    struct gate *gate = gate_open(&run->job, NULL, lease);
+    struct gate *gate = gate_open(&run->job, NULL, lease, error);
 
-    if (gate == NULL)
-        error_set(error, ERROR_LOCAL, "out of memory");
-    else
+    if (gate != NULL)
         outcome = modes_acquire(contest, lease, &wait, gate, error);
     gate_close(gate);
     if (outcome == LEASE_WON)

@@ -144,6 +144,19 @@ static void add_shards(struct report *report)
                  shard->count - report->shards_done, report->shards_left);
 }
 
+/* Behind what went wrong. With all of them done it was the marker. */
+static void add_unfinished_shard(struct report *report)
+{
+    const struct shard *shard = &report->shard;
+    size_t len = strlen(report->message);
+
+    if (shard->count != 0 && !report->dry_run && report->mode == REPORT_DEPLOY &&
+        report->error.kind != ERROR_CONFIG && report->shards_done != shard->count)
+        snprintf(report->message + len, sizeof report->message - len,
+                 "; shard %d/%d is not done: started again it goes on from there", shard->index,
+                 shard->count);
+}
+
 static void say(struct report *report, const char *message)
 {
     snprintf(report->message, sizeof report->message, "%s", message);
@@ -172,6 +185,7 @@ void report_make_message(struct report *report)
     case REPORT_FAILED:
     case REPORT_INTERRUPTED:
         say(report, report->error.kind != ERROR_NONE ? report->error.text : report_state_name(report->state));
+        add_unfinished_shard(report);
         break;
     case REPORT_STARTING:
     case REPORT_RUNNING:
@@ -188,6 +202,8 @@ void report_make_message(struct report *report)
             figures(report, report->message, sizeof report->message);
         if (report->state == REPORT_SYNCED)
             add_shards(report);
+        else
+            add_unfinished_shard(report);
         break;
     }
 }

@@ -13,14 +13,13 @@
 struct chain {
     int index; /* -1: none yet */
     uint64_t epoch;
-    bool done;
+    int64_t written;
 };
 
 struct gate {
     const struct job *job;
     const struct parts *parts;
     struct lease *lease;
-    int64_t began;
     bool closed, gives_way;
     bool noting;                  /* nobody is looked at */
     char rival[PARTS_GROUP_SIZE]; /* the group of who is at work, if it is of our deployment; else "" */
@@ -37,14 +36,18 @@ struct gate {
     int64_t cleaned; /* what was left before then, somebody has looked at since */
 };
 
-struct gate *gate_open(const struct job *job, const struct parts *parts, struct lease *lease)
+struct gate *gate_open(const struct job *job, const struct parts *parts, struct lease *lease,
+                       struct error *error)
 {
     struct gate *gate = malloc(sizeof *gate);
 
-    if (gate == NULL)
+    if (gate == NULL) {
+        error_set(error, ERROR_LOCAL, "out of memory");
         return NULL;
-    *gate = (struct gate){.job = job, .parts = parts, .lease = lease, .began = CLOCK_UNKNOWN};
+    }
+    *gate = (struct gate){.job = job, .parts = parts, .lease = lease};
     lease_init(&gate->other, &gate->other_job, "", "", lease->own.ttl);
+    gate->other.beside = lease;
     return gate;
 }
 
@@ -110,12 +113,19 @@ static bool look_at_shard(struct gate *gate, struct error *error)
 static bool end_chain(struct gate *gate, struct error *error)
 {
     const struct chain *chain = &gate->chain;
+    struct lease *lease = gate->lease;
 
-    if (chain->epoch == 0 || gate->noting || gate->closed || chain->done || is_own_group(gate, gate->group))
+    if (chain->epoch == 0 || gate->noting || gate->closed || is_own_group(gate, gate->group))
         return true;
+    /* Over, whatever its TTL was. To learn that it was given back would be a request for each of those that were left behind. */
+    if (chain->written != CLOCK_UNKNOWN && lease->taken != CLOCK_UNKNOWN &&
+        chain->written + LEASE_TTL_MAX + LEASE_CLOCK_MARGIN < lease->taken) {
+        lease->after_failure |= chain->written >= gate->cleaned;
+        return true;
+    }
     /* Of very many, looking takes longer than a TTL. */
-    lease_step(gate->lease, error);
-    return gate->lease->held && look_at_shard(gate, error);
+    lease_step(lease, error);
+    return lease->held && look_at_shard(gate, error);
 }
 
 /* The listing is past a group. */
@@ -123,8 +133,6 @@ static bool end_group(struct gate *gate, struct error *error)
 {
     if (!end_chain(gate, error))
         return false;
-    if (is_own_group(gate, gate->group))
-        gate->began = gate->group_began;
     if ((gate->parts == NULL || gate->noting) && gate->group_began != CLOCK_UNKNOWN)
         lease_add_span(gate->lease,
                        (struct lease_span){gate->group_began - LEASE_CLOCK_MARGIN,
@@ -155,14 +163,14 @@ static bool see_key(void *ctx, const struct parts_key *key, const struct object_
             return false;
         begin_chain(gate, key->index);
     }
-    /* Another kind, the clock, is written by who looks at it, perhaps long after they have died. */
-    if (key->kind != PARTS_OTHER && entry->modified > gate->group_changed)
+    /* Others, the clock, say, are not written by shards, and perhaps long after they have died. */
+    if ((of_shard || key->kind == PARTS_BEGUN) && entry->modified > gate->group_changed)
         gate->group_changed = entry->modified;
     if (key->kind == PARTS_BEGUN) {
         gate->group_began = entry->modified;
-    } else if (of_shard) {
-        gate->chain.done |= key->kind == PARTS_DONE;
+    } else if (key->kind == PARTS_EPOCH) {
         gate->chain.epoch = key->epoch;
+        gate->chain.written = entry->modified;
     }
     return true;
 }
@@ -172,7 +180,6 @@ static void begin_look(struct gate *gate, bool noting)
     gate->closed = false;
     gate->noting = noting;
     gate->rival[0] = '\0';
-    gate->began = CLOCK_UNKNOWN;
     gate->group[0] = '\0';
     gate->group_began = gate->group_changed = CLOCK_UNKNOWN;
     gate->cleaned = gate->lease->cleaned;
@@ -181,7 +188,7 @@ static void begin_look(struct gate *gate, bool noting)
 
 static bool look_at_shards(struct gate *gate, struct error *error)
 {
-    return parts_list(gate->job, see_key, gate, error) && end_group(gate, error);
+    return parts_list(gate->job, "", see_key, gate, error) && end_group(gate, error);
 }
 
 enum gate_state gate_look(struct gate *gate, struct error *error)
@@ -195,8 +202,9 @@ enum gate_state gate_look(struct gate *gate, struct error *error)
     return gate->closed ? GATE_CLOSED : GATE_OPEN;
 }
 
-bool gate_note(struct gate *gate, struct error *error)
+bool gate_note(struct gate *gate, struct lease *lease, struct error *error)
 {
+    gate->lease = lease;
     begin_look(gate, true);
     return look_at_shards(gate, error);
 }
@@ -211,30 +219,7 @@ bool gate_gives_way(const struct gate *gate)
     return gate->gives_way;
 }
 
-int64_t gate_began(const struct gate *gate)
-{
-    return gate->began;
-}
-
 /* ---- waiting ---- */
-
-/* Renews ours meanwhile, if we have kept it. */
-static bool pause_until(struct gate *gate, int64_t until, struct error *error)
-{
-    struct lease *lease = gate->lease;
-    bool kept = lease->held;
-
-    while (clock_mono() < until) {
-        bool moved = lease_step(lease, error);
-        int64_t wake = lease_wake(lease);
-
-        if (kept && !lease->held)
-            return false;
-        if (!loop_turn(store_loop(gate->job->store), moved, wake < until ? wake : until, error))
-            return false;
-    }
-    return true;
-}
 
 /* One that was killed may have been started anew with another number. One that goes on is a mistake. */
 static bool agrees(struct gate *gate, int64_t seen, struct error *error)
@@ -259,7 +244,7 @@ bool gate_wait(struct gate *gate, int64_t until, int64_t limit, struct error *er
             return error_set(error, ERROR_BUSY,
                              "replica \"%s\" is still syncing after %" PRId64 " s (setting wait)",
                              gate->watch.record.owner, limit / 1000);
-        if (!pause_until(gate, next < until ? next : until, error) ||
+        if (!lease_wait_until(&gate->other, next < until ? next : until, error) ||
             !lease_watch_look(&gate->watch, error) || !agrees(gate, seen, error))
             return false;
     }

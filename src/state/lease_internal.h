@@ -30,11 +30,12 @@
 /* The epochs that a listing shows. */
 struct lease_epochs {
     uint64_t highest; /* 0: none */
+    int64_t written;  /* the highest: when, by the destination's clock */
     uint64_t older[LEASE_OLDER_MAX];
     int older_count; /* as far as they fit */
 };
 
-/* False: a stop was requested. */
+/* Renews what is `beside` meanwhile. False: that is lost, or a stop was requested. */
 bool lease_wait_until(const struct lease *lease, int64_t until, struct error *error);
 
 /* Before the service is asked once more: `asked` times it was before. False: a stop was requested. */

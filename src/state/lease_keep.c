@@ -211,15 +211,22 @@ bool lease_confirm(struct lease *lease, struct error *error)
 
 void lease_release(struct lease *lease, bool clean_pass, int64_t limit)
 {
+    char key[LEASE_KEY_SIZE];
     struct error why;
 
     if (!lease->held)
         return;
     lease->held = false;
-    lease->own.state = clean_pass ? LEASE_RELEASED : LEASE_FAILED;
+    lease->own.state = clean_pass || lease->finished ? LEASE_RELEASED : LEASE_FAILED;
     lease->own.renewals++;
     error_set(&why, ERROR_INTERRUPTED, "the lease is being released");
     call_cancel(&lease->call, &why);
+    if (lease->finished) {
+        lease_key(lease->job, lease->own.epoch, key);
+        store_remove(lease->job->store, &lease->call, key);
+        if (store_wait_for(&lease->call, limit))
+            return;
+    }
     if (begin_write(lease, false) && !store_wait_for(&lease->call, limit))
         log_warn("the lease could not be released; others will wait for it: %s", lease->call.error.text);
 }

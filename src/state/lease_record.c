@@ -10,7 +10,6 @@
 
 #define EPOCH_DIGITS 16
 #define RECORD_SCHEMA 1
-#define TTL_MAX INT64_C(3600000) /* the longest lease_ttl */
 
 static const char *const state_names[] = {
     [LEASE_HELD] = "held",
@@ -98,7 +97,7 @@ bool lease_read_record(const char *json, size_t len, struct lease_record *out)
     int64_t ttl = json_number(root, "ttl", 0);
     int64_t renewals = json_number(root, "renewals", 0);
     int64_t attempts = json_number(root, "attempts", 0);
-    bool ok = json_number(root, "schema", 0) == RECORD_SCHEMA && ttl >= 0 && ttl <= TTL_MAX &&
+    bool ok = json_number(root, "schema", 0) == RECORD_SCHEMA && ttl >= 0 && ttl <= LEASE_TTL_MAX &&
               renewals >= 0 && attempts >= 0 && attempts < INT_MAX && epoch >= 0;
 
     *out = (struct lease_record){.state = LEASE_HELD, .strange = !ok, .owner = "unknown"};

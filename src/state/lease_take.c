@@ -272,6 +272,7 @@ enum lease_taking lease_take(struct lease *lease, const struct lease_watch *watc
         taking = check_highest(lease, &epochs, error);
     if (taking == LEASE_TAKEN) {
         lease->held = true;
+        lease->taken = epochs.written;
         remove_older(lease, &epochs);
     } else if (taking == LEASE_TAKEN_BY_ANOTHER) {
         lease->held = false;

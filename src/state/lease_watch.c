@@ -16,9 +16,17 @@
 
 bool lease_wait_until(const struct lease *lease, int64_t until, struct error *error)
 {
-    while (clock_mono() < until)
-        if (!loop_turn(store_loop(lease->job->store), false, until, error))
+    struct lease *beside = lease->beside;
+    bool kept = beside != NULL && beside->held;
+
+    while (clock_mono() < until) {
+        bool moved = kept && lease_step(beside, error);
+        int64_t wake = kept ? lease_wake(beside) : until;
+
+        if ((kept && !beside->held) ||
+            !loop_turn(store_loop(lease->job->store), moved, wake < until ? wake : until, error))
             return false;
+    }
     return true;
 }
 
@@ -36,11 +44,12 @@ bool lease_pause(const struct lease *lease, int asked, struct error *error)
 
 /* ---- which epochs there are ---- */
 
-static void note_epoch(struct lease_epochs *epochs, uint64_t epoch)
+static void note_epoch(struct lease_epochs *epochs, uint64_t epoch, int64_t written)
 {
     if (epochs->highest != 0 && epochs->older_count < LEASE_OLDER_MAX)
         epochs->older[epochs->older_count++] = epochs->highest;
     epochs->highest = epoch;
+    epochs->written = written;
 }
 
 static void note_stranger(struct lease *lease, const char *key)
@@ -70,7 +79,7 @@ enum cursor_state lease_note_epochs(struct lease *lease, struct cursor *cursor, 
 
     while ((state = cursor_peek(cursor, &entry)) == CURSOR_ENTRY) {
         if (lease_parse_key(lease->job, entry->key, &epoch))
-            note_epoch(epochs, epoch);
+            note_epoch(epochs, epoch, entry->modified);
         else
             note_stranger(lease, entry->key);
         cursor_next(cursor);

@@ -205,7 +205,8 @@ static bool add_share(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct jo
            yyjson_mut_obj_add_uint(doc, root, "listedFiles", report->listed) &&
            yyjson_mut_obj_add_uint(doc, root, "goneFiles", report->gone) &&
            yyjson_mut_obj_add_uint(doc, root, "shard", (uint64_t)report->shard.index) &&
-           yyjson_mut_obj_add_uint(doc, root, "shards", (uint64_t)report->shard.count);
+           yyjson_mut_obj_add_uint(doc, root, "shards", (uint64_t)report->shard.count) &&
+           yyjson_mut_obj_add_uint(doc, root, "undone", report->undone);
 }
 
 bool marker_make(const struct job *job, const char *deployment_id, const struct report *report, int64_t now,

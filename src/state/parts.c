@@ -34,16 +34,20 @@ void parts_init(struct parts *parts, const struct job *job, const char *deployme
     snprintf(parts->group, sizeof parts->group, "%.*s-%d", DEPLOYMENT_DIGITS, hash, shard->count % 10000);
 }
 
-void parts_job(const struct job *job, const char *group, int index, struct job *out)
+static void group_job(const struct job *job, const char *group, struct job *out)
 {
     *out = (struct job){.store = job->store};
-    snprintf(out->prefix, sizeof out->prefix, "%.*s" FOLDER "%.*s/%d/", PREFIX_MAX, job->prefix,
-             PARTS_GROUP_SIZE - 1, group, index % SHARD_COUNT_MAX);
+    snprintf(out->prefix, sizeof out->prefix, "%.*s" FOLDER "%.*s/", PREFIX_MAX, job->prefix,
+             PARTS_GROUP_SIZE - 1, group);
 }
 
-static void begun_key(const struct parts *parts, char out[KEY_SIZE])
+void parts_job(const struct job *job, const char *group, int index, struct job *out)
 {
-    snprintf(out, KEY_SIZE, "%.*s" FOLDER "%s/" BEGUN, PREFIX_MAX, parts->job->prefix, parts->group);
+    size_t len;
+
+    group_job(job, group, out);
+    len = strlen(out->prefix);
+    snprintf(out->prefix + len, sizeof out->prefix - len, "%d/", index % SHARD_COUNT_MAX);
 }
 
 static void done_key(const struct parts *parts, int index, char out[KEY_SIZE])
@@ -90,20 +94,24 @@ void parts_parse_key(const struct job *job, const char *key, struct parts_key *o
 {
     size_t prefix = strlen(job->prefix);
     const char *rest = key + prefix + sizeof FOLDER - 1;
+    struct job of_group;
 
     *out = (struct parts_key){.kind = PARTS_OTHER};
     if (!text_begins(key, job->prefix) || !text_begins(key + prefix, FOLDER) ||
         !take_segment(&rest, out->group, sizeof out->group))
         return;
+    group_job(job, out->group, &of_group);
     if (strcmp(rest, BEGUN) == 0)
         out->kind = PARTS_BEGUN;
+    else if (lease_parse_key(&of_group, key, &out->epoch))
+        out->kind = PARTS_UNDONE;
     else
         parse_shard_key(job, key, rest, out);
 }
 
 /* ---- all there is ---- */
 
-bool parts_list(const struct job *job,
+bool parts_list(const struct job *job, const char *group,
                 bool (*see)(void *ctx, const struct parts_key *key, const struct object_entry *entry,
                             struct error *error),
                 void *ctx, struct error *error)
@@ -115,7 +123,8 @@ bool parts_list(const struct job *job,
     struct cursor *cursor;
     bool good = true;
 
-    snprintf(prefix, sizeof prefix, "%.*s" FOLDER, PREFIX_MAX, job->prefix);
+    snprintf(prefix, sizeof prefix, "%.*s" FOLDER "%s%s", PREFIX_MAX, job->prefix, group,
+             *group != '\0' ? "/" : "");
     cursor = cursor_open(job->store, &(struct store_range){.prefix = prefix, .urgent = true}, error);
     if (cursor == NULL)
         return false;
@@ -130,24 +139,28 @@ bool parts_list(const struct job *job,
 
 /* ---- a part ---- */
 
+static bool write_nothing(const struct job *job, const char *key, const struct store_condition *condition,
+                          struct error *error)
+{
+    static char nothing[] = "{}\n";
+
+    return marker_write(job, key, &(struct buf){.data = nothing, .len = sizeof nothing - 1}, condition,
+                        error);
+}
+
 bool parts_begin(const struct parts *parts, struct error *error)
 {
     static const struct store_condition absent = {.when = STORE_IF_ABSENT};
+    struct job group;
     char key[KEY_SIZE];
-    struct buf json;
-    bool ok;
 
-    begun_key(parts, key);
-    buf_init(&json, PART_MAX);
-    if (!buf_puts(&json, "{}\n"))
-        ok = error_set(error, ERROR_LOCAL, "out of memory");
-    else
-        ok = marker_write(parts->job, key, &json, &absent, error) || error->kind == ERROR_PRECONDITION ||
-             (error->kind == ERROR_UNSUPPORTED && marker_write(parts->job, key, &json, NULL, error));
-    if (ok)
+    group_job(parts->job, parts->group, &group);
+    snprintf(key, sizeof key, "%s" BEGUN, group.prefix);
+    if (write_nothing(parts->job, key, &absent, error) || error->kind == ERROR_PRECONDITION)
         error_clear(error);
-    buf_free(&json);
-    return ok;
+    else if (error->kind == ERROR_UNSUPPORTED)
+        write_nothing(parts->job, key, NULL, error);
+    return error->kind == ERROR_NONE;
 }
 
 bool parts_write(const struct parts *parts, const struct report *report, int64_t now, struct error *error)
@@ -165,14 +178,16 @@ bool parts_write(const struct parts *parts, const struct report *report, int64_t
     return ok;
 }
 
-/* Adds a part's figures. False: it is not that shard's. */
-static bool add_figures(const struct parts *parts, int index, const struct buf *json, struct report *sum)
+/* Adds a part's figures. False: it is not that shard's, or was undone since it began. */
+static bool add_figures(const struct parts *parts, int index, uint64_t undone, const struct buf *json,
+                        struct report *sum)
 {
     struct error ignored;
     yyjson_doc *doc = json_parse(buf_str(json), json->len, &ignored);
     yyjson_val *root = yyjson_doc_get_root(doc);
     bool good = json_number(root, "schema", 0) == MARKER_SCHEMA && json_number(root, "shard", -1) == index &&
                 json_number(root, "shards", 0) == parts->shard.count &&
+                json_number(root, "undone", -1) == (int64_t)undone &&
                 json_text_is(root, "deploymentId", parts->deployment) &&
                 json_text_is(root, "config", parts->job->config);
 
@@ -200,9 +215,10 @@ static bool count_part(const struct parts *parts, int index, struct parts_done *
     store_read(parts->job->store, &call, key);
     good = store_wait(&call);
     if (good || call.error.kind == ERROR_UNSUPPORTED || call.error.kind == ERROR_NOT_FOUND) {
-        if (!good || !add_figures(parts, index, &call.body, sum)) {
-            log_warn("%s in the destination is not what shard %d/%d writes: ignored", key, index,
-                     parts->shard.count);
+        if (!good || !add_figures(parts, index, done->undone, &call.body, sum)) {
+            log_warn(
+                "%s in the destination is not what shard %d/%d writes: ignored, its share counts as not done until it is started again",
+                key, index, parts->shard.count);
             done->done[index] = false;
             done->count--;
         }
@@ -216,57 +232,52 @@ static bool count_part(const struct parts *parts, int index, struct parts_done *
 
 /* ---- which are done ---- */
 
-struct look {
-    const struct parts *parts;
-    struct parts_done *done;
-};
-
 static bool note_done(void *ctx, const struct parts_key *key, const struct object_entry *entry,
                       struct error *error)
 {
-    struct look *look = ctx;
+    struct parts_done *out = ctx;
 
     (void)entry;
     (void)error;
-    if (key->kind == PARTS_DONE && strcmp(key->group, look->parts->group) == 0 &&
-        key->index < look->parts->shard.count) {
-        look->done->done[key->index] = true;
-        look->done->count++;
+    if (key->kind == PARTS_DONE && key->index < out->of) {
+        out->done[key->index] = true;
+        out->count++;
+    } else if (key->kind == PARTS_BEGUN) {
+        out->begun = true;
+    } else if (key->kind == PARTS_UNDONE) {
+        out->undone = key->epoch;
     }
     return true;
 }
 
-bool parts_look(const struct parts *parts, const struct report *own, struct parts_done *out,
-                struct report *sum, struct error *error)
+/* Renews it when it is time. */
+static bool keeps(struct lease *lease, struct error *error)
 {
-    struct look look = {parts, out};
-    int index = parts->shard.index;
+    lease_step(lease, error);
+    return lease->held;
+}
 
+bool parts_look(const struct parts *parts, struct lease *lease, struct parts_done *out, struct report *sum,
+                struct error *error)
+{
     memset(out, 0, sizeof *out);
+    out->of = parts->shard.count;
     sum->listed = sum->synced = sum->skipped = sum->gone = sum->total_size = 0;
-    if (!parts_list(parts->job, note_done, &look, error))
+    if (!parts_list(parts->job, parts->group, note_done, out, error))
         return false;
-    if (own != NULL) {
-        out->count += !out->done[index];
-        out->done[index] = true;
-        sum->listed = own->listed;
-        sum->synced = own->synced;
-        sum->skipped = own->skipped;
-        sum->gone = own->gone;
-        sum->total_size = own->total_size;
-    }
-    for (int i = 0; i < parts->shard.count && out->count == parts->shard.count; i++)
-        if (!(own != NULL && i == index) && !count_part(parts, i, out, sum, error))
+    for (int i = 0; i < out->of; i++)
+        if (out->done[i] && (lease != NULL ? keeps(lease, error) : i == parts->shard.index) &&
+            !count_part(parts, i, out, sum, error))
             return false;
-    return true;
+    return lease == NULL || lease->held;
 }
 
 /* ---- the end ---- */
 
 struct removal {
-    const struct parts *parts;
     struct lease *lease;
-    int64_t began;
+    char group
+        [PARTS_GROUP_SIZE]; /* of the deployment whose parts are removed; of what is forgotten: the last one */
     struct call call;
 };
 
@@ -274,8 +285,7 @@ static bool remove_key(struct removal *removal, const char *key, struct error *e
 {
     struct lease *lease = removal->lease;
 
-    lease_step(lease, error);
-    if (!lease->held)
+    if (!keeps(lease, error))
         return false;
     store_remove(lease->job->store, &removal->call, key);
     if (store_wait(&removal->call))
@@ -285,10 +295,10 @@ static bool remove_key(struct removal *removal, const char *key, struct error *e
 }
 
 /* What is so old is nobody's any more: a lease that is held is written again and again. */
-static bool is_leftover(const struct removal *removal, const struct object_entry *entry)
+static bool is_leftover(const struct lease *lease, const struct object_entry *entry)
 {
-    return removal->began != CLOCK_UNKNOWN && entry->modified != CLOCK_UNKNOWN &&
-           entry->modified + PARTS_KEPT < removal->began;
+    return lease->taken != CLOCK_UNKNOWN && entry->modified != CLOCK_UNKNOWN &&
+           entry->modified + PARTS_KEPT < lease->taken;
 }
 
 static bool remove_leftover(void *ctx, const struct parts_key *key, const struct object_entry *entry,
@@ -296,26 +306,45 @@ static bool remove_leftover(void *ctx, const struct parts_key *key, const struct
 {
     const struct removal *removal = ctx;
 
-    return (strcmp(key->group, removal->parts->group) != 0 && !is_leftover(removal, entry)) ||
+    return (!parts_same_deployment(key->group, removal->group) && !is_leftover(removal->lease, entry)) ||
            remove_key(ctx, entry->key, error);
 }
 
-void parts_remove(const struct parts *parts, struct lease *lease, int64_t began)
+void parts_remove(const char *deployment, struct lease *lease)
 {
-    struct removal removal = {.parts = parts, .lease = lease, .began = began};
+    struct removal removal = {.lease = lease};
+    struct parts parts;
     struct error error;
 
+    parts_init(&parts, lease->job, deployment, &(struct shard){0, 0});
+    memcpy(removal.group, parts.group, sizeof removal.group);
     call_init(&removal.call);
-    if (!parts_list(parts->job, remove_leftover, &removal, &error))
-        log_warn("what shards have left in %slease/shards/ could not be removed: %s", parts->job->prefix,
+    if (!parts_list(lease->job, "", remove_leftover, &removal, &error))
+        log_warn("what shards have left in %slease/shards/ could not be removed: %s", lease->job->prefix,
                  error.text);
     call_free(&removal.call);
 }
 
-static bool remove_part(void *ctx, const struct parts_key *key, const struct object_entry *entry,
+/* First of each group, so that no part counts that arrives late. */
+static bool mark_undone(struct removal *removal, const char *group, struct error *error)
+{
+    struct lease *lease = removal->lease;
+    char key[LEASE_KEY_SIZE];
+    struct job of_group;
+
+    if (*group == '\0' || strcmp(removal->group, group) == 0)
+        return true;
+    memcpy(removal->group, group, sizeof removal->group);
+    group_job(lease->job, group, &of_group);
+    lease_key(&of_group, lease->own.epoch, key);
+    return keeps(lease, error) && write_nothing(lease->job, key, NULL, error);
+}
+
+static bool forget_part(void *ctx, const struct parts_key *key, const struct object_entry *entry,
                         struct error *error)
 {
-    return key->kind != PARTS_DONE || remove_key(ctx, entry->key, error);
+    return mark_undone(ctx, key->group, error) &&
+           (key->kind != PARTS_DONE || remove_key(ctx, entry->key, error));
 }
 
 bool parts_forget(struct lease *lease, struct error *error)
@@ -324,7 +353,8 @@ bool parts_forget(struct lease *lease, struct error *error)
     bool good;
 
     call_init(&removal.call);
-    good = parts_list(lease->job, remove_part, &removal, error);
+    /* The lease's own record has from now on what the times of the parts tell. */
+    good = lease_confirm(lease, error) && parts_list(lease->job, "", forget_part, &removal, error);
     call_free(&removal.call);
     return good;
 }

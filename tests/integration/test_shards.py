@@ -3,6 +3,7 @@ import collections
 import hashlib
 import json
 import os
+import random
 import re
 import signal
 import time
@@ -10,7 +11,7 @@ import time
 import data
 import proxyfault
 from harness import JOB, RUN, production
-from proxyfault import FOREVER
+from proxyfault import FOREVER, answer, s3_error
 from test_replicas import GATE, OBJECTS, PATHS, SHORT, ReplicaCase
 
 SHARDS = f".storsync/{JOB}/lease/shards/"
@@ -118,9 +119,9 @@ class OnRgw(Together, ShardCase):
         self.assertGreater(markers[0], max(at for at, path in enumerate(puts) if "/public/" in path))
         self.assertGreater(markers[0], max(at for at, path in enumerate(puts) if path.endswith("/done.json")))
 
-    def test_a_repeated_shard_is_two_requests_and_one_when_all_are_done(self):
+    def test_a_repeated_shard_is_three_requests_and_one_when_all_are_done(self):
         self.assert_codes([self.shard(0, 2).wait()])
-        for state, expected in (("already-synced", 2), ("already-synced", 1)):
+        for state, expected in (("already-synced", 3), ("already-synced", 1)):
             mark = self.source.server.mark()
             tool = self.shard(0, 2).wait()
             self.assertEqual((tool.code, tool.status["state"]), (0, state))
@@ -187,7 +188,9 @@ class Parts(DirCase):
             self.skipTest("needs root, to be somebody else")
         self.assertEqual(sorted(tool.code for tool in tools), [0, 0, 0, 2])
         self.assertEqual(self.destination.markers(), [])
-        self.assertRegex(tools[-1].status["message"], r"done, \d+ not yet" if tools[-1].code == 0 else "failed")
+        for i, tool in enumerate(tools):
+            self.assertRegex(tool.status["message"], rf"shard {i}/4 is done, \d+ not yet" if tool.code == 0 else
+                             rf"1 failed; shard {i}/4 is not done: started again it goes on from there")
         (self.source.root / "public/7").chmod(0o644)
         [failed] = [i for i, tool in enumerate(tools) if tool.code]
         self.assertEqual(self.shard(failed, 4, nobody=True).wait().status["syncedFiles"], 1)
@@ -219,10 +222,11 @@ class Parts(DirCase):
             tool = self.shard(1, 2).wait()
             self.assertEqual((tool.code, self.destination.markers()), (0, []), text[:100])
             self.assertIn("not what shard 0/2 writes", " ".join(tool.warnings))
-            self.destination.remove(part.replace("/0/", "/1/"))
-        self.destination.remove(part)
-        self.assert_codes([self.shard(i, 2).wait() for i in (0, 1)])
+            self.assertIn("shard 1/2 is done, 1 not yet (0)", tool.status["message"])
+        tool = self.shard(0, 2).wait()
+        self.assertEqual((tool.code, tool.status["state"]), (0, "synced"), "its share is looked at again")
         self.assertEqual(self.destination.markers(), ["d1.json"])
+        self.assertEqual(self.left(), [])
 
     def test_parts_of_other_paths_do_not_count(self):
         self.source.put("other/1", b"other")
@@ -230,6 +234,8 @@ class Parts(DirCase):
         tool = self.shard(1, 2, env={"PUBLIC_OBJECT_SEARCH_PATHS": "/bucket/other"}).wait()
         self.assertEqual((tool.code, tool.status["shardsDone"], self.destination.markers()), (0, 1, []))
         self.assertIn("not what shard 0/2 writes", " ".join(tool.warnings))
+        tool = self.shard(0, 2, env={"PUBLIC_OBJECT_SEARCH_PATHS": "/bucket/other"}).wait()
+        self.assertEqual((tool.code, tool.status["state"], self.destination.markers()), (0, "synced", ["d1.json"]))
 
     def test_what_cannot_be_done_in_shards_is_refused(self):
         for more, args, said in [
@@ -347,25 +353,43 @@ class Remembered(DirCase):
         self.assert_equal_buckets()
 
     def test_a_lease_that_was_not_used_settles_no_doubt(self):
-        for unused in (False, True):
+        for unused, age in ((False, 55), (True, 55), (False, 7300), (True, 7300)):
             self.destination = self.make("destination")
             self.spoil()
-            self.destination.put(self.group("d1", 2) + "begun", "{}", age=60)
-            self.record(self.group("d1", 2) + "0/", "failed", "d1", age=55)
+            self.destination.put(self.group("d1", 2) + "begun", "{}", age=age + 5)
+            self.record(self.group("d1", 2) + "0/", "failed", "d1", age=age)
             self.record(f".storsync/{JOB}/", "released", "d0", age=20, unused=unused, spans=[1, 2])
             tool = self.replica(self.env("d2"), command=False).wait()
             self.assertEqual((tool.code, tool.status["syncedFiles"]), (0, self.OBJECTS if unused else 0))
 
+    def test_what_a_thousand_have_left(self):
+        """Nobody asks for each of them, which cannot even be understood, and who does all of the job removes them after a month."""
+        group = self.group("d1", 1000)
+        for age, left in ((7300, 1001), (31 * 24 * 3600, 0)):
+            self.destination = self.make("destination")
+            self.destination.put(group + "begun", "{}", age=age)
+            for i in range(1000):
+                self.destination.put(f"{group}{i}/lease/{1:016d}", "?", age=age)
+            tool = self.replica(self.env("d2"), command=False).wait()
+            self.assertEqual((tool.code, tool.warnings), (0, []))
+            self.assertEqual(len(self.left()), left)
+        self.record(group + "0/", "failed", "d1")
+        self.assert_codes([self.replica(self.env("d1", STORSYNC_MIN_INTERVAL="0s"), command=False).wait()])
+        self.assertEqual(self.left(), [], "what is of a deployment that has its marker is removed at once")
+
 
 class Crash(DirCase):
     lease = SHORT
-    POINTS = ("starting", "lease-created", "copying", "synced", "shards-done", "between-markers", "shards-marked",
-              "before-release")
+    DONE = ("part-written", "shards-done", "between-markers", "shards-marked", "before-release")
+    POINTS = ("starting", "lease-created", "copying", "synced", *DONE)
 
-    def test_killed_and_repeated(self):
-        """kill -9 at each point; the Job starts the pod anew, which ends it all."""
+    def setUp(self):
         if not RUN.test_binary:
             self.skipTest("NOT TESTED: crash points; build build/test/storsync-init and set STORSYNC_TEST_BIN to it")
+        super().setUp()
+
+    def test_killed_and_repeated(self):
+        """kill -9 at each point; the Job starts the pod anew, which ends it all. What is done is not done again."""
         for number, point in enumerate(self.POINTS):
             with self.subTest(point=point):
                 deployment = f"d{number}"
@@ -376,8 +400,84 @@ class Crash(DirCase):
                 self.assertEqual(self.destination.markers() != [], point in ("shards-marked", "before-release"))
                 tool = self.shard(1, 2, deployment, env={"STORSYNC_WAIT": "30s"}).wait(60)
                 self.assertEqual((tool.code, tool.status["shardsDone"]), (0, 2), tool.err)
+                self.assertEqual(tool.status["state"], "already-synced" if point in self.DONE else "synced")
                 self.assertEqual(self.destination.markers(), [f"{deployment}.json"])
                 self.assert_equal_buckets()
+
+    def test_eight_are_killed_at_random_and_repeated(self):
+        chance = random.Random(16)
+        crashes = [chance.sample(self.POINTS, 4) for _ in range(2)]
+        left = range(8)
+        for points in (*crashes, []):
+            dying = dict(zip(chance.sample(left, min(len(points), len(left))), points))
+            starts = [lambda i=i, **how: self.shard(
+                i, env={"STORSYNC_WAIT": "60s", **({"STORSYNC_CRASH_AT": dying[i]} if i in dying else {})},
+                binary=RUN.test_binary, **how) for i in left]
+            tools = dict(zip(left, self.at_once(starts)))
+            left = [i for i, tool in tools.items() if tool.code != 0]
+            self.assertLessEqual(set(left), set(dying), "only those that were killed did not get to their end")
+        self.assertEqual(left, [])
+        self.assertEqual(self.destination.markers(), ["d1.json"])
+        self.assert_equal_buckets()
+
+    def test_a_rollback_while_a_shard_sleeps(self):
+        """It takes the lease of one that sleeps; whatever that has found out or writes afterwards does not count any more."""
+        more = {"STORSYNC_MIN_INTERVAL": "0s", "STORSYNC_WAIT": "60s"}
+        for point in ("synced", "part-written", "shards-done"):
+            with self.subTest(point=point):
+                self.destination = self.make("destination")
+                for number in range(self.OBJECTS):
+                    self.source.put(f"public/{number}", b"first", age=100)
+                self.assert_codes([self.replica(self.env("d0", **more), command=False).wait()])
+                first = self.contents(self.destination)
+                for number in range(self.OBJECTS):
+                    self.source.put(f"public/{number}", b"the second", age=-5)
+                self.assert_codes([
+                    self.replica(self.env("d1", STORSYNC_KEEP_PREVIOUS="copies", **more), command=False).wait(),
+                    self.shard(0, 2, "d2", env=more).wait()])
+                last = self.shard(1, 2, "d2", binary=RUN.test_binary, env={
+                    **more, "STORSYNC_CRASH_AT": point, "STORSYNC_CRASH_HOW": str(int(signal.SIGSTOP))})
+                last.wait_for(lambda tool=last: self.is_stopped(tool.worker))
+                self.assert_codes([self.replica(self.env("d3", **more), "--rollback", command=False).wait(60)])
+                last.thaw()
+                last.wait()
+                self.assertEqual(last.code, 75, last.err)
+                self.assertIn("undone meanwhile by a rollback; shard 1/2 is not done", last.status["message"])
+                self.assertNotIn("d2.json", self.destination.markers())
+                self.assertEqual(self.contents(self.destination), first)
+                self.assert_codes([self.shard(i, 2, "d2", env=more).wait(60) for i in range(2)])
+                self.assertIn("d2.json", self.destination.markers())
+                self.assert_equal_buckets()
+
+    @staticmethod
+    def is_stopped(pid):
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            return stat.read().rpartition(")")[2].split()[0] == "T"
+
+
+class Marker(ShardCase):
+    """All is done, and the marker cannot be written."""
+
+    OBJECTS = 16
+
+    def test_the_next_start_of_any_writes_it_and_does_nothing_else(self):
+        self.not_with_gs("a proxy for S3")
+        proxy = self.proxy(self.destination.server.endpoint)
+        env = self.destination.env("destination", endpoint=proxy.endpoint)
+        self.assert_codes([self.shard(0, 2, env=env).wait()])
+        proxy.fault(answer(403, s3_error("AccessDenied")), method="PUT", target="/deployments/", times=1)
+        tool = self.shard(1, 2, env=env).wait()
+        self.assertNotEqual(tool.code, 0)
+        self.assertIn("all shards are done, but the marker could not be written: ", tool.status["message"])
+        self.assertNotIn("is not done", tool.status["message"])
+        self.assertEqual(self.destination.markers(), [])
+        mark = self.source.server.mark()
+        tool = self.shard(0, 2, env=env).wait()
+        self.assertEqual((tool.code, tool.status["state"], tool.status["shardsDone"]), (0, "already-synced", 2))
+        self.assertEqual([r for r in self.source.server.requests_since(mark) if "public" in r.path], [])
+        self.assertEqual(self.destination.markers(), ["d1.json"])
+        self.assertEqual(self.left(), [])
+        self.assert_equal_buckets()
 
 
 class Others(DirCase):

@@ -1087,6 +1087,86 @@ static void release_does_not_wait_for_ever(void **state)
     scene_free(scene);
 }
 
+static void who_has_finished_leaves_no_epoch(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *a = replica(scene, "a");
+    struct error error;
+    char key[LEASE_KEY_SIZE];
+
+    (void)state;
+    lease_key(&shop, 1, key);
+    assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+    a->finished = true;
+    lease_release(a, false, 1000);
+    assert_null(fake_get_object(scene->store, key));
+    /* Where nothing may be removed nobody waits for it all the same. */
+    assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+    fake_fault(scene->store, (struct fake_fault){.op = FAKE_REMOVE, .times = 9, .kind = ERROR_PERMISSION});
+    lease_release(a, false, 1000);
+    assert_int_equal(record_of(scene, 1).state, LEASE_RELEASED);
+    drop(a);
+    scene_free(scene);
+}
+
+/* ---- two of one owner ---- */
+
+static struct scene *scene_beside(struct lease **own, struct lease **wanted, struct job *elsewhere,
+                                  int64_t ttl)
+{
+    struct scene *scene = scene_new();
+    struct lease_record held = {.epoch = 3, .nonce = "other", .owner = "pod-7", .ttl = 60000};
+    struct error error;
+
+    put_record(scene, &held, CLOCK_UNKNOWN);
+    *elsewhere = (struct job){.store = &scene->store->base, .prefix = OBJECT_STATE_PREFIX "other/"};
+    *own = replica(scene, "b");
+    (*own)->job = elsewhere;
+    (*own)->own.ttl = ttl;
+    assert_int_equal(lease_acquire(*own, &scene->wait, &error), LEASE_WON);
+    *wanted = replica(scene, "b");
+    (*wanted)->beside = *own;
+    return scene;
+}
+
+static void who_waits_for_a_second_lease_renews_the_first(void **state)
+{
+    struct job elsewhere;
+    struct lease *own, *wanted;
+    struct scene *scene = scene_beside(&own, &wanted, &elsewhere, 30000);
+    struct error error;
+
+    (void)state;
+    own->renewed -= 10000; /* a third of it is over */
+    scene->wait.limit = 400;
+    assert_int_equal(lease_acquire(wanted, &scene->wait, &error), LEASE_NOT_WON);
+    assert_non_null(strstr(error.text, "pod-7"));
+    assert_true(own->held);
+    assert_int_equal(own->own.renewals, 1);
+    drop(wanted);
+    drop(own);
+    scene_free(scene);
+}
+
+static void who_loses_the_first_lease_does_not_wait_for_the_second(void **state)
+{
+    struct job elsewhere;
+    struct lease *own, *wanted;
+    struct scene *scene = scene_beside(&own, &wanted, &elsewhere, 30000);
+    struct error error;
+
+    (void)state;
+    own->renewed -= 30000;
+    scene->wait.limit = LONG_TTL;
+    assert_int_equal(lease_acquire(wanted, &scene->wait, &error), LEASE_NOT_WON);
+    assert_int_equal(error.kind, ERROR_BUSY);
+    assert_non_null(strstr(error.text, "the lease is lost"));
+    assert_false(own->held);
+    drop(wanted);
+    drop(own);
+    scene_free(scene);
+}
+
 /* ---- crash loops ---- */
 
 static void a_deployment_that_keeps_failing_is_slowed_down(void **state)
@@ -1194,6 +1274,9 @@ int main(void)
         cmocka_unit_test(a_higher_epoch_ends_it),
         cmocka_unit_test(a_renewal_that_fails_is_tried_again_until_the_ttl),
         cmocka_unit_test(release_does_not_wait_for_ever),
+        cmocka_unit_test(who_has_finished_leaves_no_epoch),
+        cmocka_unit_test(who_waits_for_a_second_lease_renews_the_first),
+        cmocka_unit_test(who_loses_the_first_lease_does_not_wait_for_the_second),
         cmocka_unit_test(a_deployment_that_keeps_failing_is_slowed_down),
         cmocka_unit_test(another_deployment_starts_counting_anew),
     };
