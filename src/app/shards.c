@@ -143,13 +143,24 @@ static void mark_alone(struct shards *s, struct error *error)
         error_prefix(error, "all shards are done, but the marker could not be written: ");
 }
 
+/* It was there: removed with all the others, as the deployment has its marker, or undone. */
+static void explain_missing_part(struct shards *s, struct error *error)
+{
+    enum lease_need need = need_of_marker(&s->contest, true, error);
+
+    if (need == LEASE_OVER)
+        s->run->report.shards_done = s->parts.shard.count;
+    else if (need == LEASE_NEEDED)
+        error_set(error, ERROR_BUSY, "what this shard did was undone meanwhile by a rollback");
+}
+
 /* Our share is done, now or before. */
 static void end_part(struct shards *s, enum report_state state, struct error *error)
 {
     if (error->kind == ERROR_NONE && is_complete(s))
         mark_alone(s, error);
     if (error->kind == ERROR_NONE && !s->done.done[s->parts.shard.index])
-        error_set(error, ERROR_BUSY, "what this shard did was undone meanwhile by a rollback");
+        explain_missing_part(s, error);
     modes_give_lease_back(s->run, &s->lease, error);
     if (error->kind == ERROR_NONE)
         modes_finish(s->run, state, error);

@@ -449,6 +449,19 @@ class Crash(DirCase):
                 self.assertIn("d2.json", self.destination.markers())
                 self.assert_equal_buckets()
 
+    def test_another_writes_the_marker_before_one_has_looked(self):
+        first = self.shard(0, 2, binary=RUN.test_binary, env={
+            "STORSYNC_CRASH_AT": "part-written", "STORSYNC_CRASH_HOW": str(int(signal.SIGSTOP))})
+        first.wait_for(lambda: self.is_stopped(first.worker))
+        self.assert_codes([self.shard(1, 2).wait()])
+        self.assertEqual((self.destination.markers(), len(self.left())), (["d1.json"], 0))
+        first.thaw()
+        first.wait()
+        self.assertEqual((first.code, first.status["state"], first.status["shardsDone"]), (0, "synced", 2), first.err)
+        self.assertIn("all 2 shards are done", first.status["message"])
+        self.assertEqual(self.left(), [])
+        self.assert_equal_buckets()
+
     @staticmethod
     def is_stopped(pid):
         with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
