@@ -101,6 +101,7 @@ class AdminCase(ServeCase):
 
     def reacts(self, tool):
         """A sync by signal begins, and its end is told, as ever."""
+        tool.wait_for(lambda: len(children(tool.pid)) == 1)  # beside one that is about to end no other is started
         before = tool.err.count("Sync Complete")
         began = time.monotonic()
         tool.kill(signal.SIGUSR1)

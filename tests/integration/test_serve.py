@@ -84,6 +84,7 @@ class ServeCase(TestCase):
 
     def ask(self, tool):
         """A sync that stands still; returns its process."""
+        tool.wait_for(lambda: len(children(tool.pid)) <= 1)  # beside one that is about to end no other is started
         before = set(children(tool.pid))
         tool.kill(USR1)
         tool.wait_for(lambda: set(children(tool.pid)) - before)
