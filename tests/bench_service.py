@@ -22,7 +22,8 @@ TIME = "2026-01-01T00:00:00.000Z"
 
 
 class Bucket:
-    def __init__(self):
+    def __init__(self, name):
+        self.name = name
         self.objects = {}
         self.keys = None  # sorted, or None: not known
         self.pages = {}
@@ -78,7 +79,7 @@ class Bucket:
                            f"<Size>{len(body)}</Size><StorageClass>STANDARD</StorageClass></Contents>")
         prefixes = "".join(f"<CommonPrefixes><Prefix>{escape(folder)}</Prefix></CommonPrefixes>" for folder in folders)
         following = f"<NextContinuationToken>{escape(last)}</NextContinuationToken><NextMarker>{escape(last)}</NextMarker>"
-        return (f'{XML}<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name>'
+        return (f'{XML}<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>{self.name}</Name>'
                 f"<Prefix>{escape(prefix)}</Prefix><KeyCount>{len(out)}</KeyCount><MaxKeys>{most}</MaxKeys>"
                 + (f"<EncodingType>url</EncodingType>" if query.get("encoding-type") == "url" else "")
                 + f"<IsTruncated>{'true' if more else 'false'}</IsTruncated>{following if more else ''}"
@@ -96,7 +97,7 @@ def http_time(when):
 class Service:
     def __init__(self, delay, keys):
         self.delay = delay
-        self.buckets = {name: Bucket() for name in ("source", "same", "empty")}
+        self.buckets = {name: Bucket(name) for name in ("source", "same", "empty")}
         for number in range(keys):
             self.buckets["source"].put(f"public/{number:07}", b"")
         self.buckets["same"].objects = dict(self.buckets["source"].objects)
