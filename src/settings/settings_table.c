@@ -38,7 +38,8 @@ static const struct setting run_table[] = {
      .offset = OF_RUN(job),
      .fallback = "",
      .word = "NAME",
-     .help = "what this sync is called in the production bucket; follows from source, paths and filters if not set"},
+     .help =
+         "what this sync is called in the production bucket; follows from source, paths and filters if not set"},
     {.name = "shard",
      .type = SETTING_SHARD,
      .offset = OF_RUN(shard),
