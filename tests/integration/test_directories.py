@@ -84,6 +84,28 @@ class Volumes(Directories):
             self.assertEqual(tool.code, 0, tool.err)
 
 
+    def test_a_file_that_cannot_be_looked_at(self):
+        """Where the names do not say what they are of (NFS, old volumes), it is a failure all the same, not a file that is not there."""
+        image = self.dir / "image"
+        with open(image, "wb") as file:
+            file.truncate(16 << 20)
+        self.source.root.mkdir(exist_ok=True)
+        (self.dir / "public").mkdir()
+        for name in ("good", "bad"):
+            (self.dir / "public" / name).write_text(name)
+        try:  # a volume of which an inode is lost
+            space = self.mounts(f"mkfs.ext4 -q -F -O ^filetype -d '{self.dir}/public' '{image}' 1>&2\n"
+                                f"debugfs -w -R 'clri /bad' '{image}' 1>&2\n"
+                                f"mkdir '{self.source.root}/public' && mount -o loop '{image}' '{self.source.root}/public'")
+        except AssertionError as why:
+            self.skipTest(f"SKIPPED, not tested here: ext4 on a loop device ({why})")
+        tool = self.tool("--", "/bin/true", env={**self.env, "STORSYNC_ON_FAILURE": "stop"}, prefix=space.prefix)
+        self.assertEqual((tool.code, tool.status["state"], tool.status["failedFiles"]), (2, "partial", 1), tool.err)
+        self.assertRegex(tool.err, r"Failed: bad \(")
+        self.assertEqual(self.destination.contents(), {"public/good": b"good"})
+        self.assertEqual(self.destination.markers(), [])
+
+
 class Permissions(Directories):
     def modes(self, bucket):
         return {str(p.relative_to(bucket.root)): p.stat().st_mode & 0o777 for p in bucket.root.rglob("*")

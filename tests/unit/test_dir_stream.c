@@ -2,8 +2,10 @@
  * Bodies that stream into and out of a directory bucket.
  */
 #include "dir_fixture.h"
+#include "sandbox.h"
 
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 /* ---- gets and puts ---- */
@@ -354,6 +356,18 @@ static void copies_are_for_somebody_else(void **state)
     store_upload_abort(upload, &call);
 }
 
+/* A server that is gone, say: what is known of the file may be old. Has no end, so it comes last. */
+static void a_file_that_cannot_be_looked_at_again(void **state)
+{
+    (void)state;
+    put_text("a", "text");
+    if (!sandbox_refuse(SYS_statx, EIO))
+        skip();
+    get("a", 0, UINT64_MAX, "");
+    assert_fails(ERROR_LOCAL);
+    assert_int_equal(call.error.sys, EIO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +382,7 @@ int main(void)
         DIR_TEST(parts_in_any_order),
         DIR_TEST(aborting_leaves_nothing),
         DIR_TEST(copies_are_for_somebody_else),
+        DIR_TEST(a_file_that_cannot_be_looked_at_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -310,6 +310,21 @@ static void times_and_versions(void **state)
     assert_true(dir_modified(&status) < INT64_MIN + 4000);
 }
 
+/* Its place in the folder above cannot be made durable. */
+static void no_folder_that_may_not_last(void **state)
+{
+    int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    (void)state;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        assert_int_equal(dir_open(fd, "a/new/x", 7, O_PATH, true), -1);
+        assert_int_equal(errno, EIO);
+        assert_false(tempdir_has(root, "a/new"));
+    }
+    assert_true(tempdir_has(root, "a/b/c"));
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,10 +342,16 @@ int main(void)
         cmocka_unit_test_setup_teardown(large_files_open, set_up, tear_down),
     };
 
+    const struct CMUnitTest folders[] = {
+        cmocka_unit_test_setup_teardown(no_folder_that_may_not_last, set_up, tear_down),
+    };
+
     int failed = cmocka_run_group_tests(tests, NULL, NULL) + cmocka_run_group_tests(ways, NULL, NULL);
 
     /* From here on as with an old kernel, or in a sandbox that does not know the call. */
     if (failed == 0 && sandbox_refuse(SYS_openat2, EPERM))
         failed = cmocka_run_group_tests_name("ways, one component after the other", ways, NULL, NULL);
+    if (failed == 0 && sandbox_refuse(SYS_fsync, EIO))
+        failed = cmocka_run_group_tests(folders, NULL, NULL);
     return failed;
 }

@@ -209,7 +209,8 @@ static size_t level_limit(const struct walk *walk)
     return (walk->window - used) / 2;
 }
 
-/* DT_REG, DT_DIR, anything else for other things; DT_UNKNOWN for what has vanished. */
+/* DT_REG, DT_DIR, anything else for other things; DT_UNKNOWN for what has vanished. What cannot be looked at counts as a file, of
+ * which an entry will tell that. */
 static unsigned char type_of(int dir, const struct dirent *entry)
 {
     struct stat status;
@@ -217,7 +218,7 @@ static unsigned char type_of(int dir, const struct dirent *entry)
     if (entry->d_type != DT_UNKNOWN)
         return entry->d_type;
     if (fstatat(dir, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0)
-        return DT_UNKNOWN;
+        return errno == ENOENT ? DT_UNKNOWN : DT_REG;
     return S_ISREG(status.st_mode) ? DT_REG : S_ISDIR(status.st_mode) ? DT_DIR : DT_CHR;
 }
 
@@ -431,14 +432,15 @@ static bool next_name(struct walk *walk, struct level *level)
 }
 
 /* Did the last call fail because its directory entry has vanished, or become something else? Or because it
- * is that of a freshly made file system, which belongs to root and holds no objects? */
+ * is that of a freshly made file system, which belongs to root and holds no objects? Or because a symbolic link is on the way to
+ * all that was asked for? */
 static bool may_pass_over(struct walk *walk)
 {
-    if (errno == EACCES && strcmp(walk->path, "lost+found/") == 0) {
+    if (errno == ELOOP || (errno == EACCES && strcmp(walk->path, "lost+found/") == 0)) {
         walk->left_out++;
         return true;
     }
-    return errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENAMETOOLONG;
+    return errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG;
 }
 
 /*

@@ -142,9 +142,19 @@ bool dir_sync(int directory)
     return dir_sync_at(directory, "", 0);
 }
 
+/* One that may not survive a crash does not stay, or the next attempt would take it for one that does. */
 static bool make_directory_at(int parent, const char *name, mode_t mode)
 {
-    return mkdirat(parent, name, mode) == 0 ? dir_sync(parent) : errno == EEXIST;
+    int why;
+
+    if (mkdirat(parent, name, mode) != 0)
+        return errno == EEXIST;
+    if (dir_sync(parent))
+        return true;
+    why = errno;
+    unlinkat(parent, name, AT_REMOVEDIR);
+    errno = why;
+    return false;
 }
 
 /* Would each of its components be one of ours? */
