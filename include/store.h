@@ -91,6 +91,7 @@ struct store_traits {
     uint64_t part_multiple; /* of which each part but the last has whole ones; 0: any size will do */
     uint64_t part_copy;     /* how large a part is best that is copied inside the service */
     int part_count_max;
+    bool in_order;    /* a part is taken when those before it are there, and none beside it */
     bool local;       /* to read an object costs no traffic */
     bool seeks;       /* a listing begins behind any key, at no more cost than at its beginning */
     bool keeps_times; /* an object has the time that store_put is given, not that of its writing */
@@ -232,8 +233,8 @@ void store_peek(struct store *to, struct call *call, const struct store_source *
 void store_upload_begin(struct store *to, struct call *call, const struct store_target *target);
 void store_upload_part(struct upload *upload, struct call *call, const struct store_part *part,
                        struct pipe *source);
-/* A service that copies the whole object instead is found out by the last part, if that is shorter than the first:
- * ERROR_UNSUPPORTED, and the trait whole_parts. */
+/* A service that copies the whole object instead is found out by first and last part, if that is shorter: ERROR_UNSUPPORTED, and
+ * the trait whole_parts. */
 void store_upload_copy(struct upload *upload, struct call *call, const struct store_part *part,
                        const struct store_source *from);
 /* Frees the upload when it succeeds. The condition of the target is that of this write. */

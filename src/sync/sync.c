@@ -179,7 +179,7 @@ static bool step_slot(struct sync *sync, struct slot *slot)
     return moved;
 }
 
-/* Moves what is under way and settles what has ended. Returns how many are still going. */
+/* Moves what is under way and settles what has ended. Returns how many objects are still going. */
 static int step_all(struct sync *sync, bool *moved)
 {
     int active = 0;
@@ -190,16 +190,21 @@ static int step_all(struct sync *sync, bool *moved)
         if (is_idle(slot))
             continue;
         *moved |= step_slot(sync, slot);
-        active += !is_idle(slot);
+        active += !is_idle(slot) && slot->transfer.lead == NULL;
     }
     return active;
 }
 
-/* For an object of that size, UINT64_MAX if it is not known. NULL: as many are under way as there should be. */
-static struct slot *free_slot(struct sync *sync, uint64_t size)
+/* Will the relay of an object of that size be a large one, if it is one? UINT64_MAX: the size is not known. */
+static bool is_large(const struct sync *sync, uint64_t size)
+{
+    return size > CONCURRENCY_SMALL && transfer_would_relay(&sync->plan, size);
+}
+
+/* NULL: as many are under way as there should be. */
+static struct slot *free_slot(struct sync *sync, bool for_large)
 {
     struct slot *found = NULL;
-    bool is_large = size > CONCURRENCY_SMALL && transfer_would_relay(&sync->plan, size);
     int active = 0, large = 0;
 
     for (int i = 0; i < sync->slot_count; i++) {
@@ -213,7 +218,7 @@ static struct slot *free_slot(struct sync *sync, uint64_t size)
         }
     }
     sync->full = active >= sync->concurrency.limit;
-    return concurrency_has_room(&sync->concurrency, is_large, active, large) ? found : NULL;
+    return concurrency_has_room(&sync->concurrency, for_large, active, large) ? found : NULL;
 }
 
 static uint64_t bytes_moved(const struct sync *sync)
@@ -224,6 +229,22 @@ static uint64_t bytes_moved(const struct sync *sync)
         if (!transfer_idle(&sync->slots[i].transfer))
             bytes += sync->slots[i].transfer.moved;
     return bytes;
+}
+
+/* What nothing else needs takes parts of large objects. */
+static bool lend_slots(struct sync *sync)
+{
+    struct slot *slot;
+    bool moved = false;
+
+    for (int i = 0; i < sync->slot_count; i++) {
+        struct transfer *lead = &sync->slots[i].transfer;
+
+        while (transfer_can_lend(lead) && (slot = free_slot(sync, lead->relay)) != NULL &&
+               transfer_take_part(&slot->transfer, lead))
+            moved = true;
+    }
+    return moved;
 }
 
 /* ---- actions ---- */
@@ -333,7 +354,7 @@ static bool step_journal(struct sync *sync)
         stop_sync(sync, &why);
         return true;
     }
-    while ((slot = free_slot(sync, UINT64_MAX)) != NULL && sync->give_up == 0 &&
+    while ((slot = free_slot(sync, is_large(sync, UINT64_MAX))) != NULL && sync->give_up == 0 &&
            keep_take(sync->keep, &item)) {
         if (item.deed != JOURNAL_DELETE || !sync->halted)
             start_deed(sync, slot, &item);
@@ -473,7 +494,7 @@ static bool begin_removal(struct sync *sync, const struct object_entry *entry, b
 
     if (sync->keep != NULL)
         return add_to_journal(sync, &item);
-    slot = free_slot(sync, 0);
+    slot = free_slot(sync, false);
     if (slot == NULL)
         return false;
     slot->overwrites = own;
@@ -556,7 +577,7 @@ static bool act_on_step(struct sync *sync)
                 return false;
             break;
         }
-        slot = free_slot(sync, entry->size);
+        slot = free_slot(sync, is_large(sync, entry->size));
         if (slot == NULL)
             return false;
         start_transfer(sync, slot);
@@ -683,6 +704,7 @@ static bool turn_sync(struct sync *sync)
     sync->full = false;
     moved |= take_actions(sync);
     moved |= step_journal(sync);
+    moved |= lend_slots(sync);
     active = step_all(sync, &moved);
     if (active == 0 && sync->listed &&
         (sync->keep == NULL || sync->give_up != 0 || keep_is_empty(sync->keep)))

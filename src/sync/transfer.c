@@ -103,11 +103,19 @@ static void wait_for_abort(struct transfer *t)
         transfer_end(t, t->result);
 }
 
+void transfer_wait_for_others(struct transfer *t)
+{
+    if (t->lent == 0)
+        transfer_abandon(t, t->result, t->again_after_abort);
+}
+
 void transfer_abandon(struct transfer *t, enum transfer_result result, bool again)
 {
     t->result = result;
     t->again_after_abort = again;
-    if (t->upload != NULL) {
+    if (t->lent > 0) {
+        t->state = transfer_wait_for_others;
+    } else if (t->upload != NULL) {
         t->put.urgent = true;
         store_upload_abort(t->upload, &t->put);
         t->put.urgent = false; /* it has begun */
@@ -527,7 +535,7 @@ void transfer_begin(struct transfer *t)
     }
 }
 
-static void prepare(struct transfer *t, const struct object_entry *entry)
+void transfer_prepare(struct transfer *t, const struct object_entry *entry)
 {
     size_t len = strnlen(entry->key, OBJECT_KEY_MAX);
 
@@ -556,14 +564,14 @@ static void prepare(struct transfer *t, const struct object_entry *entry)
 
 void transfer_start(struct transfer *t, const struct object_entry *entry)
 {
-    prepare(t, entry);
+    transfer_prepare(t, entry);
     transfer_begin(t);
 }
 
 void transfer_start_over(struct transfer *t, const struct object_entry *entry,
                          const struct object_entry *there)
 {
-    prepare(t, entry);
+    transfer_prepare(t, entry);
     snprintf(t->over, sizeof t->over, "%s", there != NULL ? there->version : "");
     t->guarded = there == NULL || t->over[0] != '\0'; /* else there is nothing to compare with */
     look_before(t);
@@ -585,7 +593,7 @@ static void wait_for_past(struct transfer *t)
 void transfer_start_as(struct transfer *t, const struct object_entry *entry, const char *to, const char *past,
                        const char *over)
 {
-    prepare(t, entry);
+    transfer_prepare(t, entry);
     t->to = to;
     t->past = past;
     t->guarded = over != NULL;
@@ -628,6 +636,8 @@ bool transfer_step(struct transfer *t)
 
 void transfer_stop(struct transfer *t, const struct error *why)
 {
+    if (t->lead != NULL)
+        transfer_leave(t);
     if (t->state == NULL || t->stopping)
         return;
     t->stopping = true;

@@ -15,6 +15,10 @@
  *
  * Four files, see transfer_internal.h.
  *
+ * Others that are idle take parts of a large object, each its own: of a copy, and of a relay whose bytes need not be looked at in
+ * their order (the MD5 or CRC32C of the whole is found from its first byte to its last). A part that fails there is handed
+ * over to the transfer of the object, which does with it what it does with its own.
+ *
  * An object that changed since it was listed is looked at again and copied as it is now. One that is gone by now is
  * TRANSFER_GONE, if the source says so and does not list it any more (absence.h): there is nothing left to copy. A broken
  * relay (either half) is started again from the part that broke, within the shared retry budget.
@@ -39,7 +43,8 @@
  * (Object Lock) is told the source's where that is known; any other body is read twice, and the first time only
  * measured.
  *
- * INVARIANT: when a transfer ends badly, no upload in parts is left open at the destination: it is aborted first.
+ * INVARIANT: when a transfer ends badly, no upload in parts is left open at the destination: it is aborted first, when no part of
+ * it is under way any more.
  * INVARIANT: the parts of one object all come from one version of it (each is asked for by it).
  */
 #ifndef STORSYNC_TRANSFER_H
@@ -117,14 +122,17 @@ struct transfer {
     struct call put; /* writing half; also copies and tags */
     struct absence absence;
     struct object_meta meta, acl;
-    struct pipe pipe;               /* allocated at the first relay */
-    struct upload *upload;          /* open at the destination */
-    struct store_part part;         /* the one under way */
-    uint64_t part_size;             /* of all but the last */
+    struct pipe pipe;         /* allocated at the first relay */
+    struct upload *upload;    /* open at the destination */
+    struct store_part part;   /* the one under way */
+    uint64_t part_size;       /* of all but the last */
+    struct transfer *lead;    /* whose part, and upload, this has; NULL: it has an object of its own */
+    struct digest parts;      /* of the parts that are through */
+    struct digest parts_more; /* and of the one under way */
+    uint32_t sum;             /* the same as a CRC32C */
+    int begun;                /* parts: here and by others ... */
+    int lent, broken;         /* ... of which so many have one now, and of so many that one has failed */
     char measured[DIGEST_HEX_SIZE]; /* the MD5 of the body at hand, read beforehand; "" if it was not */
-    struct digest parts;            /* of the parts that are through */
-    struct digest parts_more;       /* and of the one under way */
-    uint32_t sum;                   /* the same as a CRC32C */
 };
 
 /* Copies inside one bucket that keep an object as it is, or put it back; the plan's `acl` is to be freed. */
@@ -151,6 +159,11 @@ void transfer_start_over(struct transfer *transfer, const struct object_entry *e
  * which it is to replace, "": there must be none, NULL: whatever there is. */
 void transfer_start_as(struct transfer *transfer, const struct object_entry *entry, const char *to,
                        const char *past, const char *over);
+
+/* Is there a part of its object which another transfer could take now? */
+bool transfer_can_lend(const struct transfer *transfer);
+/* An idle one takes it; TRANSFER_NONE when it is idle again. False: no memory. */
+bool transfer_take_part(struct transfer *transfer, struct transfer *lead);
 
 /* From now on it is one of that plan. It must be idle. */
 void transfer_use(struct transfer *transfer, struct transfer_plan *plan);

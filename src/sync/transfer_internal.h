@@ -28,6 +28,14 @@ struct store_target transfer_target(struct transfer *t);
 
 void transfer_begin(struct transfer *t); /* from the start, with what is known by now */
 void transfer_end(struct transfer *t, enum transfer_result result);
+/* The state in which nothing but the end of those parts is waited for that others have. */
+void transfer_wait_for_others(struct transfer *t);
+/* It has the part of another's object no longer. */
+void transfer_leave(struct transfer *t);
+/* It has had one, which has failed, and hands it over. False: it is its own affair. */
+bool transfer_hands_over(struct transfer *t);
+/* All that is known of an object to begin with. No change of state. */
+void transfer_prepare(struct transfer *t, const struct object_entry *entry);
 /* Gives up what was begun at the destination, then either ends with `result` or starts over. */
 void transfer_abandon(struct transfer *t, enum transfer_result result, bool again);
 void transfer_fail(struct transfer *t, const struct error *error);

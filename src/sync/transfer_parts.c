@@ -1,5 +1,6 @@
 #include "transfer_internal.h"
 
+#include "crash.h"
 #include "hash.h"
 
 #include <string.h>
@@ -77,56 +78,188 @@ void transfer_upload_lost(struct transfer *t)
     transfer_abandon(t, TRANSFER_FAILED, ++t->version_changes <= VERSION_CHANGES_MAX);
 }
 
-static void next_part(struct transfer *t)
+/* ---- whose part is it? ---- */
+
+/* So many others take parts of one object. */
+#define LENT_MAX 15
+
+static void wait_for_part_relay(struct transfer *t);
+static void wait_for_part_copy(struct transfer *t);
+
+/* The next one that nobody has begun yet. */
+static void take_next_part(struct transfer *t, struct transfer *lead)
 {
+    uint64_t offset = (uint64_t)lead->begun * lead->part_size;
+    uint64_t left = lead->entry.size - offset;
+
+    t->part = (struct store_part){
+        .number = ++lead->begun, .offset = offset, .size = left < lead->part_size ? left : lead->part_size};
+    transfer_begin_part(t);
+}
+
+static bool has_more(const struct transfer *t)
+{
+    return (uint64_t)t->begun * t->part_size < t->entry.size;
+}
+
+/* Between two parts, and after its last one until those that others have are through. */
+static void wait_for_parts(struct transfer *t)
+{
+    t->state = wait_for_parts;
+    if (t->broken > 0)
+        return;
+    if (has_more(t))
+        take_next_part(t, t);
+    else if (t->lent > 0)
+        return;
+    else if (t->relay)
+        finish_relay(t);
+    else if (store_traits(t->plan->destination)->copies_version)
+        finish_upload(t);
+    else
+        transfer_ask_source(t, wait_for_same_version);
+}
+
+/* Is the hash of all parts found here? */
+static bool is_looked_at(const struct transfer *t)
+{
+    return t->entry.hash.kind == OBJECT_HASH_MD5 &&
+           (store_traits(t->plan->source)->plain || !store_traits(t->plan->destination)->checks_md5);
+}
+
+/* From one directory into another there is one thread that does it all. */
+static bool gains(const struct store_traits *from, const struct store_traits *to)
+{
+    return !(from->local && to->local) && !to->in_order && !to->wants_md5;
+}
+
+bool transfer_can_lend(const struct transfer *t)
+{
+    const struct store_traits *to = store_traits(t->plan->destination);
+    bool copies = t->state == wait_for_part_copy && t->plan->parts.worked;
+    bool relays = t->state == wait_for_part_relay && !is_looked_at(t) &&
+                  t->entry.hash.kind != OBJECT_HASH_CRC32C && gains(store_traits(t->plan->source), to);
+
+    return (copies || relays) && t->lead == NULL && t->broken == 0 && t->lent < LENT_MAX && has_more(t);
+}
+
+bool transfer_take_part(struct transfer *t, struct transfer *lead)
+{
+    if (lead->relay && t->pipe.data == NULL && !pipe_init(&t->pipe))
+        return false;
+    transfer_prepare(t, &lead->entry);
+    t->plan = lead->plan;
+    t->past = lead->past;
+    t->relay = lead->relay;
+    t->upload = lead->upload;
+    t->lead = lead;
+    lead->lent++;
+    take_next_part(t, lead);
+    return true;
+}
+
+static void hand_over(struct transfer *t);
+
+void transfer_leave(struct transfer *t)
+{
+    struct error why;
+
+    error_set(&why, ERROR_INTERRUPTED, "no longer wanted");
+    call_cancel(&t->get, &why);
+    call_cancel(&t->put, &why);
+    t->lead->lent--;
+    t->lead->broken -= t->state == hand_over;
+    t->lead = NULL;
+    t->upload = NULL;
+    transfer_end(t, TRANSFER_NONE);
+}
+
+static bool is_unwanted(const struct transfer *t)
+{
+    return t->lead != NULL && t->lead->state == transfer_wait_for_others;
+}
+
+static void copy_outcome(struct call *to, const struct call *from)
+{
+    to->error = from->error;
+    to->again = from->again;
+    to->lost = from->lost;
+}
+
+/* As if it had been a part of the other's own, as soon as that has none under way. */
+static void hand_over(struct transfer *t)
+{
+    struct transfer *lead = t->lead;
+
+    if (lead->state == wait_for_parts) {
+        lead->part = t->part;
+        copy_outcome(&lead->get, &t->get);
+        copy_outcome(&lead->put, &t->put);
+        lead->state = t->relay ? wait_for_part_relay : wait_for_part_copy;
+    } else if (!is_unwanted(t)) {
+        return;
+    }
+    transfer_leave(t);
+}
+
+bool transfer_hands_over(struct transfer *t)
+{
+    if (t->lead == NULL)
+        return false;
+    t->lead->broken++;
+    t->state = hand_over;
+    return true;
+}
+
+static void end_part(struct transfer *t)
+{
+    crash_point("part");
+    if (t->lead != NULL) {
+        t->lead->moved += t->part.size;
+        transfer_leave(t);
+        return;
+    }
     t->moved += t->part.size;
-    t->part.offset += t->part.size;
-    t->part.number++;
     t->attempt = 0;
     t->measured[0] = '\0';
     t->parts = t->parts_more;
     t->sum = t->pipe.sum;
-    if (t->part.offset < t->entry.size) {
-        transfer_begin_part(t);
-    } else if (t->relay) {
-        finish_relay(t);
-    } else if (store_traits(t->plan->destination)->copies_version) {
-        finish_upload(t);
-    } else {
-        transfer_ask_source(t, wait_for_same_version);
-    }
+    wait_for_parts(t);
 }
 
 static void wait_for_part_relay(struct transfer *t)
 {
+    if (is_unwanted(t)) {
+        transfer_leave(t);
+        return;
+    }
     if (transfer_relay_settle(t) <= 0)
         return;
     retry_success(transfer_retry(t));
-    next_part(t);
+    end_part(t);
 }
 
 static void wait_for_part_copy(struct transfer *t)
 {
     if (!t->put.done)
         return;
-    if (t->put.error.kind != ERROR_NONE) {
+    if (t->put.error.kind == ERROR_NONE) {
+        t->plan->parts.worked = true;
+        end_part(t);
+    } else if (!transfer_hands_over(t)) {
         transfer_copy_failed(t);
-        return;
     }
-    t->plan->parts.worked = true;
-    next_part(t);
 }
 
 static void relay_part(struct transfer *t, const struct store_source *source, const struct store_part *part)
 {
-    const struct store_traits *from = store_traits(source->store);
     const struct store_traits *to = store_traits(t->plan->destination);
 
     memcpy(t->pipe.md5, t->measured, sizeof t->pipe.md5);
     if (to->checks_md5 && (to->plain || t->attempt > 0))
         pipe_hash(&t->pipe);
     t->parts_more = t->parts;
-    if (t->entry.hash.kind == OBJECT_HASH_MD5 && (from->plain || !to->checks_md5))
+    if (is_looked_at(t))
         t->pipe.more = &t->parts_more;
     if (t->entry.hash.kind == OBJECT_HASH_CRC32C)
         pipe_sum(&t->pipe, t->sum);
@@ -138,9 +271,7 @@ static void relay_part(struct transfer *t, const struct store_source *source, co
 void transfer_begin_part(struct transfer *t)
 {
     struct store_source source = transfer_source(t);
-    uint64_t left = t->entry.size - t->part.offset;
 
-    t->part.size = left < t->part_size ? left : t->part_size;
     if (t->relay)
         pipe_reset(&t->pipe);
     if (t->relay && transfer_must_measure(t, false)) {
@@ -164,7 +295,7 @@ void transfer_wait_for_upload(struct transfer *t)
     else if (t->put.error.kind != ERROR_NONE)
         transfer_write_failed(t);
     else
-        transfer_begin_part(t);
+        wait_for_parts(t);
 }
 
 /* Parts as large as asked for, larger if there would be too many of them. */
@@ -191,7 +322,7 @@ static void begin_upload(struct transfer *t)
     struct store_target target = transfer_target(t);
 
     t->whole = false;
-    t->part = (struct store_part){.number = 1};
+    t->begun = 0;
     t->part_size = choose_part_size(t);
     t->moved = 0;
     t->measured[0] = '\0';

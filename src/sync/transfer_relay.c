@@ -196,11 +196,15 @@ int transfer_relay_settle(struct transfer *t)
     check_written(t);
     if (t->get.done && t->get.error.kind != ERROR_NONE) {
         call_cancel(&t->put, &t->get.error);
-        transfer_source_failed(t, &t->get);
+        if (!transfer_hands_over(t))
+            transfer_source_failed(t, &t->get);
         return -1;
     }
     if (t->put.done && t->put.error.kind != ERROR_NONE) {
         call_cancel(&t->get, &t->put.error);
+        error_clear(&t->get.error);
+        if (transfer_hands_over(t))
+            return -1;
         if (t->put.lost)
             transfer_upload_lost(t);
         else if (t->put.again)

@@ -17,6 +17,8 @@ struct scene {
     struct fake_store *to;
     struct transfer_plan plan;
     struct transfer transfer;
+    struct transfer others[2]; /* they take parts of what that one has */
+    int most;                  /* parts of the destination's under way together */
 };
 
 static struct scene *scene_new(void)
@@ -34,6 +36,8 @@ static struct scene *scene_new(void)
     };
     object_meta_init(&scene->plan.acl);
     transfer_init(&scene->transfer, &scene->plan);
+    for (int i = 0; i < 2; i++)
+        transfer_init(&scene->others[i], &scene->plan);
     return scene;
 }
 
@@ -50,6 +54,8 @@ static struct scene *scene_copying(void)
 static void scene_free(struct scene *scene)
 {
     transfer_free(&scene->transfer);
+    for (int i = 0; i < 2; i++)
+        transfer_free(&scene->others[i]);
     object_meta_free(&scene->plan.acl);
     store_close(&scene->from->base);
     store_close(&scene->to->base);
@@ -81,15 +87,32 @@ static void start(struct scene *scene, const char *key)
     transfer_start(&scene->transfer, &entry);
 }
 
+static void step(struct scene *scene)
+{
+    int busy = !scene->transfer.put.done;
+
+    for (int i = 0; i < 2; i++) {
+        struct transfer *other = &scene->others[i];
+
+        if (transfer_idle(other) && transfer_can_lend(&scene->transfer))
+            assert_true(transfer_take_part(other, &scene->transfer));
+        transfer_step(other);
+        busy += !transfer_idle(other) && !other->put.done;
+    }
+    scene->most = busy > scene->most ? busy : scene->most;
+    transfer_step(&scene->transfer);
+}
+
 /* Steps until it is idle; backoffs are over at once. */
 static enum transfer_result finish(struct scene *scene)
 {
     for (int i = 0; i < 100000 && !transfer_idle(&scene->transfer); i++) {
         if (scene->transfer.wake != 0)
             scene->transfer.wake = 1;
-        transfer_step(&scene->transfer);
+        step(scene);
     }
     assert_true(transfer_idle(&scene->transfer));
+    assert_true(transfer_idle(&scene->others[0]) && transfer_idle(&scene->others[1]));
     return scene->transfer.result;
 }
 
@@ -1296,6 +1319,129 @@ static void every_failure_leaves_nothing_behind(void **state)
         }
 }
 
+/* Objects of seven parts, relayed, and copied. */
+static struct scene *scene_in_parts(bool copies)
+{
+    struct scene *scene = copies ? scene_copying() : scene_new();
+
+    scene->to->base.traits.checks_md5 = true;
+    scene->to->base.traits.copy_max = LARGE / 2;
+    scene->to->base.traits.part_copy = LARGE / 7 + 1;
+    scene->plan.part_size = LARGE / 7 + 1;
+    add(scene->from, "large", LARGE);
+    return scene;
+}
+
+static void others_take_parts_of_it(void **state)
+{
+    (void)state;
+    for (int copies = 0; copies < 2; copies++) {
+        struct scene *scene = scene_in_parts(copies);
+
+        start(scene, "large");
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_arrived(scene, "large");
+        assert_int_equal(scene->to->calls[copies ? FAKE_PART_COPY : FAKE_PART], 7);
+        assert_int_equal(scene->most, 3);
+        assert_int_equal(scene->transfer.moved, LARGE);
+        assert_int_equal(scene->others[0].result, TRANSFER_NONE);
+        scene_free(scene);
+    }
+}
+
+/* Where the bytes are looked at in their order, or have to come in it, each part waits for the one before it; and so does what
+ * gains nothing. */
+static void parts_have_an_order_where_it_matters(void **state)
+{
+    (void)state;
+    for (int why = 0; why < 6; why++) {
+        struct scene *scene = scene_in_parts(false);
+        struct store_traits *from = &scene->from->base.traits, *to = &scene->to->base.traits;
+
+        from->plain = why == 0;
+        to->checks_md5 = why != 1;
+        scene->from->sums = why == 2;
+        to->in_order = why == 3;
+        to->wants_md5 = why == 4;
+        from->local = to->local = why == 5;
+        start(scene, "large");
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_arrived(scene, "large");
+        assert_int_equal(scene->most, 1);
+        scene_free(scene);
+    }
+}
+
+/* Any part, for any reason, once or always, and two together. */
+static void a_part_that_fails_elsewhere_is_its_own_affair(void **state)
+{
+    static const enum error_kind kinds[] = {ERROR_UNREACHABLE, ERROR_NOT_FOUND, ERROR_PRECONDITION,
+                                            ERROR_LOCAL};
+    static const enum fake_op ops[] = {FAKE_GET, FAKE_PART, FAKE_PART_COPY};
+
+    (void)state;
+    for (int i = 0; i < 3 * 4 * 7 * 3; i++) {
+        enum fake_op op = ops[i % 3];
+        enum error_kind kind = kinds[i / 3 % 4];
+        struct scene *scene = scene_in_parts(op == FAKE_PART_COPY);
+        struct fake_fault fault = {.op = op,
+                                   .skip = i / 12 % 7,
+                                   .times = 1 + i / 84,
+                                   .kind = kind,
+                                   .after = i / 12 % 2 == 0 ? 0 : 1000,
+                                   .again = kind == ERROR_UNREACHABLE};
+        bool copied;
+
+        retry_init(loop_retry(scene->loop), 4, 42);
+        fake_fault(op == FAKE_GET ? scene->from : scene->to, fault);
+        start(scene, "large");
+        copied = finish(scene) == TRANSFER_COPIED;
+        if (copied)
+            assert_arrived(scene, "large");
+        else
+            assert_null(fake_get_object(scene->to, "large"));
+        if (kind == ERROR_UNREACHABLE)
+            assert_true(copied);
+        if (kind == ERROR_LOCAL)
+            assert_false(copied);
+        assert_int_equal(scene->to->open_uploads, 0);
+        assert_int_equal(scene->transfer.lent + scene->transfer.broken, 0);
+        scene_free(scene);
+    }
+}
+
+/* The version that is copied has to be one at any time: another takes its place before each of the requests. */
+static int replace_before;
+static void replace_before_one(struct fake_store *store, enum fake_op op, const char *key)
+{
+    struct fake_store *source = store->peer != NULL ? store->peer : store;
+    struct fake_object *object;
+
+    if ((op != FAKE_GET && op != FAKE_PART_COPY) || replace_before-- != 0)
+        return;
+    object = add(source, key, LARGE + 999);
+    object->data[LARGE / 2] = 'X';
+    digest_of(object->data, object->size, object->version);
+}
+
+static void parts_that_others_take_are_of_one_version(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2 * 7; i++) {
+        struct scene *scene = scene_in_parts(i % 2 != 0);
+
+        replace_before = i / 2;
+        scene->from->on_call = scene->to->on_call = replace_before_one;
+        scene->to->peer = scene->from;
+        start(scene, "large");
+        assert_int_equal(finish(scene), TRANSFER_COPIED);
+        assert_arrived(scene, "large");
+        assert_int_equal(fake_get_object(scene->to, "large")->size, LARGE + 999);
+        assert_int_equal(scene->to->calls[FAKE_ABORT], 1);
+        scene_free(scene);
+    }
+}
+
 /* Stopped after any number of steps: it ends, and no upload stays open. */
 static void a_stop_at_any_moment_is_clean(void **state)
 {
@@ -1304,20 +1450,23 @@ static void a_stop_at_any_moment_is_clean(void **state)
 
     (void)state;
     error_set(&why, ERROR_INTERRUPTED, "stop");
-    for (int steps = 0; ended_by_itself == 0; steps++) {
-        struct scene *scene = scene_new();
+    for (int steps = 0; ended_by_itself < 3; steps++) {
+        struct scene *scene = ended_by_itself == 0 ? scene_new() : scene_in_parts(ended_by_itself == 2);
 
         scene->plan.copy_acl = true;
         add(scene->from, "large", LARGE)->tags = 1;
         start(scene, "large");
         for (int i = 0; i < steps; i++)
-            transfer_step(&scene->transfer);
+            step(scene);
         if (transfer_idle(&scene->transfer)) {
-            ended_by_itself = 1;
+            ended_by_itself++;
+            steps = -1;
         } else {
             bool whole = fake_get_object(scene->to, "large") != NULL;
 
             transfer_stop(&scene->transfer, &why);
+            for (int i = 0; i < 2; i++)
+                transfer_stop(&scene->others[i], &why);
             assert_int_equal(finish(scene), whole ? TRANSFER_COPIED : TRANSFER_FAILED);
             assert_int_equal(scene->transfer.error.kind, ERROR_INTERRUPTED);
             assert_int_equal(fake_get_object(scene->to, "large") != NULL, whole);
@@ -1676,6 +1825,10 @@ int main(void)
         cmocka_unit_test(one_version_of_two_sizes_is_not_copied),
         cmocka_unit_test(a_version_that_changed_unnoticed_is_not_finished),
         cmocka_unit_test(parts_grow_when_there_would_be_too_many),
+        cmocka_unit_test(others_take_parts_of_it),
+        cmocka_unit_test(parts_have_an_order_where_it_matters),
+        cmocka_unit_test(a_part_that_fails_elsewhere_is_its_own_affair),
+        cmocka_unit_test(parts_that_others_take_are_of_one_version),
         cmocka_unit_test(refused_copies_become_relays_and_are_remembered),
         cmocka_unit_test(a_service_that_copies_whole_objects_only),
         cmocka_unit_test(another_accounts_bucket_is_not_the_source),

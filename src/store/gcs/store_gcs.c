@@ -76,6 +76,7 @@ struct store *store_gcs_open(const struct side *side, const char *bucket, struct
                                                .copy_max = UINT64_MAX,
                                                .part_min = GCS_CHUNK,
                                                .part_multiple = GCS_CHUNK,
+                                               .in_order = true,
                                                .part_count_max = INT32_MAX,
                                                .seeks = true,
                                                .has_acls = true,

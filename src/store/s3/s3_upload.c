@@ -29,7 +29,7 @@ struct s3_upload {
     char key[OBJECT_KEY_MAX + 1];
     char id[1024];
     uint64_t size;
-    uint64_t part_size; /* of the first one */
+    uint64_t part_size; /* of all but the last */
     int part_count;
     char **etags;                     /* of parts 1 to part_count, NULL for one that is not there yet */
     bool opaque;                      /* not all of them are MD5s */
@@ -208,21 +208,21 @@ static const struct s3_operation part_operation = {
 };
 
 /* Not every service that copies parts looks at the range. The last part is shorter than the first one, so it has
- * another MD5. */
-static bool is_whole_object(const struct s3_call *c)
+ * another MD5. Which of the two is there first is not known. */
+static bool is_whole_object(const struct s3_upload *upload)
 {
-    const struct s3_upload *upload = upload_of(c);
-    const struct store_part *part = &((const struct upload_call *)c)->part;
+    int last = upload->part_count;
 
-    return part->number > 1 && part->size < upload->part_size && !upload->opaque &&
-           upload->etags[0] != NULL && digest_same(upload->etags[0], c->reply.etag);
+    return last > 1 && upload->size / upload->part_size < (uint64_t)last && !upload->opaque &&
+           upload->etags[0] != NULL && upload->etags[last - 1] != NULL &&
+           digest_same(upload->etags[0], upload->etags[last - 1]);
 }
 
 static enum http_verdict part_copied(struct s3_call *c, struct error *error)
 {
     enum http_verdict verdict = part_answered(c, error);
 
-    if (error->kind == ERROR_NONE && is_whole_object(c)) {
+    if (error->kind == ERROR_NONE && is_whole_object(upload_of(c))) {
         c->store->base.traits.whole_parts = true;
         error_set(error, ERROR_UNSUPPORTED, "the service copies the whole object where a part is asked for");
     }
@@ -249,7 +249,7 @@ static struct s3_call *begin_part(struct upload *base, struct call *call,
     if (c == NULL)
         return NULL;
     ((struct upload_call *)c)->part = *part;
-    if (part->number == 1)
+    if (part->size > upload->part_size)
         upload->part_size = part->size;
     if (part->number < 1 || part->number > S3_PART_COUNT_MAX) {
         error_set(&error, ERROR_UNSUPPORTED, "more than %d parts", S3_PART_COUNT_MAX);

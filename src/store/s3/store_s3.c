@@ -16,6 +16,18 @@
 
 static const struct store_ops s3_ops;
 
+#ifdef STORSYNC_TEST
+/* Only in test builds, as in crash.h: with STORSYNC_COPY_MAX=BYTES not only objects of gigabytes are copied in parts. */
+static uint64_t copy_limit(uint64_t usual)
+{
+    const char *bytes = getenv("STORSYNC_COPY_MAX");
+
+    return bytes != NULL ? strtoull(bytes, NULL, 10) : usual;
+}
+#else
+#define copy_limit(usual) (usual)
+#endif
+
 /* A bundle that cannot be used is found before anything is asked. */
 static bool check_trust(const struct store_s3 *store, struct error *error)
 {
@@ -48,9 +60,9 @@ struct store *store_s3_open(const struct side *side, const char *bucket, struct 
     store->base.ops = &s3_ops;
     store->base.loop = loop;
     store->base.traits.put_max = PUT_LIMIT;
-    store->base.traits.copy_max = PUT_LIMIT;
+    store->base.traits.copy_max = copy_limit(PUT_LIMIT);
     store->base.traits.part_min = PART_MIN;
-    store->base.traits.part_copy = PART_COPY;
+    store->base.traits.part_copy = copy_limit(PART_COPY);
     store->base.traits.part_count_max = S3_PART_COUNT_MAX;
     store->base.traits.has_acls = true;
     store->base.traits.seeks = true;
