@@ -20,6 +20,7 @@ struct range {
     struct keyspace space;         /* what keys have behind what they have in common with it */
     size_t level;                  /* how many bytes at the beginning of the keys to take as given */
     size_t inside;                 /* it was in vain to look no further in than there; 0: nobody has */
+    size_t worked;                 /* it was not in vain to look there, nor further in; 0: nobody has */
     struct cursor *scout;          /* behind `middle`; NULL: nobody is under way */
     struct cursor *other;          /* once that has found something: the other side's */
     char middle[OBJECT_KEY_MAX + 1];
@@ -267,6 +268,8 @@ static void draw_in(struct range *range, size_t prefix)
     const struct cursor *cursor = range->scouts_source ? range->pair.source : range->pair.destination;
     size_t inner = common_bytes(cursor_reach(cursor), range->mark, prefix);
 
+    if (range->worked > range->level && range->worked < inner)
+        inner = range->worked;
     if (range->level < inner)
         range->level += (inner - range->level + 1) / 2;
     set_mark(range, cursor);
@@ -347,6 +350,7 @@ static void cut_range(struct join_work *work, int at)
     memcpy(next->last, range->last, sizeof next->last);
     memcpy(next->soft, range->soft, sizeof next->soft);
     next->level = next->inside = range->inside;
+    next->worked = range->level;
     range->level = 0;
     cursor_limit(range->pair.source, range->middle);
     cursor_limit(range->pair.destination, range->middle);
