@@ -7,7 +7,7 @@
  * wants the lease creates the epoch after the highest one: when there is none, when the highest is released, or when
  * it is stale. An observer calls it stale when it did not change for a whole TTL of the observer's own monotonic clock, or
  * at its first look, when it is older than a TTL and LEASE_CLOCK_MARGIN by the clock of the destination alone: Date against
- * Last-Modified of one answer, or where there is no Date the time of an object that the observer writes. The owner renews every third of the TTL: it rewrites its object and then looks for
+ * Last-Modified of one answer, or where there is no Date the time of an object that the observer writes. The owner renews every third of the TTL: it rewrites its object and looks for
  * a higher epoch. docs/DESIGN.md has the assumptions; tests/model/lease.pml is the protocol, checked by spin.
  *
  * An object that cannot be understood (garbage, of any size, or of a later version) counts as held until it is stale.
@@ -15,7 +15,7 @@
  *
  * INVARIANT (L1): an epoch is created with the one primitive, a store_write on STORE_IF_ABSENT, and by nobody twice.
  * INVARIANT (L2): an owner believes in its lease only while its last successful renewal began less than a TTL ago, and
- *   every renewal ends with a look that found no higher epoch.
+ *   every renewal has a look that found no higher epoch, beside its write.
  * INVARIANT (L3): an answer that may have been lost (a create that timed out, a 412 after a retry) is settled by
  *   reading the object and comparing the nonce, never by assuming.
  * INVARIANT (L4): the highest epoch is never removed. Only an owner removes, and only epochs below its own.
@@ -45,6 +45,9 @@
 #define LEASE_POLL_MIN 1000 /* ms between two looks at another's lease: at most one request a second */
 #define LEASE_POLL_MAX 1500
 
+/* Old epochs that one owner removes at most; there is rarely more than one. */
+#define LEASE_OLDER_MAX 16
+
 struct lease {
     const struct job *job;
     struct lease_record own;
@@ -63,11 +66,14 @@ struct lease {
     /* Private: the renewal that is under way between lease_steps. */
     struct call call;
     struct cursor *cursor;
-    enum { LEASE_RESTING, LEASE_CHECKING, LEASE_WRITING, LEASE_LOOKING } renewal;
+    enum { LEASE_RESTING, LEASE_CHECKING, LEASE_RENEWING } renewal;
     int64_t renewal_began;
-    uint64_t highest; /* epoch that this renewal's look has found so far */
-    bool confirmed;   /* a renewal that began after lease_confirm was called has succeeded */
-    int64_t next_try; /* mono */
+    uint64_t highest;                /* epoch that this renewal's look has found so far */
+    bool confirmed;                  /* a renewal that began after lease_confirm was called has succeeded */
+    int64_t next_try;                /* mono */
+    uint64_t older[LEASE_OLDER_MAX]; /* epochs that are still to be removed, */
+    int older_count;
+    struct call removal; /* one after the other */
 };
 
 /* Is there still something to do? Asked when another's lease has ended, after the lease was won, and now and then while
@@ -78,6 +84,8 @@ struct lease_wait {
     int64_t limit; /* ms that may be spent waiting for others */
     bool patient;  /* at least as long as it takes to notice that the owner is dead */
     bool back_off; /* respect the backoff of a deployment that keeps failing */
+    int64_t
+        needed_at; /* by the destination's clock: when it was known last that there is something to do; 0: that is not told */
     enum lease_need (*need)(void *ctx, bool waiting, struct error *error);
     void (*waiting)(void *ctx,
                     const struct lease_record *holder); /* at the first wait, and when the holder changes */
@@ -94,6 +102,9 @@ enum lease_outcome {
 void lease_init(struct lease *lease, const struct job *job, const char *owner, const char *deployment_id,
                 int64_t ttl);
 void lease_free(struct lease *lease);
+
+/* Asks already which epochs there are, unless that has been done: what is done next waits for that less. */
+bool lease_begin_look(struct lease *lease, struct error *error);
 
 enum lease_outcome lease_acquire(struct lease *lease, const struct lease_wait *wait, struct error *error);
 

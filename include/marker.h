@@ -45,21 +45,23 @@ enum marker_verdict {
 
 struct marker_finding {
     enum marker_verdict verdict;
-    int64_t due_at;    /* wall; with TOO_SOON when the interval is over, else CLOCK_UNKNOWN */
+    int64_t due_at; /* wall; with TOO_SOON when the interval is over, else CLOCK_UNKNOWN */
+    int64_t
+        looked_at; /* when the first answer was given, by the destination's clock; CLOCK_UNKNOWN if that is not told */
     char warning[256]; /* "" or one line to tell: what was not believed */
 };
 
-/* One request if the deployment is already synced, two otherwise; one if there is no id. `now` is wall,
- * `min_interval` in ms. A last-sync.json within the interval that names this deployment is as good as its marker. */
-void marker_check(const struct job *job, const char *deployment_id, int64_t min_interval, int64_t now,
-                  struct marker_finding *out, struct error *error);
-
-/* Only whether this deployment (an id is needed) is synced, in one request: ALREADY_SYNCED, DUE or FAILED. */
+/* Is this deployment synced? ALREADY_SYNCED, DUE or FAILED, in one request; DUE in none if there is no id. */
 void marker_check_deployment(const struct job *job, const char *deployment_id, struct marker_finding *out,
                              struct error *error);
 
-/* After a clean pass: last-sync.json, then (if there is an id) the deployment's marker. In this order, so
- * that a crash in between only delays the next sync and never claims one. */
+/* For one that is due by that: one request more, which may say that it is not. `now` is wall, `min_interval` in ms. A
+ * last-sync.json within the interval that names this deployment is as good as its marker. */
+void marker_check_interval(const struct job *job, const char *deployment_id, int64_t min_interval,
+                           int64_t now, struct marker_finding *out, struct error *error);
+
+/* After a clean pass: last-sync.json and, if there is an id, the deployment's marker, both at once. Both say what is proven: after a
+ * crash between the two either of them is true without the other one. */
 bool marker_commit(const struct job *job, const char *deployment_id, const struct report *report, int64_t now,
                    struct error *error);
 

@@ -109,9 +109,10 @@ struct store_traits {
 struct object_info {
     uint64_t size;    /* of the whole object, also of a ranged get; OBJECT_SIZE_UNKNOWN if not said */
     int64_t modified; /* CLOCK_UNKNOWN if not said */
-    int64_t served;   /* wall, when it was said, by the same clock; CLOCK_UNKNOWN if not told */
-    uint64_t tags;    /* how many it has, as far as is told; fetch them with store_tags */
-    bool false_hash;  /* its listing shows a hash, which is none of the content: it is encrypted */
+    int64_t
+        served; /* wall, when it was said, or that there is none, by the same clock; CLOCK_UNKNOWN if not told */
+    uint64_t tags;   /* how many it has, as far as is told; fetch them with store_tags */
+    bool false_hash; /* its listing shows a hash, which is none of the content: it is encrypted */
     struct object_hash hash;
     char version[OBJECT_VERSION_SIZE]; /* "" if not said */
 };

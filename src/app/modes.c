@@ -114,11 +114,19 @@ static bool begin_sync(struct run *run, struct error *error)
     return false;
 }
 
-/* Is a sync due, by the marker and the interval? */
-static void look_at_marker(struct run *run, struct marker_finding *found, struct error *error)
+/* Is a sync due, by the marker and the interval? `lease` is what is asked for next then; NULL: nothing is. */
+static void look_at_marker(struct modes_contest *contest, struct lease *lease, struct error *error)
 {
-    marker_check(&run->job, run->report.detection.deployment_id, run->settings->min_interval, clock_wall(),
-                 found, error);
+    const struct run *run = contest->run;
+    const char *id = run->report.detection.deployment_id;
+    struct marker_finding *found = &contest->found;
+    struct error ignored;
+
+    marker_check_deployment(&run->job, id, found, error);
+    if (found->verdict == MARKER_DUE && lease != NULL)
+        lease_begin_look(lease, &ignored);
+    if (found->verdict == MARKER_DUE)
+        marker_check_interval(&run->job, id, run->settings->min_interval, clock_wall(), found, error);
     if (found->warning[0] != '\0')
         log_warn("%s", found->warning);
 }
@@ -183,7 +191,7 @@ enum lease_need modes_need(void *ctx, bool waiting, struct error *error)
     if (waiting && id[0] != '\0')
         marker_check_deployment(&contest->run->job, id, &contest->found, error);
     else
-        look_at_marker(contest->run, &contest->found, error);
+        look_at_marker(contest, NULL, error);
     if (contest->found.verdict == MARKER_FAILED)
         return LEASE_UNKNOWN;
     return contest->found.verdict == MARKER_DUE ? LEASE_NEEDED : LEASE_OVER;
@@ -268,6 +276,7 @@ static enum lease_outcome acquire(struct modes_contest *contest, struct lease *l
     struct lease_wait wait = {
         .limit = run->settings->wait,
         .back_off = automatic,
+        .needed_at = contest->found.looked_at,
         .patient = !automatic,
         .need = automatic ? modes_need : need_always,
         .waiting = modes_tell_waiting,
@@ -299,15 +308,16 @@ void modes_give_lease_back(const struct run *run, struct lease *lease, const str
 
 /* Syncs as the one replica that may. A lease that is lost on the way is waited for again: by then the other one
  * has done the work, mostly. */
-static void sync_alone(struct run *run, struct lease *lease, bool automatic, struct error *error)
+static void sync_alone(struct modes_contest *contest, struct lease *lease, bool automatic,
+                       struct error *error)
 {
-    struct modes_contest contest = {.run = run};
+    struct run *run = contest->run;
     bool journaled;
 
     for (int losses = 0;; losses++) {
-        switch (acquire(&contest, lease, automatic, error)) {
+        switch (acquire(contest, lease, automatic, error)) {
         case LEASE_DONE_BY_ANOTHER:
-            modes_conclude_marker(run, &contest.found, error);
+            modes_conclude_marker(run, &contest->found, error);
             return;
         case LEASE_NOT_WON:
             modes_finish_failed(run, error);
@@ -336,20 +346,19 @@ void modes_init_lease(const struct run *run, const struct job *job, struct lease
     lease_init(lease, job, host, run->report.detection.deployment_id, run->settings->lease_ttl);
 }
 
-static void sync_with_lease(struct run *run, bool automatic, struct error *error)
+static void sync_with_lease(struct modes_contest *contest, struct lease *lease, bool automatic,
+                            struct error *error)
 {
-    struct lease lease;
+    struct run *run = contest->run;
     bool journaled;
 
-    modes_init_lease(run, &run->job, &lease);
     if (!run->report.dry_run) {
-        sync_alone(run, &lease, automatic, error);
+        sync_alone(contest, lease, automatic, error);
     } else {
-        if (lease_look(&lease, error))
-            modes_sync_all(run, &lease, &journaled, error);
+        if (lease_look(lease, error))
+            modes_sync_all(run, lease, &journaled, error);
         modes_conclude(run, error);
     }
-    lease_free(&lease);
 }
 
 /* ---- back ---- */
@@ -484,7 +493,8 @@ void mode_rollback(struct run *run, struct error *error)
 
 void mode_deploy(struct run *run, struct error *error)
 {
-    struct marker_finding found;
+    struct modes_contest contest = {.run = run};
+    struct lease lease;
 
     report_environment(&run->report);
     if (!begin_plan(run, error))
@@ -499,17 +509,25 @@ void mode_deploy(struct run *run, struct error *error)
         shards_deploy(run, error);
         return;
     }
-    look_at_marker(run, &found, error);
-    if (found.verdict == MARKER_DUE)
-        sync_with_lease(run, true, error);
+    modes_init_lease(run, &run->job, &lease);
+    look_at_marker(&contest, &lease, error);
+    if (contest.found.verdict == MARKER_DUE)
+        sync_with_lease(&contest, &lease, true, error);
     else
-        modes_conclude_marker(run, &found, error);
+        modes_conclude_marker(run, &contest.found, error);
+    lease_free(&lease);
 }
 
 void mode_sync(struct run *run, struct error *error)
 {
-    if (begin_plan(run, error) && begin_sync(run, error))
-        sync_with_lease(run, false, error);
+    struct modes_contest contest = {.run = run};
+    struct lease lease;
+
+    if (!begin_plan(run, error) || !begin_sync(run, error))
+        return;
+    modes_init_lease(run, &run->job, &lease);
+    sync_with_lease(&contest, &lease, false, error);
+    lease_free(&lease);
 }
 
 void mode_validate(struct run *run, struct error *error)

@@ -20,6 +20,7 @@ void lease_init(struct lease *lease, const struct job *job, const char *owner, c
     snprintf(lease->own.owner, sizeof lease->own.owner, "%s", owner);
     snprintf(lease->own.deployment, sizeof lease->own.deployment, "%s", deployment_id);
     call_init(&lease->call);
+    call_init(&lease->removal);
     /* A renewal that arrives a second time, after a later one, would bring back a record that an observer has seen
      * before, who might take the lease for stale. Each attempt is one of our own, with a counter of its own. */
     lease->call.once = true;
@@ -28,9 +29,9 @@ void lease_init(struct lease *lease, const struct job *job, const char *owner, c
 
 void lease_free(struct lease *lease)
 {
-    cursor_close(lease->cursor);
-    lease->cursor = NULL;
+    lease_drop_look(lease);
     call_free(&lease->call);
+    call_free(&lease->removal);
 }
 
 /* ---- waiting for others ---- */
@@ -118,12 +119,22 @@ static bool wait_for_end(struct acquisition *a, enum lease_outcome *outcome, str
 
 /* ---- the way to it ---- */
 
+/* Had all who had the lease before us ended when it was known last that there is something to do? Then that is so still: what they
+ * wrote they wrote before they gave it back. */
+static bool is_needed_since(const struct acquisition *a)
+{
+    const struct lease_watch *watch = &a->watch;
+
+    return watch->epoch == 0 || (watch->record.state != LEASE_HELD && watch->info.modified != CLOCK_UNKNOWN &&
+                                 watch->info.modified + LEASE_CLOCK_MARGIN <= a->wait->needed_at);
+}
+
 /* The lease is ours, but others had it before: did one of them do the work meanwhile? */
 static enum lease_outcome settle_need(const struct acquisition *a, struct error *error)
 {
     enum lease_outcome outcome;
 
-    if (a->watch.epoch == 0 || is_still_needed(a, false, &outcome, error))
+    if (is_needed_since(a) || is_still_needed(a, false, &outcome, error))
         return LEASE_WON;
     a->lease->own.unused = true;
     lease_release(a->lease, outcome == LEASE_DONE_BY_ANOTHER, LEASE_RELEASE_UNUSED);

@@ -3,12 +3,12 @@
  *
  *     lease_record.c   an epoch's object: its key, and what is in it (lease_record.h)
  *     lease_watch.c    looking: which epochs there are, and whether the lease of the highest is over
- *     lease_keep.c     what we own: writing it, renewing it, making sure of it, giving it back
- *     lease_take.c     making an epoch ours: creating it, proving that this means something, removing older ones
+ *     lease_keep.c     what we own: writing it, renewing it, making sure of it, removing older ones, giving it back
+ *     lease_take.c     making an epoch ours: creating it, and proving that this means something
  *     lease.c          the way to it: waits for others, takes it, and asks whether there is still something to do
  *
- * Each uses only those above it. Looking and taking wait for their answers, one at a time in lease->call; a renewal
- * goes on in lease_step.
+ * Each uses only those above it. Looking and taking wait for their answers in lease->call and lease->cursor; renewals and
+ * removals go on in lease_step.
  */
 #ifndef STORSYNC_LEASE_INTERNAL_H
 #define STORSYNC_LEASE_INTERNAL_H
@@ -21,9 +21,6 @@
 
 /* How long giving back a lease that nobody worked under may take, in ms. */
 #define LEASE_RELEASE_UNUSED 500
-
-/* Old epochs that one owner removes at most; there is rarely more than one. */
-#define LEASE_OLDER_MAX 16
 
 /* ---- lease_watch.c ---- */
 
@@ -45,9 +42,11 @@ bool lease_pause(const struct lease *lease, int asked, struct error *error);
  * somebody's nevertheless. */
 bool lease_read(struct lease *lease, uint64_t epoch, struct lease_record *out);
 
-struct cursor *lease_open_listing(const struct lease *lease, struct error *error);
+/* What lease_begin_look has begun. */
+void lease_drop_look(struct lease *lease);
 /* Adds what the listing has by now. CURSOR_END: that was all of it. */
 enum cursor_state lease_note_epochs(struct lease *lease, struct cursor *cursor, struct lease_epochs *epochs);
+/* All of the listing, of the look that was begun last, or of one that begins now. */
 bool lease_list(struct lease *lease, struct lease_epochs *epochs, struct error *error);
 
 /* Somebody's lease, as it is seen by who wants to have the next one. */

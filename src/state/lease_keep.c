@@ -40,8 +40,7 @@ bool lease_write(struct lease *lease, bool create)
 
 static void end_renewal(struct lease *lease)
 {
-    cursor_close(lease->cursor);
-    lease->cursor = NULL;
+    lease_drop_look(lease);
     lease->renewal = LEASE_RESTING;
 }
 
@@ -58,22 +57,25 @@ static void lose_lease(struct lease *lease, struct error *error, const char *why
     error_set(error, ERROR_BUSY, "the lease is lost: %s", why);
 }
 
-static void write_renewal(struct lease *lease)
+/* The look goes along with the write, and may be answered before it: whoever took over while the write was under way had found our
+ * last renewal a TTL old, so is_past_its_ttl knows by then. What the look is for has happened long before: A2. */
+static void write_renewal(struct lease *lease, struct error *error)
 {
-    if (begin_write(lease, false))
-        lease->renewal = LEASE_WRITING;
+    lease->highest = 0;
+    if (lease_begin_look(lease, error) && begin_write(lease, false))
+        lease->renewal = LEASE_RENEWING;
     else
         put_off_renewal(lease);
 }
 
-static void begin_renewal(struct lease *lease)
+static void begin_renewal(struct lease *lease, struct error *error)
 {
     char key[LEASE_KEY_SIZE];
 
     lease->renewal_began = clock_mono();
     lease->own.renewals++;
     if (!lease->advisory) {
-        write_renewal(lease);
+        write_renewal(lease, error);
         return;
     }
     /* Somebody may have written over it: a rewrite would take it away from them again. */
@@ -86,30 +88,24 @@ static void renewal_is_checked(struct lease *lease, struct error *error)
 {
     struct lease_record found;
 
+    if (lease->call.error.kind != ERROR_NONE) {
+        put_off_renewal(lease);
+        return;
+    }
     lease_read_record(buf_str(&lease->call.body), lease->call.body.len, &found);
     if (strcmp(found.nonce, lease->own.nonce) != 0)
         lose_lease(lease, error, "another replica has written over it");
     else
-        write_renewal(lease);
+        write_renewal(lease, error);
 }
 
-static void renewal_is_written(struct lease *lease, struct error *error)
+static void renewal_is_answered(struct lease *lease, enum cursor_state listing, struct error *error)
 {
     crash_point("renewing");
-    lease->cursor = lease_open_listing(lease, error);
-    lease->highest = 0;
-    if (lease->cursor != NULL)
-        lease->renewal = LEASE_LOOKING;
-    else
-        put_off_renewal(lease);
-}
-
-static void renewal_is_looked_at(struct lease *lease, enum cursor_state listing, struct error *error)
-{
-    if (listing == CURSOR_FAILED) {
-        put_off_renewal(lease);
-    } else if (lease->highest > lease->own.epoch) {
+    if (lease->highest > lease->own.epoch) {
         lose_lease(lease, error, "another replica has taken over");
+    } else if (listing == CURSOR_FAILED || lease->call.error.kind != ERROR_NONE) {
+        put_off_renewal(lease);
     } else {
         end_renewal(lease);
         lease->renewed = lease->renewal_began;
@@ -118,33 +114,48 @@ static void renewal_is_looked_at(struct lease *lease, enum cursor_state listing,
     }
 }
 
-/* CHECKING and WRITING: one request each. */
-static bool step_request(struct lease *lease, struct error *error)
+static bool step_renewal(struct lease *lease, struct error *error)
 {
+    struct lease_epochs epochs = {.highest = 0};
+    enum cursor_state listing = CURSOR_END;
     bool moved = store_step(&lease->call);
 
-    if (!lease->call.done)
+    if (lease->renewal == LEASE_RENEWING) {
+        moved |= cursor_step(lease->cursor);
+        listing = lease_note_epochs(lease, lease->cursor, &epochs);
+    }
+    if (epochs.highest > lease->highest)
+        lease->highest = epochs.highest;
+    if (listing == CURSOR_WAIT || !lease->call.done)
         return moved;
-    if (lease->call.error.kind != ERROR_NONE)
-        put_off_renewal(lease);
-    else if (lease->renewal == LEASE_CHECKING)
+    if (lease->renewal == LEASE_CHECKING)
         renewal_is_checked(lease, error);
     else
-        renewal_is_written(lease, error);
+        renewal_is_answered(lease, listing, error);
     return true;
 }
 
-static bool step_look(struct lease *lease, struct error *error)
+/* INVARIANT (L4): only what is below our own epoch is removed. Nobody waits for it; what fails, or is not over when the lease is given
+ * back, is left for the next owner. */
+static bool step_removal(struct lease *lease)
 {
-    struct lease_epochs epochs = {.highest = 0};
-    bool moved = cursor_step(lease->cursor);
-    enum cursor_state listing = lease_note_epochs(lease, lease->cursor, &epochs);
+    struct call *call = &lease->removal;
+    bool moved = store_step(call);
+    char key[LEASE_KEY_SIZE];
 
-    if (epochs.highest > lease->highest)
-        lease->highest = epochs.highest;
-    if (listing == CURSOR_WAIT)
+    if (!call->done)
         return moved;
-    renewal_is_looked_at(lease, listing, error);
+    if (call->error.kind == ERROR_PERMISSION)
+        log_warn(
+            "old epochs of the lease cannot be removed, and each sync leaves one more (the right to remove what is below %s is enough): %s",
+            lease->job->prefix, call->error.text);
+    if (call->error.kind != ERROR_NONE)
+        lease->older_count = 0;
+    error_clear(&call->error);
+    if (lease->older_count == 0)
+        return moved;
+    lease_key(lease->job, lease->older[--lease->older_count], key);
+    store_remove(lease->job->store, call, key);
     return true;
 }
 
@@ -165,19 +176,20 @@ int64_t lease_wake(const struct lease *lease)
 
 bool lease_step(struct lease *lease, struct error *error)
 {
+    bool moved;
+
     if (!lease->held)
         return false;
+    moved = step_removal(lease);
     if (is_past_its_ttl(lease)) {
         lose_lease(lease, error, "it could not be renewed for longer than its TTL");
         return true;
     }
-    if (lease->renewal == LEASE_LOOKING)
-        return step_look(lease, error);
     if (lease->renewal != LEASE_RESTING)
-        return step_request(lease, error);
+        return step_renewal(lease, error) || moved;
     if (clock_mono() < lease_wake(lease))
-        return false;
-    begin_renewal(lease);
+        return moved;
+    begin_renewal(lease, error);
     return true;
 }
 
@@ -200,7 +212,7 @@ bool lease_confirm(struct lease *lease, struct error *error)
     if (!lease->held)
         return false;
     lease->confirmed = false;
-    begin_renewal(lease);
+    begin_renewal(lease, error);
     while (!lease->confirmed)
         if (!turn_renewal(lease, error))
             return false;
@@ -214,6 +226,7 @@ void lease_release(struct lease *lease, bool clean_pass, int64_t limit)
     char key[LEASE_KEY_SIZE];
     struct error why;
 
+    end_renewal(lease);
     if (!lease->held)
         return;
     lease->held = false;
@@ -221,7 +234,8 @@ void lease_release(struct lease *lease, bool clean_pass, int64_t limit)
     lease->own.renewals++;
     error_set(&why, ERROR_INTERRUPTED, "the lease is being released");
     call_cancel(&lease->call, &why);
-    if (lease->finished) {
+    if (lease->finished && lease->removal.done &&
+        lease->older_count == 0) { /* L4: it is the highest, so it is the last */
         lease_key(lease->job, lease->own.epoch, key);
         store_remove(lease->job->store, &lease->call, key);
         if (store_wait_for(&lease->call, limit))

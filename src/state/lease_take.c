@@ -36,6 +36,7 @@ static enum lease_taking take_advisory(struct lease *lease, struct error *error)
     int64_t until = clock_mono() + settle;
 
     lease->advisory = true;
+    lease_drop_look(lease);
     if (!lease_write(lease, false)) {
         *error = lease->call.error;
         return LEASE_NOT_TAKEN;
@@ -48,13 +49,16 @@ static enum lease_taking take_advisory(struct lease *lease, struct error *error)
     return error->kind == ERROR_NONE ? LEASE_TAKEN_BY_ANOTHER : LEASE_NOT_TAKEN;
 }
 
-/* The create went through. Would a second one, too? Then it proves nothing. */
+/* The create went through. Would a second one, too? Then it proves nothing. Meanwhile the listing comes that check_highest wants:
+ * it shows the first create in any case, and a second one of an epoch that was removed means nothing. */
 static enum lease_taking prove_create(struct lease *lease, struct error *error)
 {
     struct store *store = lease->job->store;
 
     if (store_traits(store)->if_absent)
         return LEASE_TAKEN;
+    if (!lease_begin_look(lease, error))
+        return LEASE_NOT_TAKEN;
     lease_write(lease, true);
     switch (store_probe(store, &lease->call)) {
     case STORE_HOLDS:
@@ -129,24 +133,6 @@ static enum lease_taking check_highest(struct lease *lease, struct lease_epochs 
     error_set(error, ERROR_PROTOCOL,
               "an epoch of the lease that was just created is not listed by the destination");
     return LEASE_NOT_TAKEN;
-}
-
-/* INVARIANT (L4): removes epochs below our own. Nobody depends on it; what fails is left for the next owner. */
-static void remove_older(struct lease *lease, const struct lease_epochs *epochs)
-{
-    char key[LEASE_KEY_SIZE];
-
-    for (int i = 0; i < epochs->older_count; i++) {
-        lease_key(lease->job, epochs->older[i], key);
-        store_remove(lease->job->store, &lease->call, key);
-        if (store_wait(&lease->call))
-            continue;
-        if (lease->call.error.kind == ERROR_PERMISSION)
-            log_warn(
-                "old epochs of the lease cannot be removed, and each sync leaves one more (the right to remove what is below %s is enough): %s",
-                lease->job->prefix, lease->call.error.text);
-        return;
-    }
 }
 
 void lease_add_span(struct lease *lease, struct lease_span span)
@@ -273,7 +259,8 @@ enum lease_taking lease_take(struct lease *lease, const struct lease_watch *watc
     if (taking == LEASE_TAKEN) {
         lease->held = true;
         lease->taken = epochs.written;
-        remove_older(lease, &epochs);
+        memcpy(lease->older, epochs.older, sizeof lease->older);
+        lease->older_count = epochs.older_count;
     } else if (taking == LEASE_TAKEN_BY_ANOTHER) {
         lease->held = false;
     } else {

@@ -63,12 +63,25 @@ static void note_stranger(struct lease *lease, const char *key)
     lease->told_stranger = true;
 }
 
-struct cursor *lease_open_listing(const struct lease *lease, struct error *error)
+bool lease_begin_look(struct lease *lease, struct error *error)
 {
+    const struct object_entry *entry;
     char prefix[LEASE_KEY_SIZE];
 
-    snprintf(prefix, sizeof prefix, "%s" LEASE_FOLDER, lease->job->prefix);
-    return cursor_open(lease->job->store, &(struct store_range){.prefix = prefix, .urgent = true}, error);
+    if (lease->cursor == NULL) {
+        snprintf(prefix, sizeof prefix, "%s" LEASE_FOLDER, lease->job->prefix);
+        lease->cursor =
+            cursor_open(lease->job->store, &(struct store_range){.prefix = prefix, .urgent = true}, error);
+    }
+    if (lease->cursor != NULL)
+        cursor_peek(lease->cursor, &entry);
+    return lease->cursor != NULL;
+}
+
+void lease_drop_look(struct lease *lease)
+{
+    cursor_close(lease->cursor);
+    lease->cursor = NULL;
 }
 
 enum cursor_state lease_note_epochs(struct lease *lease, struct cursor *cursor, struct lease_epochs *epochs)
@@ -89,18 +102,17 @@ enum cursor_state lease_note_epochs(struct lease *lease, struct cursor *cursor, 
 
 bool lease_list(struct lease *lease, struct lease_epochs *epochs, struct error *error)
 {
-    struct cursor *cursor = lease_open_listing(lease, error);
     enum cursor_state state;
 
     *epochs = (struct lease_epochs){.highest = 0};
-    if (cursor == NULL)
+    if (!lease_begin_look(lease, error))
         return false;
-    while ((state = lease_note_epochs(lease, cursor, epochs)) == CURSOR_WAIT)
-        if (!loop_turn(store_loop(lease->job->store), cursor_step(cursor), INT64_MAX, error))
+    while ((state = lease_note_epochs(lease, lease->cursor, epochs)) == CURSOR_WAIT)
+        if (!loop_turn(store_loop(lease->job->store), cursor_step(lease->cursor), INT64_MAX, error))
             break;
     if (state == CURSOR_FAILED)
-        *error = *cursor_error(cursor);
-    cursor_close(cursor);
+        *error = *cursor_error(lease->cursor);
+    lease_drop_look(lease);
     return state == CURSOR_END;
 }
 

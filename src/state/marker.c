@@ -17,7 +17,8 @@
 _Static_assert(JOB_PREFIX_SIZE + sizeof FOLDER + sizeof SUFFIX + 200 < MARKER_KEY_MAX,
                "a marker's key has room");
 
-static const struct marker_finding nothing_found = {.verdict = MARKER_DUE, .due_at = CLOCK_UNKNOWN};
+static const struct marker_finding nothing_found = {
+    .verdict = MARKER_DUE, .due_at = CLOCK_UNKNOWN, .looked_at = CLOCK_UNKNOWN};
 
 bool marker_key(const struct job *job, const char *deployment_id, char out[MARKER_KEY_MAX])
 {
@@ -143,28 +144,33 @@ static void last_sync_key(const struct job *job, char out[MARKER_KEY_MAX])
     snprintf(out, MARKER_KEY_MAX, "%s" MARKER_LAST_SYNC, job->prefix);
 }
 
-static void check_interval(const struct job *job, struct call *call, const char *deployment_id,
-                           int64_t min_interval, int64_t now, struct marker_finding *out, struct error *error)
+void marker_check_interval(const struct job *job, const char *deployment_id, int64_t min_interval,
+                           int64_t now, struct marker_finding *out, struct error *error)
 {
     struct marker_finding judged;
+    struct call call;
     char key[MARKER_KEY_MAX];
 
+    call_init(&call);
     last_sync_key(job, key);
-    switch (read_state(job, call, key, error)) {
+    switch (read_state(job, &call, key, error)) {
     case ABSENT:
-        out->verdict = MARKER_DUE;
         break;
     case UNKNOWN:
         out->verdict = MARKER_FAILED;
         break;
     case PRESENT:
-        marker_judge(key, buf_str(&call->body), call->body.len, deployment_id, min_interval, now, &judged);
+        marker_judge(key, buf_str(&call.body), call.body.len, deployment_id, min_interval, now, &judged);
+        out->verdict = judged.verdict;
+        out->due_at = judged.due_at;
         /* Only one can be told; the deployment's marker was looked at first. */
-        if (out->warning[0] != '\0')
-            memcpy(judged.warning, out->warning, sizeof judged.warning);
-        *out = judged;
+        if (out->warning[0] == '\0')
+            memcpy(out->warning, judged.warning, sizeof out->warning);
         break;
     }
+    if (out->looked_at == CLOCK_UNKNOWN)
+        out->looked_at = call.info.served;
+    call_free(&call);
 }
 
 void marker_check_deployment(const struct job *job, const char *deployment_id, struct marker_finding *out,
@@ -174,27 +180,15 @@ void marker_check_deployment(const struct job *job, const char *deployment_id, s
     enum presence presence;
 
     *out = nothing_found;
+    if (deployment_id[0] == '\0')
+        return;
     call_init(&call);
     presence = check_deployment(job, &call, deployment_id, out, error);
     if (presence == PRESENT)
         out->verdict = MARKER_ALREADY_SYNCED;
     else if (presence == UNKNOWN)
         out->verdict = MARKER_FAILED;
-    call_free(&call);
-}
-
-void marker_check(const struct job *job, const char *deployment_id, int64_t min_interval, int64_t now,
-                  struct marker_finding *out, struct error *error)
-{
-    struct call call;
-
-    *out = nothing_found;
-    if (deployment_id[0] != '\0')
-        marker_check_deployment(job, deployment_id, out, error);
-    if (out->verdict != MARKER_DUE)
-        return;
-    call_init(&call);
-    check_interval(job, &call, deployment_id, min_interval, now, out, error);
+    out->looked_at = call.info.served;
     call_free(&call);
 }
 
@@ -247,22 +241,30 @@ bool marker_write(const struct job *job, const char *key, const struct buf *json
 bool marker_commit(const struct job *job, const char *deployment_id, const struct report *report, int64_t now,
                    struct error *error)
 {
-    char last_sync[MARKER_KEY_MAX];
+    struct call last_sync, marker;
     char key[MARKER_KEY_MAX];
     struct buf json;
     bool has_id = deployment_id[0] != '\0';
-    bool ok;
 
-    last_sync_key(job, last_sync);
+    call_init(&last_sync);
+    call_init(&marker);
     buf_init(&json, STORE_SMALL_MAX);
-    if (!marker_make(job, deployment_id, report, now, &json) ||
-        (has_id && !marker_key(job, deployment_id, key)))
-        ok = error_set(error, ERROR_LOCAL, "out of memory");
-    else
-        ok = marker_write(job, last_sync, &json, NULL, error);
+    if (!marker_make(job, deployment_id, report, now, &json)) {
+        error_set(&marker.error, ERROR_LOCAL, "out of memory");
+    } else {
+        last_sync_key(job, key);
+        store_write(job->store, &last_sync, key, json.data, json.len, NULL);
+        if (has_id && marker_key(job, deployment_id, key))
+            store_write(job->store, &marker, key, json.data, json.len, NULL);
+        else if (has_id)
+            error_set(&marker.error, ERROR_LOCAL, "out of memory");
+    }
+    store_wait(&last_sync);
     crash_point("between-markers");
-    if (ok && has_id)
-        ok = marker_write(job, key, &json, NULL, error);
+    store_wait(&marker);
+    *error = last_sync.error.kind != ERROR_NONE ? last_sync.error : marker.error;
+    call_free(&last_sync);
+    call_free(&marker);
     buf_free(&json);
-    return ok;
+    return error->kind == ERROR_NONE;
 }

@@ -10,6 +10,8 @@
  *     ordinary runs. A replica that never goes on is one that was killed at that step.
  *   - FAULTS requests fail: it happened and the answer is lost; it did not happen; or the sender gives it up and it
  *     happens later, at any time, even after the sender's end (process network).
+ *   - With -DBESIDE: of a renewal's write and look, which are sent together, either is answered first, else the write;
+ *     and a replica looks at the marker before it looks for epochs, and not again when the last one had ended by then.
  *   - Time: ticks, for every replica alike. `seen` is the age of what an observer sees, `renewed` that of an owner's
  *     last successful renewal, both counted to TTL; `ago` is the age of an object by the service's clock. An observer
  *     takes over when nothing changed for a TTL since its own first look, or when the service says, at any look, that
@@ -25,6 +27,9 @@
  *   - A renewal begins when it is written (earlier, in truth): the owner here believes longer than the real one. What
  *     an observer first sees is as old as its read (younger, in truth): the observer here takes over sooner.
  *   - Released and failed are both ENDED. What is copied; two passes at once do no harm, they copy the same.
+ *
+ *   - The second create is answered before the listing that is sent with it: a later one is as one that was given up.
+ *     Lower epochs are removed before the pass, not beside it: others do not notice but by asking for them.
  *
  * Assumptions
  *   (A1) Create-if-absent is atomic, and reads and listings show every write that was answered before they began.
@@ -43,7 +48,8 @@
  *   (3)         Somebody finishes: nobody waits for ever, and in the end there is a marker (judge). With -DNP there
  *               is no endless run either.
  *   (4) L4      The highest epoch there ever was is never removed: remove().
- *   (5) L3, L1  Nobody begins a pass who won the lease after the marker was written: at `need`.
+ *   (5) L3, L1  Nobody begins a pass who won the lease after the marker was written: at `need`. Not asserted of a marker
+ *               that comes late, from who has given it up or has been taken over from.
  *       L3 has no assertion of its own: without it (-DBLIND_CREATE) the first one fails.
  *
  * Broken on purpose, each of which must be found: NO_RENEWAL_CHECK, NO_EXPIRY, NO_HIGHEST_CHECK, BLIND_CREATE,
@@ -115,6 +121,7 @@ bool changed[N];   /* was it written since the last look? */
 byte seen[N];      /* ticks since the first look that showed it as it is */
 byte renewed[N];   /* ticks since the last successful renewal began; TTL: does not believe, or should not */
 byte began[N];     /* ticks since the renewal (or the taking) under way began */
+bool since[N];     /* there was no marker when it looked, and no epoch has ended since then */
 byte losses = LOSSES;
 byte started;
 byte gone;         /* contenders that have ended */
@@ -124,6 +131,7 @@ byte gone;         /* contenders that have ended */
 byte written;       /* scratch */
 byte top;          /* the highest epoch that ever was */
 bool clean_pass;   /* somebody had one */
+bool marked;       /* the marker was written by who had the highest epoch then */
 
 #ifdef FINISH
 byte crashes = CRASHES;
@@ -145,6 +153,7 @@ bool left[N];
 
 #define notice(i) changed[i] = changed[i] || watched[i] == written
 #define unnoticed(i) changed[i] = false
+#define ended(i) since[i] = since[i] && !is_ended(object[written])
 #define young(i) (seen[i] < TTL || renewed[i] < TTL || began[i] < TTL)
 #define due(i) (renewed[i] == TTL - 1 || began[i] == TTL - 1)
 #define age(i) \
@@ -160,6 +169,7 @@ inline put(epoch, what)
         ago[epoch] = 0;
         written = epoch;
         each(notice);
+        each(ended);
         top = (written > top -> written : top);
         written = 0
     }
@@ -221,14 +231,18 @@ proctype contender(byte id)
     byte epoch; /* that is wanted, or owned */
     byte tries;
     byte x;
-    bool first;     /* there was no epoch at all */
+    bool known;     /* that there is something to do: there was no epoch at all, or the last one had ended by then */
     bool too_late;  /* for an assertion: the marker was there when the lease was won */
     bool confirming;
     bool confirmed;
     bool clean;
+    bool looked;    /* the renewal's look was answered before its write */
 
     {
     started == id; /* they are alike: only one order of their first steps needs to be looked at */
+#ifdef BESIDE
+    since[id] = !marker;
+#endif
 
 find:
     atomic {
@@ -238,9 +252,9 @@ find:
         fi;
         list(x);
         epoch = x + 1;
-        first = x == 0;
+        known = x == 0;
         if
-        :: first -> x = 0; goto take
+        :: known -> x = 0; goto take
         :: else -> watched[id] = x; seen[id] = 0; x = 0
         fi
     }
@@ -249,7 +263,7 @@ look:
     atomic {
         if
         :: object[watched[id]] == NONE -> forget(); goto find
-        :: is_ended(object[watched[id]]) -> forget(); goto take
+        :: is_ended(object[watched[id]]) -> known = since[id]; forget(); goto take
         :: is_held(object[watched[id]]) && changed[id] -> changed[id] = false; seen[id] = 0; goto look
         :: is_held(object[watched[id]]) && !changed[id] && seen[id] == TTL -> forget(); goto take
         :: is_held(object[watched[id]]) && ago[watched[id]] >= OVER -> forget(); goto take
@@ -313,7 +327,7 @@ highest:
         x = 0;
         renewed[id] = began[id];
         began[id] = TTL;
-        too_late = marker;
+        too_late = marked;
         alone()
     }
 clean_up:
@@ -334,14 +348,14 @@ need:
     atomic {
         if
 #ifndef NO_NEED_CHECK
-        :: !first && marker -> goto release
+        :: !known && marker -> goto release
 #endif
-        :: first || !marker -> assert(!too_late) /* (5) */
+        :: known || !marker -> assert(!too_late) /* (5) */
 #ifdef NO_NEED_CHECK
         :: else -> assert(!too_late)
 #endif
         fi;
-        first = false;
+        known = false;
         too_late = false
     }
 
@@ -355,25 +369,7 @@ work:
 #endif
         :: confirming || more_renewals -> /* it begins */
             used_renewal;
-            began[id] = 0;
-            if
-            :: put(epoch, HELD(id))
-#ifdef REPEATED_RENEWAL
-            :: faults > 0 && late[id] == 0 ->
-                faults--;
-                put(epoch, HELD(id));
-                late[id] = late_request(LATE_RENEWAL, epoch)
-#endif
-            :: faults > 0 ->
-                faults--;
-                if
-                :: put(epoch, HELD(id))
-                :: skip
-                :: late[id] == 0 -> late[id] = late_request(LATE_RENEWAL, epoch)
-                fi;
-                began[id] = TTL;
-                goto work
-            fi
+            began[id] = 0
         :: !confirming ->
             clean = true;
             clean_pass = true;
@@ -388,6 +384,41 @@ work:
 #ifdef MARKER_EARLY
         :: !confirming -> confirming = true; goto work
 #endif
+        fi;
+#ifdef BESIDE
+        if
+        :: skip
+#ifndef NO_LOOK
+        :: list(x); looked = true
+#endif
+        fi;
+        if
+        :: x > epoch -> goto lose
+        :: else
+        fi;
+        x = 0
+    }
+renew:
+    atomic {
+#endif
+        if
+        :: put(epoch, HELD(id))
+#ifdef REPEATED_RENEWAL
+        :: faults > 0 && late[id] == 0 ->
+            faults--;
+            put(epoch, HELD(id));
+            late[id] = late_request(LATE_RENEWAL, epoch)
+#endif
+        :: faults > 0 ->
+            faults--;
+            if
+            :: put(epoch, HELD(id))
+            :: skip
+            :: late[id] == 0 -> late[id] = late_request(LATE_RENEWAL, epoch)
+            fi;
+            began[id] = TTL;
+            looked = false;
+            goto work
         fi
     }
 #ifndef NO_EXPIRY
@@ -402,9 +433,13 @@ check:
 higher:
     atomic {
 #ifndef NO_LOOK
-        list(x);
         if
-        :: x > epoch -> x = 0; goto lose
+        :: !looked -> list(x)
+        :: else
+        fi;
+        looked = false;
+        if
+        :: x > epoch -> goto lose
         :: else
         fi;
         x = 0;
@@ -428,12 +463,12 @@ mark:
         clean = false;
         confirmed = false;
         if
-        :: marker = true
+        :: marker = true; marked = marked || epoch == top
         :: faults > 0 && may_fail ->
             faults--;
             leave_unfinished;
             if
-            :: marker = true
+            :: marker = true; marked = marked || epoch == top
             :: skip
             :: late[id] == 0 -> late[id] = late_request(LATE_MARKER, 0)
             fi
@@ -441,7 +476,7 @@ mark:
     }
 release:
     atomic {
-        first = false;
+        known = false;
         too_late = false;
         disbelieve()
     }
@@ -464,6 +499,8 @@ release:
 lose:
     atomic {
         disbelieve();
+        x = 0;
+        looked = false;
         clean = false;
         confirming = false;
         confirmed = false;
@@ -487,7 +524,7 @@ end:
 #ifdef FINISH
     unless {
         dead[id];
-        atomic { epoch = 0; tries = 0; first = false; too_late = false; confirming = false; confirmed = false;
+        atomic { epoch = 0; tries = 0; known = false; looked = false; too_late = false; confirming = false; confirmed = false;
             clean = false }
     }
 #endif

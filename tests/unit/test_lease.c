@@ -86,6 +86,16 @@ static void drop(struct lease *lease)
     free(lease);
 }
 
+/* Turns it until what the one before has left is removed, or was refused. */
+static void clean_up(struct lease *lease)
+{
+    struct error error;
+
+    do
+        assert_true(lease_step(lease, &error) || lease->removal.done);
+    while (!lease->removal.done || lease->older_count > 0);
+}
+
 static struct lease_record record_of(struct scene *scene, uint64_t epoch)
 {
     char key[LEASE_KEY_SIZE];
@@ -389,6 +399,7 @@ static void the_next_one_takes_the_next_epoch_and_cleans_up(void **state)
 
         assert_int_equal(lease_acquire(lease, &scene->wait, &error), LEASE_WON);
         assert_int_equal(lease->own.epoch, i);
+        clean_up(lease);
         assert_int_equal(scene->store->count, 1);
         lease_release(lease, true, 1000);
         drop(lease);
@@ -705,12 +716,49 @@ static void old_epochs_that_cannot_be_removed_do_no_harm(void **state)
 
         assert_int_equal(lease_acquire(lease, &scene->wait, &error), LEASE_WON);
         assert_int_equal(lease->own.epoch, i);
+        clean_up(lease);
         /* refused once, it is not tried for each of them */
         assert_int_equal(scene->store->calls[FAKE_REMOVE], i - 1);
         lease_release(lease, true, 1000);
         drop(lease);
     }
     scene_free(scene);
+}
+
+/* Who had given it back when it was asked for last whether there is something to do can have done nothing since. */
+static void what_was_known_when_the_last_owner_had_ended_is_not_asked_again(void **state)
+{
+    static const struct {
+        enum lease_state state;
+        int64_t modified, needed_at;
+        int asked;
+    } rows[] = {
+        {LEASE_RELEASED, 1000000, 1000000 + LEASE_CLOCK_MARGIN, 0},
+        {LEASE_RELEASED, 1000000, 1000000 + LEASE_CLOCK_MARGIN - 1, 1},
+        {LEASE_FAILED, 1000000, 1000000 + LEASE_CLOCK_MARGIN, 0},
+        {LEASE_HELD, 1000000, 1000000 + LEASE_CLOCK_MARGIN,
+         1}, /* it died, and its marker may have been under way */
+        {LEASE_RELEASED, 1000000, 0, 1},
+        {LEASE_RELEASED, 1000000, CLOCK_UNKNOWN, 1},
+        {LEASE_RELEASED, CLOCK_UNKNOWN, 1000000, 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct lease_record old = {.epoch = 1, .state = rows[i].state, .ttl = LONG_TTL};
+        struct scene *scene = scene_new();
+        struct lease *lease = replica(scene, "a");
+        struct error error;
+
+        put_record(scene, &old, rows[i].modified);
+        scene->store->served = 1000000 + 2 * LONG_TTL;
+        scene->wait.needed_at = rows[i].needed_at;
+        assert_int_equal(lease_acquire(lease, &scene->wait, &error), LEASE_WON);
+        assert_int_equal(scene->asked, rows[i].asked);
+        lease_release(lease, true, 1000);
+        drop(lease);
+        scene_free(scene);
+    }
 }
 
 static void what_another_did_meanwhile_is_not_done_again(void **state)
@@ -1257,6 +1305,7 @@ int main(void)
         cmocka_unit_test(the_epoch_of_another_that_is_not_listed_is_asked_for_in_peace),
         cmocka_unit_test(old_epochs_that_cannot_be_removed_do_no_harm),
         cmocka_unit_test(a_failure_before_is_known),
+        cmocka_unit_test(what_was_known_when_the_last_owner_had_ended_is_not_asked_again),
         cmocka_unit_test(what_another_did_meanwhile_is_not_done_again),
         cmocka_unit_test(an_unknown_need_gives_the_lease_back),
         cmocka_unit_test(a_create_whose_answer_is_lost_counts_if_it_happened),

@@ -116,7 +116,9 @@ static struct marker_finding check(const char *id)
 
     requests[0] = '\0';
     error_clear(&last_error);
-    marker_check(&shop, id, HOUR, NOW, &found, &last_error);
+    marker_check_deployment(&shop, id, &found, &last_error);
+    if (found.verdict == MARKER_DUE)
+        marker_check_interval(&shop, id, HOUR, NOW, &found, &last_error);
     return found;
 }
 
@@ -382,17 +384,26 @@ static void test_an_error_is_not_absence(void **state)
     assert_int_equal(last_error.kind, ERROR_PERMISSION);
 }
 
-static void test_a_marker_is_never_claimed_early(void **state)
+/* Both say what is proven by then: either of them alone is true. Which one failed is told. */
+static void test_of_the_two_one_may_be_missing(void **state)
 {
     (void)state;
     broken = LAST_SYNC_KEY;
     assert_false(commit("v42"));
     assert_int_equal(last_error.kind, ERROR_PERMISSION);
-    assert_null(get_object(DEPLOYMENT_KEY));
+    assert_non_null(strstr(last_error.text, LAST_SYNC_KEY));
+    broken = NULL;
+    assert_int_equal(check("v42").verdict, MARKER_ALREADY_SYNCED);
+    assert_int_equal(check("v43").verdict, MARKER_DUE);
 
+    memset(objects, 0, sizeof objects);
     broken = DEPLOYMENT_KEY;
     assert_false(commit("v42"));
-    assert_non_null(get_object(LAST_SYNC_KEY));
+    assert_int_equal(last_error.kind, ERROR_PERMISSION);
+    assert_non_null(strstr(last_error.text, DEPLOYMENT_KEY));
+    broken = NULL;
+    assert_int_equal(check("v42").verdict, MARKER_ALREADY_SYNCED);
+    assert_int_equal(check("v43").verdict, MARKER_TOO_SOON);
 }
 
 int main(void)
@@ -413,7 +424,7 @@ int main(void)
         TEST(an_unreadable_marker_counts_as_none),
         TEST(another_deployments_marker_is_none),
         TEST(an_error_is_not_absence),
-        TEST(a_marker_is_never_claimed_early),
+        TEST(of_the_two_one_may_be_missing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

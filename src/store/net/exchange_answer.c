@@ -108,8 +108,6 @@ static void keep_object_header(struct exchange *x, const char *name, const char 
 {
     if (strcmp(name, "last-modified") == 0)
         x->call->info.modified = clock_parse_http(value);
-    else if (strcmp(name, "date") == 0)
-        x->call->info.served = clock_parse_http(value);
     else if (object_meta_is_content_header(name))
         exchange_keep_meta(x, name, value);
 }
@@ -121,6 +119,7 @@ void exchange_on_header(struct http_request *request, const char *name, const ch
     if (x->service->header(x, name, value))
         return;
     keep_head(&x->head, name, value);
+    x->call->info.served = x->head.date;
     if (exchange_is_about_object(x))
         keep_object_header(x, name, value);
 }
