@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -310,6 +312,29 @@ static void times_and_versions(void **state)
     assert_true(dir_modified(&status) < INT64_MIN + 4000);
 }
 
+/* It is opened, and says nothing: that is another failure than not to be there, for what is not there may be made anew. In a
+ * process of its own, as nobody can look at anything from then on. */
+static void a_file_that_says_nothing(void **state)
+{
+    int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    pid_t child = fork();
+    struct stat status;
+    int end = 0;
+
+    (void)state;
+    if (child == 0) {
+        if (!sandbox_refuse(SYS_fstat, EIO) || !sandbox_refuse(SYS_newfstatat, EIO))
+            _exit(2);
+        _exit(dir_open_file(fd, "a/b/c", O_RDONLY, &status) != -1 || errno != EIO);
+    }
+    close(fd);
+    assert_int_equal(waitpid(child, &end, 0), child);
+    assert_true(WIFEXITED(end));
+    if (WEXITSTATUS(end) == 2)
+        skip();
+    assert_int_equal(WEXITSTATUS(end), 0);
+}
+
 /* Its place in the folder above cannot be made durable. */
 static void no_folder_that_may_not_last(void **state)
 {
@@ -340,6 +365,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_inside_opens, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_regular_files_open, set_up, tear_down),
         cmocka_unit_test_setup_teardown(large_files_open, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_file_that_says_nothing, set_up, tear_down),
     };
 
     const struct CMUnitTest folders[] = {

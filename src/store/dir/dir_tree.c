@@ -275,14 +275,16 @@ int dir_open_file(int from, const char *path, int flags, struct stat *status)
     flags |= O_NOFOLLOW | O_CLOEXEC | ((flags & O_PATH) != 0 ? 0 : O_NONBLOCK | O_NOCTTY);
     if (!open_at_once(from, path, len, flags, &fd))
         fd = walk(from, path, len, flags, 0);
-    if (fd >= 0 && (fstat(fd, status) != 0 || !S_ISREG(status->st_mode))) {
-        close(fd);
-        fd = -1;
-        errno = ENOENT;
+    if (fd >= 0) {
+        errno = 0;
+        if (fstat(fd, status) == 0 && S_ISREG(status->st_mode))
+            return fd;
+        errno = errno != 0 ? errno : ENOENT; /* what cannot be looked at may well be there */
+        dir_close(fd);
     }
-    if (fd < 0 && dir_is_absent(errno))
+    if (dir_is_absent(errno))
         errno = ENOENT;
-    return fd;
+    return -1;
 }
 
 int dir_open_object(const struct dir_tree *tree, const char *key, int flags, struct stat *status)
