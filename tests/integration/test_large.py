@@ -57,6 +57,8 @@ class Meeting:
 class LargeCase(TestCase):
     def setUp(self):
         super().setUp()
+        if not RUN.test_binary:
+            self.skipTest("NOT TESTED: small objects that are copied in parts; build build/test/storsync-init and set STORSYNC_TEST_BIN to it")
         if "large" not in RUN.cache:
             RUN.cache["large"] = self.s3_bucket()
             put_in_parts(RUN.cache["large"], BODY)
@@ -102,7 +104,7 @@ class Together(LargeCase):
         self.assert_arrived(tool)
         self.assertEqual((readers.met, writers.met, len(self.parts())), (COUNT, COUNT, COUNT))
         self.assertEqual((tool.status["syncedFiles"], tool.status["totalSize"]), (1, len(BODY)))
-        if not RUN.wrap:
+        if not RUN.instrumented:
             self.assertLess(tool.peak_rss, 8 * data.MIB)
 
     def test_copies(self):
@@ -170,8 +172,9 @@ class Broken(LargeCase):
         rows = {"500": answer(500, s3_error("InternalError"), XML), "reset": proxyfault.reset_before,
                 "reset after": proxyfault.reset_after, "no answer": proxyfault.drop_answer}
         reading = {"cut": proxyfault.truncate(1_000_000), "stall": proxyfault.stall(after=1_000_000)}
-        writing = {"other bytes": changed(etag='"d41d8cd98f00b204e9800998ecf8427e"'), "stall": proxyfault.stall(),
-                   **({} if RUN.tls else {"damaged": damaged})}
+        # What TLS has looked at is not all looked at again.
+        plain = {"other bytes": changed(etag='"d41d8cd98f00b204e9800998ecf8427e"'), "damaged": damaged}
+        writing = {"stall": proxyfault.stall(), **({} if RUN.tls else plain)}
         copying = {"error in 200": answer(200, s3_error("InternalError"), XML), "nothing in 200": answer(200)}
         for where, more in (("reader", reading), ("writer", writing), ("copies", copying)):
             for name, action in {**rows, **more}.items():
