@@ -316,7 +316,7 @@ test-valgrind: all | need-integration ## the same under valgrind
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --soname-synonyms=somalloc=NONE \
 	--suppressions=$(CURDIR)/tests/integration/valgrind.supp
 
-model: | need-model ## verify the lease's protocol with spin
+model: | need-model ## verify the protocols of the lease and of shards with spin
 	tests/model/run
 
 size: all ## show where the bytes of the binary come from, and the change against the last commit
