@@ -155,7 +155,7 @@ static void explain_missing_part(struct shards *s, struct error *error)
 }
 
 /* Our share is done, now or before. */
-static void end_part(struct shards *s, enum report_state state, struct error *error)
+static void end_share(struct shards *s, enum report_state state, struct error *error)
 {
     if (error->kind == ERROR_NONE && is_complete(s))
         mark_alone(s, error);
@@ -177,7 +177,7 @@ static void finish_part(struct shards *s, struct error *error)
         s->lease.finished = true;
         look_at_parts(s, NULL, error);
     }
-    end_part(s, REPORT_SYNCED, error);
+    end_share(s, REPORT_SYNCED, error);
 }
 
 /* ---- the part ---- */
@@ -218,7 +218,7 @@ static void conclude_over(struct shards *s, struct error *error)
 {
     modes_give_back_unused(&s->lease);
     if (s->contest.found.verdict == MARKER_DUE) {
-        end_part(s, REPORT_ALREADY_SYNCED, error);
+        end_share(s, REPORT_ALREADY_SYNCED, error);
         return;
     }
     s->run->report.shards_done = s->parts.shard.count;
