@@ -145,7 +145,7 @@ static size_t name_add(struct xml *xml, const char *data, size_t len)
     }
     len = len < name ? len : name;
     len = len < all ? len : all;
-    run = 1 + span(data + 1, len - 1, IN_NAME);
+    run = 1 + (is_kind(*data, IN_NAME) ? span(data + 1, len - 1, IN_NAME) : 0);
     memcpy(xml->names + xml->names_len, data, run);
     if (*data == ':')
         xml->local_at = xml->names_len + 1;
@@ -527,8 +527,10 @@ static size_t step_reference(struct xml *xml, const char *data, size_t len)
 
     if (*data != ';') {
         bool good = room > 0 && (is_in_name(*data) || (*data == '#' && xml->run == 0));
-        size_t run = good ? 1 + span(data + 1, (len < room ? len : room) - 1, IN_NAME) : 0;
+        size_t run = good ? 1 : 0;
 
+        if (good && is_kind(*data, IN_NAME))
+            run += span(data + 1, (len < room ? len : room) - 1, IN_NAME);
         memcpy(xml->reference + xml->run, data, run);
         xml->run += run;
         return run;
