@@ -239,7 +239,10 @@ void http_fail_curl(struct http_transfer *transfer, CURLcode code)
     while (row->code != code && row->code != CURLE_OK)
         row++;
     transfer->request->retryable = row->retryable;
-    http_fail(transfer->request, row->kind, "%s", row->text);
+    if (row->code == code)
+        http_fail(transfer->request, row->kind, "%s", row->text);
+    else
+        http_fail(transfer->request, row->kind, "%s (error %d of libcurl)", row->text, (int)code);
     if (code == CURLE_PROXY || code == CURLE_COULDNT_RESOLVE_PROXY)
         name_proxy(transfer->request);
 }
