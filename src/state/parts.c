@@ -142,10 +142,10 @@ bool parts_list(const struct job *job, const char *group,
 static bool write_nothing(const struct job *job, const char *key, const struct store_condition *condition,
                           struct error *error)
 {
-    static char nothing[] = "{}\n";
+    static char text[] = "{}\n";
+    static const struct buf nothing = {.data = text, .len = sizeof text - 1};
 
-    return marker_write(job, key, &(struct buf){.data = nothing, .len = sizeof nothing - 1}, condition,
-                        error);
+    return marker_write(job, key, &nothing, condition, error);
 }
 
 bool parts_begin(const struct parts *parts, struct error *error)
