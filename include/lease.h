@@ -56,8 +56,8 @@ struct lease {
     bool after_failure; /* whoever had it before has failed, or died */
     bool shards;        /* a listing of its folder has shown that there are some, or were (parts.h) */
     bool finished;      /* its owner says: nobody has to take it again. Given back, it is removed (parts.h) */
-    struct lease *
-        beside; /* another one of ours, or NULL: renewed while this one is waited for; no longer than it is ours */
+    /* Another one of ours, or NULL: renewed while this one is waited for; no longer than it is ours. */
+    struct lease *beside;
     int64_t taken;   /* when our epoch was written, by the destination's clock; CLOCK_UNKNOWN */
     int64_t cleaned; /* when the last pass before ours ended, and well, by the destination's clock; else 0 */
     bool told_stranger;
@@ -84,8 +84,8 @@ struct lease_wait {
     int64_t limit; /* ms that may be spent waiting for others */
     bool patient;  /* at least as long as it takes to notice that the owner is dead */
     bool back_off; /* respect the backoff of a deployment that keeps failing */
-    int64_t
-        needed_at; /* by the destination's clock: when it was known last that there is something to do; 0: that is not told */
+    /* By the destination's clock: when it was known last that there is something to do; 0: that is not told. */
+    int64_t needed_at;
     enum lease_need (*need)(void *ctx, bool waiting, struct error *error);
     void (*waiting)(void *ctx,
                     const struct lease_record *holder); /* at the first wait, and when the holder changes */

@@ -45,9 +45,8 @@ enum marker_verdict {
 
 struct marker_finding {
     enum marker_verdict verdict;
-    int64_t due_at; /* wall; with TOO_SOON when the interval is over, else CLOCK_UNKNOWN */
-    int64_t
-        looked_at; /* when the first answer was given, by the destination's clock; CLOCK_UNKNOWN if that is not told */
+    int64_t due_at;    /* wall; with TOO_SOON when the interval is over, else CLOCK_UNKNOWN */
+    int64_t looked_at; /* by the destination's clock: of the first answer; CLOCK_UNKNOWN: not told */
     char warning[256]; /* "" or one line to tell: what was not believed */
 };
 
