@@ -38,9 +38,8 @@ static struct scene *scene_new(void)
     scene->to->now = 5000;
     scene->job.store = &scene->to->base;
     snprintf(scene->job.prefix, sizeof scene->job.prefix, ".storsync/j/");
-    scene->lease.job = &scene->job;
+    lease_init(&scene->lease, &scene->job, "us", "", 1000000);
     scene->lease.held = true;
-    scene->lease.own.ttl = 1000000;
     scene->lease.renewed = clock_mono();
     scene->head = (struct journal_head){.run = 1, .nonce = "n"};
     return scene;
@@ -105,6 +104,7 @@ static void scene_free(struct scene *scene)
 {
     store_close(&scene->to->base);
     loop_free(scene->loop);
+    lease_free(&scene->lease);
     free(scene);
 }
 
