@@ -73,6 +73,7 @@ struct lease {
     int64_t next_try;                /* mono */
     uint64_t older[LEASE_OLDER_MAX]; /* epochs that are still to be removed, */
     int older_count;
+    bool older_stay;     /* some of them: there were more, or one could not be removed */
     struct call removal; /* one after the other */
 };
 

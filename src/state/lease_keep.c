@@ -149,8 +149,10 @@ static bool step_removal(struct lease *lease)
         log_warn(
             "old epochs of the lease cannot be removed, and each sync leaves one more (the right to remove what is below %s is enough): %s",
             lease->job->prefix, call->error.text);
-    if (call->error.kind != ERROR_NONE)
+    if (call->error.kind != ERROR_NONE) {
         lease->older_count = 0;
+        lease->older_stay = true;
+    }
     error_clear(&call->error);
     if (lease->older_count == 0)
         return moved;
@@ -221,6 +223,15 @@ bool lease_confirm(struct lease *lease, struct error *error)
 
 /* ---- giving it back ---- */
 
+/* L4: ours is the highest. If no older one is there, none is afterwards. */
+static bool is_last_epoch(const struct lease *lease)
+{
+    const struct call *removal = &lease->removal;
+
+    return removal->done && removal->error.kind == ERROR_NONE && lease->older_count == 0 &&
+           !lease->older_stay;
+}
+
 void lease_release(struct lease *lease, bool clean_pass, int64_t limit)
 {
     char key[LEASE_KEY_SIZE];
@@ -234,8 +245,7 @@ void lease_release(struct lease *lease, bool clean_pass, int64_t limit)
     lease->own.renewals++;
     error_set(&why, ERROR_INTERRUPTED, "the lease is being released");
     call_cancel(&lease->call, &why);
-    if (lease->finished && lease->removal.done &&
-        lease->older_count == 0) { /* L4: it is the highest, so it is the last */
+    if (lease->finished && is_last_epoch(lease)) {
         lease_key(lease->job, lease->own.epoch, key);
         store_remove(lease->job->store, &lease->call, key);
         if (store_wait_for(&lease->call, limit))

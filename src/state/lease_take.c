@@ -261,6 +261,7 @@ enum lease_taking lease_take(struct lease *lease, const struct lease_watch *watc
         lease->taken = epochs.written;
         memcpy(lease->older, epochs.older, sizeof lease->older);
         lease->older_count = epochs.older_count;
+        lease->older_stay = epochs.older_count == LEASE_OLDER_MAX;
     } else if (taking == LEASE_TAKEN_BY_ANOTHER) {
         lease->held = false;
     } else {

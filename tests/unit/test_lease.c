@@ -1157,6 +1157,27 @@ static void who_has_finished_leaves_no_epoch(void **state)
     scene_free(scene);
 }
 
+/* What is left of an older one, which may be held, would be the highest again. */
+static void who_has_finished_stays_where_older_ones_do(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease_record older = {
+        .epoch = 1, .nonce = "other", .owner = "pod-7", .ttl = 60000, .state = LEASE_FAILED};
+    struct lease *a = replica(scene, "a");
+    struct error error;
+
+    (void)state;
+    put_record(scene, &older, CLOCK_UNKNOWN);
+    assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+    fake_fault(scene->store, (struct fake_fault){.op = FAKE_REMOVE, .times = 1, .kind = ERROR_UNREACHABLE});
+    clean_up(a);
+    a->finished = true;
+    lease_release(a, false, 1000);
+    assert_int_equal(record_of(scene, 2).state, LEASE_RELEASED);
+    drop(a);
+    scene_free(scene);
+}
+
 /* ---- two of one owner ---- */
 
 static struct scene *scene_beside(struct lease **own, struct lease **wanted, struct job *elsewhere,
@@ -1324,6 +1345,7 @@ int main(void)
         cmocka_unit_test(a_renewal_that_fails_is_tried_again_until_the_ttl),
         cmocka_unit_test(release_does_not_wait_for_ever),
         cmocka_unit_test(who_has_finished_leaves_no_epoch),
+        cmocka_unit_test(who_has_finished_stays_where_older_ones_do),
         cmocka_unit_test(who_waits_for_a_second_lease_renews_the_first),
         cmocka_unit_test(who_loses_the_first_lease_does_not_wait_for_the_second),
         cmocka_unit_test(a_deployment_that_keeps_failing_is_slowed_down),
