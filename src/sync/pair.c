@@ -15,13 +15,13 @@ void pair_close(struct pair *pair)
     *pair = (struct pair){.rule = pair->rule};
 }
 
-/* Is it the key, or in the folder, that could not be looked at? */
+/* Is it the key, or in the folder, that could not be looked at? What it is may not be known either. */
 static bool is_unknown(const struct pair *pair, const char *key)
 {
     size_t len = strlen(pair->unknown);
 
     return len > 0 && strncmp(key, pair->unknown, len) == 0 &&
-           (pair->unknown[len - 1] == '/' || key[len] == '\0');
+           (pair->unknown[len - 1] == '/' || key[len] == '\0' || key[len] == '/');
 }
 
 static enum cursor_state peek_entry(const struct pair *pair, struct cursor *cursor,

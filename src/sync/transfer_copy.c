@@ -67,7 +67,8 @@ static void wait_for_truth(struct transfer *t)
         transfer_wait_for_look(t);
         return;
     }
-    if (transfer_settle_condition(t))
+    /* A part has no condition but the source's. */
+    if (t->upload == NULL && transfer_settle_condition(t))
         return;
     error_set(&why, ERROR_NOT_FOUND, "the destination's credentials do not see what the source's do: %s",
               t->put.error.text);

@@ -356,6 +356,26 @@ static void copies_are_for_somebody_else(void **state)
     store_upload_abort(upload, &call);
 }
 
+static void kernels_that_do_not_know_the_look(void **state)
+{
+    static const uint32_t refusals[] = {EPERM, EINVAL, ENOSYS};
+
+    (void)state;
+    put_text("a", "text");
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        pid_t child = fork();
+        int status;
+
+        if (child == 0) {
+            if (sandbox_refuse(SYS_statx, refusals[i]))
+                get("a", 0, UINT64_MAX, "");
+            _exit(call.error.kind == ERROR_NONE ? 0 : 1);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+}
+
 /* A server that is gone, say: what is known of the file may be old. Has no end, so it comes last. */
 static void a_file_that_cannot_be_looked_at_again(void **state)
 {
@@ -382,6 +402,7 @@ int main(void)
         DIR_TEST(parts_in_any_order),
         DIR_TEST(aborting_leaves_nothing),
         DIR_TEST(copies_are_for_somebody_else),
+        DIR_TEST(kernels_that_do_not_know_the_look),
         DIR_TEST(a_file_that_cannot_be_looked_at_again),
     };
 

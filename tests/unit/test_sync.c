@@ -200,6 +200,7 @@ static struct scene *scene_with_closed_folder(bool at_source)
     put(at_source ? scene->to : scene->from, "public/b/1", "1", 10);
     put(at_source ? scene->to : scene->from, "public/b/c/2", "2", 10);
     put(at_source ? scene->to : scene->from, "public/e", "e", 10);
+    put(at_source ? scene->to : scene->from, "public/e/1", "e", 10); /* e may be a folder, too */
     return scene;
 }
 
@@ -221,8 +222,10 @@ static void what_cannot_be_listed_is_one_failure(void **state)
         assert_non_null(strstr(scene->report.failures[0].error.text, "Permission denied"));
         assert_non_null(strstr(scene->report.failures[0].error.text, side == 0 ? "dev" : "prod"));
         assert_string_equal(scene->report.failures[1].file, "public/e");
-        if (side == 1)
+        if (side == 1) {
             assert_null(fake_get_object(scene->to, "public/b/1"));
+            assert_null(fake_get_object(scene->to, "public/e/1"));
+        }
         scene_free(scene);
     }
 }

@@ -58,6 +58,7 @@ struct walk {
     uint64_t left_out;
     const struct dir_tree *tree;
     bool tells_unreadable; /* as entries; else they are failures */
+    bool guesses;          /* there was a name of which nobody could say what it is of */
     struct object_entry file;
 };
 
@@ -211,14 +212,16 @@ static size_t level_limit(const struct walk *walk)
 
 /* DT_REG, DT_DIR, anything else for other things; DT_UNKNOWN for what has vanished. What cannot be looked at counts as a file, of
  * which an entry will tell that. */
-static unsigned char type_of(int dir, const struct dirent *entry)
+static unsigned char type_of(struct walk *walk, const struct dirent *entry)
 {
     struct stat status;
 
     if (entry->d_type != DT_UNKNOWN)
         return entry->d_type;
-    if (fstatat(dir, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstatat(walk->here, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
+        walk->guesses |= errno != ENOENT;
         return errno == ENOENT ? DT_UNKNOWN : DT_REG;
+    }
     return S_ISREG(status.st_mode) ? DT_REG : S_ISDIR(status.st_mode) ? DT_DIR : DT_CHR;
 }
 
@@ -249,7 +252,7 @@ static bool consider_entry(struct walk *walk, struct level *level, const struct 
 
     if (is_hidden(walk, level, entry->d_name))
         return true;
-    type = type_of(walk->here, entry);
+    type = type_of(walk, entry);
     if (type == DT_UNKNOWN)
         return true;
     /* FUSE and CIFS know names longer than NAME_MAX. */
@@ -408,7 +411,7 @@ static bool look_at_file(struct walk *walk, const char *name)
     if (!walk_here(walk) || fstatat(walk->here, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
         return false;
     if (!S_ISREG(status.st_mode)) {
-        errno = ENOENT;
+        errno = walk->guesses && S_ISDIR(status.st_mode) ? EISDIR : ENOENT;
         return false;
     }
     walk->file = (struct object_entry){
