@@ -1,0 +1,117 @@
+/*
+ * sync_internal - what the files of sync share; nobody else includes this.
+ *
+ *     sync.c           the run: its paths one after the other, and the loop in which all of it happens
+ *     sync_steps.c     what is done about the heads of the listings; in a dry run, what would be
+ *     sync_slots.c     the objects that are under way, and what becomes of each
+ *     sync_journal.c   with keep_previous: what was decided upon waits for its entry
+ *     sync_extras.c    what only production has: counted in the first pass, removed in a second one
+ */
+#ifndef STORSYNC_SYNC_INTERNAL_H
+#define STORSYNC_SYNC_INTERNAL_H
+
+#include "breaker.h"
+#include "concurrency.h"
+#include "deed.h"
+#include "join.h"
+#include "keep.h"
+#include "removal.h"
+#include "sync.h"
+#include "transfer.h"
+
+struct slot {
+    struct transfer transfer;
+    struct removal removal;
+    enum plan_reason reason;
+    bool overwrites;  /* what was changed in production */
+    struct deed deed; /* with a journal; it has transfer and removal then */
+};
+
+struct sync {
+    struct sync_job *job;
+    struct transfer_plan plan;
+    char trial[JOB_PREFIX_SIZE + 3]; /* the plan's */
+    struct keep *keep;               /* NULL: there is no journal */
+    struct deed_plan deed_plan;
+    struct slot *slots;
+    int slot_count;
+    struct concurrency concurrency;
+    struct concurrency_figures figures;
+    bool full; /* one more slot would have been used */
+    struct join join;
+    bool listed; /* nothing more to start in this path */
+    struct breaker breaker;
+    uint64_t bytes; /* of finished transfers */
+
+    /* What only production has: counted in the first pass, and removed in a second one. */
+    bool removing;    /* this is the second one */
+    bool halted;      /* it ends: not even what is in the journal already is removed */
+    bool source_seen; /* it has met an object of the source in this path */
+    struct removal_plan removal_plan;
+    uint64_t there;     /* objects of the destination */
+    uint64_t own;       /* that only production has, because it made them */
+    uint64_t extra;     /* that may be removed; of the path at hand */
+    uint64_t removable; /* the same of all paths; in the second pass, of those not begun yet */
+    uint64_t paths;     /* a bit for each in which something may be removed */
+    int64_t path_began; /* mono */
+    struct error error; /* why the run is ending */
+    int64_t give_up;    /* mono; end of the grace after a stop */
+};
+
+/* ---- sync.c ---- */
+
+/* Both listings from their beginnings to their ends, and whatever is to be done about them. */
+bool sync_walk_path(struct sync *sync, const char *path);
+
+/* ---- sync_steps.c ---- */
+
+/* Acts on everything that is known of both listings, as far as there are free slots. */
+bool sync_take_actions(struct sync *sync);
+
+/* Production has changed the object, which would be copied over. */
+void sync_leave_alone(const struct sync *sync, const char *key);
+void sync_tell_unreadable(const struct sync *sync);
+/* Has the destination an object at the heads that none of our syncs wrote? */
+bool sync_is_of_production(const struct sync *sync);
+/* A line of the plan, if there is to be one, about the heads of the listings. */
+void sync_put_line(struct sync *sync, enum plan_fate fate, const char *reason, bool changed);
+
+/* ---- sync_slots.c ---- */
+
+/* Starts nothing more; what is under way is cut short. The first reason is the one that is told. */
+void sync_stop(struct sync *sync, const struct error *why);
+
+/* NULL: as many are under way as there should be. */
+struct slot *sync_free_slot(struct sync *sync, bool for_large);
+/* Will the relay of an object of that size be a large one, if it is one? UINT64_MAX: the size is not known. */
+bool sync_is_large(const struct sync *sync, uint64_t size);
+/* What nothing else needs takes parts of large objects. */
+bool sync_lend_slots(struct sync *sync);
+/* Moves what is under way and settles what has ended. Returns how many objects are still going. */
+int sync_step_slots(struct sync *sync, bool *moved);
+/* What has become of the slot's transfer. */
+void sync_settle(struct sync *sync, struct slot *slot);
+uint64_t sync_bytes_moved(const struct sync *sync);
+
+/* ---- sync_journal.c ---- */
+
+/* The journal, if there is to be one. False: no memory. */
+bool sync_begin_journal(struct sync *sync);
+/* Tells, in the journal and in the log, how the run went. */
+void sync_end_journal(struct sync *sync);
+/* Starts what is in the journal, as far as there are free slots, and brings the journal on. */
+bool sync_step_journal(struct sync *sync);
+/* False: there is no room. */
+bool sync_add_to_journal(struct sync *sync, const struct keep_item *item);
+
+/* ---- sync_extras.c ---- */
+
+/* The destination has an object at the heads that the source has not. */
+void sync_note_extra(struct sync *sync);
+/* What is done about the heads of the listings in the second pass. False: no slot is free for it. */
+bool sync_act_again(struct sync *sync);
+void sync_settle_removal(struct sync *sync, const struct slot *slot);
+/* The second pass, if there is to be one. */
+void sync_remove_extras(struct sync *sync);
+
+#endif
