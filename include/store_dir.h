@@ -28,8 +28,8 @@
  * content type comes from the sidecar, else from the extension (mime.h). Permissions are kept or narrowed
  * (dir_attr.h).
  *
- * Writing. Temporary file, sidecar, fsync of both, rename, fsync of the directory: an object is there whole or not at
- * all, with its own metadata, also after a crash or power cut at any moment. Objects that are finished at about the
+ * Writing. Temporary file, sidecar, fsync of both and of the directories above a new one, rename, fsync of the directory: an
+ * object is there whole or not at all, with its own metadata, also after a crash or power cut at any moment. Objects that are finished at about the
  * same time take these steps together (dir_object.h, dir_batch.h): a put is over some turns of the loop after its last
  * byte, when it is durable. create: renameat2(RENAME_NOREPLACE), else link(2), else ERROR_UNSUPPORTED. Removing leaves
  * empty directories.

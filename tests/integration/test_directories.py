@@ -231,7 +231,8 @@ class Asleep(Directories):
 
 class PowerCut(TestCase):
     """What a disk may lose is what no flush came after. So by the system calls: bytes come before the flush of their file, that
-    before the name, that before the flush of the folder, and that before anybody is told."""
+    before the name, that before the flush of the folder, and that before anybody is told. A folder may be lost until the one
+    above it was flushed by this very run, also if it was there before, and comes before the names of what is in it."""
 
     CALL = re.compile(r"\d+ +(\w+)\((.*)\) += (\d+)")
     OPENED = re.compile(r"\d+<([^>]*)>")
@@ -241,7 +242,7 @@ class PowerCut(TestCase):
             self.skipTest("SKIPPED, not tested here: the order of system calls (strace)")
         self.not_wrapped("strace shows the wrapper")
         log = self.dir / "strace"
-        traced = "write,pwrite64,fsync,syncfs,fchmod,utimensat,renameat,renameat2,linkat"
+        traced = "write,pwrite64,fsync,syncfs,fchmod,utimensat,renameat,renameat2,linkat,mkdirat"
         tool = self.tool("--", "/bin/true", env={**production(source, destination), "STORSYNC_ON_FAILURE": "stop"},
                          timeout=60, prefix=(*(space.prefix if space else ()), "strace", "-f", "-y", "-s", "200", "-o", str(log),
                                              "-e", f"trace={traced}"))
@@ -255,6 +256,9 @@ class PowerCut(TestCase):
         destination = destination or self.dir_bucket()
         root = str(destination.root)
         loose, folders, named, whole = set(), set(), [], 0  # not flushed: files by path, folders
+        shelves = set()  # sidecars that were announced
+        seen = space.path(destination.root) if space else destination.root
+        unsure = {f"{root}/{path.relative_to(seen)}" for path in seen.rglob("*") if path.is_dir()}  # folders that may be lost
         for call, args in self.calls(source, destination, space):
             path = found[1] if (found := self.OPENED.match(args)) else ""
             if call in ("write", "pwrite64", "fchmod", "utimensat") and path.startswith(root):
@@ -262,12 +266,20 @@ class PowerCut(TestCase):
             elif call == "fsync":
                 loose.discard(path)
                 folders.discard(path)
+                unsure = {folder for folder in unsure if os.path.dirname(folder) != path}
             elif call == "syncfs":
-                loose, folders, whole = set(), set(), whole + 1
+                loose, folders, unsure, whole = set(), set(), set(), whole + 1
+            elif call == "mkdirat":
+                unsure.add("{}/{}".format(*re.match(r'\d+<([^>]*)>, "([^"]*)"', args).groups()))
             elif call in ("renameat", "renameat2", "linkat"):
                 old, new = [f"{folder}/{name}" for folder, name in
                             re.findall(r'\d+<([^>]*)>, "((?:[^"\\]|\\.)*)"', args)]
                 self.assertNotIn(old, loose, "named before its bytes are durable")
+                if new.endswith(".next"):
+                    shelves.add(new)
+                needed = [new, *shelves] if "/.storsync/meta/" not in new else []
+                self.assertEqual([(name, folder) for folder in unsure for name in needed if name.startswith(f"{folder}/")], [],
+                                 "named before its folders are durable")
                 if "/deployments/" in new or "/last-sync" in new:
                     self.assertEqual(folders, set(), "told before its name is durable")
                 if "/.storsync/" not in new or "/.storsync/odd/" in new or new.endswith(".next"):
@@ -286,6 +298,21 @@ class PowerCut(TestCase):
         for key in keys:
             source.put(key, data.body(1, 20_000_000) if key.endswith("large") else key, age=100)
         self.check(source, keys)
+
+    def test_new_folders_and_those_of_a_killed_run(self):
+        """It was killed after it had made the folders, and had flushed none of them."""
+        source, destination = self.dir_bucket(), self.dir_bucket()
+        keys = [f"public/{i // 10}/{i}/x" for i in range(40)]
+        for key in keys:
+            source.put(key, key, age=100)
+        tool = self.tool("--sync", env=production(source, destination, STORSYNC_JOB="killed", STORSYNC_CRASH_AT="dir-written"),
+                         binary=RUN.test_binary)
+        self.assertEqual(tool.code, -signal.SIGKILL, tool.err)
+        self.assertTrue((destination.root / "public/0/0").is_dir())
+        self.assertEqual(destination.contents(), {})
+        self.check(source, keys, destination=destination)
+        destination = self.dir_bucket()
+        self.check(source, keys, destination=destination)
 
     @staticmethod
     def waiting():

@@ -3,6 +3,7 @@
  */
 #include "dir_fixture.h"
 #include "dir_stream.h"
+#include "flushes.h"
 #include "sandbox.h"
 
 #include <sys/syscall.h>
@@ -213,6 +214,93 @@ static void a_flush_that_takes_long_ends_in_the_middle(void **state)
     assert_int_equal(count_in(".storsync/tmp"), 0);
 }
 
+/* ---- what is flushed ---- */
+
+/* In folders of which none was there: each file once, each folder once, and that is all. */
+static void each_folder_is_flushed_once(void **state)
+{
+    (void)state;
+    begin_all("1");
+    step_all();
+    flushes_begin(root);
+    step_all();
+    for (int i = 0; i < COUNT; i++)
+        assert_true(count_done() == 0);
+    assert_int_equal(flushes_count(""), 1);
+    assert_int_equal(flushes_count("e"), 1);
+    assert_int_equal(flushes_count("d"), 0); /* nothing is in it yet */
+    assert_int_equal(flushes_count(".storsync"), 1);
+    assert_int_equal(flushes_count(".storsync/meta"), 1);
+    assert_int_equal(flushes_count(NULL), 4 + 2 * COUNT);
+    flushes_begin(root);
+    finish_all();
+    assert_all_but(-1, ERROR_NONE, "1");
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(flushes_count(((const char *const[]){"", "d", "e/f"})[i]), 1);
+    assert_int_equal(flushes_count("e"), 0);
+
+    flushes_begin(root); /* they are known by now */
+    begin_all("2");
+    finish_all();
+    assert_all_but(-1, ERROR_NONE, "2");
+    assert_int_equal(flushes_count("e"), 0);
+    assert_int_equal(flushes_count(""), 1);
+    assert_int_equal(flushes_count("e/f"), 1);
+}
+
+/* The folder above cannot be flushed: no object is named that might lose its folder. */
+static void a_folder_that_may_not_last(void **state)
+{
+    (void)state;
+    flushes_begin(root);
+    flushes_fail("e", EIO);
+    begin_all("1");
+    finish_all();
+    assert_all_but(2, ERROR_LOCAL, "1");
+    assert_int_equal(calls[2].error.sys, EIO);
+    assert_int_equal(flushes_count("e"), 1);
+    assert_string_equal(listing(""), "//odd d/a d/b e f ");
+    assert_false(tempdir_has(root, "e/f"));
+    assert_int_equal(count_sidecars(), COUNT - 1);
+
+    flushes_begin(root);
+    flushes_fail("", EIO);
+    begin_all("2"); /* the folders are known to last by now */
+    finish_all();
+    assert_int_equal(flushes_count(""), 1);
+    flushes_fail(NULL, 0);
+    assert_int_equal(calls[5].error.sys, EIO); /* the name itself */
+    assert_holds("f", "f");
+    calls[5].error.kind = ERROR_NONE;
+    assert_all_but(-1, ERROR_NONE, "2");
+    begin_all("3");
+    finish_all();
+    assert_all_but(-1, ERROR_NONE, "3");
+}
+
+/* They were made while the objects were written, and are gone when these are flushed or named. */
+static void folders_that_vanish(void **state)
+{
+    (void)state;
+    for (int turns = 1; turns < 3; turns++) {
+        begin_all("1");
+        step_all();
+        if (turns == 2)
+            store_step(&calls[0]);
+        tempdir_remove(tempdir_path(root, "d"));
+        tempdir_remove(tempdir_path(root, "e"));
+        flushes_begin(root);
+        finish_all();
+        assert_all_but(-1, ERROR_NONE, "1");
+        assert_true(flushes_done("") && flushes_done("d") && flushes_done("e/f"));
+        assert_true(turns == 1 || flushes_done("e"));
+        for (int i = 0; i < COUNT; i++) {
+            store_remove(store, &call, key_of(i));
+            assert_succeeds();
+        }
+    }
+}
+
 /* ---- failures ---- */
 
 static struct dir_commit *commit_of(struct dir_commit *list, int i)
@@ -355,6 +443,9 @@ int main(void)
         BATCH_TEST(what_is_written_waits_for_others_for_a_while),
         BATCH_TEST(few_descriptors_make_small_batches),
         BATCH_TEST(a_flush_that_takes_long_ends_in_the_middle),
+        BATCH_TEST(each_folder_is_flushed_once),
+        BATCH_TEST(a_folder_that_may_not_last),
+        BATCH_TEST(folders_that_vanish),
         BATCH_TEST(one_cannot_be_flushed),
         BATCH_TEST(one_has_a_sidecar_that_cannot_be_flushed),
         BATCH_TEST(one_cannot_be_named),

@@ -61,12 +61,12 @@ void dir_file_tidy(int folder, int64_t before)
 
 static bool open_temp(struct dir_tree *tree)
 {
-    tree->temp = dir_open(tree->root, DIR_TEMP, sizeof DIR_TEMP - 1, O_PATH, true);
+    tree->random = random_number();
+    tree->temp = dir_folder_make(tree, DIR_TEMP, sizeof DIR_TEMP - 1);
     if (tree->temp < 0)
         return false;
     tree->stale = clock_wall() - DIR_FILE_STALE;
     dir_file_tidy(tree->temp, tree->stale);
-    tree->random = random_number();
     return true;
 }
 
@@ -93,7 +93,7 @@ static bool is_other_volume(int a, int b)
 static bool open_beside(struct dir_tree *tree, struct dir_file *file, const char *path)
 {
     const char *leaf;
-    int parent = dir_open_parent(tree->root, path, true, &leaf);
+    int parent = dir_folder_make_parent(tree, path, &leaf);
 
     if (parent < 0)
         return false;
@@ -256,7 +256,7 @@ static bool copy_bytes(int from, int to)
 bool dir_file_carry(struct dir_tree *tree, struct dir_file *file, int parent)
 {
     struct dir_file copy;
-    int folder = dir_open(parent, "", 0, O_PATH, false);
+    int folder = dir_open(parent, "", 0, O_PATH);
 
     tree->beside = true;
     if (folder < 0)

@@ -280,7 +280,7 @@ static bool walk_here(struct walk *walk)
     size_t len = walk->levels[walk->depth - 1].path_len;
 
     if (walk->here < 0)
-        walk->here = dir_open(walk->base, walk->path, len > 0 ? len - 1 : 0, O_PATH, false);
+        walk->here = dir_open(walk->base, walk->path, len > 0 ? len - 1 : 0, O_PATH);
     return walk->here >= 0;
 }
 
@@ -293,7 +293,7 @@ static void walk_leave_here(struct walk *walk)
 
 static DIR *open_stream(struct walk *walk)
 {
-    int fd = walk_here(walk) ? dir_open(walk->here, "", 0, O_RDONLY, false) : -1;
+    int fd = walk_here(walk) ? dir_open(walk->here, "", 0, O_RDONLY) : -1;
     DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
 
     if (stream == NULL && fd >= 0)
@@ -396,7 +396,7 @@ static bool enter_level(struct walk *walk, const char *name)
 
     if (!walk_here(walk))
         return false;
-    fd = dir_open(walk->here, name, strlen(name) - 1, O_PATH, false);
+    fd = dir_open(walk->here, name, strlen(name) - 1, O_PATH);
     if (fd < 0)
         return false;
     walk_leave_here(walk);
@@ -529,7 +529,7 @@ static bool nothing_plain(const char *prefix)
 static bool open_walks(struct dir_list *list, const struct dir_tree *tree, const char *prefix, size_t window)
 {
     char odd[DIR_PATH_SIZE];
-    int root = dir_open(tree->root, "", 0, O_PATH, false);
+    int root = dir_open(tree->root, "", 0, O_PATH);
     int odd_root;
 
     list->plain.base = list->odd.base = -1;
@@ -538,7 +538,7 @@ static bool open_walks(struct dir_list *list, const struct dir_tree *tree, const
     list->plain.tells_unreadable = true;
     if (nothing_plain(prefix))
         list->plain.state = WALK_END;
-    odd_root = dir_open(tree->root, DIR_ODD, sizeof DIR_ODD - 1, O_PATH, false);
+    odd_root = dir_open(tree->root, DIR_ODD, sizeof DIR_ODD - 1, O_PATH);
     if (odd_root < 0 && !dir_is_absent(errno))
         return false;
     dir_odd_path(prefix, odd);

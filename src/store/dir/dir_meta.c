@@ -40,10 +40,10 @@ static struct place find_place(const char *key)
     return place;
 }
 
-/* A descriptor; -1 with errno if there is none, or it cannot be opened or made. */
-static int open_folder(const struct dir_tree *tree, const struct place *place, bool create)
+/* A descriptor; -1 with errno if there is none, or it cannot be opened. */
+static int open_folder(const struct dir_tree *tree, const struct place *place)
 {
-    return dir_open(tree->root, place->folder, strlen(place->folder), O_PATH, create);
+    return dir_open(tree->root, place->folder, strlen(place->folder), O_PATH);
 }
 
 /* Would reading give it anyway? */
@@ -187,7 +187,7 @@ static bool load_sidecar(const struct dir_tree *tree, const char *key, const str
     int folder;
 
     *found = false;
-    folder = open_folder(tree, &place, false);
+    folder = open_folder(tree, &place);
     if (folder < 0)
         return dir_is_absent(errno);
     ok = choose_sidecar(folder, &place, status, &sidecar, &is_next);
@@ -330,7 +330,7 @@ bool dir_meta_write(struct dir_tree *tree, const char *key, const struct stat *o
     if (needs_no_sidecar(key, meta) && !is_same_version(old, next))
         return true;
     place = find_place(key);
-    folder = open_folder(tree, &place, true);
+    folder = dir_folder_make(tree, place.folder, strlen(place.folder));
     if (folder < 0)
         return false;
     buf_init(&json, SIDECAR_MAX);
@@ -345,7 +345,7 @@ bool dir_meta_announce(const struct dir_tree *tree, const char *key, const struc
                        struct dir_file *file)
 {
     struct place place = find_place(key);
-    int folder = open_folder(tree, &place, false);
+    int folder = open_folder(tree, &place);
     bool ok;
 
     if (folder < 0)
@@ -365,12 +365,18 @@ unsigned dir_meta_shelf(const char *key)
     return (unsigned)strtoul(hash, NULL, 16);
 }
 
-bool dir_meta_sync(const struct dir_tree *tree, unsigned shelf)
+const char *dir_meta_folder(unsigned shelf, char path[DIR_META_FOLDER])
 {
-    char folder[sizeof DIR_META + 3];
+    snprintf(path, DIR_META_FOLDER, "%s/%02x/", DIR_META, shelf % DIR_META_SHELVES);
+    return path;
+}
 
-    snprintf(folder, sizeof folder, "%s/%02x", DIR_META, shelf % DIR_META_SHELVES);
-    return dir_sync_at(tree->root, folder, strlen(folder));
+bool dir_meta_sync(struct dir_tree *tree, unsigned shelf)
+{
+    char folder[DIR_META_FOLDER];
+
+    return dir_folder_settle(tree, dir_meta_folder(shelf, folder)) &&
+           dir_sync_at(tree->root, folder, DIR_META_FOLDER - 2);
 }
 
 bool dir_meta_settle(const struct dir_tree *tree, const char *key, const struct object_meta *meta)
@@ -379,7 +385,7 @@ bool dir_meta_settle(const struct dir_tree *tree, const char *key, const struct 
     int folder;
     bool ok;
 
-    folder = open_folder(tree, &place, false);
+    folder = open_folder(tree, &place);
     if (folder < 0)
         return dir_is_absent(errno);
     /* ENOENT: another replica, which writes the same, has done it. */
@@ -397,7 +403,7 @@ void dir_meta_forget(const struct dir_tree *tree, const char *key)
     struct place place = find_place(key);
     int folder;
 
-    folder = open_folder(tree, &place, false);
+    folder = open_folder(tree, &place);
     if (folder >= 0) {
         unlinkat(folder, place.next, 0);
         close(folder);
@@ -411,7 +417,7 @@ bool dir_meta_remove(const struct dir_tree *tree, const char *key)
     int folder;
     bool ok;
 
-    folder = open_folder(tree, &place, false);
+    folder = open_folder(tree, &place);
     if (folder < 0)
         return dir_is_absent(errno);
     ok = remove_name(folder, place.next) && remove_name(folder, place.name);

@@ -40,7 +40,11 @@ bool dir_meta_announce(const struct dir_tree *tree, const char *key, const struc
 /* Which of the directories a key's sidecars are in. One sync is good for all that were announced there before it. */
 #define DIR_META_SHELVES 256
 unsigned dir_meta_shelf(const char *key);
-bool dir_meta_sync(const struct dir_tree *tree, unsigned shelf);
+bool dir_meta_sync(struct dir_tree *tree, unsigned shelf);
+
+/* The path of such a directory, with a '/' behind it. */
+#define DIR_META_FOLDER (sizeof DIR_META + 4)
+const char *dir_meta_folder(unsigned shelf, char path[DIR_META_FOLDER]);
 
 /* After it; with the same metadata. */
 bool dir_meta_settle(const struct dir_tree *tree, const char *key, const struct object_meta *meta);

@@ -33,7 +33,7 @@ static bool is_one_file(int folder, const char *a, const char *b)
 /* True also if the directory cannot be read. */
 static bool is_listed(int folder, const char *name)
 {
-    int fd = dir_open(folder, "", 0, O_RDONLY, false);
+    int fd = dir_open(folder, "", 0, O_RDONLY);
     DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
     const struct dirent *entry;
 
@@ -68,7 +68,7 @@ static bool is_clash(int folder, const char *name)
 
 bool dir_names_clash(int root, const char *path)
 {
-    int folder = dir_open(root, "", 0, O_PATH, false);
+    int folder = dir_open(root, "", 0, O_PATH);
     bool clash = false;
 
     while (folder >= 0) {
@@ -80,7 +80,7 @@ bool dir_names_clash(int root, const char *path)
         name[len] = '\0';
         clash = is_clash(folder, name);
         if (!clash && path[len] == '/')
-            next = dir_open(folder, name, len, O_PATH, false);
+            next = dir_open(folder, name, len, O_PATH);
         close(folder);
         folder = next;
         path += len + 1;

@@ -21,7 +21,7 @@ static bool remove_file(const struct dir_tree *tree, const char *path)
     const char *leaf;
     struct stat status;
     bool ok;
-    int parent = dir_open_parent(tree->root, path, false, &leaf);
+    int parent = dir_open_parent(tree->root, path, &leaf);
 
     if (parent < 0)
         return dir_is_absent(errno);
@@ -94,7 +94,7 @@ static bool dress(struct dir_tree *tree, struct dir_commit *commit, int parent, 
 static bool dress_for(struct dir_tree *tree, struct dir_commit *commit, const char *path)
 {
     const char *leaf;
-    int parent = dir_open_parent(tree->root, path, true, &leaf);
+    int parent = dir_folder_make_parent(tree, path, &leaf);
     bool ok;
 
     if (parent < 0)
@@ -181,6 +181,30 @@ static void may_die(const struct dir_commit *commit, const char *where)
     (void)where;
 }
 
+/* The path of the body. `odd` may be used for it. */
+static const char *body_path(const struct dir_commit *commit, char odd[DIR_PATH_SIZE])
+{
+    if (!commit->odd)
+        return commit->key;
+    dir_odd_path(commit->key, odd);
+    return odd;
+}
+
+/* Makes the folders last that body and sidecar will be in. With `together` they do. One that has vanished is made again before
+ * the rename, and settled after it. */
+static bool settle_places(struct dir_tree *tree, const struct dir_commit *commit, bool together)
+{
+    char odd[DIR_PATH_SIZE], shelf[DIR_META_FOLDER];
+    const char *paths[] = {body_path(commit, odd), dir_meta_folder(dir_meta_shelf(commit->key), shelf)};
+
+    for (size_t i = 0; i < (commit->sidecar.fd < 0 ? 1 : 2); i++)
+        if (together)
+            dir_folder_believe(tree, paths[i]);
+        else if (!dir_folder_settle(tree, paths[i]) && !dir_is_absent(errno))
+            return false;
+    return true;
+}
+
 int dir_commits_flush(struct dir_tree *tree, struct dir_commit *first, int64_t until)
 {
     bool together;
@@ -190,11 +214,13 @@ int dir_commits_flush(struct dir_tree *tree, struct dir_commit *first, int64_t u
     for (struct dir_commit *commit = first; commit != NULL; commit = commit->next)
         note(commit, prepare_files(tree, commit) && with_both(commit, dir_file_start));
     together = flush_volume(tree, first);
+    dir_folder_begin(tree);
     for (struct dir_commit *commit = first; commit != NULL; commit = commit->next) {
         if (count > 0 && !together && clock_mono() >= until)
             break;
         if (commit->error == 0)
-            note(commit, with_both(commit, together ? dir_file_arrived : dir_file_flush));
+            note(commit, settle_places(tree, commit, together) &&
+                             with_both(commit, together ? dir_file_arrived : dir_file_flush));
         commit->stage = DIR_FLUSHED;
         count++;
     }
@@ -216,7 +242,7 @@ static bool announce(const struct dir_tree *tree, struct dir_commit *commit)
 
 /* The sidecars of all. Each of their directories is synced once, for whoever has one there; or their volume, on which the
  * bodies still are, and one directory, which tells what the volume kept to itself. */
-static void announce_all(const struct dir_tree *tree, struct dir_commit *first)
+static void announce_all(struct dir_tree *tree, struct dir_commit *first)
 {
     bool used[DIR_META_SHELVES] = {false};
     int errors[DIR_META_SHELVES] = {0};
@@ -237,6 +263,7 @@ static void announce_all(const struct dir_tree *tree, struct dir_commit *first)
         }
     }
     together = count >= MANY && !tree->beside && dir_file_flush_volume(&one->body);
+    dir_folder_begin(tree);
     for (unsigned i = 0; i < DIR_META_SHELVES; i++) {
         unsigned shelf = (i + (together ? dir_meta_shelf(one->key) : 0)) % DIR_META_SHELVES;
 
@@ -267,7 +294,7 @@ static bool move_to(struct dir_tree *tree, struct dir_commit *commit, const char
 {
     bool create = commit->condition.when == STORE_IF_ABSENT;
     const char *leaf;
-    int parent = dir_open_parent(tree->root, path, true, &leaf);
+    int parent = dir_folder_make_parent(tree, path, &leaf);
     bool ok;
 
     if (parent < 0)
@@ -307,16 +334,12 @@ static size_t folder_length(const char *path)
     return slash != NULL ? (size_t)(slash - path) : 0;
 }
 
-static bool sync_folder(const struct dir_tree *tree, const struct dir_commit *commit)
+static bool sync_folder(struct dir_tree *tree, const struct dir_commit *commit)
 {
     char odd[DIR_PATH_SIZE];
-    const char *path = commit->key;
+    const char *path = body_path(commit, odd);
 
-    if (commit->odd) {
-        dir_odd_path(commit->key, odd);
-        path = odd;
-    }
-    return dir_sync_at(tree->root, path, folder_length(path));
+    return dir_folder_settle(tree, path) && dir_sync_at(tree->root, path, folder_length(path));
 }
 
 /* One before it that was put into the same directory, which was synced for it, well or not; NULL: none. */
@@ -332,6 +355,43 @@ static const struct dir_commit *find_neighbour(const struct dir_commit *first,
     return NULL;
 }
 
+/* Flushes the volume that this folder is on. */
+static bool flush_volume_at(const struct dir_tree *tree, const struct dir_commit *commit)
+{
+    char odd[DIR_PATH_SIZE];
+    const char *path = body_path(commit, odd);
+    struct dir_file folder = {.fd = dir_open(tree->root, path, folder_length(path), O_RDONLY)};
+    bool ok = folder.fd >= 0 && dir_file_flush_volume(&folder);
+
+    if (folder.fd >= 0)
+        close(folder.fd);
+    return ok;
+}
+
+/* Syncs the folders of all, each once; or their volume, as announce_all does. */
+static void sync_folders(struct dir_tree *tree, struct dir_commit *first)
+{
+    struct dir_commit *one = NULL;
+    bool together;
+    int count = 0;
+
+    for (struct dir_commit *commit = first; commit != NULL; commit = commit->next)
+        if (commit->error == 0 && find_neighbour(first, commit) == NULL) {
+            one = one != NULL ? one : commit;
+            count++;
+        }
+    together = count >= MANY && !tree->beside && flush_volume_at(tree, one);
+    dir_folder_begin(tree);
+    for (struct dir_commit *commit = first; commit != NULL; commit = commit->next) {
+        const struct dir_commit *neighbour = find_neighbour(first, commit);
+
+        if (commit->error == 0 && neighbour != NULL)
+            commit->error = neighbour->error;
+        else if (commit->error == 0 && (!together || commit == one || one->error != 0))
+            note(commit, sync_folder(tree, commit));
+    }
+}
+
 static void place_all(struct dir_tree *tree, struct dir_commit *first)
 {
     for (struct dir_commit *commit = first; commit != NULL; commit = commit->next)
@@ -339,14 +399,7 @@ static void place_all(struct dir_tree *tree, struct dir_commit *first)
             note(commit, place(tree, commit));
             may_die(commit, "dir-named");
         }
-    for (struct dir_commit *commit = first; commit != NULL; commit = commit->next) {
-        const struct dir_commit *neighbour = find_neighbour(first, commit);
-
-        if (commit->error == 0 && neighbour != NULL)
-            commit->error = neighbour->error;
-        else if (commit->error == 0)
-            note(commit, sync_folder(tree, commit));
-    }
+    sync_folders(tree, first);
 }
 
 /* What came before it, and is in the way of it no longer. */

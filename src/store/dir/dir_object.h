@@ -5,13 +5,15 @@
  * Many that are finished at the same time become durable together, in steps of which each is done for all of them
  * before the next one begins:
  *
- *     flush    permissions, time and sidecar of each; then fsync of all temporary files, which the device has begun to
- *              write before the first one is waited for; or of their volume, if that is better (dir_file_flush_volume)
+ *     flush    permissions, time and sidecar of each; the folders on the way to them are made to last (dir_folder.h); then
+ *              fsync of all temporary files, which the device has begun to write before the first one is waited for; or
+ *              all of that by a flush of their volume, if that is better (dir_file_flush_volume)
  *     name     the sidecars become the next ones, and their directories are synced; the bodies are renamed to their
- *              places, and these directories are synced, each once; the sidecars are settled
+ *              places, and these directories are synced, each once, or their volume; the sidecars are settled
  *
  * INVARIANT: a rename that shows bytes comes after the fsync of these bytes, the rename of a body after the fsync of its
- * sidecar's directory, and nobody is told of an object before the fsync of its own directory. What fails with one object
+ * sidecar's directory, and nobody is told of an object before the fsync of its own directory, or before the folders on the
+ * way to it last. What fails with one object
  * is that one's failure.
  *
  * All functions that fail set errno.

@@ -23,7 +23,7 @@ struct open_how {
 
 /* ---- keys and paths ---- */
 
-static bool is_component(const char *name, size_t len)
+bool dir_is_component(const char *name, size_t len)
 {
     if (len == 0 || len > NAME_MAX)
         return false;
@@ -52,7 +52,7 @@ bool dir_key_is_path(const char *key)
         return false;
     for (;; key += len + 1) {
         len = strcspn(key, "/");
-        if (!is_component(key, len) || text_begins(key, DIR_TEMP_PREFIX))
+        if (!dir_is_component(key, len) || text_begins(key, DIR_TEMP_PREFIX))
             return false;
         if (key[len] == '\0')
             return true;
@@ -142,21 +142,6 @@ bool dir_sync(int directory)
     return dir_sync_at(directory, "", 0);
 }
 
-/* One that may not survive a crash does not stay, or the next attempt would take it for one that does. */
-static bool make_directory_at(int parent, const char *name, mode_t mode)
-{
-    int why;
-
-    if (mkdirat(parent, name, mode) != 0)
-        return errno == EEXIST;
-    if (dir_sync(parent))
-        return true;
-    why = errno;
-    unlinkat(parent, name, AT_REMOVEDIR);
-    errno = why;
-    return false;
-}
-
 /* Would each of its components be one of ours? */
 static bool is_walkable(const char *path, size_t len)
 {
@@ -165,7 +150,7 @@ static bool is_walkable(const char *path, size_t len)
     for (;;) {
         const char *slash = memchr(path, '/', (size_t)(end - path));
 
-        if (!is_component(path, (size_t)((slash != NULL ? slash : end) - path)))
+        if (!dir_is_component(path, (size_t)((slash != NULL ? slash : end) - path)))
             return false;
         if (slash == NULL)
             return true;
@@ -194,25 +179,20 @@ static bool open_at_once(int from, const char *path, size_t len, int flags, int 
     return *fd >= 0 || (errno != ENOSYS && errno != EPERM && errno != EAGAIN && errno != EOVERFLOW);
 }
 
-/* `create` is the mode of a directory that is made; 0: none is. */
-static int open_component(int parent, const char *component, size_t len, int flags, mode_t create)
+static int open_component(int parent, const char *component, size_t len, int flags)
 {
     char name[NAME_MAX + 1];
-    int fd;
 
-    if (!is_component(component, len)) {
+    if (!dir_is_component(component, len)) {
         errno = ENOENT;
         return -1;
     }
     memcpy(name, component, len);
     name[len] = '\0';
-    fd = openat(parent, name, flags);
-    if (fd >= 0 || errno != ENOENT || create == 0 || !make_directory_at(parent, name, create))
-        return fd;
     return openat(parent, name, flags);
 }
 
-static int walk(int from, const char *path, size_t len, int flags, mode_t create)
+static int walk(int from, const char *path, size_t len, int flags)
 {
     const char *end = path + len;
     int fd = from;
@@ -220,9 +200,8 @@ static int walk(int from, const char *path, size_t len, int flags, mode_t create
     for (;;) {
         const char *slash = memchr(path, '/', (size_t)(end - path));
         size_t component = (size_t)((slash != NULL ? slash : end) - path);
-        int next =
-            open_component(fd, path, component,
-                           slash != NULL ? O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC : flags, create);
+        int next = open_component(fd, path, component,
+                                  slash != NULL ? O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC : flags);
 
         if (fd != from)
             dir_close(fd);
@@ -233,22 +212,19 @@ static int walk(int from, const char *path, size_t len, int flags, mode_t create
     }
 }
 
-int dir_open(int from, const char *path, size_t len, int flags, bool create)
+int dir_open(int from, const char *path, size_t len, int flags)
 {
-    mode_t mode = dir_path_is_state(path) ? 0750 : 0755;
     int fd;
 
     if (len == 0)
         return openat(from, ".", flags | O_DIRECTORY | O_CLOEXEC);
     flags |= O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-    if (open_at_once(from, path, len, flags, &fd) && (fd >= 0 || errno != ENOENT || !create))
-        return fd;
-    return walk(from, path, len, flags, create ? mode : 0);
+    return open_at_once(from, path, len, flags, &fd) ? fd : walk(from, path, len, flags);
 }
 
 bool dir_sync_at(int from, const char *path, size_t len)
 {
-    int fd = dir_open(from, path, len, O_RDONLY, false);
+    int fd = dir_open(from, path, len, O_RDONLY);
     bool ok;
 
     if (fd < 0)
@@ -258,12 +234,12 @@ bool dir_sync_at(int from, const char *path, size_t len)
     return ok;
 }
 
-int dir_open_parent(int from, const char *path, bool create, const char **leaf)
+int dir_open_parent(int from, const char *path, const char **leaf)
 {
     const char *slash = strrchr(path, '/');
 
     *leaf = slash != NULL ? slash + 1 : path;
-    return dir_open(from, path, slash != NULL ? (size_t)(slash - path) : 0, O_PATH, create);
+    return dir_open(from, path, slash != NULL ? (size_t)(slash - path) : 0, O_PATH);
 }
 
 int dir_open_file(int from, const char *path, int flags, struct stat *status)
@@ -274,7 +250,7 @@ int dir_open_file(int from, const char *path, int flags, struct stat *status)
     /* O_NONBLOCK: a FIFO in the tree must not make us wait for its writer. */
     flags |= O_NOFOLLOW | O_CLOEXEC | ((flags & O_PATH) != 0 ? 0 : O_NONBLOCK | O_NOCTTY);
     if (!open_at_once(from, path, len, flags, &fd))
-        fd = walk(from, path, len, flags, 0);
+        fd = walk(from, path, len, flags);
     if (fd >= 0) {
         errno = 0;
         if (fstat(fd, status) == 0 && S_ISREG(status->st_mode))
@@ -314,7 +290,7 @@ bool dir_find_foreign(const struct dir_tree *tree, const char *path, char thing[
         len += strcspn(path + len, "/");
         memcpy(thing, path, len);
         thing[len] = '\0';
-        parent = dir_open_parent(tree->root, thing, false, &leaf);
+        parent = dir_open_parent(tree->root, thing, &leaf);
         if (parent < 0)
             return false;
         known = fstatat(parent, leaf, &status, AT_SYMLINK_NOFOLLOW) == 0;

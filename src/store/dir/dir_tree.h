@@ -12,6 +12,7 @@
 #ifndef STORSYNC_DIR_TREE_H
 #define STORSYNC_DIR_TREE_H
 
+#include "dir_folder.h"
 #include "object.h"
 
 #include <stdbool.h>
@@ -35,11 +36,15 @@ struct dir_tree {
     int temp;        /* DIR_TEMP; -1 until the first write */
     bool beside;     /* a file was found to be on another volume than DIR_TEMP */
     int64_t stale;   /* wall; temporary files that were last touched before may go; CLOCK_UNKNOWN: none may */
-    uint64_t random; /* part of the names of temporary files */
+    uint64_t random; /* part of the names of temporary files, and what hashes begin with */
     unsigned temp_count;
+    struct dir_folders folders;
 };
 
 /* ---- keys and paths ---- */
+
+/* Can it be the name of a file or folder? */
+bool dir_is_component(const char *name, size_t len);
 
 /* Can the key be a path as it is? See store_dir.h for the rule. */
 bool dir_key_is_path(const char *key);
@@ -61,12 +66,11 @@ bool dir_unhex(const char *digits, size_t len, char *bytes);
 /* ---- descriptors; close-on-exec, the caller closes them ---- */
 
 /* Opens the directory that is the first `len` bytes of `path` below `from`; 0: `from` itself. `flags` is
- * O_RDONLY or O_PATH. With `create`, missing directories are made: 0755 less the umask, and DIR_STATE with no
- * rights for others. */
-int dir_open(int from, const char *path, size_t len, int flags, bool create);
+ * O_RDONLY or O_PATH. */
+int dir_open(int from, const char *path, size_t len, int flags);
 
 /* Opens the directory that holds `path`; *leaf becomes its last component. */
-int dir_open_parent(int from, const char *path, bool create, const char **leaf);
+int dir_open_parent(int from, const char *path, const char **leaf);
 
 /* Opens a regular file; anything else is ENOENT. */
 int dir_open_file(int from, const char *path, int flags, struct stat *status);
