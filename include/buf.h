@@ -25,6 +25,8 @@ void buf_init(struct buf *buf, size_t max);
 void buf_init_secret(struct buf *buf, size_t max);
 void buf_free(struct buf *buf);
 void buf_clear(struct buf *buf); /* empties it, keeps the memory */
+/* From now on that is the ceiling, or what is in it if that is more; memory for more than that is given up. */
+void buf_limit(struct buf *buf, size_t max);
 
 bool buf_append(struct buf *buf, const void *data, size_t len);
 bool buf_puts(struct buf *buf, const char *text);

@@ -7,6 +7,11 @@
  * left out. Where a page ends in a folder of which that takes nothing, the listing goes on behind the folder: so at most one
  * page of such a folder is asked for, and no request more than without the filter.
  *
+ * Its two pages together have CURSOR_ROOM bytes for entries, or what cursor_share gives, whatever the service sends. Where one takes
+ * more than half of that, the next is asked for only when it is used up, and takes over its memory. A page that would take more
+ * than there is room for is asked for again, with fewer keys; so are those behind it. From a service that sends more keys than it
+ * is asked for no more are taken than fit, and the listing goes on behind the last of them.
+ *
  * INVARIANT: keys strictly increase. One that does not ends the cursor with ERROR_PROTOCOL before it is
  * handed out: a merge-join of unordered listings would copy or report nonsense. The same entry once more is passed over.
  * That it was, and that a time is not told, is warned about once for each store.
@@ -21,6 +26,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define CURSOR_ROOM ((size_t)512 * 1024)
 
 struct cursor;
 enum cursor_state { CURSOR_WAIT, CURSOR_ENTRY, CURSOR_END, CURSOR_FAILED };
@@ -49,7 +56,12 @@ uint64_t cursor_pages(const struct cursor *cursor); /* that have come */
 void cursor_limit(struct cursor *cursor, const char *last);
 
 /* From now on a page is asked for only when the one before it is used up, and takes over its memory. Returns how much the
- * larger of the pages that are there takes, in bytes. */
+ * largest page that has come would take, in bytes, if there were room enough for all of it. */
 size_t cursor_spare(struct cursor *cursor);
+
+/* How many bytes the entries that are there take: the least that may be given. */
+size_t cursor_bytes(const struct cursor *cursor);
+/* From now on its pages have so many bytes. */
+void cursor_share(struct cursor *cursor, size_t room);
 
 #endif

@@ -14,8 +14,10 @@
  * as before. What a cut costs, a page thrown away or one half wasted on each side, is limited: JOIN_COST_FIRST of them in the
  * beginning, by one for so many pages, and one in two hundred pages after that. A listing of a few pages is never cut.
  *
- * Memory: JOIN_RANGES_MAX ranges, and no more than have pages of JOIN_MEMORY bytes together, by the longest that have come: long
- * keys make fewer ranges. Where keys are short first and become long, those that are there by then take more.
+ * Memory: the entries of all pages together have JOIN_MEMORY bytes, whatever the services send, and each listing has the same share
+ * of that (cursor_share). There are JOIN_RANGES_MAX ranges, and no more than have room for whole pages, by the longest that have
+ * come: long keys make fewer ranges. Where keys are short first and become long, those that are there by then ask for fewer keys
+ * at a time.
  *
  * INVARIANT: a range that breaks, or whose keys are out of order, is unknown from there on. The others go on to their ends; then
  * the whole of it is JOIN_FAILED, never JOIN_END.
@@ -23,6 +25,7 @@
 #ifndef STORSYNC_JOIN_H
 #define STORSYNC_JOIN_H
 
+#include "cursor.h"
 #include "error.h"
 #include "object.h"
 #include "plan.h"
@@ -31,7 +34,7 @@
 #include <stdbool.h>
 
 #define JOIN_RANGES_MAX 12
-#define JOIN_MEMORY ((size_t)1024 * 1024)
+#define JOIN_MEMORY (2 * CURSOR_ROOM)
 #define JOIN_COST_FIRST 16
 
 enum join_state {

@@ -54,6 +54,20 @@ static char *resize_data(struct buf *buf, size_t cap)
     return data;
 }
 
+void buf_limit(struct buf *buf, size_t max)
+{
+    char *data;
+
+    buf->max = max > buf->len ? max : buf->len;
+    if (buf->data == NULL || buf->cap <= buf->max + 1)
+        return;
+    data = resize_data(buf, buf->max + 1);
+    if (data == NULL)
+        return;
+    buf->data = data;
+    buf->cap = buf->max + 1;
+}
+
 /* Makes room for `more` bytes and the NUL. */
 static bool buf_reserve(struct buf *buf, size_t more)
 {

@@ -31,14 +31,16 @@ struct cursor {
     bool sparing;  /* it is not asked for before this one is used up */
     bool through;  /* the last key is beyond `bound` */
     bool ended;    /* so is all that would come behind the page in use */
+    size_t full;   /* bytes of the largest page that has come, if there had been room enough for all of it */
+    size_t room;   /* bytes for the entries of both pages */
     bool skipped;  /* the listing went on behind `skip`, and no entry has come since */
     bool vain;     /* the service took no notice of it: what is not behind it has been there already */
     size_t offset; /* in its arena, behind them */
     bool shown;    /* `entry` is the current entry */
     struct object_entry entry;
     char key[OBJECT_KEY_MAX + 1]; /* the last one of the listing, and what entry.key points to */
-    char skip[OBJECT_KEY_MAX +
-              1]; /* the end of a folder of which nothing is wanted, behind which the listing went on */
+    /* Behind which the listing went on: the end of a folder of which nothing is wanted, or the last key for which there was room. */
+    char skip[OBJECT_KEY_MAX + 1];
     char bound[OBJECT_KEY_MAX + 2]; /* of cursor_limit: the first key that is not wanted; "": there is none */
     void *walk;
     struct error error;
@@ -52,19 +54,57 @@ static struct store_page *other_page(struct cursor *cursor)
     return &cursor->pages[1 - cursor->using];
 }
 
-/* Where the page ends in a folder of which nothing is wanted, the rest of that is not asked for. It costs no request that the
- * next page would not. */
-static void skip_folder(struct cursor *cursor, struct store_page *page)
+/* The listing goes on behind the first `len` bytes of the page's last key, and `end`. */
+static void skip_to(struct cursor *cursor, struct store_page *page, size_t len, const char *end)
 {
-    size_t len = page->count > 0 ? filter_look(cursor->range.filter, page_last_key(page)).folder : 0;
-
-    if (len == 0 || len + sizeof FOLDER_END > sizeof cursor->skip || cursor->vain)
-        return;
     memcpy(cursor->skip, page_last_key(page), len);
-    memcpy(cursor->skip + len, FOLDER_END, sizeof FOLDER_END);
+    memcpy(cursor->skip + len, end, strlen(end) + 1);
     cursor->range.after = cursor->skip;
     cursor->skipped = true;
     page_begin_anew(page);
+}
+
+/* Where the page ends in a folder of which nothing is wanted, the rest of that is not asked for. It costs no request that the
+ * next page would not. Where there was no room for the rest of the page, that is asked for. */
+static void skip_rest(struct cursor *cursor, struct store_page *page)
+{
+    size_t len = page->count > 0 ? filter_look(cursor->range.filter, page_last_key(page)).folder : 0;
+
+    if (len > 0 && len + sizeof FOLDER_END <= sizeof cursor->skip && !cursor->vain)
+        skip_to(cursor, page, len, FOLDER_END);
+    else if (page->crowded)
+        skip_to(cursor, page, strlen(page_last_key(page)), "");
+}
+
+static size_t room_beside(const struct cursor *cursor, size_t bytes)
+{
+    return bytes < cursor->room ? cursor->room - bytes : 0;
+}
+
+/* Gives the page that is to come what the one in use leaves of the room. */
+static void share_room(struct cursor *cursor)
+{
+    struct store_page *current = &cursor->pages[cursor->using];
+    struct store_page *page = other_page(cursor);
+
+    page_limit(current, room_beside(cursor, page_bytes(page)));
+    page_limit(page, room_beside(cursor, page_memory(current)));
+}
+
+/* The same before it is asked for: it takes over that one's memory if it is used up. */
+static void prepare_room(struct cursor *cursor)
+{
+    struct store_page *current = &cursor->pages[cursor->using];
+
+    if (cursor->taken == current->count)
+        page_take_over(other_page(cursor), current);
+    share_room(cursor);
+}
+
+/* May a page be asked for before the one in use is used up? */
+static bool has_room_ahead(const struct cursor *cursor)
+{
+    return !cursor->sparing && page_memory(&cursor->pages[cursor->using]) <= cursor->room / 2;
 }
 
 static bool is_beyond(const struct cursor *cursor, const char *key)
@@ -78,17 +118,43 @@ static void fetch_page(struct cursor *cursor)
     struct store_page *current = &cursor->pages[cursor->using];
     struct store_page *page = other_page(cursor);
 
-    skip_folder(cursor, current);
+    skip_rest(cursor, current);
     cursor->ended = cursor->through || (cursor->skipped && is_beyond(cursor, cursor->skip));
     if (cursor->ended)
         return;
     cursor->fetching = true;
-    if (cursor->sparing)
-        page_take_over(page, current);
-    if (!page_follow(page, current))
+    if (!page_follow(page, current, cursor->room)) {
         error_set(&cursor->error, ERROR_LOCAL, "out of memory");
+        return;
+    }
+    prepare_room(cursor);
+    store_list(cursor->store, &cursor->call, &cursor->range, page);
+}
+
+/* The page that has come is crowded: again with fewer keys, or with the room of the one before it. */
+static void fetch_again(struct cursor *cursor)
+{
+    struct store_page *page = other_page(cursor);
+
+    if (page_memory(&cursor->pages[cursor->using]) > 0)
+        page_reset(page);
     else
-        store_list(cursor->store, &cursor->call, &cursor->range, page);
+        page_ask_less(page);
+    prepare_room(cursor);
+    store_list(cursor->store, &cursor->call, &cursor->range, page);
+}
+
+static bool set_endless(struct cursor *cursor)
+{
+    return error_set(&cursor->error, ERROR_PROTOCOL, "%s: listing \"%s\" does not come to an end",
+                     cursor->store->name, cursor->range.prefix);
+}
+
+static void note_page(struct cursor *cursor, const struct store_page *page)
+{
+    size_t full = page_full(page);
+
+    cursor->full = full > cursor->full ? full : cursor->full;
 }
 
 /* What the finished call brought can be used: a page, not the same one again. */
@@ -103,11 +169,13 @@ static bool fetched_page(struct cursor *cursor)
     if (page->disordered)
         return error_set(&cursor->error, ERROR_PROTOCOL,
                          "%s: the listing of \"%s\" is out of order: it goes back behind \"%.150s\"",
-                         cursor->store->name, cursor->range.prefix, page->until);
+                         cursor->store->name, cursor->range.prefix,
+                         page->passed ? page->until : page_last_key(page));
     cursor->empty = page->count == 0 ? cursor->empty + 1 : 0;
-    if (!page->ended || (!page->last && (page_repeats(page) || cursor->empty > EMPTY_PAGES_MAX)))
-        return error_set(&cursor->error, ERROR_PROTOCOL, "%s: listing \"%s\" does not come to an end",
-                         cursor->store->name, cursor->range.prefix);
+    if (!page->ended ||
+        (!page->last && !page->crowded && (page_repeats(page) || cursor->empty > EMPTY_PAGES_MAX)))
+        return set_endless(cursor);
+    note_page(cursor, page);
     return true;
 }
 
@@ -147,6 +215,7 @@ struct cursor *cursor_open(struct store *store, const struct store_range *range,
     cursor->range.after = cursor->after = keep_text(&texts, after);
     cursor->range.until = keep_text(&texts, until);
     cursor->store = store;
+    cursor->room = CURSOR_ROOM;
     call_init(&cursor->call);
     cursor->call.urgent = range->urgent;
     page_init(&cursor->pages[0], &cursor->walk, cursor->range.until);
@@ -177,17 +246,33 @@ const struct error *cursor_error(const struct cursor *cursor)
     return &cursor->error;
 }
 
-/* Not every store begins behind a key: a listing that was to go on behind a folder may have begun anew instead. */
+/* Not every store begins behind a key: a listing that was to go on behind one may have begun with it, or anew. */
 static void look_at_begin(struct cursor *cursor)
 {
     const struct store_page *page = &cursor->pages[cursor->using];
     struct object_entry first;
+    size_t used;
+    int order;
 
     if (!cursor->skipped || page->count == 0)
         return;
-    page_entry(page, 0, &first);
-    cursor->vain = strcmp(first.key, cursor->skip) <= 0;
+    used = page_entry(page, 0, &first);
+    order = strcmp(first.key, cursor->skip);
+    if (order == 0) {
+        cursor->offset = used;
+        cursor->taken = 1;
+    }
+    cursor->vain = order < 0;
     cursor->skipped = false;
+}
+
+/* Has the page in use been cut short in vain? What did not fit would be asked for behind a key of which the service takes no notice,
+ * or behind the same one as before. */
+static bool leads_nowhere(const struct cursor *cursor)
+{
+    const struct store_page *page = &cursor->pages[cursor->using];
+
+    return page->crowded && (cursor->vain || strcmp(page_last_key(page), cursor->skip) <= 0);
 }
 
 /* ---- several listings of one bucket ---- */
@@ -244,10 +329,23 @@ void cursor_limit(struct cursor *cursor, const char *last)
 
 size_t cursor_spare(struct cursor *cursor)
 {
-    size_t one = page_memory(&cursor->pages[0]), other = page_memory(&cursor->pages[1]);
-
     cursor->sparing = true;
-    return one > other ? one : other;
+    note_page(cursor, latest_page(cursor));
+    return cursor->full;
+}
+
+size_t cursor_bytes(const struct cursor *cursor)
+{
+    return page_bytes(&cursor->pages[cursor->using]) +
+           (cursor->fetching ? page_bytes(&cursor->pages[1 - cursor->using]) : 0);
+}
+
+void cursor_share(struct cursor *cursor, size_t room)
+{
+    cursor->room = room;
+    if (!cursor->fetching)
+        page_reset(other_page(cursor));
+    share_room(cursor);
 }
 
 /* ---- handing out ---- */
@@ -381,13 +479,19 @@ enum cursor_state cursor_peek(struct cursor *cursor, const struct object_entry *
             return CURSOR_WAIT;
         if (!fetched_page(cursor))
             return CURSOR_FAILED;
+        if (page_asks_too_much(other_page(cursor))) {
+            fetch_again(cursor);
+            continue;
+        }
         cursor->using = 1 - cursor->using;
         cursor->taken = 0;
         cursor->offset = 0;
         cursor->came++;
         cursor->fetching = false;
         look_at_begin(cursor);
-        if (!cursor->pages[cursor->using].last && !cursor->sparing)
+        if (leads_nowhere(cursor))
+            set_endless(cursor);
+        else if (!cursor->pages[cursor->using].last && has_room_ahead(cursor))
             fetch_page(cursor);
     }
     look_at_time(cursor);

@@ -30,7 +30,7 @@ void page_reset(struct store_page *page)
 {
     buf_clear(&page->arena);
     page->count = 0;
-    page->passed = page->disordered = false;
+    page->passed = page->disordered = page->crowded = false;
     page->ended = false;
 }
 
@@ -50,7 +50,16 @@ static bool is_named_by_hash(const struct object_entry *entry)
            hash_is_hex(entry->hash.bytes, object_hash_size(entry->hash.kind), entry->version);
 }
 
-bool page_add(struct store_page *page, const struct object_entry *entry)
+static size_t entry_size(const struct object_entry *entry, const struct numbers *numbers, size_t key_len)
+{
+    return sizeof *numbers + (numbers->touched ? sizeof entry->touched : 0) +
+           (numbers->written ? sizeof entry->written : 0) + object_hash_size(entry->hash.kind) +
+           (numbers->named_by_hash ? 0 : strlen(entry->version) + 1) + key_len + 1;
+}
+
+enum taken { TAKEN, FULL, REFUSED };
+
+static enum taken place_entry(struct store_page *page, const struct object_entry *entry)
 {
     struct numbers numbers = {.size = entry->size,
                               .modified = entry->modified,
@@ -62,14 +71,17 @@ bool page_add(struct store_page *page, const struct object_entry *entry)
     size_t key_len = strnlen(entry->key, OBJECT_KEY_MAX + 1);
     size_t before = page->arena.len;
 
-    if (page->count == STORE_PAGE_KEYS || key_len > OBJECT_KEY_MAX)
-        return false;
+    if (key_len > OBJECT_KEY_MAX)
+        return REFUSED;
     if (page->until[0] != '\0' && strcmp(entry->key, page->until) >= 0)
         page->passed = true;
     else if (page->passed)
         page->disordered = true;
     if (page->passed)
-        return true;
+        return TAKEN;
+    if (page->count == STORE_PAGE_KEYS ||
+        entry_size(entry, &numbers, key_len) > page->arena.max - page->arena.len)
+        return FULL;
     if (!buf_append(&page->arena, &numbers, sizeof numbers) ||
         (numbers.touched && !buf_append(&page->arena, &entry->touched, sizeof entry->touched)) ||
         (numbers.written && !buf_append(&page->arena, &entry->written, sizeof entry->written)) ||
@@ -77,11 +89,33 @@ bool page_add(struct store_page *page, const struct object_entry *entry)
         (!numbers.named_by_hash && !buf_append(&page->arena, entry->version, strlen(entry->version) + 1)) ||
         !buf_append(&page->arena, entry->key, key_len + 1)) {
         page->arena.len = before;
-        return false;
+        return REFUSED;
     }
     page->tail = page->arena.len - key_len - 1;
     page->count++;
+    return TAKEN;
+}
+
+bool page_add(struct store_page *page, const struct object_entry *entry)
+{
+    return place_entry(page, entry) == TAKEN;
+}
+
+/* What is left out is not looked at, but for one thing: it does not go back. */
+bool page_receive(struct store_page *page, const struct object_entry *entry)
+{
+    enum taken taken = page->crowded ? FULL : place_entry(page, entry);
+
+    if (taken != FULL)
+        return taken == TAKEN;
+    page->crowded = true;
+    page->disordered |= strcmp(entry->key, page_last_key(page)) < 0;
     return true;
+}
+
+int page_keys(const struct store_page *page)
+{
+    return page->keys;
 }
 
 bool page_passed(const struct store_page *page)
@@ -92,14 +126,14 @@ bool page_passed(const struct store_page *page)
 bool page_end(struct store_page *page, const char *next)
 {
     buf_clear(&page->next);
-    page->last = next == NULL || page->passed;
-    page->ended = page->last || buf_puts(&page->next, next);
+    page->last = page->passed || (next == NULL && !page->crowded);
+    page->ended = page->last || page->crowded || buf_puts(&page->next, next);
     return page->ended;
 }
 
 void page_init(struct store_page *page, void **walk, const char *until)
 {
-    *page = (struct store_page){.walk = walk, .until = until};
+    *page = (struct store_page){.walk = walk, .until = until, .keys = STORE_PAGE_KEYS};
     buf_init(&page->arena, STORE_PAGE_KEYS * ENTRY_MAX);
     buf_init(&page->position, POSITION_MAX);
     buf_init(&page->next, POSITION_MAX);
@@ -112,25 +146,57 @@ void page_free(struct store_page *page)
     buf_free(&page->next);
 }
 
-bool page_follow(struct store_page *page, const struct store_page *before)
+bool page_follow(struct store_page *page, const struct store_page *before, size_t room)
 {
     page_reset(page);
+    page->keys = before->keys;
+    if (page->keys < STORE_PAGE_KEYS && before->arena.len < room / 2)
+        page->keys = page->keys < STORE_PAGE_KEYS / 2 ? 2 * page->keys : STORE_PAGE_KEYS;
     buf_clear(&page->position);
     return buf_puts(&page->position, buf_str(&before->next));
+}
+
+void page_limit(struct store_page *page, size_t room)
+{
+    buf_limit(&page->arena, room > ENTRY_MAX ? room - 1 : ENTRY_MAX);
+}
+
+bool page_asks_too_much(const struct store_page *page)
+{
+    return page->crowded && page->count < page->keys;
+}
+
+void page_ask_less(struct store_page *page)
+{
+    page->keys = page->count > 1 ? page->count - (page->count + 7) / 8 : 1;
+    page_reset(page);
 }
 
 void page_take_over(struct store_page *page, struct store_page *other)
 {
     buf_free(&page->arena);
     page->arena = other->arena;
+    buf_clear(&page->arena);
     page->count = 0;
     other->count = 0;
     buf_init(&other->arena, page->arena.max);
 }
 
-size_t page_memory(const struct store_page *page)
+size_t page_bytes(const struct store_page *page)
 {
     return page->arena.len;
+}
+
+size_t page_memory(const struct store_page *page)
+{
+    return page->arena.cap;
+}
+
+size_t page_full(const struct store_page *page)
+{
+    return page->count > 0 && (page->keys < STORE_PAGE_KEYS || page->crowded)
+               ? page->arena.len / (size_t)page->count * STORE_PAGE_KEYS
+               : page->arena.len;
 }
 
 bool page_repeats(const struct store_page *page)

@@ -62,6 +62,24 @@ static struct cursor *open_side(const struct join_work *work, struct store *stor
     return cursor;
 }
 
+/* Each listing has as much as any other one; a scout has two. */
+static void share_memory(const struct join_work *work)
+{
+    size_t share =
+        JOIN_MEMORY / 2 / (size_t)(work->count + work->scouts > 0 ? work->count + work->scouts : 1);
+
+    for (int i = 0; i < work->count; i++) {
+        const struct range *range = work->ranges[i];
+
+        cursor_share(range->pair.source, share);
+        cursor_share(range->pair.destination, share);
+        if (range->scout != NULL)
+            cursor_share(range->scout, share);
+        if (range->other != NULL)
+            cursor_share(range->other, share);
+    }
+}
+
 static void close_scout(struct join_work *work, struct range *range)
 {
     if (range->scout == NULL)
@@ -70,6 +88,7 @@ static void close_scout(struct join_work *work, struct range *range)
     cursor_close(range->other);
     range->scout = range->other = NULL;
     work->scouts--;
+    share_memory(work);
 }
 
 static uint64_t pages_of(const struct pair *pair)
@@ -88,6 +107,7 @@ static void close_range(struct join_work *work, int at)
     work->count--;
     for (int i = at; i < work->count; i++)
         work->ranges[i] = work->ranges[i + 1];
+    share_memory(work);
 }
 
 /* Takes both cursors over, in any case. NULL: one of them is NULL, or there is no memory. */
@@ -164,19 +184,29 @@ static uint64_t count_pages(const struct join_work *work)
     return pages;
 }
 
-/* How many ranges there may be for their pages to fit. From now on they are read with less memory. */
+static size_t larger(size_t one, size_t other)
+{
+    return one > other ? one : other;
+}
+
+/* How many ranges there may be for their pages to fit, and what is there now. From now on they are read with less memory. */
 static int count_room(struct join_work *work)
 {
-    size_t most;
+    size_t there = 0, most;
 
     for (int i = 0; i < work->count; i++) {
-        size_t source = cursor_spare(work->ranges[i]->pair.source);
-        size_t destination = cursor_spare(work->ranges[i]->pair.destination);
+        const struct range *range = work->ranges[i];
 
-        work->page = source > work->page ? source : work->page;
-        work->page = destination > work->page ? destination : work->page;
+        work->page = larger(work->page, cursor_spare(range->pair.source));
+        work->page = larger(work->page, cursor_spare(range->pair.destination));
+        there =
+            larger(there, larger(cursor_bytes(range->pair.source), cursor_bytes(range->pair.destination)));
+        if (range->scout != NULL)
+            there = larger(there, cursor_bytes(range->scout));
+        if (range->other != NULL)
+            there = larger(there, cursor_bytes(range->other));
     }
-    most = JOIN_MEMORY / 2 / (work->page + 1);
+    most = JOIN_MEMORY / 2 / (larger(work->page, there) + 1);
     return most < JOIN_RANGES_MAX ? (int)most : JOIN_RANGES_MAX;
 }
 
@@ -304,6 +334,7 @@ static void send_scout(struct join_work *work, struct range *range, const struct
     range->scout = open_side(work, store, range->middle, range->last, &why);
     work->scouts += range->scout != NULL;
     work->cost++;
+    share_memory(work);
 }
 
 /* Cuts the longest ranges there are. */
@@ -372,6 +403,7 @@ static bool send_other(const struct join_work *work, struct range *range)
     if (range->other == NULL)
         range->other = open_side(work, range->scouts_source ? work->destination : work->source, range->middle,
                                  range->last, &why);
+    share_memory(work);
     return range->other != NULL;
 }
 

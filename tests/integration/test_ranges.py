@@ -1,5 +1,6 @@
 """Long listings are cut into ranges, which are listed at the same time (include/join.h): on RGW and the stand-in of Google's, with short
 pages, so that a few hundred keys are long; and services that fail or lie in one range. What comes of it is the same as in one go."""
+import bisect
 import json
 import re
 import urllib.parse
@@ -204,3 +205,80 @@ class Google(TestCase):
         self.assertGreater(len(server.asked("GET", "startOffset=")), 4)
         self.assertEqual(self.tool("--sync", env=env).status["syncedFiles"], (len(KEYS) + 8) // 9)
         self.assertEqual(self.tool("--sync", env=env).status["syncedFiles"], 0)
+
+
+class Lengthening:
+    """The listing of a bucket with 64 folders. A key is short if nobody had asked for it before there were `short` pages, else it has
+    1,024 bytes, and that for ever, on both sides."""
+    KEYS = [f"public/{folder:02}/{number:04}" for folder in range(64) for number in range(600)]
+
+    def __init__(self, short, most=1000, deaf=False):
+        self.short, self.most, self.deaf = short, most, deaf
+        self.lengths, self.pages, self.behind = {}, 0, 0
+
+    def full(self, at):
+        return self.KEYS[at].ljust(self.lengths.setdefault(at, 1024 if self.pages > self.short else 0), "x")
+
+    def __call__(self, x):
+        x.drain()
+        query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(x.request.target).query))
+        token, after = query.get("continuation-token"), query.get("start-after", "")
+        keys = self.KEYS if query.get("prefix") == "public/" else []
+        self.pages += 1
+        self.behind += after != ""
+        at = int(token.split("/")[0]) if token else bisect.bisect_right(keys, after)
+        end = min(at + (self.most if self.deaf else min(int(query["max-keys"]), self.most)), len(keys))
+        entries = "".join(f"<Contents><Key>{self.full(n)}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
+                          f'<ETag>"{n:032x}-1"</ETag><Size>1</Size></Contents>' for n in range(at, end))
+        more = f"<NextContinuationToken>{end}/{'t' * 2000}</NextContinuationToken>" if end < len(keys) else ""
+        x.reply(200, f"<ListBucketResult><IsTruncated>{'true' if more else 'false'}</IsTruncated>{more}{entries}"
+                     "</ListBucketResult>".encode(), {"Content-Type": "application/xml"})
+
+
+class Memory(TestCase):
+    def validate(self, listing):
+        """Of one bucket with itself: nothing differs, whatever its listing is like. Returns what the tool took."""
+        service = self.proxy()
+        service.fault(named(listing, "a listing"), times=FOREVER)
+        env = {"STORSYNC_PUBLIC_OBJECT_SEARCH_PATHS": "/b/public"}
+        for side, name in (("SOURCE", "dev"), ("DESTINATION", "prod")):
+            env |= {f"STORSYNC_{side}_BUCKET": name, f"STORSYNC_{side}_PATH_STYLE": "yes", f"STORSYNC_{side}_ENDPOINT": service.endpoint,
+                    f"STORSYNC_{side}_ACCESS_KEY_ID": "a", f"STORSYNC_{side}_SECRET_ACCESS_KEY": "swordfish"}
+        tool = self.tool("--validate", "--json", "--strict", env=env, timeout=120)
+        self.assertEqual(tool.code, 0, tool.err[-2000:])
+        self.assertEqual(tool.json["checkedFiles"], len(listing.KEYS))
+        return tool.peak_rss
+
+    def test_keys_that_become_long_in_all_ranges(self):
+        """The third takes no notice of how many keys it is asked for."""
+        for listing in (Lengthening(0), Lengthening(60), Lengthening(60, deaf=True)):
+            peak = self.validate(listing)
+            self.assertEqual(listing.behind > 0, listing.short > 0)
+            self.assertIn(1024, listing.lengths.values())
+            if not RUN.instrumented:
+                self.assertLess(peak, 8 << 20)
+
+    def test_long_names_by_the_json_api(self):
+        server = GoogleStorage().start()
+        self.addCleanup(server.stop)
+        source, target = server.bucket("dev"), server.bucket("prod")
+        for number in range(1500):
+            for bucket in (source, target):
+                bucket.put(f"public/{number:04}".ljust(1024 if number > 200 else 0, "x"), b"x")
+        target.put("public/1000x", b"x")
+        found = self.tool("--validate", "--json", "--strict", env=sides(source, target)).json
+        self.assertEqual((found["checkedFiles"], found["missingFiles"], found["extraFiles"]), (1500, 0, 1))
+        self.assertGreater(len(server.asked("GET", r"maxResults=[1-9]\d\d&")), 1)
+
+    def test_long_paths_in_a_directory(self):
+        source, target = self.dir_bucket(), self.dir_bucket()
+        for bucket in (source, target):
+            for folder in range(3):
+                path = bucket.root / "public" / str(folder) / ("x" * 200) / ("y" * 200) / ("z" * 200)
+                path.mkdir(parents=True)
+                for number in range(700):
+                    (path / (f"{number:03}" + "n" * 240)).touch()
+        tool = self.tool("--validate", "--json", env=sides(source, target))
+        self.assertEqual((tool.code, tool.json["checkedFiles"]), (0, 2100))
+        if not RUN.instrumented:
+            self.assertLess(tool.peak_rss, 4 << 20)

@@ -19,6 +19,7 @@
 
 #define KEYS_MAX 6000
 #define KEY_SIZE 96
+#define LONG_KEY 1000
 
 struct lister {
     struct store base;
@@ -35,6 +36,8 @@ struct lister {
     bool empty_after;      /* says that nothing is there */
     const char *breaks_at; /* no page that has this key comes; NULL: none */
     const char *swaps;     /* that key and the one before it; NULL: none */
+    int long_from; /* keys that are shown first after so many pages have LONG_KEY bytes; 0: none have */
+    bool is_deaf;  /* to how many keys are asked for */
 };
 
 /* call->impl */
@@ -45,6 +48,12 @@ struct listing {
     int waiting;
 };
 
+/* The pages of one cursor, of which *page_walk knows. */
+struct shelf {
+    struct store_page *pages[2];
+};
+
+static struct shelf shelves[4 * JOIN_RANGES_MAX];
 static uint64_t seed;
 static int round_trip = -1; /* steps that a page takes; -1: now more, now less */
 
@@ -52,6 +61,34 @@ static unsigned draw(unsigned below)
 {
     seed = seed * 6364136223846793005U + 1442695040888963407U;
     return (unsigned)(seed >> 33) % below;
+}
+
+static void note_page(struct store_page *page)
+{
+    struct shelf *shelf = *page_walk(page);
+
+    for (size_t i = 0; shelf == NULL; i++) {
+        assert_true(i < sizeof shelves / sizeof *shelves);
+        if (shelves[i].pages[0] == NULL)
+            *page_walk(page) = shelf = &shelves[i];
+    }
+    shelf->pages[shelf->pages[0] != NULL && shelf->pages[0] != page] = page;
+}
+
+static void list_end(void *walk)
+{
+    *(struct shelf *)walk = (struct shelf){{NULL, NULL}};
+}
+
+/* Of all pages, in bytes. */
+static size_t page_memory_of_all(void)
+{
+    size_t memory = 0;
+
+    for (size_t i = 0; i < sizeof shelves / sizeof *shelves; i++)
+        for (int page = 0; page < 2; page++)
+            memory += shelves[i].pages[page] != NULL ? page_memory(shelves[i].pages[page]) : 0;
+    return memory;
 }
 
 static void list(struct store *store, struct call *call, const struct store_range *range,
@@ -66,6 +103,7 @@ static void list(struct store *store, struct call *call, const struct store_rang
     *listing = (struct listing){
         .lister = lister, .page = page, .waiting = round_trip < 0 ? (int)draw(6) : round_trip};
     snprintf(listing->after, sizeof listing->after, "%s", first ? range->after : page_position(page));
+    note_page(page);
     lister->pages++;
     lister->begun_behind += first && range->after[0] != '\0';
     if (first && range->after[0] != '\0' && lister->refuses_after)
@@ -92,10 +130,33 @@ static int place_of(const struct lister *lister, int at)
     return at > 0 && strcmp(lister->keys[at], lister->swaps) == 0 ? at - 1 : at;
 }
 
+static enum { UNDECIDED, SHORT, LONG } lengths[KEYS_MAX];
+
+/* The same for both sides, which have the same keys then, and for each listing of them. */
+static bool is_long(const struct lister *lister, int at)
+{
+    if (lister->long_from > 0 && lengths[at] == UNDECIDED)
+        lengths[at] = lister->pages > lister->long_from ? LONG : SHORT;
+    return lister->long_from > 0 && lengths[at] == LONG;
+}
+
+static void put_entry(const struct lister *lister, int at, struct store_page *page)
+{
+    char key[LONG_KEY + 1];
+    struct object_entry entry = {.key = key, .size = lister->sizes[at], .modified = 1000, .version = "v"};
+    size_t len = strlen(lister->keys[at]);
+
+    memset(key, 'x', LONG_KEY);
+    memcpy(key, lister->keys[at], len);
+    key[is_long(lister, at) ? LONG_KEY : len] = '\0';
+    assert_true(page_receive(page, &entry));
+}
+
 static bool list_step(struct call *call)
 {
     struct listing *listing = call->impl;
     struct lister *lister = listing->lister;
+    int most = page_keys(listing->page);
     bool first = page_position(listing->page)[0] == '\0';
     const char *last = NULL;
     int at = 0, put = 0;
@@ -109,17 +170,16 @@ static bool list_step(struct call *call)
         at++;
     if (first && lister->empty_after && listing->after[0] != '\0')
         at = lister->count;
-    for (; at < lister->count && put < lister->page; at++, put++) {
-        int key = place_of(lister, at);
-        struct object_entry entry = {
-            .key = lister->keys[key], .size = lister->sizes[key], .modified = 1000, .version = "v"};
+    most = lister->page < most || lister->is_deaf ? lister->page : most;
+    for (; at < lister->count && put < most; at++, put++) {
+        const char *key = lister->keys[place_of(lister, at)];
 
-        if (lister->breaks_at != NULL && strcmp(entry.key, lister->breaks_at) == 0) {
-            error_set(&call->error, ERROR_UNREACHABLE, "it breaks at \"%s\"", entry.key);
+        if (lister->breaks_at != NULL && strcmp(key, lister->breaks_at) == 0) {
+            error_set(&call->error, ERROR_UNREACHABLE, "it breaks at \"%s\"", key);
             return true;
         }
         last = lister->keys[at];
-        assert_true(page_add(listing->page, &entry));
+        put_entry(lister, place_of(lister, at), listing->page);
     }
     page_end(listing->page, at < lister->count ? last : NULL);
     return true;
@@ -136,8 +196,12 @@ static void list_release(struct call *call)
     free(call->impl);
 }
 
-static const struct store_ops lister_ops = {
-    .scheme = "lister", .list = list, .step = list_step, .cancel = list_cancel, .release = list_release};
+static const struct store_ops lister_ops = {.scheme = "lister",
+                                            .list = list,
+                                            .list_end = list_end,
+                                            .step = list_step,
+                                            .cancel = list_cancel,
+                                            .release = list_release};
 
 /* ---- keys ---- */
 
@@ -260,7 +324,8 @@ struct plan {
     struct line lines[2 * KEYS_MAX];
     int count;
     bool ordered;
-    int steps; /* in which nothing had come */
+    int steps;     /* in which nothing had come */
+    size_t memory; /* of pages, at most */
     enum join_state state;
 };
 
@@ -291,6 +356,7 @@ static void run_join(struct lister *source, struct lister *destination, enum joi
     struct join join;
 
     plan->count = plan->steps = 0;
+    plan->memory = 0;
     plan->ordered = true;
     source->pages = destination->pages = source->begun_behind = destination->begun_behind = 0;
     assert_true(join_open(&join, &source->base, &destination->base, &range,
@@ -305,6 +371,7 @@ static void run_join(struct lister *source, struct lister *destination, enum joi
         } else {
             assert_true(join_step(&join)); /* something can always move */
             plan->steps++;
+            plan->memory = page_memory_of_all() > plan->memory ? page_memory_of_all() : plan->memory;
         }
     }
     assert_int_equal(plan->state == JOIN_FAILED, join_error(&join)->kind != ERROR_NONE);
@@ -508,6 +575,28 @@ static void a_range_that_breaks(void **state)
     assert_true(many.count > 2000); /* one chain has 1,700 */
 }
 
+/* Keys are short until there are as many ranges as there can be, and long from then on. */
+static void pages_are_bounded_together(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 12; round++) {
+        set_up_same(HASHES, KEYS_MAX);
+        memset(lengths, 0, sizeof lengths);
+        source->page = destination->page = round % 3 == 0 ? 100 : 60;
+        source->long_from = destination->long_from = 20 + round;
+        source->is_deaf = round / 6 == 1;
+        destination->is_deaf = round % 4 >= 2;
+        run_join(source, destination, JOIN_ANY_ORDER, &many);
+        assert_in_range(many.memory, JOIN_MEMORY / 2, JOIN_MEMORY);
+        run_join(source, destination, JOIN_IN_ORDER, &one);
+        assert_int_equal(one.count, source->count);
+        assert_in_range(one.memory, 1, JOIN_MEMORY);
+        assert_same_plan();
+        tear_down(NULL);
+    }
+    set_up_same(NUMBERS, 1);
+}
+
 /* A service that finds nothing where it is to begin has not shown that there is nothing. */
 static void a_service_that_has_nothing_behind_a_key(void **state)
 {
@@ -551,6 +640,7 @@ int main(void)
         cmocka_unit_test_teardown(a_service_that_has_nothing_behind_a_key, tear_down),
         cmocka_unit_test_teardown(a_range_that_breaks, tear_down),
         cmocka_unit_test_teardown(keys_out_of_order, tear_down),
+        cmocka_unit_test_teardown(pages_are_bounded_together, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,7 +31,7 @@ static void gcs_list_target(struct gcs_list_call *list, const struct store_range
 
     gcs_target(c, "/storage/v1/b/", c->store, NULL);
     gcs_target_query(c, NULL);
-    buf_printf(&c->target, "&maxResults=%d", STORE_PAGE_KEYS);
+    buf_printf(&c->target, "&maxResults=%d", page_keys(list->page));
     gcs_param(
         c, "fields",
         "kind,nextPageToken,items(bucket,name,size,updated,timeCreated,generation,metageneration,md5Hash,crc32c)");
@@ -85,9 +85,7 @@ static bool gcs_on_item(struct gcs_list_call *list, yyjson_val *item, struct err
     gcs_entry_times(item, &entry);
     gcs_version(item, entry.version);
     gcs_hash(json_text(item, "md5Hash", NULL), json_text(item, "crc32c", NULL), &entry.hash);
-    return page_add(list->page, &entry) ||
-           error_set(error, ERROR_PROTOCOL, "the listing has more than %d objects a page, or memory ran out",
-                     STORE_PAGE_KEYS);
+    return page_receive(list->page, &entry) || error_set(error, ERROR_LOCAL, "out of memory");
 }
 
 static bool gcs_on_piece(void *ctx, const char *name, yyjson_val *piece, struct error *error)

@@ -111,9 +111,8 @@ static bool on_entry_end(struct list_call *list, struct error *error)
     if (!is->size_known)
         return error_set(error, ERROR_PROTOCOL, "the listing does not say how large \"%.100s\" is",
                          is->entry.key);
-    if (!page_add(list->page, &is->entry))
-        return error_set(error, ERROR_PROTOCOL, "the listing has more than %d keys a page, or memory ran out",
-                         STORE_PAGE_KEYS);
+    if (!page_receive(list->page, &is->entry))
+        return error_set(error, ERROR_LOCAL, "out of memory");
     is->keys++;
     if (is_xml_safe(is->entry.key))
         is->safe_keys = is->keys;
@@ -293,7 +292,7 @@ void s3_list(struct store *store, struct call *call, const struct store_range *r
         return;
     list->page = page;
     list->after = range->after;
-    list->page_keys = STORE_PAGE_KEYS;
+    list->page_keys = page_keys(page);
     buf_init(&list->key, XML_TEXT_MAX);
     buf_init(&list->token, S3_QUERY_MAX);
     s3_submit(c);
