@@ -1,10 +1,13 @@
 /*
- * sync - the loop: free slot? next action -> start transfer -> wait.
+ * sync - the loop: free slot? next action -> start transfer -> wait. Its files: sync_internal.h.
  *
  * Walks every path with both listings side by side, keeps up to `slots` transfers going, and counts and logs what
  * becomes of them. One object's failure does not stop the others. What stops the run: a listing that breaks, a
  * bucket that is gone, credentials that are refused, a service that does not answer any more,
  * stop_requested(), and the loss of the lease.
+ *
+ * The path after the one at hand is listed meanwhile, and when that one is listed its copies are begun. Nothing is told of them, to
+ * the report or the breaker, before all of the path at hand is through.
  *
  * INVARIANT: when sync_run returns, no transfer is under way and no upload in parts is open, unless the service
  * did not answer to the abort within SYNC_STOP_GRACE.

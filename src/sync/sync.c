@@ -1,6 +1,7 @@
 #include "clock.h"
 #include "log.h"
 #include "sync_internal.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,27 +69,38 @@ static void follow_service(struct sync *sync, int64_t now)
     sync->job->report->concurrency = sync->concurrency.limit;
 }
 
+/* Is all of the path at hand done? Once stopping, what goes on of the next one has to end, too. */
+static bool is_path_done(const struct sync *sync, int active)
+{
+    if (sync->give_up != 0)
+        return active == 0;
+    return sync->path.listed && active == sync_count_ahead(sync) &&
+           (sync->keep == NULL || keep_is_empty(sync->keep));
+}
+
 static bool turn_sync(struct sync *sync)
 {
     bool moved = keep_lease(sync);
     int active;
 
-    moved |= join_step(&sync->join);
+    moved |= join_step(&sync->path.join);
+    if (sync->next.asked != 0)
+        moved |= join_step(&sync->next.join);
     sync->full = false;
     moved |= sync_take_actions(sync);
     moved |= sync_step_journal(sync);
     moved |= sync_lend_slots(sync);
+    moved |= sync_take_ahead(sync);
     active = sync_step_slots(sync, &moved);
-    if (active == 0 && sync->listed &&
-        (sync->keep == NULL || sync->give_up != 0 || keep_is_empty(sync->keep)))
-        return false;
-    if (sync->give_up != 0 && clock_mono() >= sync->give_up)
+    if (is_path_done(sync, active) || (sync->give_up != 0 && clock_mono() >= sync->give_up))
         return false;
     follow_service(sync, clock_mono());
     report_progress(sync->job->report, active, sync_bytes_moved(sync));
     turn_loop(sync, moved);
     return true;
 }
+
+/* ---- the paths ---- */
 
 /* A plan is written in the order of the keys, and whoever removes has to know that the source has something before it begins. */
 static bool needs_order(const struct sync *sync)
@@ -98,25 +110,78 @@ static bool needs_order(const struct sync *sync)
     return sync->removing || (settings->dry_run && *settings->plan != '\0');
 }
 
-bool sync_walk_path(struct sync *sync, const char *path)
+/* Begins its listings. */
+static bool open_path(const struct sync *sync, struct path *path, int number, struct error *error)
 {
     struct plan_rule rule = {
         .compare = (enum compare)sync->job->settings->compare,
         .doubtful = sync->job->lease != NULL && sync->job->lease->after_failure,
     };
-    struct store_range range = {.prefix = path, .filter = settings_filter(sync->job->settings)};
+    struct store_range range = {.prefix = settings_part(sync->job->settings, number),
+                                .filter = settings_filter(sync->job->settings)};
 
-    sync->listed = false;
-    sync->source_seen = false;
-    sync->path_began = clock_mono();
-    if (!join_open(&sync->join, sync->job->source, sync->job->destination, &range, rule,
-                   needs_order(sync) ? JOIN_IN_ORDER : JOIN_ANY_ORDER, &sync->error))
+    *path = (struct path){.asked = clock_mono()};
+    if (join_open(&path->join, sync->job->source, sync->job->destination, &range, rule,
+                  needs_order(sync) ? JOIN_IN_ORDER : JOIN_ANY_ORDER, error))
+        return true;
+    path->asked = 0;
+    return false;
+}
+
+static void close_path(struct path *path)
+{
+    join_close(&path->join);
+    path->asked = 0;
+}
+
+bool sync_is_stale(const struct path *path)
+{
+    return !path->begun && clock_mono() - path->asked > SYNC_AHEAD_AGE;
+}
+
+/* Its turn has come. What was begun before is taken over. */
+static bool begin_path(struct sync *sync, int number)
+{
+    if (sync->next.asked != 0 && sync_is_stale(&sync->next))
+        close_path(&sync->next);
+    if (sync->next.asked == 0 && !open_path(sync, &sync->next, number, &sync->error))
         return false;
+    sync->path = sync->next;
+    sync->next = (struct path){.asked = 0};
+    sync->path.listed = sync->error.kind != ERROR_NONE;
+    return true;
+}
+
+/* Parts that were asked for may lie within each other. */
+static bool is_apart(const struct settings *settings, int number, int other)
+{
+    const char *path = settings_part(settings, number), *next = settings_part(settings, other);
+
+    return !text_begins(path, next) && !text_begins(next, path);
+}
+
+/* The listings of the path after it are asked for with its own, unless it may change what they show. */
+static void open_next(struct sync *sync, int number)
+{
+    const struct settings *settings = sync->job->settings;
+    struct error later; /* it is tried again when its turn has come */
+
+    if (!sync->removing && number + 1 < settings_part_count(settings) &&
+        is_apart(settings, number, number + 1))
+        open_path(sync, &sync->next, number + 1, &later);
+}
+
+bool sync_walk_path(struct sync *sync, int number)
+{
+    if (!begin_path(sync, number))
+        return false;
+    open_next(sync, number);
     if (!sync->removing)
-        report_path(sync->job->report, path);
+        report_path(sync->job->report, settings_part(sync->job->settings, number));
+    sync_settle_ahead(sync);
     while (turn_sync(sync)) {
     }
-    join_close(&sync->join);
+    close_path(&sync->path);
     if (!sync->removing)
         report_path_end(sync->job->report);
     return true;
@@ -126,28 +191,45 @@ bool sync_walk_path(struct sync *sync, const char *path)
 static void sync_path(struct sync *sync, int number)
 {
     const char *path = settings_part(sync->job->settings, number);
-    const struct report *report = sync->job->report;
-    uint64_t listed_before = report->listed + report->elsewhere;
 
-    sync->extra = 0;
-    if (!sync_walk_path(sync, path) || sync->error.kind != ERROR_NONE)
+    if (!sync_walk_path(sync, number) || sync->error.kind != ERROR_NONE)
         return;
-    if (report->listed + report->elsewhere > listed_before) {
-        sync->removable += sync->extra;
+    if (sync->path.seen > 0) {
+        sync->removable += sync->path.extra;
         sync->paths |= UINT64_C(1) << number;
         return;
     }
     log_info("nothing is listed under \"%s\" in %s", path, store_name(sync->job->source));
-    if (sync->extra > 0)
+    if (sync->path.extra > 0)
         log_warn(
             "as the source has nothing under \"%s\", the %llu objects that production has there are not removed",
-            path, (unsigned long long)sync->extra);
+            path, (unsigned long long)sync->path.extra);
+}
+
+/* A stop ends those that are under way: what has been begun of the next one is told in its place. */
+static void sync_paths(struct sync *sync)
+{
+    int count = settings_part_count(sync->job->settings);
+
+    for (int i = 0; i < count && (sync->error.kind == ERROR_NONE || sync_is_ahead(sync)); i++)
+        sync_path(sync, i);
+    close_path(&sync->next);
+}
+
+/* ---- the run ---- */
+
+/* With a number that is set there are more slots than that, for what waits to be told. */
+static int count_slots(int64_t concurrency)
+{
+    int most = concurrency_most(concurrency);
+
+    return concurrency == 0 ? most : most + (most < SYNC_AHEAD_MAX ? most : SYNC_AHEAD_MAX);
 }
 
 static void sync_prepare(struct sync *sync, struct sync_job *job)
 {
     sync->job = job;
-    sync->slot_count = concurrency_most(job->settings->concurrency);
+    sync->slot_count = count_slots(job->settings->concurrency);
     concurrency_init(&sync->concurrency, job->settings->concurrency, clock_mono());
     sync->breaker.max = job->settings->max_failures;
     sync->plan = (struct transfer_plan){
@@ -206,7 +288,7 @@ static bool prepare_acl(struct sync *sync, struct error *error)
 
 bool sync_run(struct sync_job *job, struct error *error)
 {
-    struct sync sync = {.listed = false};
+    struct sync sync = {.full = false};
 
     sync_prepare(&sync, job);
     if (!prepare_acl(&sync, error))
@@ -222,8 +304,7 @@ bool sync_run(struct sync_job *job, struct error *error)
         transfer_init(&slot->transfer, &sync.plan);
         deed_init(&slot->deed, &sync.deed_plan, &slot->transfer, &slot->removal);
     }
-    for (int i = 0; i < settings_part_count(job->settings) && sync.error.kind == ERROR_NONE; i++)
-        sync_path(&sync, i);
+    sync_paths(&sync);
     sync_remove_extras(&sync);
     if (sync.error.kind == ERROR_NONE && job->report->listed + job->report->elsewhere == 0)
         report_nothing(job->report, job->settings);

@@ -9,14 +9,14 @@ static bool is_own_extra(const struct sync *sync)
 {
     const struct lease *lease = sync->job->lease;
 
-    return (lease != NULL && lease->own.span_count == 0) || sync_is_of_production(sync);
+    return (lease != NULL && lease->own.span_count == 0) || sync_is_of_production(sync, &sync->path.join);
 }
 
 /* Is it one that delete=extra is about? Where production's own is to be kept, only what a sync has surely written. */
 static bool may_go(const struct sync *sync)
 {
     const struct settings *settings = sync->job->settings;
-    const struct object_entry *there = sync->join.destination_entry;
+    const struct object_entry *there = sync->path.join.destination_entry;
     int64_t written = there->written != 0 ? there->written : there->modified;
 
     if (settings->deletion == DELETE_OFF || settings->conflict == CONFLICT_OVERWRITE)
@@ -31,11 +31,11 @@ void sync_note_extra(struct sync *sync)
 
     sync->job->report->extra++;
     if (may_go(sync))
-        sync->extra++;
+        sync->path.extra++;
     else if (settings->deletion == DELETE_OFF)
         sync_put_line(sync, FATE_KEEP, "extra", false);
     else if (settings->conflict == CONFLICT_FAIL && is_own_extra(sync))
-        sync_leave_alone(sync, sync->join.destination_entry->key);
+        sync_leave_alone(sync, sync->path.join.destination_entry->key);
     else
         sync->own++;
 }
@@ -109,14 +109,14 @@ static bool begin_removal(struct sync *sync, const struct object_entry *entry, b
     if (slot == NULL)
         return false;
     slot->overwrites = own;
-    removal_start(&slot->removal, entry, sync->path_began);
+    removal_start(&slot->removal, entry, sync->path.asked);
     return true;
 }
 
 /* A dry run tells what would be removed, and plans what stays. False: no slot is free for it. */
 static bool remove_extra(struct sync *sync)
 {
-    const struct object_entry *entry = sync->join.destination_entry;
+    const struct object_entry *entry = sync->path.join.destination_entry;
     bool goes = sync->removable > 0 && may_go(sync);
     bool own = is_own_extra(sync);
 
@@ -134,19 +134,20 @@ static bool remove_extra(struct sync *sync)
 /* What else it meets has been dealt with, or is the next sync's. */
 bool sync_act_again(struct sync *sync)
 {
-    sync->source_seen |= join_has_source(&sync->join);
-    if (sync->join.step.action == PLAN_UNREADABLE) {
+    sync->path.seen += join_has_source(&sync->path.join);
+    if (sync->path.join.step.action == PLAN_UNREADABLE) {
         sync_tell_unreadable(sync);
         end_removing(sync);
-    } else if (sync->join.step.action == PLAN_EXTRA && !sync->source_seen && !sync->job->settings->dry_run) {
+    } else if (sync->path.join.step.action == PLAN_EXTRA && sync->path.seen == 0 &&
+               !sync->job->settings->dry_run) {
         log_warn("the source has nothing there any more: nothing more is removed");
         end_removing(sync);
-    } else if (sync->join.step.action == PLAN_EXTRA && !remove_extra(sync)) {
+    } else if (sync->path.join.step.action == PLAN_EXTRA && !remove_extra(sync)) {
         return false;
     }
-    join_take(&sync->join);
+    join_take(&sync->path.join);
     if (sync->removable == 0 && !sync->job->settings->dry_run)
-        sync->listed = true;
+        sync->path.listed = true;
     return true;
 }
 
@@ -178,7 +179,7 @@ static void walk_part(struct sync *sync, int number)
 
     sync->removable -= kept_back;
     if (sync->removable > 0 || sync->job->settings->dry_run)
-        sync_walk_path(sync, settings_part(sync->job->settings, number));
+        sync_walk_path(sync, number);
     sync->removable += kept_back;
 }
 

@@ -19,10 +19,27 @@
 #include "sync.h"
 #include "transfer.h"
 
+/* A path's listings that were begun before its turn are begun anew if that takes longer, in ms, and nothing was taken from them. */
+#define SYNC_AHEAD_AGE 60000
+/* So many of its objects at most are under way or through before its turn. */
+#define SYNC_AHEAD_MAX 16
+
+/* One of the paths, from when its listings are begun until the last of its objects is settled. */
+struct path {
+    struct join join;
+    int64_t asked;  /* mono: when the listings were begun; 0: they are not */
+    bool begun;     /* something of it was taken from them */
+    bool listed;    /* nothing more to start in it */
+    uint64_t seen;  /* objects of the source, also those that are another shard's */
+    uint64_t extra; /* objects that only production has and that may be removed */
+};
+
 struct slot {
     struct transfer transfer;
     struct removal removal;
     enum plan_reason reason;
+    bool
+        ahead; /* of the path that comes next: it is settled, and the slot is free, when that one's turn has come */
     bool overwrites;  /* what was changed in production */
     struct deed deed; /* with a journal; it has transfer and removal then */
 };
@@ -37,23 +54,20 @@ struct sync {
     int slot_count;
     struct concurrency concurrency;
     struct concurrency_figures figures;
-    bool full; /* one more slot would have been used */
-    struct join join;
-    bool listed; /* nothing more to start in this path */
+    bool full;        /* one more slot would have been used */
+    struct path path; /* at hand */
+    struct path next; /* its listings are asked for meanwhile */
     struct breaker breaker;
     uint64_t bytes; /* of finished transfers */
 
     /* What only production has: counted in the first pass, and removed in a second one. */
-    bool removing;    /* this is the second one */
-    bool halted;      /* it ends: not even what is in the journal already is removed */
-    bool source_seen; /* it has met an object of the source in this path */
+    bool removing; /* this is the second one */
+    bool halted;   /* it ends: not even what is in the journal already is removed */
     struct removal_plan removal_plan;
     uint64_t there;     /* objects of the destination */
     uint64_t own;       /* that only production has, because it made them */
-    uint64_t extra;     /* that may be removed; of the path at hand */
-    uint64_t removable; /* the same of all paths; in the second pass, of those not begun yet */
+    uint64_t removable; /* that may be removed, in all paths; in the second pass, of those not begun yet */
     uint64_t paths;     /* a bit for each in which something may be removed */
-    int64_t path_began; /* mono */
     struct error error; /* why the run is ending */
     int64_t give_up;    /* mono; end of the grace after a stop */
 };
@@ -61,18 +75,22 @@ struct sync {
 /* ---- sync.c ---- */
 
 /* Both listings from their beginnings to their ends, and whatever is to be done about them. */
-bool sync_walk_path(struct sync *sync, const char *path);
+bool sync_walk_path(struct sync *sync, int number);
+/* Were its listings begun too long ago to be used now? */
+bool sync_is_stale(const struct path *path);
 
 /* ---- sync_steps.c ---- */
 
 /* Acts on everything that is known of both listings, as far as there are free slots. */
 bool sync_take_actions(struct sync *sync);
+/* Copies of the path that comes next are begun when this one is listed, as far as nothing is to be told of it before. */
+bool sync_take_ahead(struct sync *sync);
 
 /* Production has changed the object, which would be copied over. */
 void sync_leave_alone(const struct sync *sync, const char *key);
 void sync_tell_unreadable(const struct sync *sync);
-/* Has the destination an object at the heads that none of our syncs wrote? */
-bool sync_is_of_production(const struct sync *sync);
+/* Has the destination an object at these heads that none of our syncs wrote? */
+bool sync_is_of_production(const struct sync *sync, const struct join *join);
 /* A line of the plan, if there is to be one, about the heads of the listings. */
 void sync_put_line(struct sync *sync, enum plan_fate fate, const char *reason, bool changed);
 
@@ -91,6 +109,14 @@ bool sync_lend_slots(struct sync *sync);
 int sync_step_slots(struct sync *sync, bool *moved);
 /* What has become of the slot's transfer. */
 void sync_settle(struct sync *sync, struct slot *slot);
+/* May one more object of the path that comes next be begun? There have to be as many slots for this one as it may use. */
+bool sync_has_room_ahead(const struct sync *sync);
+/* How many objects are going that are of that path. */
+int sync_count_ahead(const struct sync *sync);
+/* Is there anything of it that was begun? */
+bool sync_is_ahead(const struct sync *sync);
+/* Its turn has come. */
+void sync_settle_ahead(struct sync *sync);
 uint64_t sync_bytes_moved(const struct sync *sync);
 
 /* ---- sync_journal.c ---- */

@@ -11,7 +11,7 @@ static void start_deed(struct sync *sync, struct slot *slot, const struct keep_i
 {
     slot->reason = (enum plan_reason)item->reason;
     slot->overwrites = item->overwrites;
-    deed_start(&slot->deed, item, sync->path_began);
+    deed_start(&slot->deed, item, sync->path.asked);
 }
 
 bool sync_step_journal(struct sync *sync)

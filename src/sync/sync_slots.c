@@ -12,7 +12,7 @@ void sync_stop(struct sync *sync, const struct error *why)
 {
     if (sync->error.kind == ERROR_NONE)
         sync->error = *why;
-    sync->listed = true;
+    sync->path.listed = true;
     if (sync->give_up != 0)
         return;
     sync->give_up = clock_mono() + grace[stop_reason()];
@@ -28,6 +28,12 @@ void sync_stop(struct sync *sync, const struct error *why)
 static bool is_idle(const struct slot *slot)
 {
     return transfer_idle(&slot->transfer) && removal_idle(&slot->removal) && deed_idle(&slot->deed);
+}
+
+/* Nothing of an object is in it any more. */
+static bool is_free(const struct slot *slot)
+{
+    return is_idle(slot) && !slot->ahead;
 }
 
 void sync_settle(struct sync *sync, struct slot *slot)
@@ -97,7 +103,7 @@ static bool step_slot(struct sync *sync, struct slot *slot)
             settle_deed(sync, slot);
     } else if (!transfer_idle(&slot->transfer)) {
         moved = transfer_step(&slot->transfer);
-        if (transfer_idle(&slot->transfer))
+        if (transfer_idle(&slot->transfer) && !slot->ahead)
             sync_settle(sync, slot);
     } else {
         moved = removal_step(&slot->removal);
@@ -138,7 +144,7 @@ struct slot *sync_free_slot(struct sync *sync, bool for_large)
         if (!is_idle(slot)) {
             active++;
             large += transfer_relayed(&slot->transfer) > CONCURRENCY_SMALL;
-        } else if (found == NULL) {
+        } else if (found == NULL && is_free(slot)) {
             found = slot;
         }
     }
@@ -151,7 +157,7 @@ uint64_t sync_bytes_moved(const struct sync *sync)
     uint64_t bytes = sync->bytes;
 
     for (int i = 0; i < sync->slot_count; i++)
-        if (!transfer_idle(&sync->slots[i].transfer))
+        if (!transfer_idle(&sync->slots[i].transfer) || sync->slots[i].ahead)
             bytes += sync->slots[i].transfer.moved;
     return bytes;
 }
@@ -169,4 +175,43 @@ bool sync_lend_slots(struct sync *sync)
             moved = true;
     }
     return moved;
+}
+
+/* ---- the path that comes next ---- */
+
+bool sync_has_room_ahead(const struct sync *sync)
+{
+    int most = sync->slot_count - sync->concurrency.limit, taken = 0;
+
+    for (int i = 0; i < sync->slot_count; i++)
+        taken += sync->slots[i].ahead;
+    return taken < SYNC_AHEAD_MAX && taken < most;
+}
+
+int sync_count_ahead(const struct sync *sync)
+{
+    int active = 0;
+
+    for (int i = 0; i < sync->slot_count; i++)
+        active += sync->slots[i].ahead && !is_idle(&sync->slots[i]);
+    return active;
+}
+
+bool sync_is_ahead(const struct sync *sync)
+{
+    for (int i = 0; i < sync->slot_count; i++)
+        if (sync->slots[i].ahead)
+            return true;
+    return false;
+}
+
+void sync_settle_ahead(struct sync *sync)
+{
+    for (int i = 0; i < sync->slot_count; i++) {
+        struct slot *slot = &sync->slots[i];
+
+        if (slot->ahead && is_idle(slot))
+            sync_settle(sync, slot);
+        slot->ahead = false;
+    }
 }

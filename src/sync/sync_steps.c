@@ -19,29 +19,27 @@ void sync_leave_alone(const struct sync *sync, const char *key)
 void sync_tell_unreadable(const struct sync *sync)
 {
     struct error why;
-    const char *key = join_unreadable(&sync->join, &why);
+    const char *key = join_unreadable(&sync->path.join, &why);
 
     report_failed(sync->job->report, key, &why);
 }
 
-bool sync_is_of_production(const struct sync *sync)
+bool sync_is_of_production(const struct sync *sync, const struct join *join)
 {
-    const struct object_entry *there = sync->join.destination_entry;
+    const struct object_entry *there = join->destination_entry;
     const struct lease *lease = sync->job->lease;
     int64_t written;
 
-    if (lease == NULL || !sync->join.step.take_destination)
+    if (lease == NULL || !join->step.take_destination)
         return false;
     written = there->written != 0 ? there->written : there->modified;
     return written != CLOCK_UNKNOWN && !lease_wrote(lease, written + there->touched);
 }
 
-static void start_transfer(const struct sync *sync, struct slot *slot)
+static void start_transfer(const struct sync *sync, struct slot *slot, const struct join *join)
 {
-    const struct join *join = &sync->join;
-
     slot->reason = join->step.reason;
-    slot->overwrites = sync_is_of_production(sync);
+    slot->overwrites = sync_is_of_production(sync, join);
     if (sync->job->settings->conflict == CONFLICT_OVERWRITE)
         transfer_start(&slot->transfer, join->source_entry);
     else
@@ -53,7 +51,7 @@ static void start_transfer(const struct sync *sync, struct slot *slot)
 
 void sync_put_line(struct sync *sync, enum plan_fate fate, const char *reason, bool changed)
 {
-    const struct join *join = &sync->join;
+    const struct join *join = &sync->path.join;
     const struct object_entry *source = join->step.take_source ? join->source_entry : NULL;
     const struct object_entry *there = join->step.take_destination ? join->destination_entry : NULL;
     struct plan_line line = {.fate = fate,
@@ -81,10 +79,10 @@ static enum plan_fate fate_of_copy(const struct join *join)
 /* What would be copied. */
 static void plan_copy(struct sync *sync)
 {
-    const struct object_entry *entry = sync->join.source_entry;
-    const char *reason = plan_reason_text(sync->join.step.reason);
+    const struct object_entry *entry = sync->path.join.source_entry;
+    const char *reason = plan_reason_text(sync->path.join.step.reason);
     enum conflict conflict = (enum conflict)sync->job->settings->conflict;
-    bool changed = sync_is_of_production(sync);
+    bool changed = sync_is_of_production(sync, &sync->path.join);
 
     if (changed && conflict != CONFLICT_OVERWRITE) {
         sync_leave_alone(sync, entry->key);
@@ -94,18 +92,18 @@ static void plan_copy(struct sync *sync)
     report_synced(sync->job->report, entry, reason);
     if (changed)
         report_overwritten(sync->job->report, entry->key);
-    sync_put_line(sync, fate_of_copy(&sync->join), reason, changed);
+    sync_put_line(sync, fate_of_copy(&sync->path.join), reason, changed);
 }
 
 /* The step at the heads of the listings waits in the journal. False: there is no room. */
 static bool put_into_journal(struct sync *sync)
 {
-    const struct join *join = &sync->join;
+    const struct join *join = &sync->path.join;
     bool there = join->step.take_destination;
     struct keep_item item = {
         .deed = there ? JOURNAL_OVERWRITE : JOURNAL_CREATE,
         .reason = (int)join->step.reason,
-        .overwrites = sync_is_of_production(sync),
+        .overwrites = sync_is_of_production(sync, join),
         .before = there ? join->destination_entry : NULL,
         .after = join->source_entry,
     };
@@ -116,50 +114,74 @@ static bool put_into_journal(struct sync *sync)
 /* ---- steps ---- */
 
 /* Is the step at the heads of the listings another shard's? */
-static bool is_elsewhere(const struct sync *sync)
+static bool is_elsewhere(const struct sync *sync, const struct join *join)
 {
-    const struct join *join = &sync->join;
     const struct object_entry *named = join->step.take_source ? join->source_entry : join->destination_entry;
 
     return !shard_has(&sync->job->report->shard, named->key);
 }
 
-/* Carries out the step at the heads of the listings. False: no slot is free for it. */
-static bool act_on_step(struct sync *sync)
+/* Production has changed it, and that is not to be overwritten. */
+static bool is_left_alone(const struct sync *sync, const struct join *join)
+{
+    return sync->job->settings->conflict != CONFLICT_OVERWRITE && sync_is_of_production(sync, join);
+}
+
+/* False: no slot is free for it. */
+static bool begin_copy(struct sync *sync, const struct path *path)
+{
+    const struct join *join = &path->join;
+    struct slot *slot = sync_free_slot(sync, sync_is_large(sync, join->source_entry->size));
+
+    if (slot == NULL)
+        return false;
+    start_transfer(sync, slot, join);
+    slot->ahead = path == &sync->next;
+    if (transfer_idle(&slot->transfer) && !slot->ahead)
+        sync_settle(sync, slot);
+    return true;
+}
+
+static bool act_on_copy(struct sync *sync, const struct path *path)
+{
+    if (sync->job->settings->dry_run) {
+        plan_copy(sync);
+    } else if (is_left_alone(sync, &path->join)) {
+        sync_leave_alone(sync, path->join.source_entry->key);
+    } else if (sync->keep != NULL) {
+        return put_into_journal(sync);
+    } else {
+        return begin_copy(sync, path);
+    }
+    return true;
+}
+
+/* Past the step at the heads of its listings. */
+static void end_step(struct path *path)
+{
+    path->begun = true;
+    path->seen += path->join.step.take_source;
+    join_take(&path->join);
+}
+
+/* Carries out the step at the heads of the path's listings. False: no slot is free for it. */
+static bool act_on_step(struct sync *sync, struct path *path)
 {
     struct report *report = sync->job->report;
-    const struct object_entry *entry = sync->join.source_entry;
-    struct slot *slot;
+    const struct join *join = &path->join;
 
-    if (is_elsewhere(sync)) {
-        report->elsewhere += sync->join.step.take_source;
-        join_take(&sync->join);
+    if (is_elsewhere(sync, join)) {
+        report->elsewhere += join->step.take_source;
+        end_step(path);
         return true;
     }
-    switch (sync->join.step.action) {
+    switch (join->step.action) {
     case PLAN_COPY:
-        if (sync->job->settings->dry_run) {
-            plan_copy(sync);
-            break;
-        }
-        if (sync->job->settings->conflict != CONFLICT_OVERWRITE && sync_is_of_production(sync)) {
-            sync_leave_alone(sync, entry->key);
-            break;
-        }
-        if (sync->keep != NULL) {
-            if (!put_into_journal(sync))
-                return false;
-            break;
-        }
-        slot = sync_free_slot(sync, sync_is_large(sync, entry->size));
-        if (slot == NULL)
+        if (!act_on_copy(sync, path))
             return false;
-        start_transfer(sync, slot);
-        if (transfer_idle(&slot->transfer))
-            sync_settle(sync, slot);
         break;
     case PLAN_KEEP:
-        report_skipped(report, entry, plan_reason_text(PLAN_SAME));
+        report_skipped(report, join->source_entry, plan_reason_text(PLAN_SAME));
         sync_put_line(sync, FATE_SKIP, plan_reason_text(PLAN_SAME), false);
         break;
     case PLAN_EXTRA:
@@ -172,35 +194,63 @@ static bool act_on_step(struct sync *sync)
     case PLAN_END:
         break;
     }
-    if (sync->join.step.take_source)
-        report->listed++;
-    sync->there += sync->join.step.take_destination;
-    join_take(&sync->join);
+    report->listed += join->step.take_source;
+    sync->there += join->step.take_destination;
+    end_step(path);
     return true;
 }
 
 bool sync_take_actions(struct sync *sync)
 {
+    struct path *path = &sync->path;
     bool moved = false;
 
-    while (!sync->listed) {
-        switch (join_peek(&sync->join)) {
+    while (!path->listed) {
+        switch (join_peek(&path->join)) {
         case JOIN_WAIT:
             return moved;
         case JOIN_READY:
-            if (!(sync->removing ? sync_act_again(sync) : act_on_step(sync)))
+            if (!(sync->removing ? sync_act_again(sync) : act_on_step(sync, path)))
                 return moved;
             moved = true;
             break;
         case JOIN_FAILED:
             /* What is being copied already is right all the same: let it finish. */
-            sync->error = *join_error(&sync->join);
-            sync->listed = true;
+            sync->error = *join_error(&path->join);
+            path->listed = true;
             break;
         case JOIN_END:
-            sync->listed = true;
+            path->listed = true;
             break;
         }
     }
+    return moved;
+}
+
+/* ---- the path that comes next ---- */
+
+/* Is there nothing to be told, counted or written of the step before its object is copied? */
+static bool is_silent(const struct sync *sync, const struct join *join)
+{
+    return is_elsewhere(sync, join) || (join->step.action == PLAN_COPY && !is_left_alone(sync, join));
+}
+
+/* The log, the plan and the journal are in the order of the paths. */
+static bool may_go_ahead(const struct sync *sync)
+{
+    const struct path *next = &sync->next;
+
+    return sync->path.listed && sync->error.kind == ERROR_NONE && next->asked != 0 && !sync_is_stale(next) &&
+           sync->keep == NULL && !sync->job->settings->dry_run;
+}
+
+bool sync_take_ahead(struct sync *sync)
+{
+    struct path *next = &sync->next;
+    bool moved = false;
+
+    while (may_go_ahead(sync) && sync_has_room_ahead(sync) && join_peek(&next->join) == JOIN_READY &&
+           is_silent(sync, &next->join) && act_on_step(sync, next))
+        moved = true;
     return moved;
 }

@@ -85,6 +85,7 @@ struct fake_store {
     int lag;                       /* listings that do not show what is there yet */
     bool create_is_put;            /* a service without create-if-absent that does not say so */
     bool never_answers;            /* operations hang until cancelled */
+    const char *held;              /* operations on that key do so until it is another one; NULL: none */
     int64_t now;                   /* `modified` of what is written without a time */
     int64_t served;                /* what an answer says the time is; 0: nothing */
     struct fake_store *peer;       /* for on_call: the other side, */
@@ -697,7 +698,8 @@ static inline bool fake_step(struct call *call)
     bool streams = state->op == FAKE_GET || state->op == FAKE_PUT || state->op == FAKE_PART;
     size_t before = state->at;
 
-    if (call->done || state->store->never_answers)
+    if (call->done || state->store->never_answers ||
+        (state->store->held != NULL && strcmp(state->store->held, state->key) == 0))
         return false;
     if (state->latency > 0) {
         state->latency--;

@@ -14,9 +14,22 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+/* In s: by so much every clock is ahead. */
+static time_t clock_leap;
+
+int clock_gettime(clockid_t id, struct timespec *time)
+{
+    long answer = syscall(SYS_clock_gettime, id, time);
+
+    time->tv_sec += clock_leap;
+    return (int)answer;
+}
 
 struct scene {
     struct loop *loop;
@@ -26,6 +39,8 @@ struct scene {
     struct report report;
     struct sync_job job;
     int ticks;
+    struct report_listener listener;
+    char told[400]; /* what the report told, in short */
 };
 
 static void count_tick(void *ctx)
@@ -410,7 +425,8 @@ static void a_broken_listing_decides_nothing_about_the_rest(void **state)
             put(scene->to, key, "longer", 9);
         }
         fake_fault(side == 0 ? scene->from : scene->to,
-                   (struct fake_fault){.op = FAKE_LIST, .skip = 2, .times = 99, .kind = ERROR_PROTOCOL});
+                   (struct fake_fault){
+                       .op = FAKE_LIST, .key = "public/", .skip = 2, .times = 99, .kind = ERROR_PROTOCOL});
         assert_false(sync_run(&scene->job, &error));
         assert_int_equal(error.kind, ERROR_PROTOCOL);
         /* two pages were known, and only those were acted upon */
@@ -482,6 +498,337 @@ static void the_deadline_ends_what_never_answers(void **state)
     assert_false(sync_run(&scene->job, &error));
     assert_int_equal(error.kind, ERROR_TIMEOUT);
     scene_free(scene);
+}
+
+/* ---- one path after the other ---- */
+
+static void note_told(void *ctx, const struct report *report, const struct report_event *event)
+{
+    static const char *const words[] = {
+        [REPORT_EVENT_PATH] = "<",    [REPORT_EVENT_PATH_END] = ">", [REPORT_EVENT_SYNCED] = "+",
+        [REPORT_EVENT_SKIPPED] = "=", [REPORT_EVENT_KEPT] = "#",     [REPORT_EVENT_FAILED] = "!",
+        [REPORT_EVENT_DELETED] = "-", [REPORT_EVENT_GONE] = "?",
+    };
+    struct scene *scene = ctx;
+    size_t len = strlen(scene->told);
+
+    if ((size_t)event->kind >= sizeof words / sizeof *words || words[event->kind] == NULL)
+        return;
+    snprintf(scene->told + len, sizeof scene->told - len, "%s%s ", words[event->kind],
+             event->kind == REPORT_EVENT_PATH ? report->path
+             : event->key != NULL             ? event->key
+                                              : "");
+}
+
+/* The answers about public/a are held back until the test lets it go, for half a minute at most. */
+static struct scene *scene_with_slow_path(const struct settings_flag *flags, int flag_count)
+{
+    struct scene *scene = scene_new(flags, flag_count);
+    struct error error;
+
+    assert_true(stop_init(&error));
+    put(scene->from, "public/a", "a", 10);
+    scene->from->held = "public/a";
+    scene->to->peer = scene->from;
+    scene->listener = (struct report_listener){.event = note_told, .ctx = scene};
+    report_listen(&scene->report, &scene->listener);
+    stop_at(clock_mono() + 30000);
+    return scene;
+}
+
+static void end_slow_path(struct scene *scene, const char *told)
+{
+    assert_string_equal(scene->told, told);
+    stop_close();
+    scene_free(scene);
+}
+
+static void let_go_at_last_write(struct fake_store *store, enum fake_op op, const char *key)
+{
+    if (op == FAKE_PUT && strcmp(key, "private/z") == 0)
+        store->peer->held = NULL;
+}
+
+static void the_next_path_is_begun_when_one_is_listed_and_told_in_its_turn(void **state)
+{
+    static const struct settings_flag numbers[] = {{"concurrency", "2"}, {"concurrency", "4"}};
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct scene *scene = scene_with_slow_path(&numbers[i % 2], i < 2);
+        struct error error;
+
+        put(scene->from, "private/y", "y", 10);
+        put(scene->from, "private/z", "z", 10);
+        scene->to->on_call = let_go_at_last_write;
+        assert_true(sync_run(&scene->job, &error));
+        assert_int_equal(scene->report.synced, 3);
+        assert_int_equal(scene->report.listed, 3);
+        assert_int_equal(scene->report.total_size, 3);
+        end_slow_path(scene, "<public/ +public/a > <private/ +private/y +private/z > ");
+    }
+}
+
+/* Nobody asks for it so on purpose. */
+static void what_is_in_two_parts_is_copied_once(void **state)
+{
+    static char *parts[] = {"public/img", "public/"};
+    static const char *const no_environment[] = {NULL};
+    static const struct settings_input input = {.environ_ = no_environment, .parts = parts, .part_count = 2};
+    struct scene *scene = scene_new(NULL, 0);
+    struct error error;
+
+    (void)state;
+    settings_free(&scene->settings);
+    assert_true(settings_load(&scene->settings, &input, &error));
+    put(scene->from, "public/img/a", "a", 10);
+    put(scene->from, "public/z", "z", 10);
+    assert_true(sync_run(&scene->job, &error));
+    assert_int_equal(scene->report.synced, 2);
+    assert_int_equal(scene->report.skipped, 1);
+    assert_int_equal(scene->to->calls[FAKE_PUT], 2);
+    scene_free(scene);
+}
+
+/* Of a failure, too: it is no failure of the path that still goes on. */
+static void a_failure_in_the_next_path_is_told_in_its_turn(void **state)
+{
+    struct scene *scene = scene_with_slow_path(NULL, 0);
+    struct error error;
+
+    (void)state;
+    put(scene->from, "private/y", "y", 10);
+    put(scene->from, "private/z", "z", 10);
+    fake_fault(scene->to,
+               (struct fake_fault){.op = FAKE_PUT, .key = "private/y", .times = 9, .kind = ERROR_PERMISSION});
+    scene->to->on_call = let_go_at_last_write;
+    assert_true(sync_run(&scene->job, &error));
+    assert_int_equal(scene->report.failed, 1);
+    end_slow_path(scene, "<public/ +public/a > <private/ !private/y +private/z > ");
+}
+
+static bool is_after_some_turns(struct scene *scene)
+{
+    loop_wake(scene->loop, clock_mono());
+    return ++scene->ticks >= 40;
+}
+
+static void let_go_after_some_turns(void *ctx)
+{
+    struct scene *scene = ctx;
+
+    if (is_after_some_turns(scene))
+        scene->from->held = NULL;
+}
+
+static void public_has_to_be_there(struct fake_store *store, enum fake_op op, const char *key)
+{
+    if ((op == FAKE_PUT || op == FAKE_REMOVE) && strncmp(key, "private/", 8) == 0)
+        assert_non_null(fake_get_object(store, "public/a"));
+}
+
+/* What is told before anything is copied is told in the order of the keys, and nothing behind it is begun. */
+static void what_is_told_at_once_waits_for_its_turn(void **state)
+{
+    static const struct settings_flag dry[] = {{"dry-run", "true"}};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct scene *scene = scene_with_slow_path(dry, i);
+        struct error error;
+
+        put(scene->from, "private/x", "x", 10);
+        put(scene->to, "private/x", "x", 20);
+        put(scene->from, "private/y", "y", 10);
+        scene->to->on_call = public_has_to_be_there;
+        loop_watch(scene->loop, let_go_after_some_turns, scene);
+        assert_true(sync_run(&scene->job, &error));
+        end_slow_path(scene, "<public/ +public/a > <private/ =private/x +private/y > ");
+    }
+}
+
+static int puts_before_public;
+
+static void count_before_public(struct fake_store *store, enum fake_op op, const char *key)
+{
+    puts_before_public +=
+        op == FAKE_PUT && fake_get_object(store, "public/a") == NULL && strcmp(key, "public/a") != 0;
+}
+
+static void the_next_path_has_no_more_slots_than_are_spare(void **state)
+{
+    struct scene *scene = scene_with_slow_path(NULL, 0);
+    struct error error;
+    char key[32];
+
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        snprintf(key, sizeof key, "private/%02d", i);
+        put(scene->from, key, "x", 10);
+    }
+    loop_watch(scene->loop, let_go_after_some_turns, scene);
+    scene->to->on_call = count_before_public;
+    puts_before_public = 0;
+    assert_true(sync_run(&scene->job, &error));
+    assert_in_range(puts_before_public, 1, 16);
+    assert_int_equal(scene->report.synced, 101);
+    stop_close();
+    scene_free(scene);
+}
+
+static void a_broken_listing_of_the_next_path_waits_for_its_turn(void **state)
+{
+    struct scene *scene = scene_with_slow_path(NULL, 0);
+    struct error error;
+
+    (void)state;
+    put(scene->from, "private/y", "y", 10);
+    fake_fault(scene->to,
+               (struct fake_fault){.op = FAKE_LIST, .key = "private/", .times = 9, .kind = ERROR_NO_BUCKET});
+    loop_watch(scene->loop, let_go_after_some_turns, scene);
+    assert_false(sync_run(&scene->job, &error));
+    assert_int_equal(error.kind, ERROR_NO_BUCKET);
+    assert_null(fake_get_object(scene->to, "private/y"));
+    end_slow_path(scene, "<public/ +public/a > <private/ > ");
+}
+
+/* Nothing is begun of the path after one that could not be listed. */
+static void nothing_is_begun_behind_a_broken_listing(void **state)
+{
+    struct scene *scene = scene_with_slow_path(NULL, 0);
+    struct error error;
+
+    (void)state;
+    for (char last = 'b'; last < 'h'; last++)
+        put(scene->from, (char[]){'p', 'u', 'b', 'l', 'i', 'c', '/', last, '\0'}, "x", 10);
+    put(scene->from, "private/y", "y", 10);
+    fake_fault(scene->from,
+               (struct fake_fault){
+                   .op = FAKE_LIST, .key = "public/", .skip = 1, .times = 9, .kind = ERROR_PROTOCOL});
+    scene->to->on_call = public_has_to_be_there;
+    loop_watch(scene->loop, let_go_after_some_turns, scene);
+    assert_false(sync_run(&scene->job, &error));
+    assert_int_equal(error.kind, ERROR_PROTOCOL);
+    assert_null(fake_get_object(scene->to, "private/y"));
+    end_slow_path(scene, "<public/ +public/b +public/c +public/a > ");
+}
+
+static void stop_after_some_turns(void *ctx)
+{
+    if (is_after_some_turns(ctx))
+        stop_signal(SIGTERM);
+}
+
+/* What has been copied is told, whatever becomes of the path before; what is cut short is no failure. */
+static void a_stop_ends_both_paths(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct scene *scene = scene_with_slow_path(NULL, 0);
+        struct error error;
+
+        put(scene->from, "private/y", "y", 10);
+        put(scene->from, "private/z", "z", 10);
+        scene->to->held = "private/z";
+        if (i == 0)
+            loop_watch(scene->loop, stop_after_some_turns, scene);
+        else
+            stop_at(clock_mono() + 1000);
+        assert_false(sync_run(&scene->job, &error));
+        assert_int_equal(error.kind, i == 0 ? ERROR_INTERRUPTED : ERROR_TIMEOUT);
+        assert_text(scene->to, "private/y", "y");
+        assert_int_equal(scene->report.synced, 1);
+        assert_int_equal(scene->report.failed, 0);
+        end_slow_path(scene, "<public/ > <private/ +private/y > ");
+    }
+}
+
+static void change_after_a_long_time(void *ctx)
+{
+    struct scene *scene = ctx;
+
+    if (!is_after_some_turns(scene) || scene->from->held == NULL)
+        return;
+    clock_leap += 61;
+    put(scene->to, "private/y", "new", 60 + PLAN_COPY_TIME);
+    scene->from->held = NULL;
+}
+
+/* What was listed long before is not acted upon. */
+static void listings_that_waited_too_long_are_asked_for_anew(void **state)
+{
+    struct scene *scene = scene_with_slow_path(NULL, 0);
+    struct error error;
+
+    (void)state;
+    put(scene->from, "private/x", "x", 10);
+    put(scene->to, "private/x", "x", 20);
+    put(scene->from, "private/y", "yyy", 50);
+    put(scene->to, "private/y", "old", 40);
+    stop_at(clock_mono() + 200000);
+    loop_watch(scene->loop, change_after_a_long_time, scene);
+    assert_true(sync_run(&scene->job, &error));
+    assert_text(scene->to, "private/y", "new");
+    stop_close();
+    scene_free(scene);
+}
+
+/* One reason for all of the next path's objects ends the run, when its turn has come. */
+static void what_ends_the_run_in_the_next_path_ends_it_in_its_turn(void **state)
+{
+    static const struct settings_flag bound[] = {{"max-failures", "3"}};
+    struct scene *scene = scene_with_slow_path(bound, 1);
+    struct error error;
+    char key[32];
+
+    (void)state;
+    for (int i = 0; i < 40; i++) {
+        snprintf(key, sizeof key, "private/%02d", i);
+        put(scene->from, key, "x", 10);
+    }
+    fake_fault(scene->from,
+               (struct fake_fault){.op = FAKE_GET, .skip = 1, .times = 99, .kind = ERROR_PERMISSION});
+    loop_watch(scene->loop, let_go_after_some_turns, scene);
+    assert_false(sync_run(&scene->job, &error));
+    assert_int_equal(error.kind, ERROR_PERMISSION);
+    assert_in_range(scene->report.failed, 3, 16);
+    assert_text(scene->to, "public/a", "a");
+    stop_close();
+    scene_free(scene);
+}
+
+static void public_has_to_be_there_for_a_removal(struct fake_store *store, enum fake_op op, const char *key)
+{
+    if (op == FAKE_REMOVE)
+        public_has_to_be_there(store, op, "private/");
+    (void)key;
+}
+
+/* What may be removed is decided upon when all of both paths has gone well. */
+static void nothing_is_removed_before_the_next_path_is_through(void **state)
+{
+    static const struct settings_flag flags[] = {{"delete", "extra"}, {"max-delete", "10"}};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct scene *scene = scene_with_slow_path(flags, 2);
+        struct error error;
+
+        put(scene->from, "private/y", "y", 10);
+        put(scene->to, "private/zz", "gone", 10);
+        put(scene->to, "public/zz", "gone", 10);
+        if (i == 1)
+            fake_fault(scene->to,
+                       (struct fake_fault){
+                           .op = FAKE_PUT, .key = "private/y", .times = 9, .kind = ERROR_PERMISSION});
+        scene->to->on_call = public_has_to_be_there_for_a_removal;
+        loop_watch(scene->loop, let_go_after_some_turns, scene);
+        assert_true(sync_run(&scene->job, &error));
+        assert_int_equal(scene->report.deleted, i == 0 ? 2 : 0);
+        assert_int_equal(scene->report.extra, i == 0 ? 0 : 2);
+        end_slow_path(scene, i == 0 ? "<public/ +public/a > <private/ +private/y > -public/zz -private/zz "
+                                    : "<public/ +public/a > <private/ !private/y > ");
+    }
 }
 
 static void validation_counts_every_kind(void **state)
@@ -930,6 +1277,17 @@ int main(void)
         cmocka_unit_test(a_signal_ends_it_and_leaves_no_upload),
         cmocka_unit_test(a_signal_in_the_middle_aborts_the_upload),
         cmocka_unit_test(the_deadline_ends_what_never_answers),
+        cmocka_unit_test(the_next_path_is_begun_when_one_is_listed_and_told_in_its_turn),
+        cmocka_unit_test(what_is_in_two_parts_is_copied_once),
+        cmocka_unit_test(a_failure_in_the_next_path_is_told_in_its_turn),
+        cmocka_unit_test(what_is_told_at_once_waits_for_its_turn),
+        cmocka_unit_test(the_next_path_has_no_more_slots_than_are_spare),
+        cmocka_unit_test(a_broken_listing_of_the_next_path_waits_for_its_turn),
+        cmocka_unit_test(nothing_is_begun_behind_a_broken_listing),
+        cmocka_unit_test(a_stop_ends_both_paths),
+        cmocka_unit_test(listings_that_waited_too_long_are_asked_for_anew),
+        cmocka_unit_test(what_ends_the_run_in_the_next_path_ends_it_in_its_turn),
+        cmocka_unit_test(nothing_is_removed_before_the_next_path_is_through),
         cmocka_unit_test(validation_counts_every_kind),
         cmocka_unit_test(validation_of_equal_buckets_is_valid),
         cmocka_unit_test(validation_with_a_broken_listing_knows_nothing),
