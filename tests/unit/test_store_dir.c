@@ -4,6 +4,10 @@
 #include "cursor.h"
 #include "dir_fixture.h"
 #include "page.h"
+#include "sandbox.h"
+
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 /* ---- the root ---- */
 
@@ -346,6 +350,41 @@ static void writes_on_a_condition(void **state)
     }
 }
 
+/* NFS says so of files and folders that its server does not have any more: that is a failure, not another version. In a process of
+ * its own, as nothing can be opened from then on. */
+static void a_stale_handle_is_no_other_version(void **state)
+{
+    char version[OBJECT_VERSION_SIZE];
+    int end = 0;
+    pid_t child;
+
+    (void)state;
+    put_text("a", "1");
+    store_head(store, &call, "a");
+    assert_succeeds();
+    memcpy(version, call.info.version, sizeof version);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (!sandbox_refuse(SYS_openat2, ESTALE))
+            _exit(2);
+        for (enum writing how = 0; how < WRITINGS; how++) {
+            write_if(how, "3", STORE_IF_VERSION, version);
+            if (call.error.kind != ERROR_LOCAL || call.error.sys != ESTALE)
+                _exit(3);
+        }
+        store_remove_if(store, &call, "a",
+                        &(struct store_condition){.when = STORE_IF_VERSION, .version = version});
+        _exit(store_wait(&call) || call.error.kind != ERROR_LOCAL ? 4 : 0);
+    }
+    assert_int_equal(waitpid(child, &end, 0), child);
+    assert_true(WIFEXITED(end));
+    if (WEXITSTATUS(end) == 2)
+        skip();
+    assert_int_equal(WEXITSTATUS(end), 0);
+    assert_holds("a", "1");
+}
+
 /* It cannot be told whether there is such an object: nobody may take it for absent, and so remove its copy. */
 static void assert_hidden(const char *key)
 {
@@ -519,6 +558,7 @@ int main(void)
         DIR_TEST(the_longest_keys),
         DIR_TEST(files_and_directories_in_each_others_way),
         DIR_TEST(writes_on_a_condition),
+        DIR_TEST(a_stale_handle_is_no_other_version),
         DIR_TEST(a_range_of_keys),
         DIR_TEST(links_are_never_followed),
         DIR_TEST(many_pages),

@@ -104,10 +104,17 @@ static int compare_starts(const void *a, const void *b, void *names)
     return strcmp((const char *)names + *(const uint32_t *)a, (const char *)names + *(const uint32_t *)b);
 }
 
+/* Some file systems give a name again that was replaced while its directory is read (btrfs, tmpfs). */
 static void level_sort(struct level *level)
 {
+    size_t kept = 0;
+
     if (level->count > 1)
         qsort_r(level->starts, level->count, sizeof level->starts[0], compare_starts, level->names.data);
+    for (size_t i = 0; i < level->count; i++)
+        if (kept == 0 || strcmp(level_name(level, i), level_name(level, kept - 1)) != 0)
+            level->starts[kept++] = level->starts[i];
+    level->count = kept;
 }
 
 static bool level_add(struct level *level, const char *name)
@@ -134,9 +141,10 @@ static bool level_add(struct level *level, const char *name)
 static bool level_cut(struct level *level)
 {
     struct buf kept;
-    size_t count = level->count / 2;
+    size_t count;
 
     level_sort(level);
+    count = (level->count + 1) / 2;
     buf_init(&kept, level->names.max);
     for (size_t i = 0; i < count; i++) {
         const char *name = level_name(level, i);

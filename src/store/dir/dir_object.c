@@ -41,7 +41,7 @@ static bool meets_condition(const struct store_condition *condition, const struc
         return false;
     }
     if (condition->when == STORE_IF_VERSION && (is == NULL || !dir_is_version(is, condition->version))) {
-        errno = ESTALE;
+        errno = DIR_CHANGED;
         return false;
     }
     return true;

@@ -26,9 +26,13 @@
 #include "object.h"
 #include "store.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
+
+/* What no file system says, unlike ESTALE, by which NFS tells that it has lost its files. */
+#define DIR_CHANGED EBADE
 
 enum dir_stage {
     DIR_WRITING, /* the body may still grow */
@@ -59,7 +63,7 @@ struct dir_commit {
 };
 
 /* Both take a list of what has come that far, and bring it to the next stage. EEXIST if there is an object that must be
- * absent, ESTALE if a version that must be there is not: that is looked at just before, not in one step with the rename.
+ * absent, DIR_CHANGED if a version that must be there is not: that is looked at just before, not in one step with the rename.
  * ENOTUNIQ if the file system takes the key's path for another one (dir_names.h), ELOOP if a symbolic link or a device is
  * in the way (dir_find_foreign). The object and the metadata of one that fails are what they were; but for a directory
  * that cannot be synced, when it is there and may not survive a crash.
@@ -74,7 +78,7 @@ bool dir_commit(struct dir_tree *tree, struct dir_commit *commit);
 /* Removes what is not in its place. */
 void dir_commit_drop(struct dir_commit *commit);
 
-/* Removes body and sidecar; no such object is fine. Directories that become empty stay. ESTALE: it is not the version of the
+/* Removes body and sidecar; no such object is fine. Directories that become empty stay. DIR_CHANGED: it is not the version of the
  * condition. */
 bool dir_object_remove(const struct dir_tree *tree, const char *key, const struct store_condition *condition);
 

@@ -93,7 +93,7 @@ void dir_write_failed(struct call *call, const struct store_dir *store, const ch
         call->error.kind = ERROR_PRECONDITION;
     if (when == STORE_IF_ABSENT && why == EOPNOTSUPP)
         call->error.kind = ERROR_UNSUPPORTED;
-    if (when == STORE_IF_VERSION && why == ESTALE)
+    if (when == STORE_IF_VERSION && why == DIR_CHANGED)
         error_set(error, ERROR_PRECONDITION, "%.200s has changed meanwhile", key);
     if (why == ENOTUNIQ)
         error_set(

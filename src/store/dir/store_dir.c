@@ -76,7 +76,7 @@ static void dir_op_remove(struct store *store, struct call *call, const char *ke
     if (!dir_ready(dir, call))
         return;
     if (!dir_object_remove(&dir->tree, key, condition)) {
-        bool changed = errno == ESTALE;
+        bool changed = errno == DIR_CHANGED;
 
         dir_fail(call, dir, "removing", key);
         if (changed)
