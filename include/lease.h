@@ -19,6 +19,8 @@
  * INVARIANT (L3): an answer that may have been lost (a create that timed out, a 412 after a retry) is settled by
  *   reading the object and comparing the nonce, never by assuming.
  * INVARIANT (L4): the highest epoch is never removed. Only an owner removes, and only epochs below its own.
+ *   Where that does not hold (`removable`) the owner reads its epoch's object before each renewal: if it is gone, or another's, the
+ *   lease is lost. A renewal that made it anew would hold what others have seen to be over.
  *
  * A service that has no create-if-absent is found out by creating the same epoch a second time, once for each store
  * (store_probe), and not where that is known to hold. Then the lease is advisory: the last writer of the epoch's object is its owner, after LEASE_SETTLE of quiet (a third of the TTL,
@@ -56,6 +58,7 @@ struct lease {
     bool after_failure; /* whoever had it before has failed, or died */
     bool shards;        /* a listing of its folder has shown that there are some, or were (parts.h) */
     bool finished;      /* its owner says: nobody has to take it again. Given back, it is removed (parts.h) */
+    bool removable;     /* its owner says: others may remove its highest epoch, too (parts.h) */
     /* Another one of ours, or NULL: renewed while this one is waited for; no longer than it is ours. */
     struct lease *beside;
     int64_t taken;   /* when our epoch was written, by the destination's clock; CLOCK_UNKNOWN */

@@ -19,7 +19,8 @@
  * as it was then. So one that arrives late, after a rollback, counts no more, whoever has slept or died.
  *
  * A shard's part is written while its lease is held, and that is removed then (lease.h, `finished`): who looks asks only for those
- * that are at work, or have failed. L4 is not needed: whoever takes the lease anew finds the part.
+ * that are at work, or have failed. L4 is not needed: whoever takes the lease anew finds the part. Whoever slept until its epoch was
+ * gone finds that out before its next renewal (lease.h, `removable`).
  *
  * A group whose deployment has its marker is removed (parts_remove), with what others have left for PARTS_KEPT.
  */
@@ -96,7 +97,8 @@ bool parts_look(const struct parts *parts, struct lease *lease, struct parts_don
 void parts_remove(const char *deployment, struct lease *lease);
 
 /* Before something is undone that a part says is synced: none of any deployment counts as done any more, even if it arrives
- * later. `lease` is that of all of the job; it is renewed meanwhile. False with *error. */
+ * later, and no shard has a lease any more: the gate is passed, so whoever has one was taken for dead. `lease` is that of all of the
+ * job; it is renewed meanwhile. False with *error. */
 bool parts_forget(struct lease *lease, struct error *error);
 
 #endif

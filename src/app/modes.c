@@ -296,8 +296,9 @@ static enum lease_outcome acquire(struct modes_contest *contest, struct lease *l
 /* Gives the lease back when the pass is over, however it went. */
 void modes_give_lease_back(const struct run *run, struct lease *lease, const struct error *error)
 {
-    /* What a failed sync has left is in doubt until all of it was looked at. */
-    bool partly = settings_part(run->settings, 0) != settings_path(run->settings, 0);
+    /* What a failed sync has left is in doubt until all of it was looked at. A rollback looks at what its journals tell of. */
+    bool partly = settings_part(run->settings, 0) != settings_path(run->settings, 0) ||
+                  run->options->mode == MODE_ROLLBACK;
     bool clean = error->kind == ERROR_NONE && !(partly && lease->after_failure);
 
     lease->own.idle = run->report.synced == 0;

@@ -154,11 +154,24 @@ static void explain_missing_part(struct shards *s, struct error *error)
         error_set(error, ERROR_BUSY, "what this shard did was undone meanwhile by a rollback");
 }
 
+/* Whoever has written the marker removes the whole group, and with it our lease: that is how most are lost here. */
+static void look_behind_loss(struct shards *s, struct error *error)
+{
+    struct error ignored;
+
+    if (error->kind != ERROR_BUSY || s->lease.held ||
+        need_of_marker(&s->contest, true, &ignored) != LEASE_OVER)
+        return;
+    error_clear(error);
+    s->run->report.shards_done = s->parts.shard.count;
+}
+
 /* Our share is done, now or before. */
 static void end_share(struct shards *s, enum report_state state, struct error *error)
 {
     if (error->kind == ERROR_NONE && is_complete(s))
         mark_alone(s, error);
+    look_behind_loss(s, error);
     if (error->kind == ERROR_NONE && !s->done.done[s->parts.shard.index])
         explain_missing_part(s, error);
     modes_give_lease_back(s->run, &s->lease, error);
@@ -266,6 +279,7 @@ void shards_deploy(struct run *run, struct error *error)
     parts_init(&s.parts, &run->job, run->report.detection.deployment_id, &run->report.shard);
     parts_job(&run->job, s.parts.group, s.parts.shard.index, &s.job);
     modes_init_lease(run, &s.job, &s.lease);
+    s.lease.removable = true;
     s.gate = gate_open(&run->job, &s.parts, &s.lease, error);
     if (s.gate == NULL)
         modes_finish_failed(run, error);

@@ -74,11 +74,11 @@ static void begin_renewal(struct lease *lease, struct error *error)
 
     lease->renewal_began = clock_mono();
     lease->own.renewals++;
-    if (!lease->advisory) {
+    if (!lease->advisory && !lease->removable) {
         write_renewal(lease, error);
         return;
     }
-    /* Somebody may have written over it: a rewrite would take it away from them again. */
+    /* Somebody may have written over it, or removed it: a rewrite would take it away from them again. */
     lease_key(lease->job, lease->own.epoch, key);
     store_read(lease->job->store, &lease->call, key);
     lease->renewal = LEASE_CHECKING;
@@ -88,6 +88,10 @@ static void renewal_is_checked(struct lease *lease, struct error *error)
 {
     struct lease_record found;
 
+    if (lease->removable && lease->call.error.kind == ERROR_NOT_FOUND) {
+        lose_lease(lease, error, "others have seen it end, and removed it");
+        return;
+    }
     if (lease->call.error.kind != ERROR_NONE) {
         put_off_renewal(lease);
         return;

@@ -325,17 +325,17 @@ void parts_remove(const char *deployment, struct lease *lease)
     call_free(&removal.call);
 }
 
-/* First of each group, so that no part counts that arrives late. */
-static bool mark_undone(struct removal *removal, const char *group, struct error *error)
+/* The listing is past a group. INVARIANT: who learns from its folder that it was undone has no lease of its shard any more, and what
+ * others write of what they did before counts no more. */
+static bool mark_undone(struct removal *removal, struct error *error)
 {
     struct lease *lease = removal->lease;
     char key[LEASE_KEY_SIZE];
     struct job of_group;
 
-    if (*group == '\0' || strcmp(removal->group, group) == 0)
+    if (removal->group[0] == '\0')
         return true;
-    memcpy(removal->group, group, sizeof removal->group);
-    group_job(lease->job, group, &of_group);
+    group_job(lease->job, removal->group, &of_group);
     lease_key(&of_group, lease->own.epoch, key);
     return keeps(lease, error) && write_nothing(lease->job, key, NULL, error);
 }
@@ -343,8 +343,14 @@ static bool mark_undone(struct removal *removal, const char *group, struct error
 static bool forget_part(void *ctx, const struct parts_key *key, const struct object_entry *entry,
                         struct error *error)
 {
-    return mark_undone(ctx, key->group, error) &&
-           (key->kind != PARTS_DONE || remove_key(ctx, entry->key, error));
+    struct removal *removal = ctx;
+
+    if (strcmp(removal->group, key->group) != 0) {
+        if (!mark_undone(removal, error))
+            return false;
+        memcpy(removal->group, key->group, sizeof removal->group);
+    }
+    return (key->kind != PARTS_DONE && key->kind != PARTS_EPOCH) || remove_key(removal, entry->key, error);
 }
 
 bool parts_forget(struct lease *lease, struct error *error)
@@ -354,7 +360,8 @@ bool parts_forget(struct lease *lease, struct error *error)
 
     call_init(&removal.call);
     /* The lease's own record has from now on what the times of the parts tell. */
-    good = lease_confirm(lease, error) && parts_list(lease->job, "", forget_part, &removal, error);
+    good = lease_confirm(lease, error) && parts_list(lease->job, "", forget_part, &removal, error) &&
+           mark_undone(&removal, error);
     call_free(&removal.call);
     return good;
 }

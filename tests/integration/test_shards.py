@@ -62,7 +62,9 @@ class ShardCase(ReplicaCase):
         return {key: bucket.get(key) for key in bucket.keys("public/")}
 
     def assert_equal_buckets(self):
-        self.assertEqual(self.contents(self.destination), self.contents(self.source))
+        here, there = self.contents(self.destination), self.contents(self.source)
+        different = [key for key in {*here, *there} if here.get(key) != there.get(key)]
+        self.assertEqual(sorted(different), [])  # a diff of all their bytes takes minutes
 
     def left(self):
         return [key for key in self.destination.keys(".storsync/") if key.startswith(SHARDS)]
@@ -160,6 +162,12 @@ class DirCase(ShardCase):
 
     def make(self, side):
         return self.bucket(side, self.dir_bucket)
+
+    def record(self, folder, state, deployment, age=0, epoch=1, **more):
+        self.destination.put(f"{folder}lease/{epoch:016d}", json.dumps(
+            {"schema": 1, "epoch": epoch, "state": state, "owner": "pod", "nonce": "ab" * 16, "deploymentId": deployment,
+             "renewals": 0, "ttl": 3000, "attempts": 1, "idle": False, "began": int((time.time() - age) * 1000),
+             "spans": [], **more}), age=age)
 
 
 class Parts(DirCase):
@@ -277,12 +285,6 @@ class Remembered(DirCase):
     def group(self, deployment, count):
         return f"{SHARDS}{hashlib.sha256(deployment.encode()).hexdigest()[:16]}-{count}/"
 
-    def record(self, folder, state, deployment, age=0, epoch=1, **more):
-        self.destination.put(f"{folder}lease/{epoch:016d}", json.dumps(
-            {"schema": 1, "epoch": epoch, "state": state, "owner": "pod", "nonce": "ab" * 16, "deploymentId": deployment,
-             "renewals": 0, "ttl": 3000, "attempts": 1, "idle": False, "began": int((time.time() - age) * 1000),
-             "spans": [], **more}), age=age)
-
     def test_a_rollback_forgets_what_was_done(self):
         self.assert_codes([self.replica(self.env("d0"), command=False).wait()])
         for number in range(self.OBJECTS):
@@ -361,6 +363,27 @@ class Remembered(DirCase):
             self.record(f".storsync/{JOB}/", "released", "d0", age=20, unused=unused, spans=[1, 2])
             tool = self.replica(self.env("d2"), command=False).wait()
             self.assertEqual((tool.code, tool.status["syncedFiles"]), (0, self.OBJECTS if unused else 0))
+
+    def test_a_rollback_settles_no_doubt(self):
+        """It looks at what its journals tell of, and not at what a sync has left that kept nothing."""
+        more = {"STORSYNC_MIN_INTERVAL": "0s"}
+        for shards in (False, True):
+            with self.subTest(shards=shards):
+                self.destination = self.make("destination")
+                self.assert_codes([self.replica(self.env("d0"), command=False).wait()])
+                self.source.put("public/0", b"the second", age=100)
+                self.assert_codes(
+                    [self.replica(self.env("d1", STORSYNC_KEEP_PREVIOUS="copies", **more), command=False).wait()])
+                if shards:
+                    self.destination.put(self.group("d2", 2) + "begun", "{}")
+                    self.record(self.group("d2", 2) + "0/", "failed", "d2")
+                else:
+                    self.record(f".storsync/{JOB}/", "failed", "d2", epoch=self.whole()[1] + 1)
+                self.spoil()
+                self.assert_codes([self.replica(self.env("d3"), "--rollback", command=False).wait()])
+                self.assertEqual([key for key in self.left() if "/0/" in key], [])
+                self.assert_codes([self.replica(self.env("d4", **more), command=False).wait()])
+                self.assert_equal_buckets()
 
     def test_what_a_thousand_have_left(self):
         """Nobody asks for each of them, which cannot even be understood, and who does all of the job removes them after a month."""
@@ -461,6 +484,40 @@ class Crash(DirCase):
         self.assertEqual((first.code, first.status["state"], first.status["shardsDone"]), (0, "synced", 2), first.err)
         self.assertIn("all 2 shards are done", first.status["message"])
         self.assertEqual(self.left(), [])
+        self.assert_equal_buckets()
+
+    def test_the_marker_is_there_although_the_lease_was_removed_with_the_rest(self):
+        self.assert_codes([self.shard(0, 2).wait()])
+        tool = self.shard(1, 2, binary=RUN.test_binary, env={
+            "STORSYNC_CRASH_AT": "shards-done", "STORSYNC_CRASH_HOW": str(int(signal.SIGSTOP)), "STORSYNC_WAIT": "60s"})
+        tool.wait_for(lambda: self.is_stopped(tool.worker))
+        marker = {"schema": 1, "deploymentId": "d1", "finishedAt": "2020-01-01T00:00:00Z"}
+        self.destination.put(f".storsync/{JOB}/deployments/d1.json", json.dumps(marker))
+        for key in self.left():
+            self.destination.remove(key)
+        self.record(f".storsync/{JOB}/", "held", "d9")  # whoever it was has it still
+        tool.thaw()
+        tool.wait()
+        self.assertEqual((tool.code, tool.status["state"], tool.status["shardsDone"]), (0, "synced", 2), tool.err)
+        self.assertEqual(self.left(), [])
+
+    def test_one_sleeps_until_all_of_it_was_done_by_others(self):
+        """With its clock, as in a virtual machine: it believes in its lease still, which nobody else does."""
+        self.lease = {}
+        tool = self.shard(0, 2, binary=RUN.test_binary, env={
+            "STORSYNC_CRASH_AT": "copying", "STORSYNC_CRASH_HOW": str(int(signal.SIGSTOP))})
+        tool.wait_for(lambda: self.is_stopped(tool.worker))
+        for key in self.left():
+            self.destination.remove(key)
+        self.assert_codes([self.shard(i, 2).wait() for i in range(2)])
+        self.assertEqual((self.destination.markers(), self.left()), (["d1.json"], []))
+        while tool.running():  # it stops with each of its objects
+            tool.thaw()
+            time.sleep(0.005)
+        tool.wait()
+        self.assertEqual((tool.code, tool.status["state"], tool.status["shardsDone"]), (0, "already-synced", 2), tool.err)
+        self.assertIn("the lease is lost", tool.err)
+        self.assertEqual(self.left(), [], "nothing of what was over is made anew")
         self.assert_equal_buckets()
 
     @staticmethod

@@ -6,6 +6,8 @@
  *     rollback, or with -DWHOLE a replica that does all of the job.
  *   - Leases are what lease.pml says of them: one holder, who believes in it or not. Whoever does not may be taken over from. Any
  *     belief may end at any time (a process that sleeps; LAPSES of them), which it finds out at its next step that looks.
+ *   - PAUSES lapses are those of a process whose clock has stood still as well: it goes on believing until its next renewal, of
+ *     which there is one at least in a pass, and one behind it. A renewal reads its own epoch, as others may have removed it.
  *   - Every request is one step. A process that never goes on is one that was killed there. FAULTS requests fail: a part that was
  *     written and is not known to be, one that was not, one that arrives later, at any time, even after its sender's end (process
  *     network); a marker that was written and is not known to be, or was not.
@@ -19,12 +21,14 @@
  * Properties
  *   (1) The marker is written only when all shares are as the source has them: at `mark`.
  *   (2) Never two who believe in their leases write to one range: alone().
+ *   (2') Nor has who was paused its lease again by a renewal, while a rollback is at work that took him for dead: alone() there.
  *   (3) With -DFINISH: nobody waits for ever, and in the end there is a marker (judge).
  *
  * Broken on purpose, each of which must be found: NO_FENCE (a rollback removes the parts, and writes no epoch), LATE_TOKEN (a part
  * names the rollback that is known at its end), NO_LOOK (who marks goes by what was listed before it had the lease of the job),
  * NO_GATE (a shard does not look at the lease of the job), DONE_IS_OVER (the gate takes no notice of a shard that has its part),
- * BY_NAME (a shard believes in its part without reading it; with -DFINISH).
+ * BY_NAME (a shard believes in its part without reading it; with -DFINISH), NO_READ (a renewal makes the epoch anew), KEEP_EPOCHS (a
+ * rollback does not remove those that it took for dead), FENCE_FIRST (it does so behind the epoch that it writes).
  */
 #ifndef SHARDS
 #define SHARDS 2
@@ -41,6 +45,13 @@
 #ifndef KILLS
 #define KILLS 2
 #endif
+#ifndef PAUSES
+#ifdef WHOLE
+#define PAUSES 0 /* two that copy the same do no harm */
+#else
+#define PAUSES 1
+#endif
+#endif
 #define OTHER PODS /* the rollback, or the replica */
 #define share(id) ((id) % SHARDS)
 
@@ -54,11 +65,13 @@ byte own[SHARDS];   /* who has a shard's lease: 1 + process; 0: nobody */
 byte whole;    /* and that of all of the job */
 byte faults = FAULTS;
 byte lapses = LAPSES;
+byte pauses = PAUSES;
 
 /* ---- the processes ---- */
 
 bool sure[PODS];        /* believes in its shard's lease */
 bool sure_whole[PODS + 1];
+bool paused[PODS];      /* is not sure, and does not know: its clock stood still */
 bool writing[PODS + 1]; /* to its share, or to all */
 
 /* ---- for the assertions only ---- */
@@ -84,8 +97,10 @@ byte round; /* how often all that have ended are started again */
 #endif
 #if SHARDS == 2
 #define all(what) (what(0) && what(1))
+#define each(what) what(0); what(1)
 #elif SHARDS == 3
 #define all(what) (what(0) && what(1) && what(2))
+#define each(what) what(0); what(1); what(2)
 #endif
 #define is_synced(i) synced[i]
 
@@ -102,8 +117,24 @@ inline all_alone()
     assert(!at_work(0) && !at_work(1) && !(PODS > 2 && at_work(PODS - 1)))
 }
 
+#define believes(id) (sure[id] || paused[id])
+
+/* Of a shard. False in sure[id] afterwards: the lease is lost. Higher epochs are seen anyway. */
+inline renew()
+{
+    if
+    :: paused[id] && own[share(id)] == id + 1 -> sure[id] = true
+#ifdef NO_READ
+    :: paused[id] && own[share(id)] == 0 -> own[share(id)] = id + 1; sure[id] = true
+#endif
+    :: else
+    fi;
+    paused[id] = false
+}
+
 inline give_own()
 {
+    paused[id] = false;
     if
     :: own[share(id)] == id + 1 -> own[share(id)] = 0 /* only one's own epoch is removed */
     :: else
@@ -121,14 +152,18 @@ inline give_whole()
     sure_whole[id] = false
 }
 
+inline remove_names()
+{
+    part[0] = 0;
+    part[1] = 0;
+#if SHARDS > 2
+    part[2] = 0
+#endif
+}
 inline remove_parts()
 {
     d_step {
-        part[0] = 0;
-        part[1] = 0;
-#if SHARDS > 2
-        part[2] = 0;
-#endif
+        remove_names();
         undone = 0
     }
 }
@@ -152,16 +187,16 @@ again:
     }
 take:
     atomic {
-        own_free(share(id)) -> own[share(id)] = id + 1; sure[id] = true
+        own_free(share(id)) -> own[share(id)] = id + 1; sure[id] = true; paused[id] = false
     }
 gate:
     atomic {
         if
-        :: !sure[id] -> goto lost
+        :: !believes(id) -> goto lost
 #ifndef NO_GATE
-        :: sure[id] && whole_free
+        :: believes(id) && whole_free
 #else
-        :: sure[id]
+        :: believes(id)
 #endif
         fi
     }
@@ -183,16 +218,26 @@ list:
 pass:
     atomic {
         if
+        :: !believes(id) -> goto lost
+        :: sure[id] -> alone(); writing[id] = true
+        :: paused[id] -> writing[id] = true
+        fi
+    }
+renewal:
+    atomic {
+        renew();
+        if
         :: !sure[id] -> goto lost
-        :: else -> alone(); writing[id] = true
+        :: else -> alone()
         fi
     }
 confirm:
     atomic {
+        renew();
         writing[id] = false;
         if
         :: !sure[id] -> goto lost
-        :: else -> synced[share(id)] = true
+        :: else -> alone(); synced[share(id)] = true
         fi
     }
 write:
@@ -332,6 +377,15 @@ inline pass_gate(i)
     }
 }
 
+/* Its epoch is removed. One that waits at the gate loses its lease with it, at a renewal. */
+inline end_shard(i)
+{
+    if
+    :: own[i] != 0 -> paused[own[i] - 1] = paused[own[i] - 1] || sure[own[i] - 1]; sure[own[i] - 1] = false; own[i] = 0
+    :: else
+    fi
+}
+
 proctype other()
 {
     byte id = OTHER;
@@ -354,6 +408,17 @@ need:
         fi
     }
 #else
+forget:
+    atomic {
+        if
+        :: !sure_whole[id] -> goto end
+        :: else
+        fi;
+        remove_names();
+#if !defined KEEP_EPOCHS && !defined FENCE_FIRST
+        each(end_shard)
+#endif
+    }
 fence:
     atomic {
         if
@@ -364,14 +429,9 @@ fence:
         undone = 1
 #endif
     }
-forget:
-    atomic {
-        part[0] = 0;
-        part[1] = 0;
-#if SHARDS > 2
-        part[2] = 0;
+#ifdef FENCE_FIRST
+    each(end_shard);
 #endif
-    }
 #endif
 pass:
     atomic {
@@ -429,6 +489,7 @@ inline kill(id)
     kills--;
     dead[id] = true;
     sure[id] = false;
+    paused[id] = false;
     sure_whole[id] = false;
     writing[id] = false
 }
@@ -456,15 +517,25 @@ proctype judge()
     }
 }
 #else
-/* A lease is over for its owner before it is for anybody else. */
+inline lapse(i)
+{
+    lapses--;
+    sure[i] = false;
+    if
+    :: pauses > 0 -> pauses--; paused[i] = true
+    :: skip
+    fi
+}
+
+/* A lease is over for its owner before it is for anybody else, but for whose clock has stood still. */
 proctype time()
 {
 end:
     do
-    :: atomic { lapses > 0 && sure[0] -> lapses--; sure[0] = false }
-    :: atomic { lapses > 0 && sure[1] -> lapses--; sure[1] = false }
+    :: atomic { lapses > 0 && sure[0] -> lapse(0) }
+    :: atomic { lapses > 0 && sure[1] -> lapse(1) }
 #if PODS > 2
-    :: atomic { lapses > 0 && sure[2] -> lapses--; sure[2] = false }
+    :: atomic { lapses > 0 && sure[2] -> lapse(2) }
 #endif
     :: atomic { lapses > 0 && sure_whole[0] -> lapses--; sure_whole[0] = false }
     :: atomic { lapses > 0 && sure_whole[1] -> lapses--; sure_whole[1] = false }

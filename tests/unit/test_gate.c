@@ -250,6 +250,31 @@ static void what_was_undone_does_not_count_however_late_it_comes(void **state)
     scene_free(scene);
 }
 
+/* Who was taken for dead, and goes on, finds out: before a renewal, or at the latest with its part. */
+static void no_shard_has_its_lease_when_something_is_undone(void **state)
+{
+    struct scene *scene = scene_new();
+    struct error error = {.kind = ERROR_NONE};
+    struct lease_wait wait = {.limit = 5000, .need = is_needed};
+    struct parts parts;
+    struct lease shard;
+    struct job job;
+
+    (void)state;
+    parts_init(&parts, &scene->job, "d1", &(struct shard){0, 2});
+    parts_job(&scene->job, parts.group, 0, &job);
+    lease_init(&shard, &job, "pod", "d1", 1000000);
+    shard.removable = true;
+    assert_int_equal(lease_acquire(&shard, &wait, &error), LEASE_WON);
+    put_record(scene, "1123456789abcdef-2", 1, 2 * HOUR);
+    assert_true(parts_forget(&scene->lease, &error));
+    assert_int_equal(left(scene, ""), 2); /* that it was undone */
+    assert_false(lease_confirm(&shard, &error));
+    assert_false(shard.held);
+    lease_free(&shard);
+    scene_free(scene);
+}
+
 static void nothing_is_undone_before_all_of_it_is_forgotten(void **state)
 {
     struct scene *scene = scene_new();
@@ -262,7 +287,7 @@ static void nothing_is_undone_before_all_of_it_is_forgotten(void **state)
                (struct fake_fault){.op = FAKE_WRITE, .skip = 1, .times = 1, .kind = ERROR_PERMISSION});
     assert_false(parts_forget(&scene->lease, &error));
     assert_int_equal(error.kind, ERROR_PERMISSION);
-    assert_int_equal(parts_done(scene, &parts, NULL), 1);
+    assert_int_equal(parts_done(scene, &parts, NULL), 0); /* to be done again, by whom it is */
     scene_free(scene);
 }
 
@@ -282,6 +307,7 @@ int main(void)
         cmocka_unit_test(only_ones_own_part_is_read_before_the_end),
         cmocka_unit_test(a_part_that_is_none_is_ones_own_to_do_again),
         cmocka_unit_test(what_was_undone_does_not_count_however_late_it_comes),
+        cmocka_unit_test(no_shard_has_its_lease_when_something_is_undone),
         cmocka_unit_test(nothing_is_undone_before_all_of_it_is_forgotten),
     };
 

@@ -1038,6 +1038,57 @@ static void the_owner_of_an_advisory_lease_notices_that_it_was_overwritten(void 
     scene_free(scene);
 }
 
+/* One whose highest epoch others may remove: by who slept until they had, nothing is made anew that they have seen to be over. */
+static void an_epoch_that_was_removed_is_not_made_anew(void **state)
+{
+    struct lease_record rival = {.epoch = 1, .nonce = "rival", .owner = "rival", .ttl = 60000};
+    char key[LEASE_KEY_SIZE];
+
+    (void)state;
+    lease_key(&shop, 1, key);
+    for (int removed = 0; removed <= 1; removed++) {
+        struct scene *scene = scene_new();
+        struct lease *a = replica(scene, "a");
+        struct error error;
+
+        a->removable = true;
+        assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+        assert_true(lease_confirm(a, &error));
+        assert_true(lease_confirm(a, &error));
+        assert_int_equal(record_of(scene, 1).renewals, 2);
+        if (removed)
+            fake_drop_object(scene->store, key);
+        else
+            put_record(scene, &rival, CLOCK_UNKNOWN); /* it was removed, and the number given again */
+        assert_false(lease_confirm(a, &error));
+        assert_int_equal(error.kind, ERROR_BUSY);
+        assert_false(a->held);
+        lease_release(a, false, 5000);
+        if (removed)
+            assert_null(fake_get_object(scene->store, key));
+        else
+            assert_string_equal(record_of(scene, 1).nonce, "rival");
+        drop(a);
+        scene_free(scene);
+    }
+}
+
+static void that_it_cannot_be_read_does_not_end_it(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *a = replica(scene, "a");
+    struct error error;
+
+    (void)state;
+    a->removable = true;
+    assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+    fake_fault(scene->store, (struct fake_fault){.op = FAKE_READ, .times = 1, .kind = ERROR_UNREACHABLE});
+    assert_true(lease_confirm(a, &error)); /* again after a pause */
+    assert_int_equal(record_of(scene, 1).renewals, 2);
+    drop(a);
+    scene_free(scene);
+}
+
 /* ---- keeping it ---- */
 
 static void it_is_renewed_every_third_of_its_ttl(void **state)
@@ -1339,6 +1390,8 @@ int main(void)
         cmocka_unit_test(a_service_is_proved_once),
         cmocka_unit_test(a_service_that_refuses_the_condition_gets_an_advisory_lease),
         cmocka_unit_test(the_owner_of_an_advisory_lease_notices_that_it_was_overwritten),
+        cmocka_unit_test(an_epoch_that_was_removed_is_not_made_anew),
+        cmocka_unit_test(that_it_cannot_be_read_does_not_end_it),
         cmocka_unit_test(it_is_renewed_every_third_of_its_ttl),
         cmocka_unit_test(a_sleeper_loses_it),
         cmocka_unit_test(a_higher_epoch_ends_it),
