@@ -9,6 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Leases that are remembered. */
+#define DEAD_MAX 8
+
+/* One that was watched until it was over, and may look alive when it is looked at anew: where no times are told. */
+struct dead {
+    struct job job;
+    struct lease_watch watch;
+};
+
 /* A shard in the listing. */
 struct chain {
     int index; /* -1: none yet */
@@ -28,6 +37,8 @@ struct gate {
     struct job other_job;
     struct lease other;
     struct lease_watch watch;
+    struct dead dead[DEAD_MAX]; /* as they were seen last; the newest takes the place of the oldest */
+    int died;
 
     /* A look: the group and the shard at which the listing is. */
     char group[PARTS_GROUP_SIZE];
@@ -60,6 +71,37 @@ void gate_close(struct gate *gate)
 
 /* ---- one of the others ---- */
 
+/* Where the one that is looked at is remembered, or NULL. */
+static struct dead *find_dead(struct gate *gate)
+{
+    for (int i = 0; i < gate->died && i < DEAD_MAX; i++)
+        if (strcmp(gate->dead[i].job.prefix, gate->other_job.prefix) == 0)
+            return &gate->dead[i];
+    return NULL;
+}
+
+/* Of one that was waited for before, the watch goes on: if nothing has changed since, it is over still. */
+static void begin_watch(struct gate *gate)
+{
+    const struct dead *dead = find_dead(gate);
+
+    if (dead != NULL)
+        gate->watch = dead->watch;
+    else
+        lease_watch_init(&gate->watch, &gate->other);
+}
+
+static void remember_dead(struct gate *gate)
+{
+    struct dead *dead = find_dead(gate);
+
+    if (gate->watch.epoch == 0 || gate->watch.record.state != LEASE_HELD)
+        return;
+    if (dead == NULL)
+        dead = &gate->dead[gate->died++ % DEAD_MAX];
+    *dead = (struct dead){gate->other_job, gate->watch};
+}
+
 static bool is_own_group(const struct gate *gate, const char *group)
 {
     return gate->parts != NULL && strcmp(gate->parts->group, group) == 0;
@@ -84,7 +126,7 @@ static void judge(struct gate *gate, bool gives_way)
 static bool look_at_whole_job(struct gate *gate, struct error *error)
 {
     gate->other_job = *gate->job;
-    lease_watch_init(&gate->watch, &gate->other);
+    begin_watch(gate);
     if (!lease_watch_highest(&gate->watch, error))
         return false;
     judge(gate, false);
@@ -96,7 +138,7 @@ static bool look_at_whole_job(struct gate *gate, struct error *error)
 static bool look_at_shard(struct gate *gate, struct error *error)
 {
     parts_job(gate->job, gate->group, gate->chain.index, &gate->other_job);
-    lease_watch_init(&gate->watch, &gate->other);
+    begin_watch(gate);
     gate->watch.epoch = gate->chain.epoch;
     if (!lease_watch_look(&gate->watch, error) ||
         (gate->watch.epoch == 0 && !lease_watch_highest(&gate->watch, error)))
@@ -248,5 +290,6 @@ bool gate_wait(struct gate *gate, int64_t until, int64_t limit, struct error *er
             !lease_watch_look(&gate->watch, error) || !agrees(gate, seen, error))
             return false;
     }
+    remember_dead(gate);
     return true;
 }

@@ -168,6 +168,45 @@ static void a_lease_that_is_lost_removes_nothing_more(void **state)
     scene_free(scene);
 }
 
+/* ---- where times tell nothing ---- */
+
+static void put_dead(struct scene *scene, int index, int renewals)
+{
+    char rest[64], text[200];
+
+    snprintf(rest, sizeof rest, "%d/lease/%016d", index, 1);
+    snprintf(
+        text, sizeof text,
+        "{\"schema\":1,\"epoch\":1,\"state\":\"held\",\"owner\":\"dead\",\"ttl\":50,\"nonce\":\"ab\",\"renewals\":%d}",
+        renewals);
+    put(scene, "0123456789abcdef-9", rest, text, -HOUR);
+}
+
+static void who_was_waited_for_stays_over(void **state)
+{
+    struct scene *scene = scene_new();
+    struct error error;
+    struct gate *gate;
+
+    (void)state;
+    scene->lease.own.ttl = 50; /* of those that are watched */
+    gate = gate_open(&scene->job, NULL, &scene->lease, &error);
+    scene->lease.own.ttl = 1000000;
+    scene->lease.shards = true;
+    put_dead(scene, 3, 0);
+    put_dead(scene, 7, 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(gate_look(gate, &error), GATE_CLOSED);
+        assert_true(gate_wait(gate, clock_mono() + 600000, 600000, &error));
+    }
+    assert_int_equal(gate_look(gate, &error), GATE_OPEN);
+    assert_true(scene->lease.after_failure);
+    put_dead(scene, 3, 1); /* it slept */
+    assert_int_equal(gate_look(gate, &error), GATE_CLOSED);
+    gate_close(gate);
+    scene_free(scene);
+}
+
 /* ---- parts ---- */
 
 static void write_part(struct scene *scene, struct parts *parts, int index, int count)
@@ -304,6 +343,7 @@ int main(void)
         cmocka_unit_test(the_long_dead_are_not_asked_for),
         cmocka_unit_test(what_is_left_is_removed_after_a_month),
         cmocka_unit_test(a_lease_that_is_lost_removes_nothing_more),
+        cmocka_unit_test(who_was_waited_for_stays_over),
         cmocka_unit_test(only_ones_own_part_is_read_before_the_end),
         cmocka_unit_test(a_part_that_is_none_is_ones_own_to_do_again),
         cmocka_unit_test(what_was_undone_does_not_count_however_late_it_comes),
