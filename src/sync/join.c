@@ -11,6 +11,9 @@
 /* A cut has to be worth its cost: so many pages are left of the range, about. */
 #define CUT_MIN 8
 
+/* Of no listing are more pages expected. Where a guess comes to more, keys have more in common than it takes into account. */
+#define LEFT_MAX 100000
+
 struct range {
     struct pair pair;
     char mark[OBJECT_KEY_MAX + 1]; /* one of its keys, the first in the beginning; "": none yet */
@@ -19,11 +22,12 @@ struct range {
     uint64_t marked;               /* so many pages had come then */
     struct keyspace space;         /* what keys have behind what they have in common with it */
     size_t level;                  /* how many bytes at the beginning of the keys to take as given */
-    size_t inside;                 /* it was in vain to look no further in than there; 0: nobody has */
+    size_t inside;                 /* no further out than there: that was in vain; 0: nobody has looked */
     size_t worked;                 /* it was not in vain to look there, nor further in; 0: nobody has */
     struct cursor *scout;          /* behind `middle`; NULL: nobody is under way */
     struct cursor *other;          /* once that has found something: the other side's */
     char middle[OBJECT_KEY_MAX + 1];
+    uint64_t left; /* pages of the range, as was guessed when the scout was sent */
     bool scouts_source;
 };
 
@@ -305,19 +309,22 @@ static void draw_in(struct range *range, size_t prefix)
     set_mark(range, cursor);
 }
 
-/* There is hardly anything behind its `middle`. */
+/* There is hardly anything behind its `middle`. Where keys take up only a part of what could be there, the next guess no further in is
+ * half as far. Where they have more in common it is in vain again. */
 static void draw_in_end(struct range *range, size_t prefix)
 {
     memcpy(range->soft, range->middle, sizeof range->soft);
-    range->inside = range->level + 1;
+    range->inside = range->level + (range->left > LEFT_MAX);
     draw_in(range, prefix);
 }
 
-static void send_scout(struct join_work *work, struct range *range, const struct keyspace_stretch *stretch)
+static void send_scout(struct join_work *work, struct range *range, const struct keyspace_stretch *stretch,
+                       uint64_t left)
 {
     struct store *store;
     struct error why;
 
+    range->left = left;
     range->level = stretch->level;
     range->scouts_source = longer_side(&range->pair) == range->pair.source;
     if (!keyspace_middle(&range->space, stretch, range->middle)) {
@@ -361,7 +368,7 @@ static void look_for_cuts(struct join_work *work)
         }
         if (longest == NULL)
             return;
-        send_scout(work, longest, &best);
+        send_scout(work, longest, &best, most);
         if (longest->scout == NULL)
             return;
     }
