@@ -159,6 +159,31 @@ static void listings_that_are_none(void **state)
     }
 }
 
+/* No page that was asked for is as long. */
+static void a_listing_without_an_end(void **state)
+{
+    static char item[30 * 1024];
+    struct hand hand;
+    size_t come = 0;
+
+    (void)state;
+    memset(item, ' ', sizeof item - 1);
+    memcpy(item, "{\"name\":\"a\",\"size\":\"1\"", 22);
+    memcpy(item + sizeof item - 3, "},", 2);
+    gcs_hand_begin(&hand, "bucket");
+    hand_list(&hand, "");
+    hand_answer_head(&hand, 200, JSON_TYPE);
+    hand_answer_body(&hand, "{\"kind\":\"storage#objects\",\"items\":[", 35);
+    while (((struct exchange *)hand.used->impl)->failure.kind == ERROR_NONE) {
+        assert_in_range(come += sizeof item - 1, 1, 64 << 20);
+        hand_answer_body(&hand, item, sizeof item - 1);
+    }
+    assert_in_range(come, 1000 * sizeof item, 64 << 20);
+    assert_int_equal(hand_answer_end(&hand), HTTP_DONE);
+    expect_in(hand_request(&hand)->error.text, "too long");
+    hand_end(&hand);
+}
+
 /* ---- reading ---- */
 
 static void a_small_object(void **state)
@@ -924,6 +949,7 @@ int main(void)
         cmocka_unit_test(entries),
         cmocka_unit_test(an_empty_page_is_not_the_end),
         cmocka_unit_test(listings_that_are_none),
+        cmocka_unit_test(a_listing_without_an_end),
         cmocka_unit_test(a_small_object),
         cmocka_unit_test(the_past_is_the_generation_that_was_asked_for),
         cmocka_unit_test(what_is_no_object),

@@ -10,6 +10,7 @@
 
 /* A name of 1,024 bytes, each of which may be written as six, or the token of the next page. */
 #define PIECE_MAX ((size_t)32 * 1024)
+#define LIST_BODY_MAX (STORE_PAGE_KEYS * PIECE_MAX)
 
 struct gcs_list_call {
     struct gcs_call base;
@@ -19,6 +20,7 @@ struct gcs_list_call {
     /* Of this answer. */
     bool is_list;     /* it says so */
     bool other;       /* it has an object of another bucket */
+    size_t len;       /* how much of it has come */
     struct buf token; /* where the listing goes on; "" if it does not */
 };
 
@@ -53,6 +55,7 @@ static void gcs_list_prepare(struct gcs_call *c)
     json_split_reset(&list->split);
     buf_clear(&list->token);
     list->is_list = list->other = false;
+    list->len = 0;
 }
 
 /* ---- the entries ---- */
@@ -105,7 +108,12 @@ static bool gcs_on_piece(void *ctx, const char *name, yyjson_val *piece, struct 
 
 static bool gcs_list_text(struct gcs_call *c, const char *data, size_t len, struct error *error)
 {
-    return json_split_push(&((struct gcs_list_call *)c)->split, data, len, error);
+    struct gcs_list_call *list = (struct gcs_list_call *)c;
+
+    if (len > LIST_BODY_MAX - list->len)
+        return error_set(error, ERROR_PROTOCOL, "the answer is too long");
+    list->len += len;
+    return json_split_push(&list->split, data, len, error);
 }
 
 /* ---- what follows from it ---- */
