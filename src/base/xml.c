@@ -2,8 +2,8 @@
  * The answers are those of the Amazon S3 API Reference: UTF-8, no DTD, one default namespace, few levels. What is
  * well-formed is told by Extensible Markup Language (XML) 1.0, fifth edition; the numbers in brackets are its
  * productions. A step of a machine takes a byte, or all that come where each would be the same step, so that a document may
- * be cut anywhere, and nothing of it is kept but the names of the elements that are open, those of the attributes of one tag,
- * and the text of one leaf.
+ * be cut anywhere; what is plain and there as a whole is taken before it comes to that. Nothing of a document is kept but the
+ * names of the elements that are open, those of the attributes of one tag, and the text of one leaf.
  */
 #include "xml.h"
 
@@ -110,7 +110,7 @@ static size_t span(const char *data, size_t len, int kind)
 {
     size_t i = 0;
 
-    while (i < len && (kinds[(unsigned char)data[i]] & kind) != 0)
+    while (i < len && is_kind(data[i], kind))
         i++;
     return i;
 }
@@ -504,7 +504,7 @@ static uint32_t referred(struct xml *xml)
     static const struct {
         char name[5];
         char c;
-    } entities[] = {{"amp", '&'}, {"lt", '<'}, {"gt", '>'}, {"quot", '"'}, {"apos", '\''}};
+    } entities[] = {{"quot", '"'}, {"amp", '&'}, {"lt", '<'}, {"gt", '>'}, {"apos", '\''}};
 
     if (xml->reference[0] == '#') {
         uint32_t code = referred_number(xml->reference + 1);
@@ -623,6 +623,84 @@ static size_t step(struct xml *xml, const char *data, size_t len)
     return 0;
 }
 
+/* --- what most of a document is, each part of it in one step if all of it is there; 0: it is for the machine --- */
+
+/* A start tag without attributes and prefix. */
+static size_t plain_start(struct xml *xml, const char *data, size_t len)
+{
+    size_t run = span(data + 1, len - 1, IN_NAME);
+
+    if (run + 2 > len || data[run + 1] != '>' || !is_kind(data[1], BEGINS_NAME) ||
+        xml->depth == XML_DEPTH_MAX || run >= NAMES_MAX - 1 - xml->names_len)
+        return 0;
+    begin_name(xml);
+    memcpy(xml->names + xml->names_len, data + 1, run);
+    xml->names_len += run;
+    element_begin(xml);
+    xml->place = CONTENT;
+    return run + 2;
+}
+
+static size_t plain_end(struct xml *xml, const char *data, size_t len)
+{
+    size_t at = xml->name_at[xml->depth - 1], run = xml->names_len - 1 - at;
+
+    if (run + 3 > len || data[run + 2] != '>' || memcmp(data + 2, xml->names + at, run) != 0)
+        return 0;
+    element_end(xml);
+    return run + 3;
+}
+
+static size_t plain_text(struct xml *xml, const char *data, size_t len)
+{
+    size_t run = span(data, len, PLAIN);
+
+    text_add(xml, data, run);
+    return run;
+}
+
+static size_t plain_reference(struct xml *xml, const char *data, size_t len)
+{
+    size_t hash = data[1] == '#' ? 1 : 0;
+    size_t run = hash + span(data + 1 + hash, len - 1 - hash, IN_NAME);
+    uint32_t code;
+
+    if (run > REFERENCE_MAX || run + 2 > len || data[run + 1] != ';')
+        return 0;
+    memcpy(xml->reference, data + 1, run);
+    xml->reference[run] = '\0';
+    code = referred(xml);
+    if (!xml->failed)
+        text_add_code(xml, code);
+    return run + 2;
+}
+
+static size_t plain_part(struct xml *xml, const char *data, size_t len)
+{
+    if (*data == '<')
+        return data[1] == '/' ? plain_end(xml, data, len) : plain_start(xml, data, len);
+    return *data == '&' ? plain_reference(xml, data, len) : plain_text(xml, data, len);
+}
+
+/* As far as it goes. */
+static size_t plain_content(struct xml *xml, const char *data, size_t len)
+{
+    size_t used = 0;
+
+    while (len - used > 1 && xml->depth > 0 && !xml->failed) {
+        size_t run = plain_part(xml, data + used, len - used);
+
+        if (run == 0)
+            break;
+        used += run;
+    }
+    if (used > 0) {
+        xml->run = 0;
+        xml->carriage = false;
+    }
+    return used;
+}
+
 static bool xml_result(const struct xml *xml, struct error *error)
 {
     if (xml->failed)
@@ -636,8 +714,13 @@ bool xml_push(struct xml *xml, const char *data, size_t len, struct error *error
 
     while (used < len && !xml->failed) {
         char c = data[used];
-        size_t taken;
+        size_t taken =
+            xml->place == CONTENT && xml->cut_len == 0 ? plain_content(xml, data + used, len - used) : 0;
 
+        if (taken > 0) {
+            used += taken;
+            continue;
+        }
         if (xml->place == BEGINNING && (c == '\xFE' || c == '\xFF')) { /* UTF-16 begins like this */
             xml_refuse(xml, "an encoding other than UTF-8");
             break;

@@ -382,6 +382,98 @@ static void what_need_not_be_remembered_has_none(void **state)
     assert_true(push("</a>") && xml_finish(xml, &error));
 }
 
+/* What comes as a whole is not looked at step by step. It must make no difference, neither in what is wrong with it. */
+static void expect_the_same_in_pieces(const char *document)
+{
+    struct error whole = {.kind = ERROR_NONE};
+    static char seen[1 << 15];
+    bool good;
+
+    again();
+    good = push(document) && xml_finish(xml, &error);
+    whole = error;
+    snprintf(seen, sizeof seen, "%s", buf_str(&trace.seen));
+    again();
+    for (const char *at = document; *at != '\0' && xml_push(xml, at, 1, &error);)
+        at++;
+    assert_int_equal(error.kind == ERROR_NONE && xml_finish(xml, &error), good);
+    assert_string_equal(error.text, whole.text);
+    assert_string_equal(buf_str(&trace.seen), seen);
+}
+
+static void the_whole_is_the_same_as_its_pieces(void **state)
+{
+    static const char *const documents[] = {
+        listing,
+        "<a><b>c</b></a>",
+        "<a><b>c</b ></a>",
+        "<a><b>c</a></b>",
+        "<a><b>c</bb></a>",
+        "<a><bb>c</b></a>",
+        "<a><b>c</c></a>",
+        "<a><-b>c</-b></a>",
+        "<a><1>c</1></a>",
+        "<a><></></a>",
+        "<a><b>c</b></a></a>",
+        "<a><b>c</b></a><a>",
+        "<a><b>c</b></a>d",
+        "<a><b>c</b></a>&amp;",
+        "<a><b:c>d</b:c><b:c>d</c></a>",
+        "<a>b]]>c</a>",
+        "<a>b]]&gt;c]]d>]]</a>",
+        "<a><b>]]</b>></a>",
+        "<a>]]<b/>></a>",
+        "<a>\r\nb\r&#10;\r<b/>\n\r</a>",
+        "<a>&quot;&amp;&lt;&gt;&apos;&#34;&#x22;&#x20AC;</a>",
+        "<a>&quote;</a>",
+        "<a>&;</a>",
+        "<a>&#;</a>",
+        "<a>&#x;</a>",
+        "<a>&#0;</a>",
+        "<a>&a#b;</a>",
+        "<a>&#000000000000066;</a>",
+        "<a>&#00000000000066;</a>",
+        "<a>&amp</a>",
+        "<a>&amp b;</a>",
+        "<a>b\x01</a>",
+        "<a>b\xC3</a>",
+        "<a><b\xC3>c</b\xC3></a>",
+        "<a>b<c>d</c>e</a>",
+        "<a><b>c",
+        "<a><b>c<",
+        "<a><b>c</",
+        "<a><b>c&",
+        "<a><",
+        "<a>b\xC3<c/></a>",
+    };
+    static char long_text[XML_TEXT_MAX + 64];
+    char prefixes[2048];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof documents / sizeof documents[0]; i++)
+        expect_the_same_in_pieces(documents[i]);
+    for (int more = -3; more < 3; more++) {
+        expect_the_same_in_pieces(nested(XML_DEPTH_MAX + more));
+        snprintf(long_text, sizeof long_text, "<a><b>%0*d&amp;</b></a>", XML_TEXT_MAX + more, 0);
+        expect_the_same_in_pieces(long_text);
+        snprintf(prefixes, sizeof prefixes, "<a><%0*d/></a>", XML_PATH_MAX + more, 0);
+        memset(prefixes + 4, 'b', strcspn(prefixes + 4, "/"));
+        expect_the_same_in_pieces(prefixes);
+        /* The same with an end tag: the path is full. */
+        snprintf(prefixes, sizeof prefixes, "<a><b%0*d></b%0*d></a>", XML_PATH_MAX - 3 + more, 0,
+                 XML_PATH_MAX - 3 + more, 0);
+        expect_the_same_in_pieces(prefixes);
+        /* Prefixes are not in the path, but take of what there is for names. */
+        snprintf(prefixes, sizeof prefixes, "<a><b%0*d:c><b%0*d:c><b%0*d:c><b%0*d:c><d%0*d></d%0*d>", 240, 0,
+                 240, 0, 240, 0, 240, 0, 42 + more, 0, 42 + more, 0);
+        expect_the_same_in_pieces(prefixes);
+    }
+    trace.stop_at = "a/b";
+    expect_the_same_in_pieces("<a><b>c</b><d/></a>");
+    trace.own_error = true;
+    expect_the_same_in_pieces("<a><b>c</b><d/></a>");
+}
+
 static void the_callback_can_stop(void **state)
 {
     (void)state;
@@ -450,6 +542,7 @@ int main(void)
         TEST(text_that_nobody_sees_has_none),
         TEST(what_must_be_remembered_has_a_ceiling),
         TEST(what_need_not_be_remembered_has_none),
+        TEST(the_whole_is_the_same_as_its_pieces),
         TEST(the_callback_can_stop),
         TEST(a_parser_can_be_used_again),
         TEST(nothing_follows_the_end),
