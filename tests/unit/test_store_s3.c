@@ -816,6 +816,27 @@ static void expect_list_error(const char *body, const char *text)
     hand_end(&hand);
 }
 
+/* What is in an entry's own elements is not the entry's, nor is what only looks like an entry. */
+static void test_list_other_elements(void **state)
+{
+    struct hand hand;
+
+    (void)state;
+    hand_begin(&hand, "http://h", "b");
+    hand_list(&hand, "");
+    assert_int_equal(
+        hand_answer(&hand, 200, "content-type: application/xml\n",
+                    LIST_BEGIN
+                    "<Contents><Owner><Key>x</Key></Owner><Key>a</Key><Size>1</Size></Contents>"
+                    "<CommonPrefixes><Key>y</Key></CommonPrefixes><ContentsX><Key>z</Key></ContentsX>"
+                    "<Contents><Size>2</Size><Contents><Key>u</Key></Contents><Key>b</Key><Owner/>"
+                    "</Contents><IsTruncated>false</IsTruncated></ListBucketResult>"),
+        HTTP_DONE);
+    hand_done(&hand);
+    expect_keys(&hand, (const char *const[]){"a", "b", NULL});
+    hand_end(&hand);
+}
+
 static void test_list_nonsense(void **state)
 {
     char key[1200];
@@ -829,6 +850,8 @@ static void test_list_nonsense(void **state)
     expect_list_error(LIST_BEGIN "<Contents><Key>a</Key><Size>18446744073709551616</Size></Contents>",
                       "how large");
     expect_list_error(LIST_BEGIN "<Contents><Size>1</Size></Contents></ListBucketResult>", "0 bytes");
+    expect_list_error(LIST_BEGIN "<Contents/></ListBucketResult>", "0 bytes");
+    expect_list_error(LIST_BEGIN "<Contents><Owner/></Contents></ListBucketResult>", "0 bytes");
     expect_list_error(XML "<ListAllMyBucketsResult/>", "does not answer like an S3 service");
     expect_list_error("", "does not answer like an S3 service");
     memset(key, 'k', sizeof key);
@@ -1396,6 +1419,7 @@ int main(void)
         cmocka_unit_test(test_list_of_another),
         cmocka_unit_test(test_list_other_name),
         cmocka_unit_test(test_list_unwritable_token),
+        cmocka_unit_test(test_list_other_elements),
         cmocka_unit_test(test_list_nonsense),
         cmocka_unit_test(test_read),
         cmocka_unit_test(test_read_again),

@@ -196,6 +196,8 @@ void s3_reply_reset(struct s3_call *c);
 void s3_reply_end(struct s3_call *c);
 const char *s3_md5(const struct exchange *x); /* the ETag, if that is one */
 void s3_copy_etag(char out[OBJECT_VERSION_SIZE], const char *value);
+/* The same, and the MD5 that it may be. */
+void s3_read_etag(const char *value, char out[OBJECT_VERSION_SIZE], struct object_hash *hash);
 void s3_copy_text(char *out, size_t size, const char *text);
 /* For operations whose XML has the ETag. */
 bool s3_element_etag(struct s3_call *c, const char *path, const char *text, struct error *error);

@@ -20,6 +20,7 @@ struct listing {
 
     /* The entry that is coming. */
     struct object_entry entry;
+    bool in_entry; /* a leaf of it has come */
     bool size_known;
 };
 
@@ -83,12 +84,17 @@ static bool is_xml_safe(const char *key)
     return true;
 }
 
+static bool is_url_encoded(const char *key)
+{
+    return strchr(key, '%') != NULL || strchr(key, '+') != NULL;
+}
+
 /* The key of the current entry, decoded where the service encodes them. A space is "+" from Amazon and "%20"
  * from RGW; both write a plus sign as "%2B". */
 static bool decode_key(struct list_call *list, struct error *error)
 {
     struct buf *key = &list->key;
-    bool encoded = !list->base.store->plain_keys && key->len > 0 && strpbrk(key->data, "%+") != NULL;
+    bool encoded = !list->base.store->plain_keys && is_url_encoded(buf_str(key));
 
     if (encoded && !uri_decode(key->data, true)) {
         list->is.undecodable = true;
@@ -119,21 +125,16 @@ static bool on_entry_end(struct list_call *list, struct error *error)
     list->base.reply.understood = true;
     buf_clear(&list->key);
     is->entry = (struct object_entry){.modified = CLOCK_UNKNOWN};
-    is->size_known = false;
+    is->in_entry = is->size_known = false;
     return true;
 }
 
 /* A listing does not tell which objects are encrypted: the ETags of these look like MD5s, too. */
-static void on_entry_etag(struct object_entry *entry, const char *text)
-{
-    s3_copy_etag(entry->version, text);
-    object_hash_md5(&entry->hash, entry->version);
-}
-
 static bool on_entry_leaf(struct list_call *list, const char *name, const char *text, struct error *error)
 {
     struct listing *is = &list->is;
 
+    is->in_entry = true;
     if (strcmp(name, "Key") == 0) {
         buf_clear(&list->key);
         return buf_puts(&list->key, text) || error_set(error, ERROR_LOCAL, "out of memory");
@@ -143,7 +144,7 @@ static bool on_entry_leaf(struct list_call *list, const char *name, const char *
     else if (strcmp(name, "LastModified") == 0)
         is->entry.modified = clock_parse_rfc3339(text);
     else if (strcmp(name, "ETag") == 0)
-        on_entry_etag(&is->entry, text);
+        s3_read_etag(text, is->entry.version, &is->entry.hash);
     return true;
 }
 
@@ -165,12 +166,14 @@ static bool is_own_prefix(struct list_call *list, const char *text)
 
 static bool list_element(struct s3_call *c, const char *path, const char *text, struct error *error)
 {
+    static const size_t entry_len = sizeof "Contents" - 1;
     struct list_call *list = (struct list_call *)c;
     struct listing *is = &list->is;
 
-    if (text_begins(path, "Contents/"))
-        return on_entry_leaf(list, path + 9, text, error);
-    if (strcmp(path, "Contents") == 0)
+    /* Behind a leaf of an entry nothing can end but others, and then the entry. */
+    if (is->in_entry ? path[entry_len] == '/' : text_begins(path, "Contents/"))
+        return on_entry_leaf(list, path + entry_len + 1, text, error);
+    if (is->in_entry || strcmp(path, "Contents") == 0)
         return on_entry_end(list, error);
     if (strcmp(path, "IsTruncated") == 0) {
         is->truncated = strcmp(text, "true") == 0;

@@ -135,8 +135,7 @@ static bool past_element(struct s3_call *c, const char *path, const char *text, 
     else if (strcmp(path, "Version/LastModified") == 0)
         past->is.modified = clock_parse_rfc3339(text);
     else if (strcmp(path, "Version/ETag") == 0) {
-        s3_copy_etag(past->is.version, text);
-        object_hash_md5(&past->is.hash, past->is.version);
+        s3_read_etag(text, past->is.version, &past->is.hash);
     }
     return true;
 }

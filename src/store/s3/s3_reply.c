@@ -46,7 +46,7 @@ static bool has_control(const char *text)
 
 /* ETags come quoted, unquoted (RGW 16 after a copy) and weak. One too long, or with control characters, is as good as
  * none. */
-void s3_copy_etag(char out[OBJECT_VERSION_SIZE], const char *value)
+void s3_read_etag(const char *value, char out[OBJECT_VERSION_SIZE], struct object_hash *hash)
 {
     size_t len;
 
@@ -57,10 +57,20 @@ void s3_copy_etag(char out[OBJECT_VERSION_SIZE], const char *value)
         value++;
         len -= 2;
     }
-    if (len >= OBJECT_VERSION_SIZE || has_control(value))
+    if (len >= OBJECT_VERSION_SIZE)
         len = 0;
     memcpy(out, value, len);
     out[len] = '\0';
+    object_hash_md5(hash, out);
+    if (hash->kind == OBJECT_HASH_NONE && has_control(out))
+        out[0] = '\0';
+}
+
+void s3_copy_etag(char out[OBJECT_VERSION_SIZE], const char *value)
+{
+    struct object_hash unused;
+
+    s3_read_etag(value, out, &unused);
 }
 
 /* ---- headers ---- */
