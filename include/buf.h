@@ -33,6 +33,9 @@ bool buf_puts(struct buf *buf, const char *text);
 bool buf_putc(struct buf *buf, char c);
 bool buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* As an append of so many bytes, which the caller then writes, from what it returns on. NULL: no room. */
+char *buf_extend(struct buf *buf, size_t more);
+
 /* Never NULL; "" while nothing was appended. Valid until the next change. */
 const char *buf_str(const struct buf *buf);
 

@@ -51,16 +51,13 @@ static bool render(const struct report *report, const struct settings *settings,
                           out, sizeof out));
 }
 
-static void write_metrics(void *ctx, const struct report *report, const struct report_event *event)
+static void write_metrics(const struct run_metrics *metrics, const struct report *report)
 {
-    const struct run_metrics *metrics = ctx;
     const char *path = metrics->settings->metrics_file;
     struct error error = {.kind = ERROR_NONE};
     char beside[PATH_MAX];
     struct buf text;
 
-    if (event->kind != REPORT_EVENT_FINISHED || report->dry_run || *path == '\0')
-        return;
     if (report->mode == REPORT_VALIDATE) {
         name_for_validation(path, beside);
         path = beside;
@@ -73,9 +70,16 @@ static void write_metrics(void *ctx, const struct report *report, const struct r
     buf_free(&text);
 }
 
+static void on_event(void *ctx, const struct report *report, const struct report_event *event)
+{
+    const struct run_metrics *metrics = ctx;
+
+    if (event->kind == REPORT_EVENT_FINISHED && !report->dry_run && *metrics->settings->metrics_file != '\0')
+        write_metrics(metrics, report);
+}
+
 void run_metrics_listen(struct run_metrics *metrics, struct report *report, const struct settings *settings)
 {
-    *metrics =
-        (struct run_metrics){.listener = {.event = write_metrics, .ctx = metrics}, .settings = settings};
+    *metrics = (struct run_metrics){.listener = {.event = on_event, .ctx = metrics}, .settings = settings};
     report_listen(report, &metrics->listener);
 }

@@ -92,15 +92,25 @@ static bool buf_reserve(struct buf *buf, size_t more)
     return true;
 }
 
+char *buf_extend(struct buf *buf, size_t more)
+{
+    char *at;
+
+    if (!buf_reserve(buf, more))
+        return NULL;
+    at = buf->data + buf->len;
+    at[more] = '\0';
+    buf->len += more;
+    return at;
+}
+
 bool buf_append(struct buf *buf, const void *data, size_t len)
 {
-    if (!buf_reserve(buf, len))
-        return false;
-    if (len != 0)
-        memcpy(buf->data + buf->len, data, len);
-    buf->len += len;
-    buf->data[buf->len] = '\0';
-    return true;
+    char *at = buf_extend(buf, len);
+
+    if (at != NULL && len != 0)
+        memcpy(at, data, len);
+    return at != NULL;
 }
 
 bool buf_puts(struct buf *buf, const char *text)

@@ -92,20 +92,24 @@ void clock_format_basic(int64_t wall, char out[CLOCK_BASIC_SIZE])
     memcpy(out, text, CLOCK_BASIC_SIZE);
 }
 
-/* Takes exactly `digits` digits; -1 and no progress if they are not there. */
-static int take_digits(const char **text, int digits)
+/* Takes what looks like `form`, in which a 0 stands for any digit: a number for each row of them. */
+static bool take_form(const char **text, const char *form, int *numbers)
 {
-    int value = 0;
+    const char *at = *text;
 
-    for (int i = 0; i < digits; i++) {
-        char c = (*text)[i];
+    *numbers = 0;
+    for (; *form != '\0'; form++, at++) {
+        unsigned digit = (unsigned)*at - '0';
 
-        if (!text_is_digit(c))
-            return -1;
-        value = value * 10 + (c - '0');
+        if (*form == '0' ? digit > 9 : *at != *form)
+            return false;
+        if (*form == '0')
+            *numbers = *numbers * 10 + (int)digit;
+        else
+            *++numbers = 0;
     }
-    *text += digits;
-    return value;
+    *text = at;
+    return true;
 }
 
 static bool take_char(const char **text, char c)
@@ -137,8 +141,7 @@ static int take_milliseconds(const char **text)
 static bool take_offset(const char **text, int *minutes)
 {
     int sign = 1;
-    int hour;
-    int minute;
+    int time[2];
 
     *minutes = 0;
     if (take_char(text, 'Z') || take_char(text, 'z'))
@@ -147,26 +150,20 @@ static bool take_offset(const char **text, int *minutes)
         sign = -1;
     else if (!take_char(text, '+'))
         return false;
-    hour = take_digits(text, 2);
-    if (hour < 0 || hour > 23 || !take_char(text, ':'))
+    if (!take_form(text, "00:00", time) || time[0] > 23 || time[1] > 59)
         return false;
-    minute = take_digits(text, 2);
-    if (minute < 0 || minute > 59)
-        return false;
-    *minutes = sign * (hour * 60 + minute);
+    *minutes = sign * (time[0] * 60 + time[1]);
     return true;
 }
 
 static bool take_hms(const char **text, int64_t *seconds)
 {
-    int hour = take_digits(text, 2);
-    int minute = take_char(text, ':') ? take_digits(text, 2) : -1;
-    int second = take_char(text, ':') ? take_digits(text, 2) : -1;
+    int time[3];
 
     /* 60: a leap second */
-    if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60)
+    if (!take_form(text, "00:00:00", time) || time[0] > 23 || time[1] > 59 || time[2] > 60)
         return false;
-    *seconds = hour * INT64_C(3600) + minute * INT64_C(60) + second;
+    *seconds = time[0] * INT64_C(3600) + time[1] * INT64_C(60) + time[2];
     return true;
 }
 
@@ -177,20 +174,18 @@ static bool date_exists(int month, int day)
 
 int64_t clock_parse_rfc3339(const char *text)
 {
-    int year = take_digits(&text, 4);
-    int month = year >= 0 && take_char(&text, '-') ? take_digits(&text, 2) : -1;
-    int day = month >= 0 && take_char(&text, '-') ? take_digits(&text, 2) : -1;
+    int date[3];
     int64_t seconds;
     int ms;
     int offset;
 
-    if (!date_exists(month, day) || !(take_char(&text, 'T') || take_char(&text, 't')) ||
-        !take_hms(&text, &seconds))
+    if (!take_form(&text, "0000-00-00", date) || !date_exists(date[1], date[2]) ||
+        !(take_char(&text, 'T') || take_char(&text, 't')) || !take_hms(&text, &seconds))
         return CLOCK_UNKNOWN;
     ms = take_milliseconds(&text);
     if (ms < 0 || !take_offset(&text, &offset) || *text != '\0')
         return CLOCK_UNKNOWN;
-    seconds += clock_days(year, month, day) * SECONDS_PER_DAY - offset * INT64_C(60);
+    seconds += clock_days(date[0], date[1], date[2]) * SECONDS_PER_DAY - offset * INT64_C(60);
     return seconds * MS_PER_SECOND + ms;
 }
 
@@ -230,11 +225,11 @@ int64_t clock_parse_http(const char *text)
     if (comma == NULL || comma - text != 3)
         return CLOCK_UNKNOWN;
     text = comma + 1;
-    day = take_char(&text, ' ') ? take_digits(&text, 2) : -1;
-    month = day > 0 && take_char(&text, ' ') ? take_month_name(&text) : -1;
-    year = month > 0 && take_char(&text, ' ') ? take_digits(&text, 4) : -1;
-    if (year < 0 || !date_exists(month, day) || !take_char(&text, ' ') || !take_hms(&text, &seconds) ||
-        strcmp(text, " GMT") != 0)
+    if (!take_char(&text, ' ') || !take_form(&text, "00", &day) || !take_char(&text, ' '))
+        return CLOCK_UNKNOWN;
+    month = take_month_name(&text);
+    if (!take_char(&text, ' ') || !take_form(&text, "0000", &year) || !date_exists(month, day) ||
+        !take_char(&text, ' ') || !take_hms(&text, &seconds) || strcmp(text, " GMT") != 0)
         return CLOCK_UNKNOWN;
     return (clock_days(year, month, day) * SECONDS_PER_DAY + seconds) * MS_PER_SECOND;
 }

@@ -2,7 +2,6 @@
 #include "digest.h"
 
 #include "hash.h"
-#include "text.h"
 
 #include <string.h>
 #include <strings.h>
@@ -135,24 +134,22 @@ static void finish_digest(const struct digest *digest, unsigned char out[DIGEST_
         out[i] = (unsigned char)(last.state[i / 4] >> 8 * (i % 4));
 }
 
-/* -1: it is no hexadecimal digit. */
-static int hex_nibble(char c)
-{
-    if (text_is_digit(c))
-        return c - '0';
-    c = text_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+/* What a hexadecimal digit stands for, and 16 more; 0: it is none. */
+static const unsigned char nibbles[256] = {
+    ['0'] = 16, ['1'] = 17, ['2'] = 18, ['3'] = 19, ['4'] = 20, ['5'] = 21, ['6'] = 22, ['7'] = 23,
+    ['8'] = 24, ['9'] = 25, ['a'] = 26, ['b'] = 27, ['c'] = 28, ['d'] = 29, ['e'] = 30, ['f'] = 31,
+    ['A'] = 26, ['B'] = 27, ['C'] = 28, ['D'] = 29, ['E'] = 30, ['F'] = 31,
+};
 
 bool digest_from_hex(const char *text, unsigned char out[DIGEST_SIZE])
 {
     for (size_t i = 0; i < DIGEST_SIZE; i++) {
-        int high = hex_nibble(text[2 * i]);
-        int low = high >= 0 ? hex_nibble(text[2 * i + 1]) : -1;
+        unsigned high = nibbles[(unsigned char)text[2 * i]];
+        unsigned low = high != 0 ? nibbles[(unsigned char)text[2 * i + 1]] : 0;
 
-        if (low < 0)
+        if (low == 0)
             return false;
-        out[i] = (unsigned char)(high << 4 | low);
+        out[i] = (unsigned char)(high << 4 | (low & 15));
     }
     return text[2 * DIGEST_SIZE] == '\0';
 }

@@ -447,11 +447,12 @@ static bool is_pruned(const struct filter *filter)
 struct filter_verdict filter_look(struct filter *filter, const char *key)
 {
     struct filter_verdict verdict = {.taken = true};
-    const char *at = key, *end = key + strlen(key);
+    const char *at = key, *end;
     const struct rule *rule;
 
     if (filter == NULL)
         return verdict;
+    end = key + strlen(key);
     filter->live = 0;
     filter->step++;
     enter_rules(filter, true);

@@ -68,8 +68,8 @@ static enum taken place_entry(struct store_page *page, const struct object_entry
                               .named_by_hash = is_named_by_hash(entry),
                               .touched = entry->touched != 0,
                               .written = entry->written != 0};
-    size_t key_len = strnlen(entry->key, OBJECT_KEY_MAX + 1);
-    size_t before = page->arena.len;
+    size_t key_len = strlen(entry->key), size = entry_size(entry, &numbers, key_len);
+    char *at;
 
     if (key_len > OBJECT_KEY_MAX)
         return REFUSED;
@@ -79,18 +79,20 @@ static enum taken place_entry(struct store_page *page, const struct object_entry
         page->disordered = true;
     if (page->passed)
         return TAKEN;
-    if (page->count == STORE_PAGE_KEYS ||
-        entry_size(entry, &numbers, key_len) > page->arena.max - page->arena.len)
+    if (page->count == STORE_PAGE_KEYS || size > page->arena.max - page->arena.len)
         return FULL;
-    if (!buf_append(&page->arena, &numbers, sizeof numbers) ||
-        (numbers.touched && !buf_append(&page->arena, &entry->touched, sizeof entry->touched)) ||
-        (numbers.written && !buf_append(&page->arena, &entry->written, sizeof entry->written)) ||
-        !buf_append(&page->arena, entry->hash.bytes, object_hash_size(entry->hash.kind)) ||
-        (!numbers.named_by_hash && !buf_append(&page->arena, entry->version, strlen(entry->version) + 1)) ||
-        !buf_append(&page->arena, entry->key, key_len + 1)) {
-        page->arena.len = before;
+    at = buf_extend(&page->arena, size);
+    if (at == NULL)
         return REFUSED;
-    }
+    at = mempcpy(at, &numbers, sizeof numbers);
+    if (numbers.touched)
+        at = mempcpy(at, &entry->touched, sizeof entry->touched);
+    if (numbers.written)
+        at = mempcpy(at, &entry->written, sizeof entry->written);
+    at = mempcpy(at, entry->hash.bytes, object_hash_size(entry->hash.kind));
+    if (!numbers.named_by_hash)
+        at = mempcpy(at, entry->version, strlen(entry->version) + 1);
+    memcpy(at, entry->key, key_len + 1);
     page->tail = page->arena.len - key_len - 1;
     page->count++;
     return TAKEN;

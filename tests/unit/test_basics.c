@@ -158,6 +158,26 @@ static void buf_holds_any_bytes(void **state)
     buf_free(&buf);
 }
 
+static void buf_gives_room_to_write(void **state)
+{
+    struct buf buf;
+    char *at;
+
+    (void)state;
+    buf_init(&buf, 100);
+    assert_true(buf_puts(&buf, "ab"));
+    at = buf_extend(&buf, 98);
+    assert_ptr_equal(at, buf.data + 2);
+    memset(at, 'c', 98);
+    assert_int_equal(buf.len, 100);
+    assert_int_equal(buf.data[100], '\0');
+    assert_false(buf.failed);
+    assert_null(buf_extend(&buf, 1));
+    assert_true(buf.failed);
+    assert_int_equal(buf.len, 100);
+    buf_free(&buf);
+}
+
 /* ---- text, env ---- */
 
 static void text_knows_ascii_only(void **state)
@@ -477,6 +497,43 @@ static void digest_of_two_at_once(void **state)
 }
 
 /* By md5sum. The lengths around that of a block, where the padding takes one more. */
+static void every_byte_has_its_digits(void **state)
+{
+    unsigned char bytes[256], back[DIGEST_SIZE];
+    char digits[2 * sizeof bytes + 1], text[DIGEST_HEX_SIZE];
+
+    (void)state;
+    for (int i = 0; i < 256; i++)
+        bytes[i] = (unsigned char)i;
+    hash_hex(bytes, sizeof bytes, digits);
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        snprintf(text, sizeof text, "%02x", bytes[i]);
+        assert_memory_equal(digits + 2 * i, text, 2);
+    }
+    assert_int_equal(strlen(digits), 2 * sizeof bytes);
+    assert_true(hash_is_hex(bytes, sizeof bytes, digits));
+    assert_false(hash_is_hex(bytes, sizeof bytes - 1, digits));
+    assert_true(hash_is_hex(bytes, 0, ""));
+    assert_false(hash_is_hex(bytes, 1, ""));
+    assert_false(hash_is_hex(bytes, 1, "0"));
+    assert_false(hash_is_hex(bytes + 0xAB, 1, "AB"));
+    for (size_t at = 0; at < sizeof bytes; at += DIGEST_SIZE) {
+        snprintf(text, sizeof text, "%.*s", DIGEST_HEX_SIZE - 1, digits + 2 * at);
+        assert_true(digest_from_hex(text, back));
+        assert_memory_equal(back, bytes + at, sizeof back);
+        for (char *each = text; *each != '\0'; each++)
+            *each = text_upper(*each);
+        assert_true(digest_from_hex(text, back));
+        assert_memory_equal(back, bytes + at, sizeof back);
+    }
+    for (int i = 0; i < 256; i++)
+        for (size_t place = 0; place < 2; place++) {
+            text[place] = (char)i;
+            assert_int_equal(digest_is_hex(text), i != 0 && strchr("0123456789abcdefABCDEF", i) != NULL);
+            text[place] = '0';
+        }
+}
+
 static void digest_of_every_padding(void **state)
 {
     static const struct {
@@ -561,6 +618,16 @@ static void clock_refuses_what_is_no_time(void **state)
         "2013-05-24T00:00:00+2:00",
         "-013-05-24T00:00:00Z",
         "2013-05-24 00:00:00Z",
+        "2013-05-2/T00:00:00Z",
+        "2013-05-2:T00:00:00Z",
+        "2013-05-\xB2"
+        "4T00:00:00Z",
+        "2013-5-24T00:00:00Z",
+        "2013-005-24T00:00:00Z",
+        "2013-05-24T00:00:61Z",
+        "2013-05-24T00:00:00+24:00",
+        "2013-05-24T00:00:00+02:60",
+        "2013-05-24T00:00:00+02",
     };
     static const char *const wrong_http[] = {
         "",
@@ -569,6 +636,9 @@ static void clock_refuses_what_is_no_time(void **state)
         "Friday, 24-May-13 00:00:00 GMT",
         "Fri, 24 Mai 2013 00:00:00 GMT",
         "Fri, 00 May 2013 00:00:00 GMT",
+        "Fri, 2 May 2013 00:00:00 GMT",
+        "Fri, 24 May 13 00:00:00 GMT",
+        "Fri, 24 May  2013 00:00:00 GMT",
         "Fri, 24 May 2013 00:00:00 CET",
         "60",
     };
@@ -647,6 +717,7 @@ int main(void)
         cmocka_unit_test(buf_grows_to_its_ceiling_and_no_further),
         cmocka_unit_test(buf_of_a_secret_leaves_nothing),
         cmocka_unit_test(buf_holds_any_bytes),
+        cmocka_unit_test(buf_gives_room_to_write),
         cmocka_unit_test(text_knows_ascii_only),
         cmocka_unit_test(text_is_trimmed_at_both_ends),
         cmocka_unit_test(text_begins_or_ends_with_another),
@@ -662,6 +733,7 @@ int main(void)
         cmocka_unit_test(hash_spread_is_even_and_depends_on_the_seed),
         cmocka_unit_test(digest_of_two_at_once),
         cmocka_unit_test(digest_of_every_padding),
+        cmocka_unit_test(every_byte_has_its_digits),
         cmocka_unit_test(pipe_is_larger_while_a_body_needs_it),
         cmocka_unit_test(clock_formats),
         cmocka_unit_test(clock_parses_what_services_send),
