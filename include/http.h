@@ -39,6 +39,7 @@
 
 #define HTTP_BUFFER_MIN ((size_t)16 * 1024)
 #define HTTP_BUFFER_MAX ((size_t)128 * 1024)
+#define HTTP_BUFFER_LARGE ((size_t)64 * 1024)
 #define HTTP_URL_MAX ((size_t)8 * 1024)      /* ceiling of request->url */
 #define HTTP_HOST_SIZE 300                   /* of a host's name with its port */
 #define HTTP_HEADERS_MAX ((size_t)32 * 1024) /* ceiling of request->headers */
@@ -73,9 +74,10 @@ struct http_hooks {
     /* A header of the final answer (not of 1xx), name in lower case. Called after `status` is set. Optional.
      * A head beyond the limits of http_answer.h is an error. */
     void (*header)(struct http_request *request, const char *name, const char *value);
-    /* Takes all `len` bytes and returns true, or takes none and returns false: paused until http_resume. len
-     * is at most 16 KiB, but up to request->buffer bytes may have been received, and come at once: who goes on must
-     * have room for so many. NULL: the body is dropped. */
+    /* Takes all `len` bytes and returns true, or takes none and returns false: paused until http_resume, and kept in a buffer
+     * of libcurl's. That costs memory and two more copies, so who has no room left for request->buffer bytes had better say that
+     * it is `enough` when it takes these. len is at most 16 KiB, but up to request->buffer bytes may have been received, and come
+     * at once, also after that: who goes on must have room for so many. NULL: the body is dropped. */
     bool (*body)(struct http_request *request, const char *data, size_t len);
     /* Fills in at most `room` bytes of the request's body and returns how many; 0: nothing yet, paused until
      * http_resume; -1: cannot go on (request->error says why). Only called while bytes of upload_size are
@@ -107,6 +109,7 @@ struct http_request {
     bool urgent;   /* counts in the limits of a second, and waits for none of them */
     bool discreet; /* the URL is a secret: no log has more of it than the host */
     size_t buffer; /* of a body, what is received or sent at once: from http_buffer; 0: that of the limits */
+    bool large;    /* it receives with one of the few large buffers, see http_buffer */
     int64_t time_limit; /* ms for connecting, and for an attempt; 0: the limits of all */
     int64_t patience;   /* ms on top of stall_timeout: how long the peer may be busy without a byte */
 
@@ -122,6 +125,7 @@ struct http_request {
     int64_t retry_after; /* ms, from Retry-After; 0 if none */
     uint64_t received;   /* body bytes handed to `body` in this attempt */
     uint64_t sent;  /* body bytes taken from `upload` in this attempt; in `finish`, those that were sent */
+    bool enough;    /* set by `body`: nothing more is received until http_resume */
     bool retryable; /* transport error after which another attempt makes sense (set by http) */
     bool at_proxy;  /* the error is a proxy's, and names it */
     struct error error;
@@ -153,8 +157,9 @@ void http_step(struct http *http, int wait);
 /* Who is waited for: host[:port] of the oldest request that is under way or will be tried again, and does not itself wait for
  * its owner; "" if there is none. */
 const char *http_awaited(const struct http *http, char out[HTTP_HOST_SIZE]);
-/* The buffer that one more request may have, for a body of so many bytes (UINT64_MAX: unknown). A large body costs the less the more of it comes at once,
- * so a few requests get HTTP_BUFFER_MAX for theirs; all others get what the limits say. */
+/* The buffer that one more request may receive with, for a body of so many bytes (UINT64_MAX: unknown). A large body costs the
+ * less the more of it comes at once, so a few requests, which are marked as `large`, get HTTP_BUFFER_LARGE for theirs; all others
+ * get what the limits say. */
 size_t http_buffer(const struct http *http, uint64_t size);
 
 /* The shared budget, for retries that only an owner can do (a relay must rewind both of its halves). */

@@ -12,9 +12,9 @@
 #include <string.h>
 
 #define PIECE (INT64_C(16) * 1024) /* what libcurl hands over of a body at most (CURL_MAX_WRITE_SIZE) */
-/* So many requests have large buffers at once: both halves of two relays. */
-#define LARGE_MOST 4
-#define LARGE_BODY (8 * HTTP_BUFFER_MAX)
+/* So many requests receive with large buffers at once; whoever passes on what they get has one as well. */
+#define LARGE_MOST 8
+#define LARGE_BODY (16 * HTTP_BUFFER_LARGE)
 #define AT_ONCE_MAX 2 /* HTTP_RETRY_NOW verdicts that are followed */
 
 /* From the pool or new; NULL, with *error: no memory. */
@@ -469,11 +469,11 @@ size_t http_buffer(const struct http *http, uint64_t size)
 {
     int large = 0;
 
-    if (size < LARGE_BODY || size == UINT64_MAX)
+    if (size < LARGE_BODY || size == UINT64_MAX || http->limits.buffer >= HTTP_BUFFER_LARGE)
         return http->limits.buffer;
     for (const struct http_transfer *each = http->transfers; each != NULL; each = each->next)
-        large += each->request->buffer > http->limits.buffer;
-    return large < LARGE_MOST ? HTTP_BUFFER_MAX : http->limits.buffer;
+        large += each->request->large;
+    return large < LARGE_MOST ? HTTP_BUFFER_LARGE : http->limits.buffer;
 }
 
 struct retry *http_retry(struct http *http)

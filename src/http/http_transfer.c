@@ -135,6 +135,14 @@ static size_t on_curl_header(char *line, size_t size, size_t count, void *ctx)
     return count;
 }
 
+/* In both directions: nothing is sent any more, and for the other one libcurl would come here once more. */
+static void stop_receiving(struct http_transfer *transfer)
+{
+    transfer->request->enough = false;
+    if (!transfer->body_paused && curl_easy_pause(transfer->easy, CURLPAUSE_ALL) == CURLE_OK)
+        transfer->body_paused = true;
+}
+
 static size_t on_curl_body(char *data, size_t size, size_t count, void *ctx)
 {
     struct http_transfer *transfer = ctx;
@@ -151,6 +159,8 @@ static size_t on_curl_body(char *data, size_t size, size_t count, void *ctx)
     }
     request->received += count;
     count_bytes(transfer, count);
+    if (request->enough)
+        stop_receiving(transfer);
     return count;
 }
 
@@ -420,6 +430,7 @@ void http_transfer_reset(struct http_request *request)
     request->retry_after = 0;
     request->received = 0;
     request->sent = 0;
+    request->enough = false;
     request->retryable = false;
     request->at_proxy = false;
     error_clear(&request->error);

@@ -275,6 +275,7 @@ struct probe {
     bool upload_pauses, upload_ready, upload_fails;
     /* the answer */
     bool body_refused; /* while true, `body` pauses */
+    bool has_enough;   /* it does so with each piece that it takes */
     int pauses;        /* of either side */
     struct buf seen_headers;
     struct buf body;
@@ -331,6 +332,8 @@ static inline bool on_body(struct http_request *request, const char *data, size_
         return false;
     }
     buf_append(&probe->body, data, len);
+    request->enough = probe->has_enough;
+    probe->pauses += probe->has_enough;
     if (probe->wakes != NULL) {
         probe->wakes->upload_ready = true;
         http_resume(&probe->wakes->request);

@@ -338,6 +338,34 @@ static void test_paused_body(void **state)
     single_end(&single);
 }
 
+/* Who has enough gets what had come with it, and no more until he asks for it: nothing is kept in between. */
+static void test_enough_of_a_body(void **state)
+{
+    static const struct act script[] = SCRIPT(
+        ACCEPT, REQUEST, SEND("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n"), FILL(300000), HOLD);
+    struct single single;
+    struct http_request *request = &single.probe.request;
+    size_t taken;
+
+    (void)state;
+    single_begin(&single, script, "GET");
+    request->buffer = HTTP_BUFFER_MIN;
+    single.probe.has_enough = true;
+    http_submit(single.http, request);
+    for (int turns = 0; !request->done; turns++) {
+        taken = single.probe.body.len;
+        http_step(single.http, taken > 0 ? 10 : 1000);
+        assert_true(turns < 300000 && single.probe.body.len - taken <= 2 * HTTP_BUFFER_MIN);
+        if (taken > 0 && single.probe.body.len == taken)
+            http_resume(request);
+    }
+    assert_int_equal(request->error.kind, ERROR_NONE);
+    assert_true(single.probe.pauses > 10);
+    assert_int_equal(single.probe.body.len, 300000);
+    assert_int_equal(strspn(buf_str(&single.probe.body), "x"), 300000);
+    single_end(&single);
+}
+
 /* As in a relay: the body that comes in lets the upload go on, from inside a hook. */
 static void test_resume_in_a_hook(void **state)
 {
@@ -665,13 +693,14 @@ static void test_buffers_of_large_bodies(void **state)
     for (size_t i = 0; i < 20; i++) {
         http_request_init(&requests[i]);
         requests[i].buffer = http_buffer(http, large);
-        given += requests[i].buffer == HTTP_BUFFER_MAX;
+        requests[i].large = requests[i].buffer > usual;
+        given += requests[i].buffer == HTTP_BUFFER_LARGE;
         http_submit(http, &requests[i]);
     }
-    assert_int_equal(given, 4);
+    assert_int_equal(given, 8);
     assert_int_equal(http_buffer(http, large), usual);
     http_request_free(&requests[0]);
-    assert_int_equal(http_buffer(http, large), HTTP_BUFFER_MAX);
+    assert_int_equal(http_buffer(http, large), HTTP_BUFFER_LARGE);
     for (size_t i = 1; i < 20; i++)
         http_request_free(&requests[i]);
     http_free(http);
@@ -694,6 +723,7 @@ int main(void)
         cmocka_unit_test(test_upload_that_fails),
         cmocka_unit_test(test_paused_upload),
         cmocka_unit_test(test_paused_body),
+        cmocka_unit_test(test_enough_of_a_body),
         cmocka_unit_test(test_resume_in_a_hook),
         cmocka_unit_test(test_a_paused_request_neither_spins_nor_stalls),
         cmocka_unit_test(test_stale_connection),

@@ -209,9 +209,12 @@ void exchange_field(struct exchange *x, const char *name, const char *value)
 
 void exchange_send(struct exchange *x, struct pipe *source, uint64_t length)
 {
+    size_t usual = http_buffer(loop_http(x->call->loop), 0);
+    size_t half = source->capacity / 2;
+
     x->source = source;
     x->length = length;
-    x->request.buffer = http_buffer(loop_http(x->call->loop), length);
+    x->request.buffer = half > usual ? half : usual;
     if (x->request.buffer > source->capacity)
         x->request.buffer = source->capacity;
 }
@@ -221,8 +224,10 @@ void exchange_send(struct exchange *x, struct pipe *source, uint64_t length)
 static bool make_room_for_body(struct exchange *x, struct pipe *sink, uint64_t length)
 {
     uint64_t expected = length != UINT64_MAX ? length : sink->size;
+    const struct http *http = loop_http(x->call->loop);
 
-    x->request.buffer = http_buffer(loop_http(x->call->loop), expected);
+    x->request.buffer = http_buffer(http, expected);
+    x->request.large = x->request.buffer > http_buffer(http, 0);
     return pipe_resize(sink, expected <= PIPE_CAPACITY ? PIPE_CAPACITY : 2 * x->request.buffer);
 }
 

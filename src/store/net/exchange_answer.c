@@ -191,6 +191,14 @@ static void check_head(struct exchange *x)
 
 /* ---- the object's body ---- */
 
+/* For what is received at once. */
+static bool has_room_for_next(const struct exchange *x)
+{
+    uint64_t left = expected_length(x) - x->streamed;
+
+    return pipe_room(x->sink) >= (left < x->request.buffer ? left : x->request.buffer);
+}
+
 static bool stream_body(struct exchange *x, const char *data, size_t len)
 {
     if (x->failure.kind == ERROR_NONE && x->streamed == 0)
@@ -206,6 +214,8 @@ static bool stream_body(struct exchange *x, const char *data, size_t len)
     }
     x->call->head_known = true;
     x->streamed += pipe_write(x->sink, data, len);
+    if (!has_room_for_next(x))
+        x->paused = x->request.enough = true;
     return true;
 }
 
