@@ -81,6 +81,15 @@ class Http(RateCase):
                                        "STORSYNC_MAX_BYTES": "2MB"})
         self.assertEqual(target.get("public/0001"), data.body(1, MB))
 
+    def test_memory_of_what_waits(self):
+        """Nothing comes for a body that waits for its turn: it would have to be kept."""
+        self.fill(self.source, 4, 16 * MB)
+        target = self.s3_bucket(1)
+        tool = self.measured(128 * MB, 40 * MB, {**self.source.env("source"), **target.env("destination"),
+                                                 "STORSYNC_MAX_BYTES": "40MB"})
+        if not RUN.instrumented:
+            self.assertLess(tool.peak_rss, 8 * data.MIB)
+
     def test_waiting_is_no_stall(self):
         """A body that waits for its turn longer than a request may take, or be silent."""
         self.fill(self.source, 1, 5 * MB)
