@@ -1,8 +1,9 @@
 /*
  * output - writing to a descriptor that is shared with others, and that perhaps nobody reads.
  *
- * Setting O_NONBLOCK would change it for everybody who has it, the application among them. So each write is of PIPE_BUF
- * bytes at most, and comes only after poll has said that there is room: a pipe then takes it without waiting, unless
+ * Setting O_NONBLOCK would change it for everybody who has it, the application among them. So each write, of PIPE_BUF bytes at
+ * most, is tried with RWF_NOWAIT first, which is O_NONBLOCK for one write. Where that has no room or is unknown (terminals, most
+ * files, older kernels) poll has to say that there is room: a pipe then takes it without waiting, unless
  * somebody else fills it in between. A terminal says so when one byte fits, and waits for the rest. So a write that
  * waits nevertheless is interrupted (SIGALRM, whose disposition and timer are put back).
  */

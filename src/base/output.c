@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define ALARM_MORE 10L /* ms after patience ran out, and again: the first may come before the write begins */
@@ -106,13 +107,37 @@ static ssize_t write_within(int fd, const char *data, size_t len, int64_t *patie
     return n;
 }
 
+/* ---- a write that does not wait ---- */
+
+/* At most PIPE_BUF bytes, if there is room for them now, as with O_NONBLOCK for this one call: pipes and sockets, since Linux 6.5.
+ * Else -1, whyever. */
+static ssize_t write_at_once(int fd, const char *data, size_t len)
+{
+    static int unable = -1; /* the descriptor that was found to have no such thing: a terminal, most files */
+    struct iovec piece = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
+    ssize_t n;
+
+    if (fd == unable)
+        return -1;
+    n = pwritev2(fd, &piece, 1, -1, RWF_NOWAIT);
+    if (n < 0 && errno != EAGAIN && errno != EINTR)
+        unable = fd;
+    return n;
+}
+
 size_t output_write(int fd, const char *data, size_t len, int64_t *patience)
 {
     size_t at = 0;
 
-    while (at < len && wait_for_room(fd, patience)) {
-        ssize_t n = write_within(fd, data + at, len - at < PIPE_BUF ? len - at : PIPE_BUF, patience);
+    while (at < len) {
+        size_t piece = len - at < PIPE_BUF ? len - at : PIPE_BUF;
+        ssize_t n = write_at_once(fd, data + at, piece);
 
+        if (n <= 0) {
+            if (!wait_for_room(fd, patience))
+                break;
+            n = write_within(fd, data + at, piece, patience);
+        }
         if (n > 0)
             at += (size_t)n;
         else if (n == 0 || (errno != EINTR && errno != EAGAIN) || *patience == 0)

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "json.h"
+#include "sandbox.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int log_pipe[2];
@@ -351,6 +355,60 @@ static const char *read_pipe(int fd)
     return seen;
 }
 
+/* What comes of a line in a process where the system call of that number is refused; `full`: of 100 lines, and there is no room. */
+static const char *logged_without(uint32_t number, bool full)
+{
+    int ends[2];
+    int status;
+    pid_t pid;
+
+    fill_pipe(ends);
+    if (!full)
+        read_pipe(ends[0]);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        log_patience(50);
+        if (!sandbox_refuse(number, ENOSYS))
+            _exit(77);
+        for (int i = 0; i < (full ? 100 : 1); i++)
+            log_info("a line");
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    close(ends[1]);
+    read_pipe(ends[0]);
+    close(ends[0]);
+    if (WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(status, 0);
+    return seen;
+}
+
+/* One system call, which is not that. Kernels before 6.5 have no such thing for pipes. */
+static void test_a_line_is_written_without_a_timer(void **state)
+{
+    struct iovec something = {.iov_base = seen, .iov_len = 1};
+    int ends[2];
+    ssize_t n;
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    n = pwritev2(ends[1], &something, 1, -1, RWF_NOWAIT);
+    close(ends[0]);
+    close(ends[1]);
+    if (n != 1)
+        skip();
+    assert_string_equal(logged_without(SYS_write, false), "storsync-init: a line\n");
+}
+
+static void test_a_kernel_that_always_waits(void **state)
+{
+    (void)state;
+    assert_string_equal(logged_without(SYS_pwritev2, false), "storsync-init: a line\n");
+    assert_int_equal(strspn(logged_without(SYS_pwritev2, true), "."), PIPE_SIZE);
+}
+
 static void test_nobody_waits_long_for_a_reader(void **state)
 {
     int ends[2];
@@ -431,6 +489,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        TEST(a_line_is_written_without_a_timer),
+        TEST(a_kernel_that_always_waits),
         TEST(nobody_waits_long_for_a_reader),
         TEST(the_end_tells_what_was_lost),
         TEST(a_line_that_was_cut_ends),
