@@ -109,7 +109,7 @@ struct http_request {
     bool urgent;   /* counts in the limits of a second, and waits for none of them */
     bool discreet; /* the URL is a secret: no log has more of it than the host */
     size_t buffer; /* of a body, what is received or sent at once: from http_buffer; 0: that of the limits */
-    bool large;    /* it receives with one of the few large buffers, see http_buffer */
+    bool large;    /* its buffer is one of the few large ones, see http_buffer */
     int64_t time_limit; /* ms for connecting, and for an attempt; 0: the limits of all */
     int64_t patience;   /* ms on top of stall_timeout: how long the peer may be busy without a byte */
 
@@ -158,8 +158,8 @@ void http_step(struct http *http, int wait);
  * its owner; "" if there is none. */
 const char *http_awaited(const struct http *http, char out[HTTP_HOST_SIZE]);
 /* The buffer that one more request may receive with, for a body of so many bytes (UINT64_MAX: unknown). A large body costs the
- * less the more of it comes at once, so a few requests, which are marked as `large`, get HTTP_BUFFER_LARGE for theirs; all others
- * get what the limits say. */
+ * less the more of it comes at once, so a few requests get HTTP_BUFFER_LARGE for theirs; all others get what the limits
+ * say. The owner marks them as `large`, and those that pass on what they receive as well. */
 size_t http_buffer(const struct http *http, uint64_t size);
 
 /* The shared budget, for retries that only an owner can do (a relay must rewind both of its halves). */

@@ -12,7 +12,8 @@
 #include <string.h>
 
 #define PIECE (INT64_C(16) * 1024) /* what libcurl hands over of a body at most (CURL_MAX_WRITE_SIZE) */
-/* So many requests receive with large buffers at once; whoever passes on what they get has one as well. */
+/* Another request gets a large buffer if fewer have one. A relay has two of them when it is under way, and one large pipe even when its
+ * get is over: so there are never more large pipes than that. */
 #define LARGE_MOST 8
 #define LARGE_BODY (16 * HTTP_BUFFER_LARGE)
 #define AT_ONCE_MAX 2 /* HTTP_RETRY_NOW verdicts that are followed */

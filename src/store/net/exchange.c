@@ -217,6 +217,7 @@ void exchange_send(struct exchange *x, struct pipe *source, uint64_t length)
     x->request.buffer = half > usual ? half : usual;
     if (x->request.buffer > source->capacity)
         x->request.buffer = source->capacity;
+    x->request.large = x->request.buffer > usual;
 }
 
 /* A pipe for all of it never pauses. Any other one has room for twice what comes at once: for what is on its way, while the
