@@ -194,11 +194,13 @@ size_t page_memory(const struct store_page *page)
     return page->arena.cap;
 }
 
+/* One that has fewer than were asked for tells nothing of others, say the last one with its few keys. */
 size_t page_full(const struct store_page *page)
 {
-    return page->count > 0 && (page->keys < STORE_PAGE_KEYS || page->crowded)
-               ? page->arena.len / (size_t)page->count * STORE_PAGE_KEYS
-               : page->arena.len;
+    bool cut_short = page->crowded || (page->keys < STORE_PAGE_KEYS && page->count >= page->keys);
+
+    return cut_short && page->count > 0 ? page->arena.len / (size_t)page->count * STORE_PAGE_KEYS
+                                        : page->arena.len;
 }
 
 bool page_repeats(const struct store_page *page)

@@ -378,6 +378,41 @@ static void pages_are_as_long_as_there_is_room(void **state)
     free_service(service);
 }
 
+static void add_keys(struct store_page *page, int count, size_t len)
+{
+    char key[OBJECT_KEY_MAX + 1];
+
+    for (int i = 0; i < count; i++) {
+        memset(key, 'k', len);
+        snprintf(key + len, sizeof key - len, "%04d", i);
+        assert_true(page_receive(page, &(struct object_entry){.key = key, .version = "v"}));
+    }
+}
+
+/* What pages would take is told by those that have as many keys as they could have, not by the few that are left at the end. */
+static void few_keys_tell_nothing_of_whole_pages(void **state)
+{
+    struct store_page page;
+    void *walk = NULL;
+    size_t full;
+
+    (void)state;
+    page_init(&page, &walk, "");
+    page_limit(&page, 50000);
+    add_keys(&page, 900, 60);
+    full = page_full(&page);
+    assert_in_range(full, 64 * 1000, 150 * 1000);
+    assert_true(page_asks_too_much(&page));
+    page_ask_less(&page);
+    add_keys(&page, page_keys(&page), 60);
+    assert_in_range(page_full(&page), full - 1000, full + 1000);
+    page_reset(&page);
+    add_keys(&page, 2, 500);
+    assert_true(page_end(&page, NULL));
+    assert_int_equal(page_full(&page), page_bytes(&page));
+    page_free(&page);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,6 +421,7 @@ int main(void)
         cmocka_unit_test(a_service_that_takes_no_notice_of_anything),
         cmocka_unit_test(order_is_checked_in_what_does_not_fit),
         cmocka_unit_test(pages_are_as_long_as_there_is_room),
+        cmocka_unit_test(few_keys_tell_nothing_of_whole_pages),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
