@@ -60,13 +60,13 @@ static inline bool flushes_done(const char *path)
 
 int fsync(int fd)
 {
-    char link[32], path[PATH_MAX];
+    char self[32], path[PATH_MAX];
     size_t len = strlen(flushes.root);
     ssize_t size;
     bool fails;
 
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    size = readlink(link, path, sizeof path - 1);
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    size = readlink(self, path, sizeof path - 1);
     if (size < 0)
         return -1;
     path[size] = '\0';
