@@ -93,6 +93,10 @@ struct lease_wait {
     enum lease_need (*need)(void *ctx, bool waiting, struct error *error);
     void (*waiting)(void *ctx,
                     const struct lease_record *holder); /* at the first wait, and when the holder changes */
+    /* An epoch of ours was just created: if it turns out to be the lease, nobody else has had that since before now, and what is
+     * read from now on is not too old. NULL: nobody wants to know. It may come again, for another epoch, and
+     * not for one whose create was not answered. */
+    void (*created)(void *ctx);
     void *ctx;
 };
 

@@ -35,10 +35,18 @@ struct sync_job {
     struct report *report;
     struct lease
         *lease; /* held. Renewed from this loop; when it is lost, the run ends. In a dry run only looked at */
-    struct plan_file *plan;  /* of a dry run, told each object; NULL: none */
-    const struct job *state; /* whose journal it writes (keep_previous), and where it tries things out */
-    bool journaled;          /* out: it has one now, as it has changed something */
+    struct plan_file *plan;      /* of a dry run, told each object; NULL: none */
+    const struct job *state;     /* whose journal it writes (keep_previous), and where it tries things out */
+    bool journaled;              /* out: it has one now, as it has changed something */
+    struct sync_listings *begun; /* by sync_begin_listings; NULL: nothing */
 };
+
+/* Asks for the first listings already, and for those that were asked for before once more: sync_run, which uses them, waits for
+ * that less. Nothing is acted upon before that. What others do to the destination meanwhile is missed: so not before an epoch of
+ * the lease was created (lease_wait.created). Without memory nothing is asked. */
+void sync_begin_listings(struct sync_job *job);
+/* They are not going to be used. */
+void sync_drop_listings(struct sync_job *job);
 
 /* False with *error when the run could not be carried through; failed objects alone leave it true and are in
  * the report's counters. */

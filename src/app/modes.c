@@ -131,12 +131,9 @@ static void look_at_marker(struct modes_contest *contest, struct lease *lease, s
         log_warn("%s", found->warning);
 }
 
-/* Copies what is new or changed, and tells whether every object got through. */
-bool modes_sync_all(struct run *run, struct lease *lease, bool *journaled, struct error *error)
+struct sync_job modes_make_job(struct run *run, struct lease *lease)
 {
-    bool ended;
-
-    struct sync_job job = {
+    return (struct sync_job){
         .source = run->source,
         .destination = run->destination,
         .settings = run->settings,
@@ -145,10 +142,15 @@ bool modes_sync_all(struct run *run, struct lease *lease, bool *journaled, struc
         .plan = &run->plan,
         .state = &run->job,
     };
+}
+
+bool modes_sync_all(struct run *run, struct sync_job *job, struct error *error)
+{
+    bool ended;
 
     report_begin(&run->report);
-    ended = sync_run(&job, error);
-    *journaled = job.journaled;
+    ended = sync_run(job, error);
+    sync_drop_listings(job);
     if (!ended)
         return false;
     if (run->report.failed != 0) {
@@ -210,6 +212,23 @@ void modes_tell_waiting(void *ctx, const struct lease_record *holder)
     struct modes_contest *contest = ctx;
 
     report_waiting(&contest->run->report, holder->owner, (int64_t)holder->epoch);
+}
+
+/* What is in the buckets may be asked for while it is proven that the lease is ours. */
+static void begin_listings(void *ctx)
+{
+    struct modes_contest *contest = ctx;
+
+    if (contest->job == NULL)
+        return;
+    contest->listed = contest->job->lease->own.epoch;
+    sync_begin_listings(contest->job);
+}
+
+/* The lease is another epoch than that under which they were begun, or shards may have been at work until the gate was passed. */
+static bool are_outdated(const struct modes_contest *contest, const struct lease *lease)
+{
+    return lease->own.epoch != contest->listed || lease->shards;
 }
 
 /* Nothing was done under it. */
@@ -280,6 +299,7 @@ static enum lease_outcome acquire(struct modes_contest *contest, struct lease *l
         .patient = !automatic,
         .need = automatic ? modes_need : need_always,
         .waiting = modes_tell_waiting,
+        .created = begin_listings,
         .ctx = contest,
     };
     enum lease_outcome outcome = LEASE_NOT_WON;
@@ -288,6 +308,8 @@ static enum lease_outcome acquire(struct modes_contest *contest, struct lease *l
     if (gate != NULL)
         outcome = modes_acquire(contest, lease, &wait, gate, error);
     gate_close(gate);
+    if (contest->job != NULL && (outcome != LEASE_WON || are_outdated(contest, lease)))
+        sync_drop_listings(contest->job);
     if (outcome == LEASE_WON)
         report_leased(&run->report, lease->advisory);
     return outcome;
@@ -313,7 +335,7 @@ static void sync_alone(struct modes_contest *contest, struct lease *lease, bool 
                        struct error *error)
 {
     struct run *run = contest->run;
-    bool journaled;
+    struct sync_job *job = contest->job;
 
     for (int losses = 0;; losses++) {
         switch (acquire(contest, lease, automatic, error)) {
@@ -326,9 +348,9 @@ static void sync_alone(struct modes_contest *contest, struct lease *lease, bool 
         case LEASE_WON:
             break;
         }
-        if (modes_sync_all(run, lease, &journaled, error) && automatic)
+        if (modes_sync_all(run, job, error) && automatic)
             commit_marker(run, lease, error);
-        if (journaled && error->kind == ERROR_NONE)
+        if (job->journaled && error->kind == ERROR_NONE)
             journal_prune(&run->job, run->settings->runs_kept, lease);
         if (lease->held || error->kind != ERROR_BUSY || losses == MODES_LOSSES_MAX)
             break;
@@ -351,13 +373,15 @@ static void sync_with_lease(struct modes_contest *contest, struct lease *lease, 
                             struct error *error)
 {
     struct run *run = contest->run;
-    bool journaled;
+    struct sync_job job = modes_make_job(run, lease);
 
     if (!run->report.dry_run) {
+        contest->job = &job;
         sync_alone(contest, lease, automatic, error);
+        contest->job = NULL;
     } else {
         if (lease_look(lease, error))
-            modes_sync_all(run, lease, &journaled, error);
+            modes_sync_all(run, &job, error);
         modes_conclude(run, error);
     }
 }

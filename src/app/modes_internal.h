@@ -10,6 +10,7 @@
 #include "lease.h"
 #include "marker.h"
 #include "run.h"
+#include "sync.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,6 +30,8 @@ void modes_init_lease(const struct run *run, const struct job *job, struct lease
 struct modes_contest {
     struct run *run;
     struct marker_finding found; /* what ended it, if somebody else did the work */
+    struct sync_job *job;        /* that follows; NULL: none, or it begins when the lease was won */
+    uint64_t listed;             /* the epoch under which its listings were begun */
 };
 enum lease_need modes_need(void *ctx, bool waiting, struct error *error);
 void modes_tell_waiting(void *ctx, const struct lease_record *holder);
@@ -37,8 +40,11 @@ void modes_tell_waiting(void *ctx, const struct lease_record *holder);
 enum lease_outcome modes_acquire(struct modes_contest *contest, struct lease *lease,
                                  const struct lease_wait *wait, struct gate *gate, struct error *error);
 
+/* What modes_sync_all is to do. Borrows both. */
+struct sync_job modes_make_job(struct run *run, struct lease *lease);
+
 /* Copies what is new or changed, and tells whether every object got through. */
-bool modes_sync_all(struct run *run, struct lease *lease, bool *journaled, struct error *error);
+bool modes_sync_all(struct run *run, struct sync_job *job, struct error *error);
 
 /* Gives the lease back, if it is held, when nothing was done under it. */
 void modes_give_back_unused(struct lease *lease);

@@ -217,14 +217,14 @@ static enum lease_need take_lease(struct shards *s, struct error *error)
 /* INVARIANT: a part says that it is done only after a pass that failed nowhere, to whose end the lease was ours. */
 static bool sync_part(struct shards *s, struct error *error)
 {
-    bool journaled;
+    struct sync_job job = modes_make_job(s->run, &s->lease);
 
     s->lease.own.span_count =
         0; /* who else has written is not known to a shard: all of it counts as a sync's */
     report_leased(&s->run->report, s->lease.advisory);
     s->run->report.undone = s->done.undone;
-    return (s->done.begun || parts_begin(&s->parts, error)) &&
-           modes_sync_all(s->run, &s->lease, &journaled, error) && lease_confirm(&s->lease, error);
+    return (s->done.begun || parts_begin(&s->parts, error)) && modes_sync_all(s->run, &job, error) &&
+           lease_confirm(&s->lease, error);
 }
 
 static void conclude_over(struct shards *s, struct error *error)

@@ -183,7 +183,7 @@ enum lease_outcome lease_acquire(struct lease *lease, const struct lease_wait *w
     for (int races = 1; races <= RACES_MAX; races++) {
         if (!prepare_to_take(&a, &outcome, error))
             return outcome;
-        switch (lease_take(lease, &a.watch, error)) {
+        switch (lease_take(lease, &a.watch, wait, error)) {
         case LEASE_TAKEN:
             error_clear(error); /* of attempts that failed before */
             return settle_need(&a, error);

@@ -95,7 +95,8 @@ bool lease_write(struct lease *lease, bool create);
 
 enum lease_taking { LEASE_TAKEN, LEASE_TAKEN_BY_ANOTHER, LEASE_NOT_TAKEN };
 
-/* Takes the epoch after the watched one. NOT_TAKEN with *error; what was created is given back then. */
-enum lease_taking lease_take(struct lease *lease, const struct lease_watch *watch, struct error *error);
+/* Takes the epoch after the watched one; wait->created is called. NOT_TAKEN with *error; what was created is given back then. */
+enum lease_taking lease_take(struct lease *lease, const struct lease_watch *watch,
+                             const struct lease_wait *wait, struct error *error);
 
 #endif

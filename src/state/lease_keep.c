@@ -139,6 +139,22 @@ static bool step_renewal(struct lease *lease, struct error *error)
     return true;
 }
 
+/* What has become of the last removal. */
+static void settle_epoch_removal(struct lease *lease)
+{
+    struct call *call = &lease->removal;
+
+    if (call->error.kind == ERROR_PERMISSION)
+        log_warn(
+            "old epochs of the lease cannot be removed, and each sync leaves one more (the right to remove what is below %s is enough): %s",
+            lease->job->prefix, call->error.text);
+    if (call->error.kind != ERROR_NONE) {
+        lease->older_count = 0;
+        lease->older_stay = true;
+    }
+    error_clear(&call->error);
+}
+
 /* INVARIANT (L4): only what is below our own epoch is removed. Nobody waits for it; what fails, or is not over when the lease is given
  * back, is left for the next owner. */
 static bool step_removal(struct lease *lease)
@@ -149,15 +165,7 @@ static bool step_removal(struct lease *lease)
 
     if (!call->done)
         return moved;
-    if (call->error.kind == ERROR_PERMISSION)
-        log_warn(
-            "old epochs of the lease cannot be removed, and each sync leaves one more (the right to remove what is below %s is enough): %s",
-            lease->job->prefix, call->error.text);
-    if (call->error.kind != ERROR_NONE) {
-        lease->older_count = 0;
-        lease->older_stay = true;
-    }
-    error_clear(&call->error);
+    settle_epoch_removal(lease);
     if (lease->older_count == 0)
         return moved;
     lease_key(lease->job, lease->older[--lease->older_count], key);
@@ -257,4 +265,8 @@ void lease_release(struct lease *lease, bool clean_pass, int64_t limit)
     }
     if (begin_write(lease, false) && !store_wait_for(&lease->call, limit))
         log_warn("the lease could not be released; others will wait for it: %s", lease->call.error.text);
+    /* After a short pass it was answered meanwhile, if at all. */
+    store_step(&lease->removal);
+    if (lease->removal.done)
+        settle_epoch_removal(lease);
 }

@@ -90,7 +90,7 @@ static enum lease_taking settle_create(struct lease *lease, const struct error *
 }
 
 /* INVARIANT (L1): the only place that creates an epoch. */
-static enum lease_taking create_epoch(struct lease *lease, struct error *error)
+static enum lease_taking create_epoch(struct lease *lease, const struct lease_wait *wait, struct error *error)
 {
     for (int tries = 1; tries <= CREATE_TRIES; tries++) {
         struct error failure;
@@ -98,6 +98,8 @@ static enum lease_taking create_epoch(struct lease *lease, struct error *error)
 
         if (lease_write(lease, true)) {
             lease->held = true;
+            if (wait->created != NULL)
+                wait->created(wait->ctx);
             return prove_create(lease, error);
         }
         failure = lease->call.error;
@@ -239,7 +241,8 @@ static void begin_epoch(struct lease *lease, const struct lease_watch *watch)
     make_nonce(lease->own.nonce);
 }
 
-enum lease_taking lease_take(struct lease *lease, const struct lease_watch *watch, struct error *error)
+enum lease_taking lease_take(struct lease *lease, const struct lease_watch *watch,
+                             const struct lease_wait *wait, struct error *error)
 {
     struct lease_epochs epochs;
     enum lease_taking taking;
@@ -252,7 +255,7 @@ enum lease_taking lease_take(struct lease *lease, const struct lease_watch *watc
     }
     begin_epoch(lease, watch);
     crash_point("lease-before-create");
-    taking = create_epoch(lease, error);
+    taking = create_epoch(lease, wait, error);
     crash_point("lease-created");
     if (taking == LEASE_TAKEN)
         taking = check_highest(lease, &epochs, error);

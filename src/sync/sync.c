@@ -1,7 +1,6 @@
 #include "clock.h"
 #include "log.h"
 #include "sync_internal.h"
-#include "text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,86 +101,16 @@ static bool turn_sync(struct sync *sync)
 
 /* ---- the paths ---- */
 
-/* A plan is written in the order of the keys, and whoever removes has to know that the source has something before it begins. */
-static bool needs_order(const struct sync *sync)
-{
-    const struct settings *settings = sync->job->settings;
-
-    return sync->removing || (settings->dry_run && *settings->plan != '\0');
-}
-
-/* Begins its listings. */
-static bool open_path(const struct sync *sync, struct path *path, int number, struct error *error)
-{
-    struct plan_rule rule = {
-        .compare = (enum compare)sync->job->settings->compare,
-        .doubtful = sync->job->lease != NULL && sync->job->lease->after_failure,
-    };
-    struct store_range range = {.prefix = settings_part(sync->job->settings, number),
-                                .filter = settings_filter(sync->job->settings)};
-
-    *path = (struct path){.asked = clock_mono()};
-    if (join_open(&path->join, sync->job->source, sync->job->destination, &range, rule,
-                  needs_order(sync) ? JOIN_IN_ORDER : JOIN_ANY_ORDER, error))
-        return true;
-    path->asked = 0;
-    return false;
-}
-
-static void close_path(struct path *path)
-{
-    join_close(&path->join);
-    path->asked = 0;
-}
-
-bool sync_is_stale(const struct path *path)
-{
-    return !path->begun && clock_mono() - path->asked > SYNC_AHEAD_AGE;
-}
-
-/* Its turn has come. What was begun before is taken over. */
-static bool begin_path(struct sync *sync, int number)
-{
-    if (sync->next.asked != 0 && sync_is_stale(&sync->next))
-        close_path(&sync->next);
-    if (sync->next.asked == 0 && !open_path(sync, &sync->next, number, &sync->error))
-        return false;
-    sync->path = sync->next;
-    sync->next = (struct path){.asked = 0};
-    sync->path.listed = sync->error.kind != ERROR_NONE;
-    return true;
-}
-
-/* Parts that were asked for may lie within each other. */
-static bool is_apart(const struct settings *settings, int number, int other)
-{
-    const char *path = settings_part(settings, number), *next = settings_part(settings, other);
-
-    return !text_begins(path, next) && !text_begins(next, path);
-}
-
-/* The listings of the path after it are asked for with its own, unless it may change what they show. */
-static void open_next(struct sync *sync, int number)
-{
-    const struct settings *settings = sync->job->settings;
-    struct error later; /* it is tried again when its turn has come */
-
-    if (!sync->removing && number + 1 < settings_part_count(settings) &&
-        is_apart(settings, number, number + 1))
-        open_path(sync, &sync->next, number + 1, &later);
-}
-
 bool sync_walk_path(struct sync *sync, int number)
 {
-    if (!begin_path(sync, number))
+    if (!sync_begin_path(sync, number))
         return false;
-    open_next(sync, number);
     if (!sync->removing)
         report_path(sync->job->report, settings_part(sync->job->settings, number));
     sync_settle_ahead(sync);
     while (turn_sync(sync)) {
     }
-    close_path(&sync->path);
+    sync_close_path(&sync->path);
     if (!sync->removing)
         report_path_end(sync->job->report);
     return true;
@@ -213,7 +142,8 @@ static void sync_paths(struct sync *sync)
 
     for (int i = 0; i < count && (sync->error.kind == ERROR_NONE || sync_is_ahead(sync)); i++)
         sync_path(sync, i);
-    close_path(&sync->next);
+    sync_close_path(&sync->next);
+    sync_close_path(&sync->later);
 }
 
 /* ---- the run ---- */
@@ -229,6 +159,7 @@ static int count_slots(int64_t concurrency)
 static void sync_prepare(struct sync *sync, struct sync_job *job)
 {
     sync->job = job;
+    job->journaled = false;
     sync->slot_count = count_slots(job->settings->concurrency);
     concurrency_init(&sync->concurrency, job->settings->concurrency, clock_mono());
     sync->breaker.max = job->settings->max_failures;
@@ -304,6 +235,7 @@ bool sync_run(struct sync_job *job, struct error *error)
         transfer_init(&slot->transfer, &sync.plan);
         deed_init(&slot->deed, &sync.deed_plan, &slot->transfer, &slot->removal);
     }
+    sync_take_listings(&sync);
     sync_paths(&sync);
     sync_remove_extras(&sync);
     if (sync.error.kind == ERROR_NONE && job->report->listed + job->report->elsewhere == 0)

@@ -2,6 +2,7 @@
  * sync_internal - what the files of sync share; nobody else includes this.
  *
  *     sync.c           the run: its paths one after the other, and the loop in which all of it happens
+ *     sync_paths.c     when each path's listings are asked for
  *     sync_steps.c     what is done about the heads of the listings; in a dry run, what would be
  *     sync_slots.c     the objects that are under way, and what becomes of each
  *     sync_journal.c   with keep_previous: what was decided upon waits for its entry
@@ -54,9 +55,10 @@ struct sync {
     int slot_count;
     struct concurrency concurrency;
     struct concurrency_figures figures;
-    bool full;        /* one more slot would have been used */
-    struct path path; /* at hand */
-    struct path next; /* its listings are asked for meanwhile */
+    bool full;         /* one more slot would have been used */
+    struct path path;  /* at hand */
+    struct path next;  /* its listings are asked for meanwhile */
+    struct path later; /* the one behind it: only where they were asked for before the run */
     struct breaker breaker;
     uint64_t bytes; /* of finished transfers */
 
@@ -76,8 +78,17 @@ struct sync {
 
 /* Both listings from their beginnings to their ends, and whatever is to be done about them. */
 bool sync_walk_path(struct sync *sync, int number);
+
+/* ---- sync_paths.c ---- */
+
+/* Its turn has come: what was begun of it before is taken over, and the listings of the one behind it are asked for. False, with
+ * sync->error: no memory. */
+bool sync_begin_path(struct sync *sync, int number);
+void sync_close_path(struct path *path);
 /* Were its listings begun too long ago to be used now? */
 bool sync_is_stale(const struct path *path);
+/* What sync_begin_listings has begun is the run's from now on. */
+void sync_take_listings(struct sync *sync);
 
 /* ---- sync_steps.c ---- */
 

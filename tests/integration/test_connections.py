@@ -32,6 +32,7 @@ class Reuse(TestCase):
     def relay(self, reader, writer, **more):
         """Everything passes through the tool."""
         env = {**sides(self.source, self.destination, STORSYNC_CONCURRENCY=str(CONCURRENCY)), **more}
+        env["PUBLIC_OBJECT_SEARCH_PATHS"] = "/bucket/public"  # of two paths the first listings, and connections, are two
         for side, bucket, server in (("source", self.source, reader), ("destination", self.destination, writer)):
             env.update(bucket.env(side, endpoint=server.endpoint, ca_file=str(RUN.ca_file)))
         tool = self.succeed("--sync", env=env)

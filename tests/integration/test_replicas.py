@@ -418,8 +418,11 @@ class Rights(SlowSource):
         proxy = self.proxy(destination.server.endpoint)
         refused = (gcs.error_body(403, "forbidden"), {}) if RUN.gs == "destination" else (s3_error("AccessDenied"), XML)
         proxy.fault(answer(403, *refused), method="DELETE", times=FOREVER)
-        env = {**production(self.source, destination), **destination.env("destination", endpoint=proxy.endpoint)}
+        env = {**production(self.source, destination), **destination.env("destination", endpoint=proxy.endpoint),
+               **self.slow(self.proxy(self.source.server.endpoint))}
         for number in range(3):
+            if number > 0:
+                destination.remove("public/2")  # nobody waits for the answer to the DELETE: there is something to do
             tool = self.replica(env, "--sync", command=False).wait()
             self.assertEqual((tool.code, tool.status["state"]), (0, "synced"))
             told = [w for w in tool.warnings if "s3:DeleteObject" in w or "storage.objects.delete" in w]

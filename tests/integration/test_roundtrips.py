@@ -1,9 +1,10 @@
 """How often a deploy waits for answers: what does not depend on each other is asked for together."""
+import json
 import re
 import threading
 
 from harness import JOB, RUN, TestCase, production
-from proxyfault import passthrough
+from proxyfault import drop_answer, passthrough
 
 STATE = f"/.storsync/{JOB}/"
 LIST_LEASE = f"GET .*prefix=.storsync%2F{JOB}%2Flease%2F"
@@ -93,8 +94,7 @@ class Waits(TestCase):
         self.deploy([marker("d1")],
                     [last_sync(), LIST_LEASE],
                     [epoch(1)],
-                    [epoch(1), LIST_LEASE],
-                    [*listings("public"), *listings("private")],
+                    [epoch(1), LIST_LEASE, *listings("public"), *listings("private")],
                     ["PUT .*/public/1", "PUT .*/public/2", "PUT .*/private/1"],
                     [epoch(1), LIST_LEASE],
                     [last_sync("PUT"), marker("d1", "PUT")],
@@ -112,13 +112,38 @@ class Waits(TestCase):
                     [last_sync(), LIST_LEASE],
                     [epoch(1, "GET")],
                     [epoch(2)],
-                    [epoch(2), LIST_LEASE],
+                    [epoch(2), LIST_LEASE, *listings("public"), *listings("private")],
                     *asked_again,
-                    [*listings("public"), *listings("private"), epoch(1, "DELETE")],
-                    [epoch(2), LIST_LEASE],
+                    [epoch(2), LIST_LEASE, epoch(1, "DELETE")],
                     [last_sync("PUT"), marker("d2", "PUT")],
                     [epoch(2)],
                     deployment="d2", STORSYNC_MIN_INTERVAL="0", told=(marker("d2"), date))
+
+    def test_listings_from_before_shards_were_looked_at_are_not_used(self):
+        """They may have been at work until then."""
+        env = {**production(self.source, self.destination), **self.endpoints}
+        self.succeed(env={**env, "STORSYNC_SHARD": "0/2"})
+        self.proxied.clear()
+        self.succeed(env={**env, "STORSYNC_DEPLOYMENT_ID": "d2", "STORSYNC_MIN_INTERVAL": "0"})
+        self.assert_listed_twice()
+
+    def assert_listed_twice(self):
+        for path in "public", "private":
+            asked = [r for r in self.proxied.requests if re.fullmatch(listings(path)[0], f"{r.method} {r.target}")]
+            self.assertEqual(len(asked), 4)
+
+    def test_listings_of_an_epoch_that_is_no_lease_are_not_used(self):
+        """A higher one was there, and has ended; the answer to the create of the next one gets lost."""
+        def overtake(x):
+            self.destination.put(f"{STATE[1:]}lease/{9:016}", json.dumps(rival))
+            passthrough(x)
+
+        rival = {"schema": 1, "epoch": 9, "state": "released", "owner": "rival", "nonce": "r", "ttl": 60000}
+        self.proxied.fault(overtake, method="GET", target=LIST_LEASE.removeprefix("GET "), skip=1, times=1)
+        self.proxied.fault(drop_answer, method="PUT", target=f"lease/{10:016}$", times=1)
+        tool = self.succeed(env={**production(self.source, self.destination), **self.endpoints})
+        self.assertEqual(tool.status["state"], "synced")
+        self.assert_listed_twice()
 
     def test_next_deployment(self):
         """Whoever had the lease gave it back before the marker was asked for."""

@@ -12,6 +12,8 @@
  *     happens later, at any time, even after the sender's end (process network).
  *   - With -DBESIDE: of a renewal's write and look, which are sent together, either is answered first, else the write;
  *     and a replica looks at the marker before it looks for epochs, and not again when the last one had ended by then.
+ *   - With -DEARLY: the buckets are listed as soon as the create is answered, beside its proof. Whoever is in a pass, with a lease
+ *     that is not over, may copy what that does not show.
  *   - Time: ticks, for every replica alike. `seen` is the age of what an observer sees, `renewed` that of an owner's
  *     last successful renewal, both counted to TTL; `ago` is the age of an object by the service's clock. An observer
  *     takes over when nothing changed for a TTL since its own first look, or when the service says, at any look, that
@@ -50,6 +52,8 @@
  *   (4) L4      The highest epoch there ever was is never removed: remove().
  *   (5) L3, L1  Nobody begins a pass who won the lease after the marker was written: at `need`. Not asserted of a marker
  *               that comes late, from who has given it up or has been taken over from.
+ *   (6)         With -DEARLY: whoever wins the lease has listed after all that those wrote who had it before: at `highest`. Not so
+ *               if it is listed when the last owner is first looked at, instead (-DTOO_EARLY).
  *       L3 has no assertion of its own: without it (-DBLIND_CREATE) the first one fails.
  *
  * Broken on purpose, each of which must be found: NO_RENEWAL_CHECK, NO_EXPIRY, NO_HIGHEST_CHECK, BLIND_CREATE,
@@ -59,6 +63,9 @@
 #ifdef NO_RENEWAL_CHECK
 #define NO_EXPIRY
 #define NO_LOOK
+#endif
+#ifdef TOO_EARLY
+#define EARLY
 #endif
 
 #ifndef N
@@ -127,6 +134,20 @@ byte started;
 byte gone;         /* contenders that have ended */
 
 /* ---- for the assertions only ---- */
+
+#ifdef EARLY
+byte listing[N];   /* 1: begun, and not used yet; 2: something was copied since */
+#define begin_listing listing[id] = 1
+#define drop_listing listing[id] = 0
+#define use_listing assert(listing[id] != 2); listing[id] = 0
+#define outdate(i) listing[i] = (listing[i] != 0 && i != id && renewed[id] < TTL -> 2 : listing[i])
+#define copy each(outdate)
+#else
+#define begin_listing skip
+#define drop_listing skip
+#define use_listing skip
+#define copy skip
+#endif
 
 byte written;       /* scratch */
 byte top;          /* the highest epoch that ever was */
@@ -256,7 +277,10 @@ find:
         if
         :: known -> x = 0; goto take
         :: else -> watched[id] = x; seen[id] = 0; x = 0
-        fi
+        fi;
+#ifdef TOO_EARLY
+        begin_listing
+#endif
     }
 
 look:
@@ -276,7 +300,12 @@ take:
         assert(epoch <= EPOCHS);
         began[id] = (tries == 0 -> 0 : began[id]);
         if
-        :: object[epoch] == NONE -> put(epoch, HELD(id)); goto prove
+        :: object[epoch] == NONE ->
+            put(epoch, HELD(id));
+#ifndef TOO_EARLY
+            begin_listing;
+#endif
+            goto prove
         :: object[epoch] != NONE -> goto refused
         :: faults > 0 ->
             faults--;
@@ -328,6 +357,7 @@ highest:
         renewed[id] = began[id];
         began[id] = TTL;
         too_late = marked;
+        use_listing;
         alone()
     }
 clean_up:
@@ -368,9 +398,11 @@ work:
         :: renewed[id] == TTL -> goto lose
 #endif
         :: confirming || more_renewals -> /* it begins */
+            copy;
             used_renewal;
             began[id] = 0
         :: !confirming ->
+            copy;
             clean = true;
             clean_pass = true;
             tries = 0;
@@ -499,6 +531,7 @@ release:
 lose:
     atomic {
         disbelieve();
+        drop_listing;
         x = 0;
         looked = false;
         clean = false;
@@ -512,6 +545,7 @@ lose:
     }
 end:
     atomic {
+        drop_listing;
         epoch = 0;
         tries = 0;
         gone++

@@ -28,6 +28,7 @@ struct scene {
     enum lease_need need;
     int asked;
     int waits;
+    int created, writes; /* how often, and writes by then */
     char holder[LEASE_OWNER_SIZE];
 };
 
@@ -50,6 +51,14 @@ static void note_wait(void *ctx, const struct lease_record *holder)
     snprintf(scene->holder, sizeof scene->holder, "%s", holder->owner);
 }
 
+static void note_created(void *ctx)
+{
+    struct scene *scene = ctx;
+
+    scene->created++;
+    scene->writes = scene->store->calls[FAKE_WRITE];
+}
+
 static struct scene *scene_new(void)
 {
     struct scene *scene = calloc(1, sizeof *scene);
@@ -59,8 +68,12 @@ static struct scene *scene_new(void)
     scene->store = fake_new("prod", scene->loop);
     scene->job = (struct job){.store = &scene->store->base, .prefix = PREFIX};
     scene->need = LEASE_NEEDED;
-    scene->wait = (struct lease_wait){
-        .limit = 5000, .back_off = true, .need = tell_need, .waiting = note_wait, .ctx = scene};
+    scene->wait = (struct lease_wait){.limit = 5000,
+                                      .back_off = true,
+                                      .need = tell_need,
+                                      .waiting = note_wait,
+                                      .created = note_created,
+                                      .ctx = scene};
     return scene;
 }
 
@@ -908,6 +921,7 @@ static void a_refused_create_whose_epoch_is_gone_means_a_higher_one(void **state
     assert_int_equal(lease_acquire(b, &scene->wait, &error), LEASE_NOT_WON);
     assert_int_equal(error.kind, ERROR_BUSY);
     assert_int_equal(scene->store->calls[FAKE_WRITE], 1);
+    assert_int_equal(scene->created, 0);
     assert_string_equal(scene->holder, "rival");
     drop(b);
     scene_free(scene);
@@ -938,6 +952,28 @@ static void a_late_create_below_the_highest_epoch_is_no_lease(void **state)
     assert_string_equal(scene->holder, "rival");
     drop(b);
     scene_free(scene);
+}
+
+/* It is told before it is known whether that means anything, and not of an epoch that is another's. */
+static void what_is_created_is_told_before_it_is_proven(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        void (*const on_call[])(struct fake_store *, enum fake_op, const char *) = {NULL, beat_to_it,
+                                                                                    overtake};
+        struct scene *scene = scene_new();
+        struct lease *b = replica(scene, "b");
+        struct error error;
+
+        scene->store->on_call = on_call[i];
+        scene->wait.limit = 50;
+        assert_int_equal(lease_acquire(b, &scene->wait, &error), i == 0 ? LEASE_WON : LEASE_NOT_WON);
+        assert_int_equal(scene->created, i == 1 ? 0 : 1);
+        assert_int_equal(scene->writes, i == 1 ? 0 : 1);
+        assert_true(i == 1 || scene->store->calls[FAKE_WRITE] == 2);
+        drop(b);
+        scene_free(scene);
+    }
 }
 
 /* A signal arrives when the epoch has just been created. */
@@ -1385,6 +1421,7 @@ int main(void)
         cmocka_unit_test(the_loser_of_a_race_waits_for_the_winner),
         cmocka_unit_test(a_refused_create_whose_epoch_is_gone_means_a_higher_one),
         cmocka_unit_test(a_late_create_below_the_highest_epoch_is_no_lease),
+        cmocka_unit_test(what_is_created_is_told_before_it_is_proven),
         cmocka_unit_test(a_lease_that_is_interrupted_before_its_use_is_given_back),
         cmocka_unit_test(a_service_that_ignores_the_condition_is_found_out),
         cmocka_unit_test(a_service_is_proved_once),

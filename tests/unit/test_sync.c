@@ -569,6 +569,43 @@ static void the_next_path_is_begun_when_one_is_listed_and_told_in_its_turn(void 
     }
 }
 
+static int count_lists(const struct scene *scene)
+{
+    return scene->from->calls[FAKE_LIST] + scene->to->calls[FAKE_LIST];
+}
+
+/* What is begun before the run costs no request, and is acted upon by nobody but the run. */
+static void listings_may_be_begun_before_the_run(void **state)
+{
+    int lists[4] = {0};
+
+    (void)state;
+    for (int i = 0; i < 4; i++) { /* not at all; once; twice; three times, in vain */
+        struct scene *scene = scene_new(NULL, 0);
+        struct error error;
+
+        put(scene->from, "public/a", "a", 10);
+        put(scene->from, "private/p", "p", 10);
+        put(scene->to, "private/q", "q", 10);
+        for (int n = 0; n < i; n++)
+            sync_begin_listings(&scene->job);
+        assert_int_equal(count_lists(scene), i * 4);
+        if (i == 3)
+            sync_drop_listings(&scene->job);
+        assert_int_equal(scene->to->count, 1);
+        assert_true(sync_run(&scene->job, &error));
+        assert_null(scene->job.begun);
+        assert_int_equal(scene->report.synced, 2);
+        assert_int_equal(scene->report.extra, 1);
+        lists[i] = count_lists(scene);
+        scene_free(scene);
+    }
+    assert_int_equal(lists[0], 4);
+    assert_int_equal(lists[1], 4);
+    assert_int_equal(lists[2], 8);
+    assert_int_equal(lists[3], 16);
+}
+
 /* Nobody asks for it so on purpose. */
 static void what_is_in_two_parts_is_copied_once(void **state)
 {
@@ -1278,6 +1315,7 @@ int main(void)
         cmocka_unit_test(a_signal_in_the_middle_aborts_the_upload),
         cmocka_unit_test(the_deadline_ends_what_never_answers),
         cmocka_unit_test(the_next_path_is_begun_when_one_is_listed_and_told_in_its_turn),
+        cmocka_unit_test(listings_may_be_begun_before_the_run),
         cmocka_unit_test(what_is_in_two_parts_is_copied_once),
         cmocka_unit_test(a_failure_in_the_next_path_is_told_in_its_turn),
         cmocka_unit_test(what_is_told_at_once_waits_for_its_turn),
