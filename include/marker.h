@@ -19,6 +19,7 @@
 
 #include "error.h"
 #include "job.h"
+#include "lease.h"
 #include "report.h"
 
 #include <stdbool.h>
@@ -60,9 +61,10 @@ void marker_check_interval(const struct job *job, const char *deployment_id, int
                            int64_t now, struct marker_finding *out, struct error *error);
 
 /* After a clean pass: last-sync.json and, if there is an id, the deployment's marker, both at once. Both say what is proven: after a
- * crash between the two either of them is true without the other one. */
+ * crash between the two either of them is true without the other one. `lease` was confirmed after the pass. It is renewed meanwhile; if
+ * it is lost, nothing more is sent: false, with ERROR_BUSY. */
 bool marker_commit(const struct job *job, const char *deployment_id, const struct report *report, int64_t now,
-                   struct error *error);
+                   struct lease *lease, struct error *error);
 
 /* What both files hold. Of a shard (report->shard) also which one it is, of which paths and rules, and what the last one has to add up:
  * listedFiles, goneFiles, and what tells whether it still counts (parts.h). */

@@ -176,7 +176,7 @@ static void commit_marker(struct run *run, struct lease *lease, struct error *er
     if (!lease_confirm(lease, error))
         return;
     crash_point("before-marker");
-    if (!marker_commit(&run->job, report->detection.deployment_id, report, clock_wall(), error))
+    if (!marker_commit(&run->job, report->detection.deployment_id, report, clock_wall(), lease, error))
         error_prefix(error, "everything is copied, but the marker could not be written: ");
     else if (lease->shards)
         parts_remove(report->detection.deployment_id, lease);
@@ -429,7 +429,7 @@ static bool close_run(struct run *run, struct lease *lease, struct journal_run *
     undone->finished = clock_wall();
     crash_point("undone");
     if (!lease_confirm(lease, error) ||
-        !marker_commit(&run->job, undone->head.deployment, &run->report, clock_wall(), error) ||
+        !marker_commit(&run->job, undone->head.deployment, &run->report, clock_wall(), lease, error) ||
         !journal_save_run(&run->job, undone, error))
         return false;
     crash_point("undone-told");

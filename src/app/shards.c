@@ -111,7 +111,7 @@ static bool mark(struct shards *s, struct lease *lease, struct error *error)
         return error_set(error, ERROR_PARTIAL, "of %llu listed objects none is at the source any more",
                          (unsigned long long)s->sum.listed);
     if (!lease_confirm(lease, error) ||
-        !marker_commit(&s->run->job, s->parts.deployment, &s->sum, clock_wall(), error))
+        !marker_commit(&s->run->job, s->parts.deployment, &s->sum, clock_wall(), lease, error))
         return false;
     crash_point("shards-marked");
     modes_give_lease_back(s->run, &s->lease, error);

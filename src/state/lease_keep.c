@@ -181,11 +181,13 @@ static bool is_past_its_ttl(const struct lease *lease)
 
 int64_t lease_wake(const struct lease *lease)
 {
-    int64_t due = lease->renewed + lease->own.ttl / 3;
+    int64_t due = lease->renewed + lease->own.ttl / 3, over = lease->renewed + lease->own.ttl;
 
-    if (!lease->held || lease->renewal != LEASE_RESTING)
+    if (!lease->held)
         return INT64_MAX;
-    return lease->next_try > due ? lease->next_try : due;
+    if (lease->next_try > due)
+        due = lease->next_try;
+    return lease->renewal == LEASE_RESTING && due < over ? due : over;
 }
 
 bool lease_step(struct lease *lease, struct error *error)

@@ -238,14 +238,32 @@ bool marker_write(const struct job *job, const char *key, const struct buf *json
     return error->kind == ERROR_NONE;
 }
 
+/* Waits as long as the lease is ours: what is tried again must not arrive when others may have changed what it says. */
+static void wait_while_held(struct lease *lease, struct call *call, struct error *why)
+{
+    while (!call->done) {
+        bool moved = lease_step(lease, why);
+
+        if (lease->held)
+            moved |= store_step(call);
+        if (!lease->held || !loop_turn(call->loop, moved, lease_wake(lease), why))
+            call_cancel(call, why);
+    }
+}
+
 bool marker_commit(const struct job *job, const char *deployment_id, const struct report *report, int64_t now,
-                   struct error *error)
+                   struct lease *lease, struct error *error)
 {
     struct call last_sync, marker;
     char key[MARKER_KEY_MAX];
     struct buf json;
+    struct error why;
     bool has_id = deployment_id[0] != '\0';
 
+    /* We may have slept since it was confirmed. */
+    lease_step(lease, error);
+    if (!lease->held)
+        return false;
     call_init(&last_sync);
     call_init(&marker);
     buf_init(&json, STORE_SMALL_MAX);
@@ -259,9 +277,9 @@ bool marker_commit(const struct job *job, const char *deployment_id, const struc
         else if (has_id)
             error_set(&marker.error, ERROR_LOCAL, "out of memory");
     }
-    store_wait(&last_sync);
+    wait_while_held(lease, &last_sync, &why);
     crash_point("between-markers");
-    store_wait(&marker);
+    wait_while_held(lease, &marker, &why);
     *error = last_sync.error.kind != ERROR_NONE ? last_sync.error : marker.error;
     call_free(&last_sync);
     call_free(&marker);

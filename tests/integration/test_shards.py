@@ -473,6 +473,27 @@ class Crash(DirCase):
                 self.assertIn("d2.json", self.destination.markers())
                 self.assert_equal_buckets()
 
+    def test_a_rollback_while_one_sleeps_before_its_marker(self):
+        """Whoever does all of the job finds out, too, and begins anew."""
+        more = {"STORSYNC_MIN_INTERVAL": "0s", "STORSYNC_WAIT": "60s"}
+        self.assert_codes([self.replica(self.env("d0", **more), command=False).wait()])
+        for number in range(self.OBJECTS):
+            self.source.put(f"public/{number}", b"the second", age=-5)
+        self.assert_codes(
+            [self.replica(self.env("d1", STORSYNC_KEEP_PREVIOUS="copies", **more), command=False).wait()])
+        tool = self.replica(self.env("d2", STORSYNC_CRASH_AT="before-marker", STORSYNC_CRASH_HOW=str(int(signal.SIGSTOP)),
+                                     **more), command=False, binary=RUN.test_binary)
+        tool.wait_for(lambda: self.is_stopped(tool.worker))
+        self.assert_codes([self.replica(self.env("d3", **more), "--rollback", command=False).wait(60)])
+        self.assertNotIn("d2.json", self.destination.markers())
+        while tool.running():  # it stops there again
+            tool.thaw()
+            time.sleep(0.005)
+        tool.wait()
+        self.assertEqual((tool.code, tool.status["syncedFiles"]), (0, self.OBJECTS), tool.err)
+        self.assertIn("d2.json", self.destination.markers())
+        self.assert_equal_buckets()
+
     def test_another_writes_the_marker_before_one_has_looked(self):
         first = self.shard(0, 2, binary=RUN.test_binary, env={
             "STORSYNC_CRASH_AT": "part-written", "STORSYNC_CRASH_HOW": str(int(signal.SIGSTOP))})

@@ -4,6 +4,7 @@
 #include "lease.h"
 #include "log.h"
 #include "loop_fixture.h"
+#include "marker.h"
 #include "stop.h"
 
 #include <fcntl.h>
@@ -1164,6 +1165,27 @@ static void a_sleeper_loses_it(void **state)
     scene_free(scene);
 }
 
+/* However long it is tried: when the lease is over others may change what it says. */
+static void a_marker_is_not_waited_for_longer_than_it_is_held(void **state)
+{
+    struct scene *scene = scene_new();
+    struct lease *a = replica(scene, "a");
+    struct report report;
+    struct error error;
+
+    (void)state;
+    report_init(&report, 0);
+    assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+    a->own.ttl = clock_mono() - a->renewed + TTL;
+    scene->store->never_answers = true;
+    assert_false(marker_commit(&scene->job, "v1", &report, 0, a, &error));
+    assert_int_equal(error.kind, ERROR_BUSY);
+    assert_false(a->held);
+    report_free(&report);
+    drop(a);
+    scene_free(scene);
+}
+
 static void a_higher_epoch_ends_it(void **state)
 {
     struct scene *scene = scene_new();
@@ -1431,6 +1453,7 @@ int main(void)
         cmocka_unit_test(that_it_cannot_be_read_does_not_end_it),
         cmocka_unit_test(it_is_renewed_every_third_of_its_ttl),
         cmocka_unit_test(a_sleeper_loses_it),
+        cmocka_unit_test(a_marker_is_not_waited_for_longer_than_it_is_held),
         cmocka_unit_test(a_higher_epoch_ends_it),
         cmocka_unit_test(a_renewal_that_fails_is_tried_again_until_the_ttl),
         cmocka_unit_test(release_does_not_wait_for_ever),

@@ -99,12 +99,17 @@ static const struct store_ops memory_ops = {.scheme = "memory", .read = memory_r
 static struct store memory = {.ops = &memory_ops, .name = "memory", .url = "memory://"};
 static const struct job shop = {.store = &memory, .prefix = ".storsync/shop/"};
 
+static struct lease lease;
+
 static int set_up(void **state)
 {
     (void)state;
     memset(objects, 0, sizeof objects);
     requests[0] = '\0';
     broken = NULL;
+    lease_init(&lease, &shop, "pod", "v42", 600000);
+    lease.held = true;
+    lease.renewed = clock_mono();
     return 0;
 }
 
@@ -131,7 +136,7 @@ static bool commit(const char *id)
     report.synced = 42;
     report.skipped = 15;
     report.total_size = 13054771;
-    bool ok = marker_commit(&shop, id, &report, NOW, &last_error);
+    bool ok = marker_commit(&shop, id, &report, NOW, &lease, &last_error);
     report_free(&report);
     return ok;
 }
@@ -406,6 +411,17 @@ static void test_of_the_two_one_may_be_missing(void **state)
     assert_int_equal(check("v43").verdict, MARKER_TOO_SOON);
 }
 
+/* Whoever has it now may be rolling back what this would tell of. */
+static void test_who_slept_after_the_confirmation_writes_nothing(void **state)
+{
+    (void)state;
+    lease.renewed = clock_mono() - lease.own.ttl;
+    assert_false(commit("v42"));
+    assert_int_equal(last_error.kind, ERROR_BUSY);
+    assert_false(lease.held);
+    assert_string_equal(requests, "");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(test_##name, set_up)
@@ -425,6 +441,7 @@ int main(void)
         TEST(another_deployments_marker_is_none),
         TEST(an_error_is_not_absence),
         TEST(of_the_two_one_may_be_missing),
+        TEST(who_slept_after_the_confirmation_writes_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
