@@ -7,9 +7,10 @@
  * by; else it is taken back, and none is tried for CONCURRENCY_PAUSE, nor while objects fail. As soon as the service asks for less (429, 503) the
  * limit is halved, once a second at most, down to CONCURRENCY_MIN.
  *
- * Measured over https a copy inside the service holds 40 KiB, a relay of a small object 80 KiB, one of a large object
- * 240 KiB. So of the latter "auto" has CONCURRENCY_LARGE at most, and each takes the room of three: that keeps the process
- * below 8 MiB. A number that is set counts for everything, and never changes.
+ * Measured over https a copy inside the service holds 40 KiB, a relay of a small object up to 130 KiB, most of which stays with its two
+ * connections when it is over, and one of a large object 250 KiB more. So of the latter "auto" has CONCURRENCY_LARGE at most, and each
+ * takes the room of three. Over https there are fewer of both, and they share their room with the most that there were of the other kind
+ * before. That keeps the process below 8 MiB. A number that is set counts for everything, and never changes.
  *
  * Pure: the clock and the figures are arguments.
  */
@@ -23,8 +24,10 @@
 #define CONCURRENCY_MAX 64
 #define CONCURRENCY_MIN 4
 #define CONCURRENCY_LARGE 16
-#define CONCURRENCY_SMALL 16384 /* bytes of an object whose relay is a small one */
-#define CONCURRENCY_PAUSE 20000 /* ms */
+#define CONCURRENCY_TLS 32       /* relays over https ... */
+#define CONCURRENCY_LARGE_TLS 12 /* ... of large objects */
+#define CONCURRENCY_SMALL 16384  /* bytes of an object whose relay is a small one */
+#define CONCURRENCY_PAUSE 20000  /* ms */
 
 /* Since the run began: none of them ever falls. */
 struct concurrency_figures {
@@ -37,11 +40,14 @@ struct concurrency_figures {
 struct concurrency {
     int limit;       /* so many transfers at once, at most */
     const char *why; /* the limit is another one than before */
+    bool tls;        /* the owner's: what goes on now are relays over https */
 
     /* Private. */
     bool fixed;
-    bool warming;  /* the span under way is not measured: what began before the last change ends in it */
-    int64_t since; /* mono; when it began ... */
+    int peak,
+        peak_large; /* so many were under way at once with `tls`: most of what they held is still there */
+    bool warming;   /* the span under way is not measured: what began before the last change ends in it */
+    int64_t since;  /* mono; when it began ... */
     struct concurrency_figures then; /* ... with these */
     uint64_t refused;                /* what was reacted to */
     uint64_t turns, full;            /* steps in it, and those in which every slot was in use */
@@ -60,7 +66,7 @@ int concurrency_most(int64_t setting);
 int concurrency_usual(int64_t setting);
 
 /* May one more begin, a relay of a large object or anything else, beside `active` of which `large` are such relays? */
-bool concurrency_has_room(const struct concurrency *concurrency, bool is_large, int active, int large);
+bool concurrency_has_room(struct concurrency *concurrency, bool is_large, int active, int large);
 
 /* `full`: more could have been started by now if there were more slots. True if the limit is another one now. */
 bool concurrency_step(struct concurrency *concurrency, const struct concurrency_figures *figures, bool full,

@@ -7,6 +7,9 @@
 #define SPAN_MAX 10000  /* ms */
 #define FALL_PAUSE 1000 /* ms; what was under way at the old limit may be refused as well */
 
+/* For relays over https, one of a large object as three: 5.6 MiB. */
+#define ROOM_TLS (CONCURRENCY_TLS + CONCURRENCY_LARGE_TLS)
+
 /* An object is as much work as so many bytes of large ones. */
 #define OBJECT_BYTES ((uint64_t)4 << 20)
 
@@ -97,12 +100,29 @@ static bool judge_span(struct concurrency *c, const struct concurrency_figures *
     return set_limit(c, next_step(c->limit), "the service may bear more", figures, now);
 }
 
-bool concurrency_has_room(const struct concurrency *c, bool is_large, int active, int large)
+static int larger(int a, int b)
 {
-    if (active >= c->limit)
+    return a > b ? a : b;
+}
+
+/* What `slots` at once hold, of which `large` are relays of large objects: does it fit into memory, beside what is kept? */
+static bool fits(const struct concurrency *c, int slots, int large)
+{
+    if (!c->tls)
+        return large <= CONCURRENCY_LARGE && slots + 2 * large <= CONCURRENCY_MAX;
+    return slots <= CONCURRENCY_TLS && large <= CONCURRENCY_LARGE_TLS &&
+           larger(slots, c->peak) + 2 * larger(large, c->peak_large) <= ROOM_TLS;
+}
+
+bool concurrency_has_room(struct concurrency *c, bool is_large, int active, int large)
+{
+    if (active >= c->limit || (!c->fixed && !fits(c, active + 1, large + is_large)))
         return false;
-    return c->fixed || (active + 2 * large + (is_large ? 2 : 0) < CONCURRENCY_MAX &&
-                        (!is_large || large < CONCURRENCY_LARGE));
+    if (c->tls) {
+        c->peak = larger(c->peak, active + 1);
+        c->peak_large = larger(c->peak_large, large + is_large);
+    }
+    return true;
 }
 
 bool concurrency_step(struct concurrency *c, const struct concurrency_figures *figures, bool full,

@@ -133,6 +133,17 @@ bool sync_is_large(const struct sync *sync, uint64_t size)
     return size > CONCURRENCY_SMALL && transfer_would_relay(&sync->plan, size);
 }
 
+static bool has_tls(const struct store *store)
+{
+    return !store_traits(store)->plain && !store_traits(store)->local;
+}
+
+static bool relays_over_tls(const struct sync *sync)
+{
+    return transfer_would_relay(&sync->plan, 1) &&
+           (has_tls(sync->plan.source) || has_tls(sync->plan.destination));
+}
+
 struct slot *sync_free_slot(struct sync *sync, bool for_large)
 {
     struct slot *found = NULL;
@@ -149,6 +160,7 @@ struct slot *sync_free_slot(struct sync *sync, bool for_large)
         }
     }
     sync->full = active >= sync->concurrency.limit;
+    sync->concurrency.tls = relays_over_tls(sync);
     return concurrency_has_room(&sync->concurrency, for_large, active, large) ? found : NULL;
 }
 

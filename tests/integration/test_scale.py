@@ -1,6 +1,9 @@
 """Memory does not depend on how many objects there are."""
 import json
+import time
 
+import pki
+import proxyfault
 from harness import RUN, TestCase, sides
 
 MIB = 1 << 20
@@ -62,6 +65,29 @@ class Scale(TestCase):
         tool = self.succeed("--sync", "--concurrency", "16", env=sides(source, destination))
         self.assertEqual(tool.status["syncedFiles"], 24)
         self.assert_small(tool)
+
+    def test_small_ones_and_large_ones_over_https(self):
+        """As many at once as it finds good, and what they held is still there when those of another kind come."""
+        source, destination = self.s3_bucket(), self.s3_bucket(1)
+        for number in range(400):
+            source.put(f"public/a{number:03}", bytes(15_000))
+        for number in range(24):
+            source.put(f"public/b{number:02}", bytes(2 * MIB))
+        tls = pki.server_context(RUN.pki.pem(RUN.certificate))
+        env = {}
+        for side, bucket in (("source", source), ("destination", destination)):
+            front = self.proxy(bucket.server.plain, tls=tls)
+            front.fault(self.slowly, target="public/a", times=proxyfault.FOREVER)
+            env.update(bucket.env(side, endpoint=front.endpoint, ca_file=str(RUN.ca_file)))
+        tool = self.succeed("--sync", env=env, timeout=120)
+        self.assertEqual(tool.status["syncedFiles"], 424)
+        self.assert_small(tool)
+
+    @staticmethod
+    def slowly(x):
+        """So that it finds more at once to be good."""
+        time.sleep(0.05)
+        proxyfault.passthrough(x)
 
     def test_memory_is_not_asked_for_anew(self):
         """What one copy needed serves the next one (deps/patches/musl): the kernel has no page to find for it."""
