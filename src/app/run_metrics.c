@@ -70,7 +70,7 @@ static void write_metrics(const struct run_metrics *metrics, const struct report
     buf_free(&text);
 }
 
-static void on_event(void *ctx, const struct report *report, const struct report_event *event)
+static void on_metrics_event(void *ctx, const struct report *report, const struct report_event *event)
 {
     const struct run_metrics *metrics = ctx;
 
@@ -80,6 +80,7 @@ static void on_event(void *ctx, const struct report *report, const struct report
 
 void run_metrics_listen(struct run_metrics *metrics, struct report *report, const struct settings *settings)
 {
-    *metrics = (struct run_metrics){.listener = {.event = on_event, .ctx = metrics}, .settings = settings};
+    *metrics =
+        (struct run_metrics){.listener = {.event = on_metrics_event, .ctx = metrics}, .settings = settings};
     report_listen(report, &metrics->listener);
 }
