@@ -62,6 +62,8 @@ bool join_open(struct join *join, struct store *source, struct store *destinatio
                const struct store_range *range, struct plan_rule rule, enum join_order order,
                struct error *error);
 void join_close(struct join *join);
+/* From now on any order will do. */
+void join_loosen(struct join *join);
 
 enum join_state join_peek(struct join *join);
 bool join_has_source(const struct join *join); /* has the source an object at its head? After JOIN_READY */

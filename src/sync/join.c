@@ -145,8 +145,8 @@ bool join_open(struct join *join, struct store *source, struct store *destinatio
     work->asked = *range;
     work->rule = rule;
     work->prefix = strlen(range->prefix);
-    work->cutting =
-        order == JOIN_ANY_ORDER && store_traits(source)->seeks && store_traits(destination)->seeks;
+    if (order == JOIN_ANY_ORDER)
+        join_loosen(join);
     cursor = open_side(work, source, "", "", error);
     work->ranges[0] =
         new_range(work, cursor, cursor != NULL ? open_side(work, destination, "", "", error) : NULL);
@@ -157,6 +157,14 @@ bool join_open(struct join *join, struct store *source, struct store *destinatio
     work->count = 1;
     error_clear(error);
     return true;
+}
+
+void join_loosen(struct join *join)
+{
+    struct join_work *work = join->work;
+
+    work->cutting = work->error.kind == ERROR_NONE && store_traits(work->source)->seeks &&
+                    store_traits(work->destination)->seeks;
 }
 
 void join_close(struct join *join)

@@ -87,6 +87,7 @@ static bool turn_sync(struct sync *sync)
         moved |= join_step(&sync->next.join);
     sync->full = false;
     moved |= sync_take_actions(sync);
+    moved |= sync_open_next(sync);
     moved |= sync_step_journal(sync);
     moved |= sync_lend_slots(sync);
     moved |= sync_take_ahead(sync);

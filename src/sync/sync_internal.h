@@ -20,7 +20,7 @@
 #include "sync.h"
 #include "transfer.h"
 
-/* A path's listings that were begun before its turn are begun anew if that takes longer, in ms, and nothing was taken from them. */
+/* A path's listings that were begun before its turn are begun anew, behind what was taken from them, if that takes longer; in ms. */
 #define SYNC_AHEAD_AGE 60000
 /* So many of its objects at most are under way or through before its turn. */
 #define SYNC_AHEAD_MAX 16
@@ -29,10 +29,10 @@
 struct path {
     struct join join;
     int64_t asked;  /* mono: when the listings were begun; 0: they are not */
-    bool begun;     /* something of it was taken from them */
     bool listed;    /* nothing more to start in it */
     uint64_t seen;  /* objects of the source, also those that are another shard's */
     uint64_t extra; /* objects that only production has and that may be removed */
+    char reached[OBJECT_KEY_MAX + 1]; /* the last key that was taken from them in the first pass; "": none */
 };
 
 struct slot {
@@ -57,7 +57,8 @@ struct sync {
     struct concurrency_figures figures;
     bool full;         /* one more slot would have been used */
     struct path path;  /* at hand */
-    struct path next;  /* its listings are asked for meanwhile */
+    struct path next;  /* its listings are asked for meanwhile ... */
+    int next_number;   /* ... or are to be; 0: they are, or there is none */
     struct path later; /* the one behind it: only where they were asked for before the run */
     struct breaker breaker;
     uint64_t bytes; /* of finished transfers */
@@ -81,10 +82,12 @@ bool sync_walk_path(struct sync *sync, int number);
 
 /* ---- sync_paths.c ---- */
 
-/* Its turn has come: what was begun of it before is taken over, and the listings of the one behind it are asked for. False, with
- * sync->error: no memory. */
+/* Its turn has come: what was begun of it before is taken over. False, with sync->error: no memory. */
 bool sync_begin_path(struct sync *sync, int number);
 void sync_close_path(struct path *path);
+/* The listings of the path after the one at hand are asked for with its own. Those of a directory take memory, and are not waited for:
+ * they are begun when its own are through. True: they are now. */
+bool sync_open_next(struct sync *sync);
 /* Were its listings begun too long ago to be used now? */
 bool sync_is_stale(const struct path *path);
 /* What sync_begin_listings has begun is the run's from now on. */

@@ -10,8 +10,8 @@ static enum join_order order_of(const struct settings *settings, bool removing)
     return removing || (settings->dry_run && *settings->plan != '\0') ? JOIN_IN_ORDER : JOIN_ANY_ORDER;
 }
 
-/* Begins its listings. */
-static bool open_path(const struct sync_job *job, struct path *path, int number, bool removing,
+/* Begins its listings, behind what was taken from others before. */
+static bool open_path(const struct sync_job *job, struct path *path, int number, enum join_order order,
                       struct error *error)
 {
     struct plan_rule rule = {
@@ -19,14 +19,14 @@ static bool open_path(const struct sync_job *job, struct path *path, int number,
         .doubtful = job->lease != NULL && job->lease->after_failure,
     };
     struct store_range range = {.prefix = settings_part(job->settings, number),
+                                .after = path->reached[0] != '\0' ? path->reached : NULL,
                                 .filter = settings_filter(job->settings)};
+    int64_t now = clock_mono();
 
-    *path = (struct path){.asked = clock_mono()};
-    if (join_open(&path->join, job->source, job->destination, &range, rule, order_of(job->settings, removing),
-                  error))
-        return true;
-    path->asked = 0;
-    return false;
+    if (!join_open(&path->join, job->source, job->destination, &range, rule, order, error))
+        return false;
+    path->asked = now;
+    return true;
 }
 
 void sync_close_path(struct path *path)
@@ -37,7 +37,7 @@ void sync_close_path(struct path *path)
 
 bool sync_is_stale(const struct path *path)
 {
-    return !path->begun && clock_mono() - path->asked > SYNC_AHEAD_AGE;
+    return clock_mono() - path->asked > SYNC_AHEAD_AGE;
 }
 
 /* Parts that were asked for may lie within each other. */
@@ -48,27 +48,54 @@ static bool is_apart(const struct settings *settings, int number, int other)
     return !text_begins(a, b) && !text_begins(b, a);
 }
 
-/* The listings of the path after that one, unless it may change what they show. */
-static void open_next(const struct sync_job *job, struct path *next, int number)
+/* The path after that one, unless that may change what its listings show; 0: none. */
+static int choose_next(const struct settings *settings, int number)
 {
-    struct error later; /* it is tried again when its turn has come */
+    bool is_last = number + 1 == settings_part_count(settings);
 
-    if (number + 1 < settings_part_count(job->settings) && is_apart(job->settings, number, number + 1))
-        open_path(job, next, number + 1, false, &later);
+    return !is_last && is_apart(settings, number, number + 1) ? number + 1 : 0;
+}
+
+static bool is_local(const struct sync_job *job)
+{
+    return store_traits(job->source)->local || store_traits(job->destination)->local;
 }
 
 bool sync_begin_path(struct sync *sync, int number)
 {
-    if (sync->next.asked != 0 && sync_is_stale(&sync->next))
-        sync_close_path(&sync->next);
-    if (sync->next.asked == 0 && !open_path(sync->job, &sync->next, number, sync->removing, &sync->error))
-        return false;
-    sync->path = sync->next;
+    enum join_order order = order_of(sync->job->settings, sync->removing);
+    struct path *path = &sync->path;
+    struct join before = sync->next.join;
+
+    *path = sync->next;
     sync->next = sync->later;
     sync->later = (struct path){.asked = 0};
-    sync->path.listed = sync->error.kind != ERROR_NONE;
-    if (!sync->removing && !sync->path.listed && sync->next.asked == 0)
-        open_next(sync->job, &sync->next, number);
+    if (path->asked != 0 && (sync->error.kind != ERROR_NONE || !sync_is_stale(path))) {
+        if (order == JOIN_ANY_ORDER)
+            join_loosen(&path->join);
+    } else if (open_path(sync->job, path, number, order, &sync->error)) {
+        join_close(&before);
+    } else if (path->asked != 0) { /* what was begun of it has to be told all the same */
+        path->join = before;
+    } else {
+        return false;
+    }
+    path->listed = sync->error.kind != ERROR_NONE;
+    sync->next_number =
+        sync->removing || sync->next.asked != 0 ? 0 : choose_next(sync->job->settings, number);
+    return true;
+}
+
+/* In order, to be begun anew behind a key. */
+bool sync_open_next(struct sync *sync)
+{
+    struct error later; /* it is tried again when its turn has come */
+
+    if (sync->next_number == 0 || sync->error.kind != ERROR_NONE ||
+        (is_local(sync->job) && !sync->path.listed))
+        return false;
+    open_path(sync->job, &sync->next, sync->next_number, JOIN_IN_ORDER, &later);
+    sync->next_number = 0;
     return true;
 }
 
@@ -91,11 +118,13 @@ void sync_drop_listings(struct sync_job *job)
 void sync_begin_listings(struct sync_job *job)
 {
     struct error later; /* sync_run tries again */
+    int second = is_local(job) ? 0 : choose_next(job->settings, 0);
 
     sync_drop_listings(job);
     job->begun = calloc(1, sizeof *job->begun);
-    if (job->begun != NULL && open_path(job, &job->begun->first, 0, false, &later))
-        open_next(job, &job->begun->second, 0);
+    if (job->begun != NULL &&
+        open_path(job, &job->begun->first, 0, order_of(job->settings, false), &later) && second != 0)
+        open_path(job, &job->begun->second, second, JOIN_IN_ORDER, &later);
 }
 
 void sync_take_listings(struct sync *sync)

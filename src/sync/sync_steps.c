@@ -1,5 +1,7 @@
 #include "sync_internal.h"
 
+#include <string.h>
+
 void sync_leave_alone(const struct sync *sync, const char *key)
 {
     struct error why;
@@ -113,12 +115,15 @@ static bool put_into_journal(struct sync *sync)
 
 /* ---- steps ---- */
 
+static const char *key_of_step(const struct join *join)
+{
+    return join->step.take_source ? join->source_entry->key : join->destination_entry->key;
+}
+
 /* Is the step at the heads of the listings another shard's? */
 static bool is_elsewhere(const struct sync *sync, const struct join *join)
 {
-    const struct object_entry *named = join->step.take_source ? join->source_entry : join->destination_entry;
-
-    return !shard_has(&sync->job->report->shard, named->key);
+    return !shard_has(&sync->job->report->shard, key_of_step(join));
 }
 
 /* Production has changed it, and that is not to be overwritten. */
@@ -159,7 +164,9 @@ static bool act_on_copy(struct sync *sync, const struct path *path)
 /* Past the step at the heads of its listings. */
 static void end_step(struct path *path)
 {
-    path->begun = true;
+    const char *key = key_of_step(&path->join);
+
+    memcpy(path->reached, key, strlen(key) + 1);
     path->seen += path->join.step.take_source;
     join_take(&path->join);
 }

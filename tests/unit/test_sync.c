@@ -606,18 +606,25 @@ static void listings_may_be_begun_before_the_run(void **state)
     assert_int_equal(lists[3], 16);
 }
 
+static void give_paths(struct scene *scene, char **parts, int count)
+{
+    static const char *const no_environment[] = {NULL};
+    const struct settings_input input = {.environ_ = no_environment, .parts = parts, .part_count = count};
+    struct error error;
+
+    settings_free(&scene->settings);
+    assert_true(settings_load(&scene->settings, &input, &error));
+}
+
 /* Nobody asks for it so on purpose. */
 static void what_is_in_two_parts_is_copied_once(void **state)
 {
     static char *parts[] = {"public/img", "public/"};
-    static const char *const no_environment[] = {NULL};
-    static const struct settings_input input = {.environ_ = no_environment, .parts = parts, .part_count = 2};
     struct scene *scene = scene_new(NULL, 0);
     struct error error;
 
     (void)state;
-    settings_free(&scene->settings);
-    assert_true(settings_load(&scene->settings, &input, &error));
+    give_paths(scene, parts, 2);
     put(scene->from, "public/img/a", "a", 10);
     put(scene->from, "public/z", "z", 10);
     assert_true(sync_run(&scene->job, &error));
@@ -808,6 +815,88 @@ static void listings_that_waited_too_long_are_asked_for_anew(void **state)
     assert_text(scene->to, "private/y", "new");
     stop_close();
     scene_free(scene);
+}
+
+/* Not even where copies were begun by them: those are not begun twice. */
+static void listings_that_waited_too_long_go_on_behind_what_was_begun(void **state)
+{
+    struct scene *scene = scene_with_slow_path(NULL, 0);
+    struct error error;
+
+    (void)state;
+    put(scene->from, "private/w", "w", 10);
+    put(scene->from, "private/x", "x", 10);
+    put(scene->to, "private/x", "x", 20);
+    put(scene->from, "private/y", "yyy", 50);
+    put(scene->to, "private/y", "old", 40);
+    put(scene->from, "private/z", "z", 10);
+    stop_at(clock_mono() + 400000);
+    loop_watch(scene->loop, change_after_a_long_time, scene);
+    assert_true(sync_run(&scene->job, &error));
+    assert_text(scene->to, "private/y", "new");
+    assert_int_equal(scene->report.listed, 5);
+    assert_int_equal(scene->to->calls[FAKE_PUT], 3);
+    end_slow_path(scene, "<public/ +public/a > <private/ +private/w =private/x =private/y +private/z > ");
+}
+
+static void third_is_not_asked_for(struct fake_store *store, enum fake_op op, const char *key)
+{
+    (void)store;
+    assert_false(op == FAKE_LIST && strcmp(key, "private/b/") == 0);
+}
+
+/* What has been begun of the path after it is told, and nothing is asked for any more. */
+static void a_stop_asks_for_no_more_listings(void **state)
+{
+    static char *parts[] = {"public/", "private/a/", "private/b/"};
+    struct scene *scene = scene_with_slow_path(NULL, 0);
+    struct error error;
+
+    (void)state;
+    give_paths(scene, parts, 3);
+    assert_int_equal(settings_part_count(&scene->settings), 3);
+    put(scene->from, "private/a/y", "y", 10);
+    put(scene->from, "private/b/z", "z", 10);
+    scene->to->on_call = scene->from->on_call = third_is_not_asked_for;
+    loop_watch(scene->loop, stop_after_some_turns, scene);
+    assert_false(sync_run(&scene->job, &error));
+    end_slow_path(scene, "<public/ > <private/a/ +private/a/y > ");
+}
+
+static int pages_of_public;
+
+static void public_has_to_be_listed(struct fake_store *store, enum fake_op op, const char *key)
+{
+    (void)store;
+    pages_of_public += op == FAKE_LIST && strcmp(key, "public/") == 0;
+    if (op == FAKE_LIST && strcmp(key, "private/") == 0)
+        assert_in_range(pages_of_public, 4, 99);
+}
+
+/* A listing of a directory takes memory from its beginning on. Its copies are begun before their turn all the same. */
+static void of_a_directory_one_path_is_listed_at_a_time(void **state)
+{
+    (void)state;
+    for (int side = 0; side < 2; side++) {
+        struct scene *scene = scene_with_slow_path(NULL, 0);
+        struct fake_store *directory = side == 0 ? scene->from : scene->to;
+        struct error error;
+        char key[32];
+
+        for (int i = 0; i < 10; i++) {
+            snprintf(key, sizeof key, "public/b%d", i);
+            put(scene->from, key, "x", 10);
+        }
+        put(scene->from, "private/z", "z", 10);
+        directory->base.traits.local = true;
+        scene->to->on_call = let_go_at_last_write;
+        scene->from->on_call = public_has_to_be_listed;
+        pages_of_public = 0;
+        assert_true(sync_run(&scene->job, &error));
+        assert_int_equal(scene->report.synced, 12);
+        stop_close();
+        scene_free(scene);
+    }
 }
 
 /* One reason for all of the next path's objects ends the run, when its turn has come. */
@@ -1324,6 +1413,9 @@ int main(void)
         cmocka_unit_test(nothing_is_begun_behind_a_broken_listing),
         cmocka_unit_test(a_stop_ends_both_paths),
         cmocka_unit_test(listings_that_waited_too_long_are_asked_for_anew),
+        cmocka_unit_test(listings_that_waited_too_long_go_on_behind_what_was_begun),
+        cmocka_unit_test(a_stop_asks_for_no_more_listings),
+        cmocka_unit_test(of_a_directory_one_path_is_listed_at_a_time),
         cmocka_unit_test(what_ends_the_run_in_the_next_path_ends_it_in_its_turn),
         cmocka_unit_test(nothing_is_removed_before_the_next_path_is_through),
         cmocka_unit_test(validation_counts_every_kind),
