@@ -122,8 +122,8 @@ void sync_begin_listings(struct sync_job *job)
 
     sync_drop_listings(job);
     job->begun = calloc(1, sizeof *job->begun);
-    if (job->begun != NULL &&
-        open_path(job, &job->begun->first, 0, order_of(job->settings, false), &later) && second != 0)
+    if (job->begun != NULL && open_path(job, &job->begun->first, 0, order_of(job->settings, false), &later) &&
+        second != 0)
         open_path(job, &job->begun->second, second, JOIN_IN_ORDER, &later);
 }
 
