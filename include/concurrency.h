@@ -8,9 +8,9 @@
  * limit is halved, once a second at most, down to CONCURRENCY_MIN.
  *
  * Measured over https a copy inside the service holds 40 KiB, a relay of a small object up to 130 KiB, most of which stays with its two
- * connections when it is over, and one of a large object 250 KiB more. So of the latter "auto" has CONCURRENCY_LARGE at most, and each
- * takes the room of three. Over https there are fewer of both, and they share their room with the most that there were of the other kind
- * before. That keeps the process below 8 MiB. A number that is set counts for everything, and never changes.
+ * connections when it is over (80 over http), and one of a large object 250 KiB more. So of the latter "auto" has CONCURRENCY_LARGE at
+ * most, and each takes the room of three. Of relays there are fewer, and each kind shares its room with the most that there were of the
+ * other before. That keeps the process below 8 MiB. A number that is set counts for everything, and never changes.
  *
  * Pure: the clock and the figures are arguments.
  */
@@ -24,10 +24,11 @@
 #define CONCURRENCY_MAX 64
 #define CONCURRENCY_MIN 4
 #define CONCURRENCY_LARGE 16
-#define CONCURRENCY_TLS 32       /* relays over https ... */
-#define CONCURRENCY_LARGE_TLS 12 /* ... of large objects */
-#define CONCURRENCY_SMALL 16384  /* bytes of an object whose relay is a small one */
-#define CONCURRENCY_PAUSE 20000  /* ms */
+#define CONCURRENCY_PLAIN 52        /* relays, between stores over http ... */
+#define CONCURRENCY_TLS 32          /* ... or https */
+#define CONCURRENCY_LARGE_RELAYS 12 /* those of large objects among them */
+#define CONCURRENCY_SMALL 16384     /* bytes of an object whose relay is a small one */
+#define CONCURRENCY_PAUSE 20000     /* ms */
 
 /* Since the run began: none of them ever falls. */
 struct concurrency_figures {
@@ -40,12 +41,12 @@ struct concurrency_figures {
 struct concurrency {
     int limit;       /* so many transfers at once, at most */
     const char *why; /* the limit is another one than before */
-    bool tls;        /* the owner's: what goes on now are relays over https */
+    int relays; /* the owner's: relays go on, CONCURRENCY_PLAIN or CONCURRENCY_TLS at most; 0: copies, or files */
 
     /* Private. */
     bool fixed;
     int peak,
-        peak_large; /* so many were under way at once with `tls`: most of what they held is still there */
+        peak_large; /* so many were under way at once with `relays`: most of what they held is still there */
     bool warming;   /* the span under way is not measured: what began before the last change ends in it */
     int64_t since;  /* mono; when it began ... */
     struct concurrency_figures then; /* ... with these */

@@ -7,9 +7,6 @@
 #define SPAN_MAX 10000  /* ms */
 #define FALL_PAUSE 1000 /* ms; what was under way at the old limit may be refused as well */
 
-/* For relays over https, one of a large object as three: 5.6 MiB. */
-#define ROOM_TLS (CONCURRENCY_TLS + CONCURRENCY_LARGE_TLS)
-
 /* An object is as much work as so many bytes of large ones. */
 #define OBJECT_BYTES ((uint64_t)4 << 20)
 
@@ -108,17 +105,17 @@ static int larger(int a, int b)
 /* What `slots` at once hold, of which `large` are relays of large objects: does it fit into memory, beside what is kept? */
 static bool fits(const struct concurrency *c, int slots, int large)
 {
-    if (!c->tls)
+    if (c->relays == 0)
         return large <= CONCURRENCY_LARGE && slots + 2 * large <= CONCURRENCY_MAX;
-    return slots <= CONCURRENCY_TLS && large <= CONCURRENCY_LARGE_TLS &&
-           larger(slots, c->peak) + 2 * larger(large, c->peak_large) <= ROOM_TLS;
+    return slots <= c->relays && large <= CONCURRENCY_LARGE_RELAYS &&
+           larger(slots, c->peak) + 2 * larger(large, c->peak_large) <= c->relays + CONCURRENCY_LARGE_RELAYS;
 }
 
 bool concurrency_has_room(struct concurrency *c, bool is_large, int active, int large)
 {
     if (active >= c->limit || (!c->fixed && !fits(c, active + 1, large + is_large)))
         return false;
-    if (c->tls) {
+    if (c->relays != 0) {
         c->peak = larger(c->peak, active + 1);
         c->peak_large = larger(c->peak_large, large + is_large);
     }

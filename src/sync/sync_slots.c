@@ -133,15 +133,20 @@ bool sync_is_large(const struct sync *sync, uint64_t size)
     return size > CONCURRENCY_SMALL && transfer_would_relay(&sync->plan, size);
 }
 
-static bool has_tls(const struct store *store)
+static bool has_tls(const struct store_traits *traits)
 {
-    return !store_traits(store)->plain && !store_traits(store)->local;
+    return !traits->plain && !traits->local;
 }
 
-static bool relays_over_tls(const struct sync *sync)
+/* How many relays there may be at once, if there are any. */
+static int most_relays(const struct sync *sync)
 {
-    return transfer_would_relay(&sync->plan, 1) &&
-           (has_tls(sync->plan.source) || has_tls(sync->plan.destination));
+    const struct store_traits *from = store_traits(sync->plan.source),
+                              *to = store_traits(sync->plan.destination);
+
+    if (!transfer_would_relay(&sync->plan, 1) || (from->local && to->local))
+        return 0;
+    return has_tls(from) || has_tls(to) ? CONCURRENCY_TLS : CONCURRENCY_PLAIN;
 }
 
 struct slot *sync_free_slot(struct sync *sync, bool for_large)
@@ -160,7 +165,7 @@ struct slot *sync_free_slot(struct sync *sync, bool for_large)
         }
     }
     sync->full = active >= sync->concurrency.limit;
-    sync->concurrency.tls = relays_over_tls(sync);
+    sync->concurrency.relays = most_relays(sync);
     return concurrency_has_room(&sync->concurrency, for_large, active, large) ? found : NULL;
 }
 

@@ -246,7 +246,7 @@ static void memory_is_bounded(void **state)
 }
 
 /* What 32 small ones held is there still when large ones come, and the other way round. */
-static void memory_is_bounded_over_tls(void **state)
+static void memory_of_relays_is_bounded(void **state)
 {
     struct service service = {.latency = 50, .width = 1000};
 
@@ -255,7 +255,7 @@ static void memory_is_bounded_over_tls(void **state)
     run(&service, 5000);
     assert_true(concurrency_has_room(&concurrency, false, CONCURRENCY_MAX - 1,
                                      0)); /* copies, which are refused then */
-    concurrency.tls = true;
+    concurrency.relays = CONCURRENCY_TLS;
     for (int active = 0; active < CONCURRENCY_TLS; active++)
         assert_true(concurrency_has_room(&concurrency, false, active, 0));
     assert_false(concurrency_has_room(&concurrency, false, CONCURRENCY_TLS, 0));
@@ -265,11 +265,12 @@ static void memory_is_bounded_over_tls(void **state)
     assert_true(concurrency_has_room(&concurrency, false, 6, 6));
 
     begin(0);
-    concurrency.tls = true;
+    concurrency.relays = CONCURRENCY_TLS;
     run(&service, 5000);
-    for (int large = 0; large < CONCURRENCY_LARGE_TLS; large++)
+    for (int large = 0; large < CONCURRENCY_LARGE_RELAYS; large++)
         assert_true(concurrency_has_room(&concurrency, true, large, large));
-    assert_false(concurrency_has_room(&concurrency, true, CONCURRENCY_LARGE_TLS, CONCURRENCY_LARGE_TLS));
+    assert_false(
+        concurrency_has_room(&concurrency, true, CONCURRENCY_LARGE_RELAYS, CONCURRENCY_LARGE_RELAYS));
     assert_true(concurrency_has_room(&concurrency, false, 19, 0));
     assert_false(concurrency_has_room(&concurrency, false, 20, 0));
 }
@@ -288,7 +289,7 @@ int main(void)
         cmocka_unit_test(does_not_grow_without_use),
         cmocka_unit_test(a_number_stays_that_number),
         cmocka_unit_test(memory_is_bounded),
-        cmocka_unit_test(memory_is_bounded_over_tls),
+        cmocka_unit_test(memory_of_relays_is_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
