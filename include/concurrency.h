@@ -45,8 +45,8 @@ struct concurrency {
 
     /* Private. */
     bool fixed;
-    int peak,
-        peak_large; /* so many were under way at once with `relays`: most of what they held is still there */
+    int peak;       /* so many were under way at once with `relays`: most of what they held is still there */
+    int peak_large; /* the same of relays of large objects */
     bool warming;   /* the span under way is not measured: what began before the last change ends in it */
     int64_t since;  /* mono; when it began ... */
     struct concurrency_figures then; /* ... with these */

@@ -97,27 +97,28 @@ static bool judge_span(struct concurrency *c, const struct concurrency_figures *
     return set_limit(c, next_step(c->limit), "the service may bear more", figures, now);
 }
 
-static int larger(int a, int b)
+static int greater(int a, int b)
 {
     return a > b ? a : b;
 }
 
 /* What `slots` at once hold, of which `large` are relays of large objects: does it fit into memory, beside what is kept? */
-static bool fits(const struct concurrency *c, int slots, int large)
+static bool has_memory_for(const struct concurrency *c, int slots, int large)
 {
     if (c->relays == 0)
         return large <= CONCURRENCY_LARGE && slots + 2 * large <= CONCURRENCY_MAX;
     return slots <= c->relays && large <= CONCURRENCY_LARGE_RELAYS &&
-           larger(slots, c->peak) + 2 * larger(large, c->peak_large) <= c->relays + CONCURRENCY_LARGE_RELAYS;
+           greater(slots, c->peak) + 2 * greater(large, c->peak_large) <=
+               c->relays + CONCURRENCY_LARGE_RELAYS;
 }
 
 bool concurrency_has_room(struct concurrency *c, bool is_large, int active, int large)
 {
-    if (active >= c->limit || (!c->fixed && !fits(c, active + 1, large + is_large)))
+    if (active >= c->limit || (!c->fixed && !has_memory_for(c, active + 1, large + is_large)))
         return false;
     if (c->relays != 0) {
-        c->peak = larger(c->peak, active + 1);
-        c->peak_large = larger(c->peak_large, large + is_large);
+        c->peak = greater(c->peak, active + 1);
+        c->peak_large = greater(c->peak_large, large + is_large);
     }
     return true;
 }

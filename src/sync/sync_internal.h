@@ -28,10 +28,10 @@
 /* One of the paths, from when its listings are begun until the last of its objects is settled. */
 struct path {
     struct join join;
-    int64_t asked;  /* mono: when the listings were begun; 0: they are not */
-    bool listed;    /* nothing more to start in it */
-    uint64_t seen;  /* objects of the source, also those that are another shard's */
-    uint64_t extra; /* objects that only production has and that may be removed */
+    int64_t asked;                    /* mono: when the listings were begun; 0: they are not */
+    bool listed;                      /* nothing more to start in it */
+    uint64_t seen;                    /* objects of the source, also those that are another shard's */
+    uint64_t extra;                   /* objects that only production has and that may be removed */
     char reached[OBJECT_KEY_MAX + 1]; /* the last key that was taken from them in the first pass; "": none */
 };
 
