@@ -48,9 +48,11 @@ enum gate_state gate_look(struct gate *gate, struct error *error);
 const struct lease_record *gate_holder(const struct gate *gate);
 bool gate_gives_way(const struct gate *gate);
 
-/* Waits until that one has ended, renewing our lease if it is held. One that was watched for a TTL stays over for this gate, as long as
- * nothing changes: a destination may tell no times, by which the next look could know. False with *error: it is `until` (mono), at which the `limit`
- * (ms) is over that began before the first wait; the lease is lost, a stop was requested, or the destination does not answer. */
+/* Waits until that one has ended, renewing our lease if it is held. False with *error: it is `until` (mono), at which the `limit` (ms)
+ * is over that began before the first wait; the lease is lost, perhaps to a rollback that was waited for, a stop was requested, or the
+ * destination does not answer.
+ * One that was watched for a TTL stays over for this gate, as long as nothing changes: a destination may tell no times, by which the
+ * next look could know. */
 bool gate_wait(struct gate *gate, int64_t until, int64_t limit, struct error *error);
 
 /* For who writes the marker of the group: only tells `lease`, that of all of the job, what shards have written. It is the gate's

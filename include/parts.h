@@ -97,7 +97,7 @@ bool parts_look(const struct parts *parts, struct lease *lease, struct parts_don
 void parts_remove(const char *deployment, struct lease *lease);
 
 /* Before something is undone that a part says is synced: none of any deployment counts as done any more, even if it arrives
- * later, and no shard has a lease any more: the gate is passed, so whoever has one was taken for dead. `lease` is that of all of the
+ * later, and no shard has a lease any more: the gate is passed, so whoever has one was taken for dead, or waits at the gate for us. `lease` is that of all of the
  * job; it is renewed meanwhile. False with *error. */
 bool parts_forget(struct lease *lease, struct error *error);
 

@@ -225,10 +225,11 @@ static void begin_listings(void *ctx)
     sync_begin_listings(contest->job);
 }
 
-/* The lease is another epoch than that under which they were begun, or shards may have been at work until the gate was passed. */
+/* The lease is another epoch than that under which they were begun, or shards may have been at work until the gate was passed, or its
+ * create has excluded nobody. */
 static bool are_outdated(const struct modes_contest *contest, const struct lease *lease)
 {
-    return lease->own.epoch != contest->listed || lease->shards;
+    return lease->own.epoch != contest->listed || lease->shards || lease->advisory;
 }
 
 /* Nothing was done under it. */

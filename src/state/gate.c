@@ -291,5 +291,6 @@ bool gate_wait(struct gate *gate, int64_t until, int64_t limit, struct error *er
             return false;
     }
     remember_dead(gate);
-    return true;
+    /* A rollback that was waited for may have removed our epoch (parts_forget): nobody would see us at work. */
+    return !gate->lease->held || !gate->lease->removable || lease_confirm(gate->lease, error);
 }

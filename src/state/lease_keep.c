@@ -185,7 +185,7 @@ int64_t lease_wake(const struct lease *lease)
 
     if (!lease->held)
         return INT64_MAX;
-    if (lease->next_try > due)
+    if (lease->next_try != 0) /* the last one has failed, perhaps before it was due */
         due = lease->next_try;
     return lease->renewal == LEASE_RESTING && due < over ? due : over;
 }
@@ -255,6 +255,8 @@ void lease_release(struct lease *lease, bool clean_pass, int64_t limit)
     if (!lease->held)
         return;
     lease->held = false;
+    if (lease->removable && is_past_its_ttl(lease)) /* what is there may be another's, who made it anew */
+        return;
     lease->own.state = clean_pass || lease->finished ? LEASE_RELEASED : LEASE_FAILED;
     lease->own.renewals++;
     error_set(&why, ERROR_INTERRUPTED, "the lease is being released");

@@ -314,6 +314,35 @@ static void no_shard_has_its_lease_when_something_is_undone(void **state)
     scene_free(scene);
 }
 
+/* Who waits at the gate for a rollback is not dead, but has no epoch any more: nobody would see that it is at work. */
+static void who_waited_for_a_rollback_has_to_take_its_lease_anew(void **state)
+{
+    struct scene *scene = scene_new();
+    struct error error = {.kind = ERROR_NONE};
+    struct lease_wait wait = {.limit = 5000, .need = is_needed};
+    struct parts parts;
+    struct lease shard;
+    struct gate *gate;
+    struct job job;
+
+    (void)state;
+    parts_init(&parts, &scene->job, "d1", &(struct shard){0, 2});
+    parts_job(&scene->job, parts.group, 0, &job);
+    lease_init(&shard, &job, "pod", "d1", 1000000);
+    shard.removable = true;
+    assert_int_equal(lease_acquire(&shard, &wait, &error), LEASE_WON);
+    gate = gate_open(&scene->job, &parts, &shard, &error);
+    assert_int_equal(gate_look(gate, &error), GATE_CLOSED);
+    assert_true(parts_forget(&scene->lease, &error));
+    lease_release(&scene->lease, true, 5000);
+    assert_false(gate_wait(gate, clock_mono() + 600000, 600000, &error));
+    assert_int_equal(error.kind, ERROR_BUSY);
+    assert_false(shard.held);
+    gate_close(gate);
+    lease_free(&shard);
+    scene_free(scene);
+}
+
 static void nothing_is_undone_before_all_of_it_is_forgotten(void **state)
 {
     struct scene *scene = scene_new();
@@ -348,6 +377,7 @@ int main(void)
         cmocka_unit_test(a_part_that_is_none_is_ones_own_to_do_again),
         cmocka_unit_test(what_was_undone_does_not_count_however_late_it_comes),
         cmocka_unit_test(no_shard_has_its_lease_when_something_is_undone),
+        cmocka_unit_test(who_waited_for_a_rollback_has_to_take_its_lease_anew),
         cmocka_unit_test(nothing_is_undone_before_all_of_it_is_forgotten),
     };
 

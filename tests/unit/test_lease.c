@@ -1110,6 +1110,29 @@ static void an_epoch_that_was_removed_is_not_made_anew(void **state)
     }
 }
 
+static void what_may_be_anothers_is_not_given_back(void **state)
+{
+    struct lease_record rival = {.epoch = 1, .nonce = "rival", .owner = "rival", .ttl = 60000};
+
+    (void)state;
+    for (int finished = 0; finished <= 1; finished++) {
+        struct scene *scene = scene_new();
+        struct lease *a = replica(scene, "a");
+        struct error error;
+
+        a->removable = true;
+        assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
+        a->finished = finished != 0;
+        a->renewed = clock_mono() - a->own.ttl; /* its last request took so long */
+        put_record(scene, &rival, CLOCK_UNKNOWN);
+        lease_release(a, true, 5000);
+        assert_false(a->held);
+        assert_string_equal(record_of(scene, 1).nonce, "rival");
+        drop(a);
+        scene_free(scene);
+    }
+}
+
 static void that_it_cannot_be_read_does_not_end_it(void **state)
 {
     struct scene *scene = scene_new();
@@ -1118,6 +1141,7 @@ static void that_it_cannot_be_read_does_not_end_it(void **state)
 
     (void)state;
     a->removable = true;
+    a->own.ttl = 3600000; /* no renewal is due for long */
     assert_int_equal(lease_acquire(a, &scene->wait, &error), LEASE_WON);
     fake_fault(scene->store, (struct fake_fault){.op = FAKE_READ, .times = 1, .kind = ERROR_UNREACHABLE});
     assert_true(lease_confirm(a, &error)); /* again after a pause */
@@ -1450,6 +1474,7 @@ int main(void)
         cmocka_unit_test(a_service_that_refuses_the_condition_gets_an_advisory_lease),
         cmocka_unit_test(the_owner_of_an_advisory_lease_notices_that_it_was_overwritten),
         cmocka_unit_test(an_epoch_that_was_removed_is_not_made_anew),
+        cmocka_unit_test(what_may_be_anothers_is_not_given_back),
         cmocka_unit_test(that_it_cannot_be_read_does_not_end_it),
         cmocka_unit_test(it_is_renewed_every_third_of_its_ttl),
         cmocka_unit_test(a_sleeper_loses_it),
