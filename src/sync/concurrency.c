@@ -112,8 +112,20 @@ static bool has_memory_for(const struct concurrency *c, int slots, int large)
                c->relays + CONCURRENCY_LARGE_RELAYS;
 }
 
+/* Large relays that were begun as copies, and refused, are there without having been let in. They count as far as there is still
+ * room for both kinds. */
+static void note_large(struct concurrency *c, int large)
+{
+    int most = (c->relays + CONCURRENCY_LARGE_RELAYS - c->peak) / 2;
+
+    most = most < CONCURRENCY_LARGE_RELAYS ? most : CONCURRENCY_LARGE_RELAYS;
+    c->peak_large = greater(c->peak_large, large < most ? large : most);
+}
+
 bool concurrency_has_room(struct concurrency *c, bool is_large, int active, int large)
 {
+    if (c->relays != 0)
+        note_large(c, large);
     if (active >= c->limit || (!c->fixed && !has_memory_for(c, active + 1, large + is_large)))
         return false;
     if (c->relays != 0) {

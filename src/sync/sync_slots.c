@@ -138,13 +138,13 @@ static bool has_tls(const struct store_traits *traits)
     return !traits->plain && !traits->local;
 }
 
-/* How many relays there may be at once, if there are any. */
-static int most_relays(const struct sync *sync)
+/* How many relays there may be at once, if there are any: `relaying` tells that there are, as copies were refused. */
+static int most_relays(const struct sync *sync, bool relaying)
 {
     const struct store_traits *from = store_traits(sync->plan.source),
                               *to = store_traits(sync->plan.destination);
 
-    if (!transfer_would_relay(&sync->plan, 1) || (from->local && to->local))
+    if ((!relaying && !transfer_would_relay(&sync->plan, 1)) || (from->local && to->local))
         return 0;
     return has_tls(from) || has_tls(to) ? CONCURRENCY_TLS : CONCURRENCY_PLAIN;
 }
@@ -153,19 +153,21 @@ struct slot *sync_free_slot(struct sync *sync, bool for_large)
 {
     struct slot *found = NULL;
     int active = 0, large = 0;
+    bool relaying = false;
 
     for (int i = 0; i < sync->slot_count; i++) {
         struct slot *slot = &sync->slots[i];
 
         if (!is_idle(slot)) {
             active++;
+            relaying |= transfer_relayed(&slot->transfer) > 0;
             large += transfer_relayed(&slot->transfer) > CONCURRENCY_SMALL;
         } else if (found == NULL && is_free(slot)) {
             found = slot;
         }
     }
     sync->full = active >= sync->concurrency.limit;
-    sync->concurrency.relays = most_relays(sync);
+    sync->concurrency.relays = most_relays(sync, relaying);
     return concurrency_has_room(&sync->concurrency, for_large, active, large) ? found : NULL;
 }
 

@@ -273,6 +273,15 @@ static void memory_of_relays_is_bounded(void **state)
         concurrency_has_room(&concurrency, true, CONCURRENCY_LARGE_RELAYS, CONCURRENCY_LARGE_RELAYS));
     assert_true(concurrency_has_room(&concurrency, false, 19, 0));
     assert_false(concurrency_has_room(&concurrency, false, 20, 0));
+
+    /* Those that were begun as copies, and refused, have come without asking. */
+    begin(0);
+    run(&service, 5000);
+    concurrency.relays = CONCURRENCY_TLS;
+    assert_false(concurrency_has_room(&concurrency, true, 16, 16));
+    assert_true(concurrency_has_room(&concurrency, false, 19, 0));
+    assert_false(concurrency_has_room(&concurrency, false, 20, 0));
+    assert_true(concurrency_has_room(&concurrency, true, 0, 0));
 }
 
 int main(void)
