@@ -148,8 +148,9 @@ class Retried(FaultCase):
     def test_retry_after_is_honoured(self):
         self.reader.fault(proxyfault.slow_down("2"), target=LIST)
         self.assert_complete(self.tool(env=self.env()))
-        first, second = [r for r in self.reader.requests if re.search(LIST, r.target)][:2]
-        self.assertGreaterEqual(second.at - first.at, 1.9)
+        first, *others = [r for r in self.reader.requests if re.search(LIST, r.target)]
+        again = [r for r in others if r.target == first.target]
+        self.assertGreaterEqual(again[0].at - first.at, 1.9)
 
 
 class OtherRegion(FaultCase):
@@ -327,7 +328,7 @@ class Deadline(FaultCase):
         self.reader.fault(proxyfault.stall(), target="/public/5", times=FOREVER)
         first = self.tool("--sync", env=self.env(STORSYNC_TIMEOUT="3s", STORSYNC_STALL_TIMEOUT="60s"))
         self.assertEqual(first.code, 75)
-        copied = len(self.destination.keys("public/")) + len(self.destination.keys("private/"))
+        copied = len(self.destination.keys("public/"))  # what is in parts has no hash, and is not trusted after a failure
         self.assertGreater(copied, 0)
         self.reader.clear()
         tool = self.tool(env=self.env())
