@@ -149,7 +149,8 @@ static size_t on_curl_body(char *data, size_t size, size_t count, void *ctx)
     struct http_request *request = transfer->request;
 
     (void)size;
-    if (is_held(transfer))
+    /* What was received with the piece that was enough has its room. Held, it would go on by itself later. */
+    if (!transfer->body_paused && is_held(transfer))
         return CURL_WRITEFUNC_PAUSE;
     http_transfer_moved(transfer);
     transfer->http->moved++;

@@ -366,6 +366,37 @@ static void test_enough_of_a_body(void **state)
     single_end(&single);
 }
 
+/* What is held back by max_bytes goes on by itself, and what has had enough does not. */
+static void test_who_has_enough_is_not_held(void **state)
+{
+    static const struct act script[] = SCRIPT(
+        ACCEPT, REQUEST, SEND("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n"), FILL(300000), HOLD);
+    struct http_limits limits = limits_of(1, 30000, 0);
+    struct single single;
+    struct http_request *request = &single.probe.request;
+    struct error error;
+    int64_t until;
+    size_t taken;
+
+    (void)state;
+    single_begin(&single, script, "GET");
+    http_free(single.http);
+    limits.max_bytes = 40000;
+    single.http = http_new(&limits, &error);
+    request->buffer = HTTP_BUFFER_LARGE;
+    single.probe.has_enough = true;
+    http_submit(single.http, request);
+    while (single.probe.pauses == 0)
+        http_step(single.http, 1000);
+    taken = single.probe.body.len;
+    until = clock_mono() + 3000;
+    while (clock_mono() < until)
+        http_step(single.http, 100);
+    assert_int_equal(single.probe.body.len, taken);
+    assert_false(request->done);
+    single_end(&single);
+}
+
 /* As in a relay: the body that comes in lets the upload go on, from inside a hook. */
 static void test_resume_in_a_hook(void **state)
 {
@@ -724,6 +755,7 @@ int main(void)
         cmocka_unit_test(test_paused_upload),
         cmocka_unit_test(test_paused_body),
         cmocka_unit_test(test_enough_of_a_body),
+        cmocka_unit_test(test_who_has_enough_is_not_held),
         cmocka_unit_test(test_resume_in_a_hook),
         cmocka_unit_test(test_a_paused_request_neither_spins_nor_stalls),
         cmocka_unit_test(test_stale_connection),
