@@ -518,7 +518,8 @@ class Status(DirCase):
         source = self.proxy()
         source.fault(proxyfault.stall())
         tool = self.start("--sync", env={**self.env(), **self.silent_source(source)})
-        tool.wait_for(lambda: source.requests and Path(f"{self.status_file}.by-hand").exists())
+        status = Path(f"{self.status_file}.by-hand")
+        tool.wait_for(lambda: source.requests and status.exists() and json.loads(status.read_bytes())["state"] == "running")
         self.assertIn("healthy (synced): ", self.succeed("--health").out)
         self.assertIn("\nBy hand: running\n", self.succeed("--status").out)
 
@@ -589,8 +590,8 @@ class Status(DirCase):
         source.fault(proxyfault.stall())
         env = {**self.destination.env("destination"), **self.silent_source(source), "STORSYNC_ENVIRONMENT": "production"}
         tool = self.start(env=env)
-        tool.wait_for(lambda: source.requests and self.status_file.exists())
-        self.assertEqual(tool.status["state"], "running")
+        tool.wait_for(lambda: self.status_file.exists() and tool.status["state"] == "running")
+        self.assertTrue(source.requests)
 
 
 class Log(DirCase):

@@ -49,6 +49,12 @@ class FaultCase(TestCase):
         self.assertEqual(self.destination.unfinished_uploads(), [])
         self.assertEqual(len(self.destination.markers()), 1)
 
+    def listed_twice(self):
+        """The two requests for the one of the listings that was asked for again. Those of both paths go on at once."""
+        listings = [r for r in self.reader.requests if re.search(LIST, r.target)]
+        first, second = (r for r in listings if [other.target for other in listings].count(r.target) == 2)
+        return first, second
+
     def empty_destination(self):
         for key in self.destination.keys():
             self.destination.client.delete_object(Bucket=self.destination.name, Key=key)
@@ -148,9 +154,8 @@ class Retried(FaultCase):
     def test_retry_after_is_honoured(self):
         self.reader.fault(proxyfault.slow_down("2"), target=LIST)
         self.assert_complete(self.tool(env=self.env()))
-        first, *others = [r for r in self.reader.requests if re.search(LIST, r.target)]
-        again = [r for r in others if r.target == first.target]
-        self.assertGreaterEqual(again[0].at - first.at, 1.9)
+        first, second = self.listed_twice()
+        self.assertGreaterEqual(second.at - first.at, 1.9)
 
 
 class OtherRegion(FaultCase):
@@ -160,10 +165,10 @@ class OtherRegion(FaultCase):
         rule = self.reader.fault(proxyfault.malformed_authorization("eu-test-7"), target=LIST)
         self.assert_complete(self.tool(env=self.env()))
         self.assertEqual(rule.done, 1)
-        signed = [r.headers.get("authorization", "") for r in self.reader.requests]
-        self.assertIn("/us-east-1/s3/", signed[0])
-        self.assertIn("/eu-test-7/s3/", signed[1])
-        self.assertIn("/eu-test-7/s3/", signed[-1], "what was learnt is remembered")
+        first, second = self.listed_twice()
+        self.assertIn("/us-east-1/s3/", first.headers["authorization"])
+        self.assertIn("/eu-test-7/s3/", second.headers["authorization"])
+        self.assertIn("/eu-test-7/s3/", self.reader.requests[-1].headers["authorization"], "what was learnt is remembered")
 
     def test_every_region_is_wrong(self):
         """A server that is never content is given up."""
