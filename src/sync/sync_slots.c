@@ -30,12 +30,6 @@ static bool is_idle(const struct slot *slot)
     return transfer_idle(&slot->transfer) && removal_idle(&slot->removal) && deed_idle(&slot->deed);
 }
 
-/* Nothing of an object is in it any more. */
-static bool is_free(const struct slot *slot)
-{
-    return is_idle(slot) && !slot->ahead;
-}
-
 void sync_settle(struct sync *sync, struct slot *slot)
 {
     struct report *report = sync->job->report;
@@ -162,7 +156,7 @@ struct slot *sync_free_slot(struct sync *sync, bool for_large)
             active++;
             relaying |= transfer_relayed(&slot->transfer) > 0;
             large += transfer_relayed(&slot->transfer) > CONCURRENCY_SMALL;
-        } else if (found == NULL && is_free(slot)) {
+        } else if (found == NULL && !slot->ahead) { /* nothing of an object is in it any more */
             found = slot;
         }
     }

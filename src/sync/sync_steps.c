@@ -38,6 +38,11 @@ bool sync_is_of_production(const struct sync *sync, const struct join *join)
     return written != CLOCK_UNKNOWN && !lease_wrote(lease, written + there->touched);
 }
 
+static const char *key_of_step(const struct join *join)
+{
+    return join->step.take_source ? join->source_entry->key : join->destination_entry->key;
+}
+
 static void start_transfer(const struct sync *sync, struct slot *slot, const struct join *join)
 {
     slot->reason = join->step.reason;
@@ -57,8 +62,7 @@ void sync_put_line(struct sync *sync, enum plan_fate fate, const char *reason, b
     const struct object_entry *source = join->step.take_source ? join->source_entry : NULL;
     const struct object_entry *there = join->step.take_destination ? join->destination_entry : NULL;
     struct plan_line line = {.fate = fate,
-                             .key = join->step.take_source ? join->source_entry->key
-                                                           : join->destination_entry->key,
+                             .key = key_of_step(join),
                              .reason = reason,
                              .source = source,
                              .destination = there,
@@ -114,11 +118,6 @@ static bool put_into_journal(struct sync *sync)
 }
 
 /* ---- steps ---- */
-
-static const char *key_of_step(const struct join *join)
-{
-    return join->step.take_source ? join->source_entry->key : join->destination_entry->key;
-}
 
 /* Is the step at the heads of the listings another shard's? */
 static bool is_elsewhere(const struct sync *sync, const struct join *join)

@@ -289,22 +289,30 @@ static void what_was_undone_does_not_count_however_late_it_comes(void **state)
     scene_free(scene);
 }
 
+/* The lease of one of two shards, won. */
+static void take_shard(struct scene *scene, struct parts *parts, struct job *job, struct lease *shard)
+{
+    struct lease_wait wait = {.limit = 5000, .need = is_needed};
+    struct error error;
+
+    parts_init(parts, &scene->job, "d1", &(struct shard){0, 2});
+    parts_job(&scene->job, parts->group, 0, job);
+    lease_init(shard, job, "pod", "d1", 1000000);
+    shard->removable = true;
+    assert_int_equal(lease_acquire(shard, &wait, &error), LEASE_WON);
+}
+
 /* Who was taken for dead, and goes on, finds out: before a renewal, or at the latest with its part. */
 static void no_shard_has_its_lease_when_something_is_undone(void **state)
 {
     struct scene *scene = scene_new();
     struct error error = {.kind = ERROR_NONE};
-    struct lease_wait wait = {.limit = 5000, .need = is_needed};
     struct parts parts;
     struct lease shard;
     struct job job;
 
     (void)state;
-    parts_init(&parts, &scene->job, "d1", &(struct shard){0, 2});
-    parts_job(&scene->job, parts.group, 0, &job);
-    lease_init(&shard, &job, "pod", "d1", 1000000);
-    shard.removable = true;
-    assert_int_equal(lease_acquire(&shard, &wait, &error), LEASE_WON);
+    take_shard(scene, &parts, &job, &shard);
     put_record(scene, "1123456789abcdef-2", 1, 2 * HOUR);
     assert_true(parts_forget(&scene->lease, &error));
     assert_int_equal(left(scene, ""), 2); /* that it was undone */
@@ -319,18 +327,13 @@ static void who_waited_for_a_rollback_has_to_take_its_lease_anew(void **state)
 {
     struct scene *scene = scene_new();
     struct error error = {.kind = ERROR_NONE};
-    struct lease_wait wait = {.limit = 5000, .need = is_needed};
     struct parts parts;
     struct lease shard;
     struct gate *gate;
     struct job job;
 
     (void)state;
-    parts_init(&parts, &scene->job, "d1", &(struct shard){0, 2});
-    parts_job(&scene->job, parts.group, 0, &job);
-    lease_init(&shard, &job, "pod", "d1", 1000000);
-    shard.removable = true;
-    assert_int_equal(lease_acquire(&shard, &wait, &error), LEASE_WON);
+    take_shard(scene, &parts, &job, &shard);
     gate = gate_open(&scene->job, &parts, &shard, &error);
     assert_int_equal(gate_look(gate, &error), GATE_CLOSED);
     assert_true(parts_forget(&scene->lease, &error));
